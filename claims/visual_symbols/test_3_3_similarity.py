@@ -1,0 +1,86 @@
+"""Assouel et al. 2026, section 3.3 and Figure 1c: representational similarity over layers.
+
+The position of each described object is represented at the tokens that mention it; then the target's
+position at the last token; then the target's features there. A peak layer is chosen on one half of the
+scenes and read on the other. A code that is absent has no peak, so an order of peaks is refuted with
+it: this is how a subject that answers by content alone fails these claims.
+"""
+
+from harness.judging.claim import above, below, claim
+from harness.judging.published import peaks
+
+STRONG = above(
+    0.40,
+    unit="r",
+    origin="chosen by us",
+    note="about 65% of the published peaks, since the object set is not stated",
+    exceptions={"qwen2.5-vl-7b": 0.35, "llava-1.5-7b": 0.35},
+)
+LATER = above(0, unit="layers", origin="stated in the paper")
+
+
+@claim(
+    id="visual_symbols.3.3.position_at_mentions",
+    statement="The position of a described object is represented at the tokens that mention it.",
+    source="Assouel et al. 2026, section 3.3, Figure 1c",
+    threshold=STRONG,
+    published=peaks("position@mentions"),
+)
+def test_mentions_represent_position(similarity, judge):
+    judge(similarity.strength("position@mentions"))
+
+
+@claim(
+    id="visual_symbols.3.3.position_at_last",
+    statement="The position of the target is represented at the last token.",
+    source="Assouel et al. 2026, section 3.3, Figures 1c and 14 to 19",
+    threshold=STRONG,
+    published=peaks("position@last"),
+)
+def test_the_last_token_represents_position(similarity, judge):
+    judge(similarity.strength("position@last"))
+
+
+@claim(
+    id="visual_symbols.3.3.features_at_last",
+    statement="The features of the target are represented at the last token in the last layers.",
+    source="Assouel et al. 2026, section 3.3, Figures 1c and 14 to 19",
+    threshold=above(
+        0.75, unit="r", origin="chosen by us", note="mean of the last quarter; published peaks are 0.87 to 0.98"
+    ),
+    published=peaks("features@last"),
+)
+def test_the_last_layers_represent_features(similarity, judge):
+    judge(similarity.late("features@last"))
+
+
+@claim(
+    id="visual_symbols.3.3.position_fades",
+    statement="Once features are retrieved, the target's position is no longer represented.",
+    source="Assouel et al. 2026, section 3.3, Figures 1c and 14 to 19",
+    threshold=below(
+        0.30, unit="share of the peak", origin="read off a figure", note="last two layers; published 0.03 to 0.19"
+    ),
+)
+def test_position_fades_in_the_last_layers(similarity, judge):
+    judge(similarity.remaining("position@last"))
+
+
+@claim(
+    id="visual_symbols.3.3.retrieval_before_selection",
+    statement="Position peaks at the mentions before it peaks at the last token.",
+    source="Assouel et al. 2026, section 3.3, Figure 1c",
+    threshold=LATER,
+)
+def test_mentions_come_before_the_last_token(similarity, judge):
+    judge(similarity.gap("position@mentions", "position@last"))
+
+
+@claim(
+    id="visual_symbols.3.3.selection_before_features",
+    statement="At the last token the target's position peaks before its features.",
+    source="Assouel et al. 2026, section 3.3, Figures 1c and 14 to 19",
+    threshold=LATER,
+)
+def test_position_comes_before_features(similarity, judge):
+    judge(similarity.gap("position@last", "features@last"))

@@ -1,0 +1,72 @@
+"""E0: does the subject name the object that the prompt leaves out? The precondition of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from harness.experiments.measuring import Experiment, Progress
+from harness.judging.stats import Estimate, proportion
+from harness.stimuli.contrast import contrasts
+from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, PCA_OBJECTS, balanced_trials
+from harness.stimuli.prompt import Trial
+from harness.subjects.subject import Subject
+from harness.tracing.capture import last_logits
+
+ROWS = 64
+"""Trials in one pass; fixed, since on some devices the batch size changes the last bits."""
+
+SETS = ("two objects", "four objects, 2x2", "six objects, outer columns")
+
+
+def draw_sets(subject: Subject, trials: int, rng: np.random.Generator) -> dict[str, list[Trial]]:
+    """The trial sets of the sections: mediation's (3.4), RSA's and PCA's (3.3)."""
+    two, three = subject.grids[2], subject.grids[3]
+    pairs = contrasts("id_selection", two, HIGH_ENTROPY[3], trials, rng)
+    return {
+        SETS[0]: [c.clean for c in pairs],
+        SETS[1]: balanced_trials(two, HIGH_ENTROPY[2], trials, rng),
+        SETS[2]: balanced_trials(three, PCA_OBJECTS, trials, rng, cells=PCA_CELLS),
+    }
+
+
+def answers_right(subject: Subject, trials: Sequence[Trial]) -> np.ndarray:
+    """Whether the likeliest next token begins the answer, bool [n]."""
+    right = []
+    for start in range(0, len(trials), ROWS):
+        part = trials[start : start + ROWS]
+        said = last_logits(subject, subject.encode(part)).argmax(-1).tolist()
+        right += [s == subject.answer_id(t.prompt, t.answer) for s, t in zip(said, part, strict=True)]
+    return np.array(right)
+
+
+def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progress) -> xr.Dataset:
+    """Accuracy per trial: `right` bool [set, trial], `scene` [set, trial]."""
+    sets = draw_sets(subject, trials, rng)
+    right = []
+    for done, drawn in enumerate(sets.values()):
+        progress(done, len(sets))
+        right.append(answers_right(subject, drawn))
+    scenes = [[t.scene.key for t in drawn] for drawn in sets.values()]
+    return xr.Dataset(
+        {"right": (("set", "trial"), np.array(right)), "scene": (("set", "trial"), np.array(scenes))},
+        {"set": list(sets)},
+    )
+
+
+BEHAVIOUR = Experiment("behaviour", run, trials=200)
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """Reading of the behavioural gate."""
+
+    data: xr.Dataset
+
+    def accuracy(self, which: str) -> Estimate:
+        """Share of right answers on one of SETS; Wilson interval, clustered by scene."""
+        chosen = self.data.sel(set=which)
+        return proportion(chosen.right.values.astype(bool), chosen.scene.values)

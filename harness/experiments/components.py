@@ -1,0 +1,99 @@
+"""E1: the last token in its plane of two principal components (Assouel et al., Figure 1b)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+
+from harness.experiments.halves import estimation_half
+from harness.experiments.measuring import Experiment, Progress
+from harness.judging.stats import Estimate, difference, proportion
+from harness.measures.components import neighbours_agree, plane
+from harness.stimuli.design import PCA_CELLS, PCA_OBJECTS, balanced_trials
+from harness.subjects.subject import Subject
+from harness.tracing.capture import capture
+
+ROWS = 64
+
+FACTORS = ("position", "identity")
+
+
+def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progress) -> xr.Dataset:
+    """Planes of every layer, and whether a trial's five nearest neighbours share its cell or object.
+
+    Returns:
+        `plane` [layer, trial, axis], fitted per layer on all trials; `agrees` bool
+        [factor, layer, trial], neighbours taken from the same half and never from the same scene;
+        `cell`, `identity`, `scene` [trial]; `half` [trial].
+    """
+    drawn = balanced_trials(subject.grids[3], PCA_OBJECTS, trials, rng, cells=PCA_CELLS)
+    states = []
+    for start in range(0, trials, ROWS):
+        progress(start, trials)
+        batch = subject.encode(drawn[start : start + ROWS])
+        tokens = torch.full((len(batch), 1), batch.last)
+        states.append(capture(subject, batch, "residual", tokens)[:, :, 0])
+    layers = torch.cat(states, 1).numpy()
+
+    cells = np.array(["{} {}".format(*t.scene.cell_of(t.target)) for t in drawn])
+    identity = np.array([t.target.name for t in drawn])
+    scenes = np.array([t.scene.key for t in drawn])
+    first = estimation_half(scenes, rng)
+    planes = np.stack([plane(layer)[0] for layer in layers])
+    agrees = np.zeros((len(FACTORS), len(layers), trials), bool)
+    for f, labels in enumerate((cells, identity)):
+        for half in (first, ~first):
+            for index, points in enumerate(planes):
+                agrees[f, index, half] = neighbours_agree(points[half], labels[half], scenes[half])
+    return xr.Dataset(
+        {
+            "plane": (("layer", "trial", "axis"), planes),
+            "agrees": (("factor", "layer", "trial"), agrees),
+            "cell": (("trial",), cells),
+            "identity": (("trial",), identity),
+            "scene": (("trial",), scenes),
+            "half": (("trial",), np.where(first, "estimation", "evaluation")),
+        },
+        {"factor": list(FACTORS), "layer": np.arange(subject.layers)},
+    )
+
+
+COMPONENTS = Experiment("components", run, trials=432)
+
+
+@dataclass(frozen=True)
+class Components:
+    """Reading of the planes. Factors are "position" (six cells) and "identity" (six objects)."""
+
+    data: xr.Dataset
+
+    def best_layer(self, factor: str) -> int:
+        """The layer whose plane separates a factor best from the other, on the estimation half."""
+        return int(self._margin(factor).argmax())
+
+    def accuracy(self, factor: str) -> Estimate:
+        """Share of trials whose neighbours agree at the factor's layer, on the evaluation half."""
+        chosen = self._half("evaluation")
+        agrees = chosen.agrees.sel(factor=factor, layer=self.best_layer(factor))
+        return proportion(agrees.values.astype(bool), chosen.scene.values)
+
+    def lead(self, factor: str) -> Estimate:
+        """Accuracy for a factor minus accuracy for the other at the factor's layer, evaluation half."""
+        chosen = self._half("evaluation").sel(layer=self.best_layer(factor))
+        own, other = (chosen.agrees.sel(factor=f).values.astype(float) for f in self._order(factor))
+        return difference(own, other, chosen.scene.values)
+
+    def _margin(self, factor: str) -> np.ndarray:
+        shares = self._half("estimation").agrees.astype(float).mean("trial")
+        own, other = self._order(factor)
+        return (shares.sel(factor=own) - shares.sel(factor=other)).values
+
+    def _half(self, half: str) -> xr.Dataset:
+        return self.data.isel(trial=np.flatnonzero(self.data.half.values == half))
+
+    @staticmethod
+    def _order(factor: str) -> tuple[str, str]:
+        return factor, FACTORS[1 - FACTORS.index(factor)]

@@ -1,0 +1,33 @@
+"""The two halves of a measurement: layers and heads are chosen on one and judged on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+DRAWS = 1000
+"""Bootstrap draws behind every interval that is not a closed formula."""
+
+PERMUTATIONS = 1000
+
+
+def estimation_half(scenes: Sequence[str], rng: np.random.Generator) -> np.ndarray:
+    """Which trials belong to the estimation half, bool [n].
+
+    Whole scenes are dealt out, so that no image is on both sides; the halves are as equal in trials as
+    whole scenes allow.
+
+    Raises:
+        ValueError: Fewer than two scenes.
+    """
+    labels, index, sizes = np.unique(np.asarray(scenes), return_inverse=True, return_counts=True)
+    if len(labels) < 2:
+        raise ValueError(f"{len(labels)} scene cannot be split in halves")
+    chosen = np.zeros(len(labels), bool)
+    taken = 0
+    for scene in rng.permutation(len(labels)):
+        if 2 * (taken + sizes[scene]) <= len(index) + sizes[scene] and not chosen.sum() == len(labels) - 1:
+            chosen[scene] = True
+            taken += sizes[scene]
+    return chosen[index]

@@ -1,0 +1,110 @@
+"""Run an experiment on a subject, or find that it was run before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from harness.experiments.store import Store, content_key
+from harness.judging.stats import MINIMUM_CLUSTERS
+from harness.subjects.registry import Entry
+from harness.subjects.subject import Subject
+
+Progress = Callable[[int, int], None]
+"""Called with how much is done and how much there is."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment of a paper.
+
+    Attributes:
+        name: As it stands in the store and in messages.
+        run: Subject, trials, generator, progress -> the measurement's arrays.
+        trials: How many by default (the paper's number where it states one).
+    """
+
+    name: str
+    run: Callable[[Subject, int, np.random.Generator, Progress], xr.Dataset]
+    trials: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measurement, its name in the store and how long it took (0 if it was in the store)."""
+
+    data: xr.Dataset
+    key: str
+    seconds: float
+
+
+class TooFewTrials(ValueError):
+    """No interval can be had from that few."""
+
+
+class Measuring:
+    """Measures subjects, one loaded at a time by `subject_of`, and remembers.
+
+    Args:
+        store: Where measurements are kept.
+        subject_of: Loads a subject, or gives the one that is loaded.
+        trials: Trials for every experiment; each experiment's own number if None.
+        seed: Of all stimuli.
+        setting: Whatever else changes numbers (device, attention).
+        say: Receives a line before and after a measurement.
+
+    Raises:
+        TooFewTrials: `trials` is below what a clustered interval needs.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        subject_of: Callable[[Entry], Subject],
+        *,
+        trials: int | None,
+        seed: int,
+        setting: dict[str, str],
+        say: Callable[[str], None],
+    ) -> None:
+        if trials is not None and trials < 2 * MINIMUM_CLUSTERS:
+            raise TooFewTrials(
+                f"--trials {trials}: at least {2 * MINIMUM_CLUSTERS} are needed, half to choose layers "
+                "and heads and half to judge them"
+            )
+        self.store, self.subject_of, self.say = store, subject_of, say
+        self.trials, self.seed, self.setting = trials, seed, setting
+
+    def measure(self, experiment: Experiment, entry: Entry) -> Measured:
+        """The measurement of one experiment on one subject."""
+        trials = self.trials or experiment.trials
+        settings = {"trials": trials, "seed": self.seed, **self.setting}
+        key = content_key(experiment.name, entry.fingerprint(), **settings)
+        found = self.store.get(key)
+        if found is not None:
+            return Measured(found, key, 0.0)
+        begun = time.monotonic()
+        subject = self.subject_of(entry)
+        reporter = _Reporter(f"{experiment.name} on {entry.name}", self.say)
+        data = experiment.run(subject, trials, np.random.default_rng(self.seed), reporter)
+        seconds = time.monotonic() - begun
+        data = data.assign_attrs(experiment=experiment.name, subject=entry.name, **settings)
+        self.store.put(key, data, {"experiment": experiment.name, "subject": entry.name, **settings})
+        self.say(f"measured {experiment.name} on {entry.name}: {trials} trials in {seconds:.1f} s")
+        return Measured(data, key, seconds)
+
+
+class _Reporter:
+    """Says how far a long measurement has come, at most every ten seconds."""
+
+    def __init__(self, what: str, say: Callable[[str], None]) -> None:
+        self.what, self.say, self.spoke = what, say, time.monotonic()
+
+    def __call__(self, done: int, of: int) -> None:
+        if time.monotonic() - self.spoke > 10 and done < of:
+            self.spoke = time.monotonic()
+            self.say(f"measuring {self.what}: {done} of {of}")

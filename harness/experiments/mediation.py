@@ -1,0 +1,213 @@
+"""E3: causal mediation, one head at a time (Assouel et al., section 3.4, Eq. 1).
+
+For each condition the heads' outputs in the counterfactual run replace those of the clean run, one head
+at a time; the score is the change of the logit difference between the two answers, always read at the
+last token, which is where the equation has them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import torch
+import xarray as xr
+
+from harness.experiments.halves import DRAWS, estimation_half
+from harness.experiments.measuring import Experiment, Progress
+from harness.judging.stats import Estimate, cluster_weights, from_draws, mean
+from harness.measures.mediation import mediation_score, median_layer, shared, top_heads
+from harness.stimuli.contrast import CONDITIONS, Condition, Contrast, contrasts
+from harness.stimuli.design import HIGH_ENTROPY
+from harness.subjects.subject import Subject
+from harness.tracing.capture import capture, last_logits
+from harness.tracing.edit import patch_each_head
+
+ROWS = 16
+"""Trials in one pass; each is as many rows as the model has heads."""
+
+PATIENCE = 4
+"""Contrasts drawn at most, as a multiple of those wanted, to find trials right on both sides."""
+
+
+def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progress) -> xr.Dataset:
+    """Mediation scores of all heads.
+
+    Returns:
+        `score` float [condition, trial, layer, head] in logits, NaN for trials that could not be found;
+        `scene` [condition, trial]; `drawn`, `kept` [condition]: contrasts tried, and those that the
+        subject got right on both sides.
+    """
+    shape = (len(CONDITIONS), trials, subject.layers, subject.heads)
+    score = np.full(shape, np.nan)
+    scene = np.full(shape[:2], "", dtype="<U16")
+    drawn, kept = [], []
+    for c, condition in enumerate(CONDITIONS):
+        tried = found = 0
+        while found < trials and tried < PATIENCE * trials:
+            pairs = contrasts(condition, subject.grids[2], HIGH_ENTROPY[3], ROWS, rng)
+            tried += len(pairs)
+            right = _right(subject, pairs)[: trials - found]
+            if right:
+                span = slice(found, found + len(right))
+                score[c, span] = _scores(subject, right)
+                scene[c, span] = [p.clean.scene.key for p in right]
+                found += len(right)
+            progress(c * trials + found, len(CONDITIONS) * trials)
+        drawn.append(tried)
+        kept.append(found)
+    return xr.Dataset(
+        {
+            "score": (("condition", "trial", "layer", "head"), score),
+            "scene": (("condition", "trial"), scene),
+            "drawn": (("condition",), drawn),
+            "kept": (("condition",), kept),
+        },
+        {"condition": list(CONDITIONS), "layer": np.arange(subject.layers)},
+    )
+
+
+def _right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:
+    """The contrasts that the subject answers right on both sides."""
+    correct = np.ones(len(pairs), bool)
+    for side in ("clean", "counterfactual"):
+        trials = [getattr(p, side) for p in pairs]
+        said = last_logits(subject, subject.encode(trials)).argmax(-1).tolist()
+        correct &= [s == subject.answer_id(t.prompt, t.answer) for s, t in zip(said, trials, strict=True)]
+    return [p for p, keep in zip(pairs, correct, strict=True) if keep]
+
+
+def _scores(subject: Subject, pairs: list[Contrast]) -> np.ndarray:
+    """Eq. 1 for every head, float64 [trial, layer, head]."""
+    scores = np.empty((len(pairs), subject.layers, subject.heads))
+    by_length: dict[int, list[int]] = {}
+    for i, pair in enumerate(pairs):
+        width = len(subject.encode([pair.clean]).mentions[0][0])
+        by_length.setdefault(width, []).append(i)
+    # Mentions of one token and of three cannot be rows of one rectangular patch.
+    for members in by_length.values():
+        group = [pairs[i] for i in members]
+        clean = subject.encode([p.clean for p in group])
+        other = subject.encode([p.counterfactual for p in group])
+        if not torch.equal(clean.input_ids, other.input_ids):
+            raise ValueError(f"{subject.name}: clean and counterfactual differ in the prompt's tokens")
+        if group[0].patched == "mention":
+            tokens = torch.tensor([row[0] for row in clean.mentions])
+        else:
+            tokens = torch.full((len(group), 1), clean.last)
+        answers = [(p.patched_answer, p.clean_answer) for p in group]
+        read = torch.tensor(
+            [[subject.answer_id(p.clean.prompt, w) for w in a] for p, a in zip(group, answers, strict=True)]
+        )
+        values = capture(subject, other, "head", tokens)
+        patched = patch_each_head(subject, clean, tokens, values, read).numpy()
+        before = last_logits(subject, clean).gather(1, read).numpy()
+        scores[members] = mediation_score(patched, before).transpose(2, 0, 1)
+    return scores
+
+
+MEDIATION = Experiment("mediation", run, trials=50)
+
+TOP = 10
+"""Heads that stand for a stage, as in the threshold of the protocol; at least a tenth of the highest score."""
+
+WEAKEST: dict[Condition, float] = {
+    "id_retrieval": 0.1,
+    "id_selection": 0.2,
+    "feature_retrieval": 0.5,
+}
+"""Logits that the best head of a stage must reach; below, the stage has no heads and no place in an order."""
+
+
+@dataclass(frozen=True)
+class Mediation:
+    """Reading of the scores. Stages are named by their condition."""
+
+    data: xr.Dataset
+
+    def strength(self, stage: str) -> Estimate:
+        """Mean score of the stage's best head: chosen on the estimation half, read on the other."""
+        scores, scenes = self._kept(stage)
+        if len(np.unique(scenes)) < 2:
+            return self._too_few(stage)
+        # The halves are those of the trials' order, which is random; scenes are never on both sides.
+        first = estimation_half(scenes, np.random.default_rng(0))
+        layer, head = np.unravel_index(scores[first].mean(0).argmax(), scores.shape[1:])
+        return mean(scores[~first, layer, head], scenes[~first])
+
+    def heads(self, stage: str) -> list[tuple[int, int]]:
+        """The stage's top heads over all trials, as (layer, head), best first."""
+        return top_heads(self._kept(stage)[0].mean(0), TOP)
+
+    def depth_gap(self, earlier: str, later: str) -> Estimate:
+        """Layers from the median layer of one stage's top heads to that of another's."""
+        missing = self._missing(earlier, later)
+        if missing:
+            return missing
+        draws = [self._over_draws(s, median_layer) for s in (earlier, later)]
+        value = median_layer(self.heads(later)) - median_layer(self.heads(earlier))
+        return self._drawn(value, draws[1] - draws[0], (earlier, later))
+
+    def overlap(self) -> Estimate:
+        """The largest number of top heads that two stages share."""
+        missing = self._missing(*CONDITIONS)
+        if missing:
+            return missing
+        sets = {s: self._over_draws(s, list) for s in CONDITIONS}
+        draws = np.max(
+            [
+                [shared(x, y) for x, y in zip(sets[a], sets[b], strict=True)]
+                for a, b in combinations(CONDITIONS, 2)
+            ],
+            axis=0,
+        )
+        value = max(shared(self.heads(a), self.heads(b)) for a, b in combinations(CONDITIONS, 2))
+        return self._drawn(float(value), draws.astype(float), CONDITIONS)
+
+    def _kept(self, stage: str) -> tuple[np.ndarray, np.ndarray]:
+        chosen = self.data.sel(condition=stage)
+        kept = int(chosen.kept)
+        return chosen.score.values[:kept], chosen.scene.values[:kept]
+
+    def _over_draws(self, stage: str, reduce) -> np.ndarray:
+        scores, scenes = self._kept(stage)
+        weights = cluster_weights(scenes, DRAWS, np.random.default_rng(CONDITIONS.index(stage)))
+        means = np.tensordot(weights / weights.sum(1, keepdims=True), scores, axes=1)
+        found = [reduce(top_heads(m, TOP)) for m in means]
+        if reduce is not list:
+            return np.array(found)
+        result = np.empty(len(found), object)
+        result[:] = found
+        return result
+
+    def _drawn(self, value: float, draws: np.ndarray, stages: tuple[str, ...]) -> Estimate:
+        scenes = [self._kept(s)[1] for s in stages]
+        return from_draws(
+            value,
+            draws,
+            n=min(len(s) for s in scenes),
+            clusters=min(len(np.unique(s)) for s in scenes),
+        )
+
+    def _missing(self, *stages: str) -> Estimate | None:
+        for stage in stages:
+            strength = self.strength(stage)
+            if strength.value is None:
+                return strength
+            if strength.high < WEAKEST[stage]:
+                name = stage.replace("_", " ").replace("id ", "ID ")
+                return Estimate.absent(
+                    f"no head mediates {name}: the best one scores {strength.value:.2f} "
+                    f"[{strength.low:.2f}, {strength.high:.2f}] logits, below {WEAKEST[stage]}",
+                    n=strength.n,
+                    clusters=strength.clusters,
+                )
+        return None
+
+    def _too_few(self, stage: str) -> Estimate:
+        chosen = self.data.sel(condition=stage)
+        return Estimate.absent(
+            f"only {int(chosen.kept)} of {int(chosen.drawn)} contrasts are answered right on both sides",
+            n=int(chosen.kept),
+        )

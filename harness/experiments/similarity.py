@@ -1,0 +1,166 @@
+"""E2: representational similarity over layers (Assouel et al., section 3.3 and appendix A.2).
+
+Residual stream, cosine similarity of all trial pairs, Pearson correlation with the RSM of position or of
+features; at the comma after each mention and at the last token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+
+from harness.experiments.halves import DRAWS, PERMUTATIONS, estimation_half
+from harness.experiments.measuring import Experiment, Progress
+from harness.judging.stats import Estimate, cluster_weights, from_draws
+from harness.measures.similarity import (
+    cosine_rsm,
+    feature_rsm,
+    mantel_null,
+    peak,
+    position_rsm,
+    rsa_draws,
+)
+from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.subjects.subject import Subject
+from harness.tracing.capture import capture
+
+ROWS = 64
+
+PAIRS = ("position@mentions", "position@last", "features@last")
+HALVES = ("all", "estimation", "evaluation")
+
+PRESENT = 0.10
+"""Below this peak a code counts as absent, so that it has no peak to come first.
+
+The paper reads low-entropy values of 0.09 and less in LLaVA-1.5 as IDs that are not there (section 4.5).
+"""
+
+
+def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progress) -> xr.Dataset:
+    """RSA curves with bootstrap draws.
+
+    Returns:
+        `r` [pair, half, layer], `r_draws` [pair, half, draw, layer] (scenes resampled),
+        `null` [pair, half, permutation]: the highest r over layers when item labels are permuted.
+    """
+    grid = subject.grids[2]
+    drawn = balanced_trials(grid, HIGH_ENTROPY[2], trials, rng)
+    commas, last = [], []
+    for start in range(0, trials, ROWS):
+        progress(start, trials)
+        batch = subject.encode(drawn[start : start + ROWS])
+        tokens = torch.tensor([[*row, batch.last] for row in batch.separators])
+        read = capture(subject, batch, "residual", tokens)
+        commas.append(read[:, :, :-1])
+        last.append(read[:, :, -1:])
+    states = {"mentions": torch.cat(commas, 1).numpy(), "last": torch.cat(last, 1).numpy()}
+
+    where = np.array([[grid.centre(t.scene.cell_of(o)) for o in t.described] for t in drawn])
+    targets = {
+        "position@mentions": np.stack([position_rsm(where[:, slot]) for slot in range(where.shape[1])]),
+        "position@last": position_rsm(
+            np.array([grid.centre(t.scene.cell_of(t.target)) for t in drawn])
+        )[None],
+        "features@last": feature_rsm(
+            np.array([t.target.colour for t in drawn]), np.array([t.target.shape for t in drawn])
+        )[None],
+    }
+    scenes = np.array([t.scene.key for t in drawn])
+    first = estimation_half(scenes, rng)
+    members = {"all": np.ones(trials, bool), "estimation": first, "evaluation": ~first}
+    r, r_draws, null = [], [], []
+    for pair in PAIRS:
+        model = cosine_rsm(states[pair.split("@")[1]].transpose(0, 2, 1, 3))
+        for half in HALVES:
+            chosen = np.flatnonzero(members[half])
+            part = np.ix_(range(model.shape[0]), range(model.shape[1]), chosen, chosen)
+            own, target = model[part], targets[pair][:, chosen][:, :, chosen]
+            ones = np.ones((1, len(chosen)), int)
+            r.append(rsa_draws(own, target, ones)[0])
+            r_draws.append(rsa_draws(own, target, cluster_weights(scenes[chosen], DRAWS, rng)))
+            null.append(mantel_null(own, target, PERMUTATIONS, rng).max(-1))
+    shape = (len(PAIRS), len(HALVES))
+    return xr.Dataset(
+        {
+            "r": (("pair", "half", "layer"), np.reshape(r, (*shape, -1))),
+            "r_draws": (("pair", "half", "draw", "layer"), np.reshape(r_draws, (*shape, DRAWS, -1))),
+            "null": (("pair", "half", "permutation"), np.reshape(null, (*shape, PERMUTATIONS))),
+            "size": (("half",), [int(members[h].sum()) for h in HALVES]),
+            "scenes": (("half",), [len(np.unique(scenes[members[h]])) for h in HALVES]),
+        },
+        {"pair": list(PAIRS), "half": list(HALVES), "layer": np.arange(subject.layers)},
+    )
+
+
+SIMILARITY = Experiment("similarity", run, trials=384)
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Reading of the RSA curves. Pairs are named "position@last", "features@last", "position@mentions"."""
+
+    data: xr.Dataset
+
+    def peak_layer(self, pair: str, half: str = "estimation") -> int:
+        """Where the curve of one half is highest."""
+        return peak(self.data.r.sel(pair=pair, half=half).values)
+
+    def strength(self, pair: str) -> Estimate:
+        """r at the peak layer: the layer chosen on the estimation half, r read on the evaluation half."""
+        return self._read(pair, lambda curve: curve[..., self.peak_layer(pair)])
+
+    def late(self, pair: str) -> Estimate:
+        """Mean r over the last quarter of the layers, on the evaluation half."""
+        quarter = -(-self.data.sizes["layer"] // 4)
+        return self._read(pair, lambda curve: curve[..., -quarter:].mean(-1))
+
+    def remaining(self, pair: str) -> Estimate:
+        """Mean r over the last two layers as a share of r at the peak layer, on the evaluation half."""
+        missing = self._missing(pair)
+        if missing:
+            return missing
+        layer = self.peak_layer(pair)
+        return self._read(pair, lambda curve: curve[..., -2:].mean(-1) / curve[..., layer])
+
+    def gap(self, earlier: str, later: str) -> Estimate:
+        """Layers from the peak of one pair to the peak of another; both peaks found anew in each draw.
+
+        A code that is absent has no peak, and neither has the order.
+        """
+        for pair in (earlier, later):
+            missing = self._missing(pair)
+            if missing:
+                return missing
+        chosen = self.data.sel(half="all")
+        at = {p: chosen.r.sel(pair=p).values.argmax(-1) for p in (earlier, later)}
+        draws = {p: chosen.r_draws.sel(pair=p).values.argmax(-1) for p in (earlier, later)}
+        return from_draws(
+            float(at[later] - at[earlier]),
+            (draws[later] - draws[earlier]).astype(float),
+            n=int(chosen["size"]),
+            clusters=int(chosen["scenes"]),
+        )
+
+    def _missing(self, pair: str) -> Estimate | None:
+        strength = self.strength(pair)
+        if strength.high >= PRESENT:
+            return None
+        what, where = pair.split("@")
+        return Estimate.absent(
+            f"{what} is not represented at the {where} token{'s' * (where == 'mentions')}: peak r "
+            f"{strength.value:.2f} [{strength.low:.2f}, {strength.high:.2f}], below {PRESENT:.2f}",
+            n=strength.n,
+            clusters=strength.clusters,
+        )
+
+    def _read(self, pair: str, reduce) -> Estimate:
+        chosen = self.data.sel(pair=pair, half="evaluation")
+        return from_draws(
+            float(reduce(chosen.r.values)),
+            np.asarray(reduce(chosen.r_draws.values), float),
+            n=int(chosen["size"]),
+            clusters=int(chosen["scenes"]),
+        )

@@ -1,0 +1,129 @@
+"""From an entry of the registry to a loaded subject, refusing what cannot be trusted.
+
+Weights come from safetensors only, remote code is never run, and every parameter must be there and be
+a number: a checkpoint cut short gives an error here, not a strange verdict later.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from harness.subjects.anatomy import anatomy_of
+from harness.subjects.registry import Entry
+from harness.subjects.subject import Subject
+
+
+class CannotLoad(RuntimeError):
+    """The subject's files cannot be used; the message names the file and what to do."""
+
+
+def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subject:
+    """Load a subject.
+
+    Args:
+        entry: From the registry.
+        device: Where to put it, for example "cpu" or "cuda".
+        attention: "sdpa" or "eager".
+
+    Returns:
+        The subject in evaluation mode, its parameters without gradients.
+
+    Raises:
+        CannotLoad: Files missing, unsafe, damaged or of the wrong family.
+    """
+    source, options = entry.source, {"revision": entry.revision or "main"}
+    if entry.folder is not None:
+        _check_folder(entry.name, entry.folder)
+        source, options = str(entry.folder), {}
+    transformers_logging.disable_progress_bar()
+    try:
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
+        anatomy = anatomy_of(config, entry.name)
+        if anatomy.family != entry.family:
+            raise CannotLoad(
+                f"{entry.name}: the checkpoint is of family {anatomy.family}, not {entry.family}"
+            )
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            source,
+            config=config,
+            dtype=getattr(torch, entry.dtype),
+            attn_implementation=attention,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **options,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
+        processor = AutoImageProcessor.from_pretrained(
+            source, backend="pil", trust_remote_code=False, **options
+        )
+    except (OSError, SafetensorError) as error:
+        raise CannotLoad(f"{entry.name}: {_first_line(error)}{_hint(entry)}") from error
+    _check_report(entry.name, report)
+    _check_numbers(entry.name, model)
+    model = model.to(device).eval().requires_grad_(False)
+    return Subject(
+        name=entry.name,
+        entry=entry,
+        anatomy=anatomy,
+        model=model,
+        tokenizer=tokenizer,
+        image_processor=processor,
+        fingerprint=entry.fingerprint(getattr(config, "_commit_hash", None)),
+    )
+
+
+def _check_folder(name: str, folder: Path) -> None:
+    if not folder.is_dir():
+        raise CannotLoad(f"{name}: there is no folder {folder}")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        pickles = sorted(p.name for p in folder.iterdir() if p.suffix in {".bin", ".pt", ".pth", ".ckpt"})
+        found = f"; it holds {', '.join(pickles)}, which can run code when loaded" if pickles else ""
+        raise CannotLoad(
+            f"{name}: no .safetensors in {folder}{found}. Save the weights with "
+            "model.save_pretrained(folder), which writes safetensors"
+        )
+    for path in weights:
+        try:
+            with safe_open(path, framework="pt") as tensors:
+                tensors.keys()
+        except SafetensorError as error:
+            raise CannotLoad(
+                f"{name}: {path.name} is damaged or cut short ({error}); copy it again"
+            ) from error
+
+
+def _check_report(name: str, report: dict[str, Any]) -> None:
+    for what in ("missing_keys", "mismatched_keys"):
+        keys = sorted(str(k) for k in report.get(what, ()))
+        if keys:
+            raise CannotLoad(
+                f"{name}: {what.replace('_', ' ')} in the weights, first {keys[0]} ({len(keys)} in all): "
+                "the checkpoint does not fit its config.json"
+            )
+
+
+def _check_numbers(name: str, model: torch.nn.Module) -> None:
+    for parameter, value in model.named_parameters():
+        if not torch.isfinite(value).all():
+            raise CannotLoad(f"{name}: parameter {parameter} is not finite: the weights are damaged")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _hint(entry: Entry) -> str:
+    if entry.kind != "hub":
+        return ""
+    return (
+        f". Download {entry.source} where there is a network (it may ask for a licence to be accepted), "
+        "then run with --subject FOLDER"
+    )

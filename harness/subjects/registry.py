@@ -1,0 +1,162 @@
+"""fixtures/subjects.toml: which subjects there are and how each is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from harness.subjects.anatomy import ANATOMIES, MARKERS
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
+
+
+class UnknownSubject(ValueError):
+    """A name that is neither in the registry nor a folder."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One subject as the registry describes it.
+
+    Attributes:
+        name: What people type after --subject.
+        family: The architecture, a row of the anatomy table.
+        source: A folder (embedded or the user's own) or a repository on the hub.
+        kind: "embedded" (ships with the project), "hub" or "local".
+        revision: Commit of the repository; only for the hub.
+        dtype: Name of a torch dtype.
+        arrangement: "plain" (image, then the sentence) or "chat" (the family's chat template).
+        scale: Which grids it is shown: "embedded" (112 px) or "paper" (280 and 392 px).
+        memory_gib: What loading needs, for people who plan; 0 where it does not matter.
+        licence: Of the weights.
+    """
+
+    name: str
+    family: str
+    source: str
+    kind: Literal["embedded", "hub", "local"]
+    revision: str = ""
+    dtype: str = "float32"
+    arrangement: Literal["plain", "chat"] = "plain"
+    scale: Literal["embedded", "paper"] = "paper"
+    memory_gib: float = 0.0
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        if self.family not in ANATOMIES:
+            raise UnknownSubject(
+                f"subject {self.name}: unknown family {self.family!r}; known: {', '.join(ANATOMIES)}"
+            )
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the files are; None for a repository on the hub."""
+        if self.kind == "hub":
+            return None
+        folder = Path(self.source)
+        return folder if folder.is_absolute() or self.kind == "local" else FIXTURES / folder
+
+    def fingerprint(self, commit: str | None = None) -> str:
+        """What tells these weights from others, as 64 hexadecimal digits.
+
+        For a folder, a hash of its weights, configuration, tokenizer and processor files; for a
+        repository, of its name and `commit` (the revision that was resolved on loading).
+        """
+        digest = hashlib.sha256(f"{self.dtype} {self.arrangement} {self.scale}".encode())
+        if self.folder is None:
+            digest.update(f"{self.source}@{commit or self.revision}".encode())
+            return digest.hexdigest()
+        if not self.folder.is_dir():
+            return digest.hexdigest()
+        for path in sorted(self.folder.iterdir()):
+            if path.suffix in {".safetensors", ".json"} and path.name != "card.json":
+                digest.update(path.name.encode())
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        """The pytest markers of this subject: its family's, and "embedded" where it ships with us."""
+        own = ("embedded",) if self.kind == "embedded" else ()
+        return (MARKERS[self.family], *own)
+
+
+def read_registry(path: Path | None = None) -> dict[str, Entry]:
+    """All entries by name, in the file's order.
+
+    Raises:
+        ValueError: The file has an entry with an unknown or missing key; it is named.
+    """
+    path = path or FIXTURES / "subjects.toml"
+    entries = {}
+    for name, fields in tomllib.loads(path.read_text()).items():
+        try:
+            entry = Entry(name=name, **fields)
+        except TypeError as error:
+            raise ValueError(f"{path}: subject {name}: {error}") from None
+        entries[name] = entry
+    return entries
+
+
+def find(name: str, registry: dict[str, Entry], *, family: str | None = None) -> Entry:
+    """The entry of a name, or one made up for a folder.
+
+    Args:
+        name: A name from the registry or a path.
+        registry: From `read_registry`.
+        family: Architecture of a folder; needed only where config.json does not say.
+
+    Raises:
+        UnknownSubject: Neither a name nor a folder; the message lists what there is.
+    """
+    if family is not None and family not in ANATOMIES:
+        raise UnknownSubject(f"unknown family {family!r}; known: {', '.join(ANATOMIES)}")
+    if name in registry:
+        entry = registry[name]
+        if family and family != entry.family:
+            raise UnknownSubject(f"subject {name} is of family {entry.family}, not {family}")
+        return entry
+    folder = Path(name)
+    if not folder.is_dir():
+        raise UnknownSubject(
+            f"unknown subject {name!r}: not in fixtures/subjects.toml ({', '.join(registry)}) "
+            "and not a folder"
+        )
+    return Entry(
+        name=folder.resolve().name,
+        family=family or _family_of(folder),
+        source=str(folder),
+        kind="local",
+        scale=_scale_of(folder),
+    )
+
+
+def _read_config(folder: Path) -> dict:
+    path = folder / "config.json"
+    if not path.exists():
+        raise UnknownSubject(f"{folder}: no config.json; a subject is a folder as transformers saves one")
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise UnknownSubject(f"{path} is not JSON: {error}") from None
+
+
+def _family_of(folder: Path) -> str:
+    model_type = _read_config(folder).get("model_type")
+    for anatomy in ANATOMIES.values():
+        if anatomy.model_type == model_type:
+            return anatomy.family
+    raise UnknownSubject(
+        f"{folder}: model type {model_type!r} has no anatomy; known families: {', '.join(ANATOMIES)}"
+    )
+
+
+def _scale_of(folder: Path) -> Literal["embedded", "paper"]:
+    """Embedded canvases for a model whose image token is 14 px or that sees 112 px, else the paper's."""
+    vision = _read_config(folder).get("vision_config", {})
+    small = vision.get("image_size") == 112 or vision.get("patch_size") == 7
+    return "embedded" if small else "paper"

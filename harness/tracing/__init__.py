@@ -1,0 +1,5 @@
+"""The only code that touches nnsight or hooks.
+
+`site` names places in the network, `capture` reads them, `edit` writes them and reads the answer,
+`selfcheck` proves by effect that they are where the anatomy says.
+"""

@@ -1,0 +1,77 @@
+"""Accuracy per task on scenes that were never trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from harness.stimuli.prompt import scene_description
+from harness.stimuli.scene import EMBEDDED_GRIDS, Scene
+from harness.training.architectures import Untrained
+from harness.training.packing import pack, supervised_logits
+from harness.training.tasks import TASKS, Task, draw_objects, draw_scene, held_out
+
+EVALUATION_SEED = 20_000
+"""Apart from every training seed, so that no evaluation batch repeats a training batch."""
+
+Accuracies = dict[str, tuple[float, int]]
+
+
+@torch.no_grad()
+def evaluate(subject: Untrained, prompts: int = 400, *, rows: int = 50) -> Accuracies:
+    """Share of completions that are right word for word, for every task and the gate's set.
+
+    A completion counts if every supervised word of it is the likeliest one given the words before.
+
+    Args:
+        subject: In training or evaluation mode; left in evaluation mode.
+        prompts: Prompts per task, each about a scene of its own.
+        rows: Prompts in one pass.
+
+    Returns:
+        Task to (accuracy, prompts); "scene description, high entropy, 2x2" is the set the claims use.
+    """
+    subject.model.eval()
+    results = {}
+    drawn = {name: _drawer(name, task) for name, task in TASKS.items()}
+    for entropy in ("high", "low"):
+        drawn[f"scene description, {entropy} entropy, 2x2"] = _four(entropy)
+    for index, (name, draw) in enumerate(drawn.items()):
+        rng = np.random.default_rng([EVALUATION_SEED, index])
+        right: list[bool] = []
+        while len(right) < prompts:
+            pairs = [draw(rng) for _ in range(min(rows, prompts - len(right)))]
+            task = name.split(",")[0]
+            batch = pack([s for s, _ in pairs], [[(task, p)] for _, p in pairs], subject)
+            hit = (supervised_logits(subject, batch).argmax(-1) == batch.labels).numpy()
+            for owner in range(len(pairs)):
+                right.append(bool(hit[(batch.owners == owner) & batch.completes].all()))
+        results[name] = (float(np.mean(right)), len(right))
+    return results
+
+
+def _drawer(name: str, task: Task) -> Callable:
+    def draw(rng: np.random.Generator) -> tuple[Scene, object]:
+        while True:
+            scene = draw_scene(rng, evaluation=True)
+            prompt = task.draw(scene, rng)
+            if prompt is not None:
+                return scene, prompt
+
+    return draw
+
+
+def _four(entropy: str) -> Callable:
+    def draw(rng: np.random.Generator) -> tuple[Scene, object]:
+        grid = EMBEDDED_GRIDS[2]
+        while True:
+            objects = draw_objects(4, entropy, rng)
+            where = rng.permutation(4)
+            scene = Scene(grid, objects, tuple(grid.cells[i] for i in where))
+            if held_out(scene):
+                described = tuple(objects[i] for i in rng.permutation(range(1, 4)))
+                return scene, scene_description(described, objects[0])
+
+    return draw

@@ -1,0 +1,210 @@
+"""What the embedded subjects learn: a task draws a prompt about a scene, or none if it does not fit.
+
+Scenes are split by the hash of their pixels into training and held-out ones, so that no held-out scene
+is ever trained on, whatever prompt it comes with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.stimuli import prompt as prompts
+from harness.stimuli.prompt import RELATIONS, Prompt
+from harness.stimuli.scene import COLOURS, EMBEDDED_GRIDS, SHAPES, Cell, Grid, Object, Scene
+
+HELD_OUT = 16
+"""One scene in this many is never trained on."""
+
+_COLOURS, _SHAPES = tuple(COLOURS), tuple(SHAPES)
+
+
+def held_out(scene: Scene) -> bool:
+    """Whether a scene belongs to the part that is only evaluated on."""
+    return int(scene.key, 16) % HELD_OUT == 0
+
+
+def draw_objects(count: int, entropy: str, rng: np.random.Generator) -> tuple[Object, ...]:
+    """Distinct objects.
+
+    Args:
+        count: How many, at most nine.
+        entropy: "high" (no feature shared), "low" (few colours and few shapes) or "any".
+        rng: Where the randomness comes from.
+    """
+    if entropy == "high":
+        colours, shapes = rng.permutation(_COLOURS)[:count], rng.permutation(_SHAPES)[:count]
+        return tuple(Object(str(c), str(s)) for c, s in zip(colours, shapes, strict=True))
+    side = 9 if entropy == "any" else int(np.ceil(np.sqrt(count)))
+    colours, shapes = rng.permutation(_COLOURS)[:side], rng.permutation(_SHAPES)[:side]
+    picked = rng.choice(side * side, size=count, replace=False)
+    return tuple(Object(str(colours[i // side]), str(shapes[i % side])) for i in picked)
+
+
+def _two_by_two(rng: np.random.Generator) -> Scene:
+    count = int(rng.choice([2, 2, 3, 4, 4]))
+    return _placed(EMBEDDED_GRIDS[2], draw_objects(count, _entropy(rng), rng), rng)
+
+
+def _three_by_three(rng: np.random.Generator) -> Scene:
+    return _placed(EMBEDDED_GRIDS[3], draw_objects(int(rng.integers(3, 10)), _entropy(rng), rng), rng)
+
+
+def _block(rng: np.random.Generator) -> Scene:
+    """A 2x2 block in a corner of the 3x3 grid (section 4.1)."""
+    row, column = (int(x) for x in rng.integers(0, 2, size=2))
+    cells = [Cell(row + r, column + c) for r in (0, 1) for c in (0, 1)]
+    return _placed(EMBEDDED_GRIDS[3], draw_objects(4, _entropy(rng), rng), rng, cells)
+
+
+def _line(rng: np.random.Generator) -> Scene:
+    """Three items in the middle row or the middle column (Cui et al. 2026)."""
+    across = rng.random() < 0.5
+    cells = [Cell(1, i) if across else Cell(i, 1) for i in range(3)]
+    return _placed(EMBEDDED_GRIDS[3], draw_objects(3, "high", rng), rng, cells)
+
+
+def _placed(
+    grid: Grid, objects: Sequence[Object], rng: np.random.Generator, cells: Sequence[Cell] | None = None
+) -> Scene:
+    cells = tuple(cells or grid.cells)
+    where = rng.choice(len(cells), size=len(objects), replace=False)
+    return Scene(grid, tuple(objects), tuple(cells[i] for i in where))
+
+
+def _entropy(rng: np.random.Generator) -> str:
+    return str(rng.choice(["high", "any", "low"], p=[0.5, 0.25, 0.25]))
+
+
+LAYOUTS: dict[Callable[[np.random.Generator], Scene], float] = {
+    _two_by_two: 0.55,
+    _three_by_three: 0.2,
+    _block: 0.1,
+    _line: 0.15,
+}
+
+
+def draw_scene(rng: np.random.Generator, *, evaluation: bool = False) -> Scene:
+    """A scene of the training part, or with `evaluation` of the held-out part."""
+    layouts, shares = list(LAYOUTS), np.array(list(LAYOUTS.values()))
+    while True:
+        scene = layouts[rng.choice(len(layouts), p=shares / shares.sum())](rng)
+        if held_out(scene) == evaluation:
+            return scene
+
+
+def describe(scene: Scene, rng: np.random.Generator) -> Prompt | None:
+    """Scene description in random order."""
+    order = rng.permutation(len(scene))
+    *described, target = (scene.objects[i] for i in order)
+    return prompts.scene_description(described, target, commas=len(scene) > 2 or rng.random() < 0.3)
+
+
+def name_colour(scene: Scene, rng: np.random.Generator) -> Prompt | None:
+    """Colour of a shape that only one object has."""
+    shapes = [o.shape for o in scene.objects]
+    unique = [o for o in scene.objects if shapes.count(o.shape) == 1]
+    if not unique:
+        return None
+    chosen = unique[rng.integers(len(unique))]
+    return prompts.colour_question(chosen.shape, chosen.colour)
+
+
+def look_beside(scene: Scene, rng: np.random.Generator) -> Prompt | None:
+    """Colour of the object directly left of, right of, above or below a named one."""
+    options = []
+    for obj, cell in scene:
+        for relation, (rows, columns) in RELATIONS.items():
+            found = scene.at(Cell(cell.row + rows, cell.column + columns))
+            if found:
+                options.append((relation, obj, found.colour))
+    return prompts.spatial_question(*options[rng.integers(len(options))]) if options else None
+
+
+def count(scene: Scene, rng: np.random.Generator) -> Prompt | None:
+    """How many objects."""
+    return prompts.count_question(len(scene))
+
+
+def enumerate_objects(scene: Scene, rng: np.random.Generator) -> Prompt | None:
+    """Numbered list in reading order."""
+    listed = [scene.objects[i] for i in sorted(range(len(scene)), key=lambda i: scene.cells[i])]
+    return prompts.numbered_list(listed, int(rng.integers(len(listed))))
+
+
+def ask_in_line(scene: Scene, rng: np.random.Generator) -> Prompt | None:
+    """Three items in a row or column, asked from the middle one."""
+    middle = scene.at(Cell(1, 1))
+    if len(scene) != 3 or scene.grid.rows != 3 or middle is None:
+        return None
+    options = [
+        (relation, found)
+        for relation, (rows, columns) in RELATIONS.items()
+        if (found := scene.at(Cell(1 + rows, 1 + columns)))
+    ]
+    if len(options) != 2:
+        return None
+    relation, found = options[rng.integers(2)]
+    return prompts.line_question(relation, middle, found)
+
+
+def ground(scene: Scene, rng: np.random.Generator) -> Prompt | None:
+    """Caption that ends each mention with its cell."""
+    return prompts.grounded_caption(scene, [int(i) for i in rng.permutation(len(scene))])
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of the mix.
+
+    Attributes:
+        draw: Draws a prompt about a scene, or None.
+        share: How often it is drawn relative to the others.
+        learns: "statements" (every object and cell word stated) or "completion" (the answer only).
+    """
+
+    draw: Callable[[Scene, np.random.Generator], Prompt | None]
+    share: float
+    learns: str = "statements"
+
+
+TASKS: dict[str, Task] = {
+    "scene description": Task(describe, 4),
+    "color of a shape": Task(name_colour, 1, "completion"),
+    "directly beside": Task(look_beside, 2, "completion"),
+    "counting": Task(count, 0.5, "completion"),
+    "numbered list": Task(enumerate_objects, 1.5),
+    "three in a line": Task(ask_in_line, 2, "completion"),
+    "grounded caption": Task(ground, 2),
+}
+
+
+def draw_prompts(
+    scene: Scene, how_many: int, words: int, rng: np.random.Generator
+) -> list[tuple[str, Prompt]]:
+    """Prompts about one scene, tasks drawn by their shares.
+
+    Args:
+        scene: What they are about.
+        how_many: Draws; a task that does not fit the scene is drawn again.
+        words: A prompt that would bring the row over this many words is left out, so that rows with
+            many objects do not pad all others. The first prompt always stays.
+        rng: Where the randomness comes from.
+    """
+    names = list(TASKS)
+    shares = np.array([task.share for task in TASKS.values()])
+    drawn: list[tuple[str, Prompt]] = []
+    used = attempts = 0
+    while attempts < how_many:
+        name = names[rng.choice(len(names), p=shares / shares.sum())]
+        prompt = TASKS[name].draw(scene, rng)
+        if prompt is None:
+            continue
+        attempts += 1
+        length = len((prompt.text + prompt.completion).split())
+        if not drawn or used + length <= words:
+            drawn.append((name, prompt))
+            used += length
+    return drawn

@@ -1,0 +1,179 @@
+"""Training an embedded subject: deterministic from its seed, resumed from its last checkpoint.
+
+Every batch is drawn from (seed, step), so a resumed run sees what an undisturbed one would have seen.
+Checkpoints are safetensors, never pickles.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from harness.training.architectures import Untrained, build
+from harness.training.packing import pack, supervised_logits
+from harness.training.tasks import TASKS, draw_prompts, draw_scene
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a subject is trained.
+
+    Attributes:
+        name: The architecture and the name of the subject.
+        seed: Of the weights and of every batch.
+        steps: Optimiser steps.
+        images: Images per step.
+        prompts: Prompts drawn per image.
+        words: Most words of prompts behind one image.
+        rate: Highest learning rate, reached after `warmup` steps, then decayed along a cosine to a tenth.
+        warmup: Steps.
+        decay: Weight decay of AdamW.
+        clip: Highest gradient norm.
+        threads: Torch threads; part of the recipe, since sums depend on it in the last bits.
+    """
+
+    name: str
+    seed: int = 1
+    steps: int = 5500
+    images: int = 16
+    prompts: int = 5
+    words: int = 90
+    rate: float = 1e-3
+    warmup: int = 200
+    decay: float = 0.01
+    clip: float = 1.0
+    threads: int = 1
+
+    def smoke(self) -> Recipe:
+        """The same recipe cut to about a minute: proof that the code runs, not a subject."""
+        return replace(self, steps=60, images=8, prompts=3, warmup=10)
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Linear warm-up, then a cosine to a tenth of the highest rate."""
+    if step < recipe.warmup:
+        return recipe.rate * (step + 1) / recipe.warmup
+    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return recipe.rate * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
+
+
+def train(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    say: Callable[[str], None] = print,
+    every: int = 100,
+    keep_every: int = 500,
+) -> Untrained:
+    """Train, or go on training, and return the subject; `folder` receives checkpoints and a log.
+
+    Args:
+        recipe: What to do. A checkpoint of another recipe in `folder` is refused.
+        folder: Made if it is not there.
+        say: Receives a line of progress every `every` steps.
+        every: Steps between lines.
+        keep_every: Steps between checkpoints.
+
+    Raises:
+        ValueError: The folder holds a checkpoint of another recipe.
+    """
+    torch.set_num_threads(recipe.threads)
+    subject = build(recipe.name, recipe.seed)
+    model = subject.model.train()
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=recipe.rate, betas=(0.9, 0.95), weight_decay=recipe.decay
+    )
+    start, seconds = _resume(recipe, folder, subject, optimiser)
+    if start:
+        say(f"{recipe.name}: goes on from step {start} of {recipe.steps}")
+    begun = time.monotonic() - seconds
+    right, seen = np.zeros(len(TASKS)), np.zeros(len(TASKS))
+    for step in range(start, recipe.steps):
+        rng = np.random.default_rng([recipe.seed, step])
+        scenes = [draw_scene(rng) for _ in range(recipe.images)]
+        asked = [draw_prompts(s, recipe.prompts, recipe.words, rng) for s in scenes]
+        batch = pack(scenes, asked, subject)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(recipe, step)
+        logits = supervised_logits(subject, batch)
+        loss = torch.nn.functional.cross_entropy(logits, batch.labels)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+        optimiser.step()
+        hit = (logits.detach().argmax(-1) == batch.labels).numpy()
+        right += np.bincount(batch.tasks, hit, len(TASKS))
+        seen += np.bincount(batch.tasks, minlength=len(TASKS))
+        done = step + 1
+        if done % every == 0 or done == recipe.steps:
+            share = ", ".join(f"{n} {r / max(1, s):.0%}" for n, r, s in zip(TASKS, right, seen, strict=True))
+            elapsed = time.monotonic() - begun
+            left = elapsed / (done - start if not seconds else done) * (recipe.steps - done)
+            say(f"{recipe.name} {done}/{recipe.steps} loss {loss.item():.3f} | {share} | {left / 60:.0f} min left")
+            right[:], seen[:] = 0, 0
+        if done % keep_every == 0 or done == recipe.steps:
+            _keep(recipe, folder, subject, optimiser, done, time.monotonic() - begun)
+    model.eval()
+    return subject
+
+
+def spent_hours(folder: Path) -> float:
+    """Hours of training behind the checkpoint in a folder."""
+    return json.loads((folder / "progress.json").read_text())["seconds"] / 3600
+
+
+def _keep(
+    recipe: Recipe,
+    folder: Path,
+    subject: Untrained,
+    optimiser: torch.optim.Optimizer,
+    step: int,
+    seconds: float,
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [n for n, _ in subject.model.named_parameters()]
+    state = optimiser.state_dict()["state"]
+    tensors = {f"model.{k}": v.contiguous() for k, v in subject.model.state_dict().items()}
+    for index, name in enumerate(names):
+        for key, value in state.get(index, {}).items():
+            tensors[f"optimiser.{key}.{name}"] = value.contiguous()
+    # The step stands inside the tensors' file as well: a kill between the two writes is then seen.
+    save_file(tensors, folder / "checkpoint.tmp", metadata={"step": str(step)})
+    os.replace(folder / "checkpoint.tmp", folder / "checkpoint.safetensors")
+    progress = {"recipe": asdict(recipe), "step": step, "seconds": seconds}
+    (folder / "progress.tmp").write_text(json.dumps(progress, indent=1))
+    os.replace(folder / "progress.tmp", folder / "progress.json")
+
+
+def _resume(
+    recipe: Recipe, folder: Path, subject: Untrained, optimiser: torch.optim.Optimizer
+) -> tuple[int, float]:
+    if not (folder / "progress.json").exists():
+        return 0, 0.0
+    progress = json.loads((folder / "progress.json").read_text())
+    if progress["recipe"] != asdict(recipe):
+        raise ValueError(
+            f"{folder} holds a checkpoint of another recipe: {progress['recipe']}; "
+            "train into another folder or delete that one"
+        )
+    tensors = load_file(folder / "checkpoint.safetensors")
+    model = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    subject.model.load_state_dict(model)
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for index, (name, _) in enumerate(subject.model.named_parameters()):
+        state[index] = {
+            key: tensors[f"optimiser.{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")
+        }
+    optimiser.load_state_dict(
+        {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}
+    )
+    return progress["step"], progress["seconds"]

@@ -1,0 +1,86 @@
+"""One subject in memory at a time, and the device and threads of this process."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from harness.subjects.registry import Entry
+
+if TYPE_CHECKING:
+    from harness.subjects.subject import Subject
+
+
+class NoGpu(RuntimeError):
+    """--gpu was given and there is none; nothing falls back to the CPU in silence."""
+
+
+def device_for(gpu: bool) -> str:
+    """The torch device of this process.
+
+    Raises:
+        NoGpu: A GPU is asked for and torch sees none.
+    """
+    if not gpu:
+        return "cpu"
+    import torch
+
+    if not torch.cuda.is_available():
+        raise NoGpu(
+            "--gpu: torch sees no CUDA device. Check nvidia-smi and CUDA_VISIBLE_DEVICES, and that torch "
+            f"({torch.__version__}) is a CUDA build; or leave --gpu out to run the embedded subjects"
+        )
+    return "cuda"
+
+
+def threads_per_process(environ: dict[str, str] | None = None) -> int:
+    """Torch threads for this process: the cores, shared out between pytest-xdist's workers."""
+    environ = dict(os.environ) if environ is None else environ
+    workers = int(environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    return max(1, len(os.sched_getaffinity(0)) // workers)
+
+
+class SubjectHolder:
+    """Loads subjects, keeps the latest and lets go of the one before.
+
+    Args:
+        device: From `device_for`.
+        attention: "sdpa" or "eager".
+        say: Receives a line when a subject is loaded.
+    """
+
+    def __init__(self, device: str, attention: str, say: Callable[[str], None]) -> None:
+        self.device, self.attention, self.say = device, attention, say
+        self._held: Subject | None = None
+
+    def __call__(self, entry: Entry) -> Subject:
+        """The subject of an entry, loaded and self-checked."""
+        if self._held is None or self._held.entry != entry:
+            self.release()
+            import torch
+
+            from harness.subjects.loading import load
+            from harness.tracing.selfcheck import selfcheck
+
+            torch.set_num_threads(threads_per_process())
+            subject = load(entry, device=self.device, attention=self.attention)
+            selfcheck(subject)
+            self.say(
+                f"loaded {entry.name}: {subject.layers} layers, {subject.heads} heads, {entry.dtype}, "
+                f"{self.device}; hooks checked"
+            )
+            self._held = subject
+        return self._held
+
+    def release(self) -> None:
+        """Let go of the subject and give its memory back."""
+        if self._held is None:
+            return
+        self._held = None
+        gc.collect()
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
