@@ -7,7 +7,9 @@ it: this is how a subject that answers by content alone fails these claims.
 """
 
 from harness.judging.claim import above, below, claim
-from harness.judging.published import peaks
+from harness.judging import published
+
+PAPER = published.load("assouel2026")
 
 STRONG = above(
     0.40,
@@ -24,7 +26,7 @@ LATER = above(0, unit="layers", origin="stated in the paper")
     statement="The position of a described object is represented at the tokens that mention it.",
     source="Assouel et al. 2026, section 3.3, Figure 1c",
     threshold=STRONG,
-    published=peaks("position@mentions"),
+    published=PAPER.peaks("position@mentions"),
 )
 def test_mentions_represent_position(similarity, judge):
     judge(similarity.strength("position@mentions"))
@@ -35,7 +37,7 @@ def test_mentions_represent_position(similarity, judge):
     statement="The position of the target is represented at the last token.",
     source="Assouel et al. 2026, section 3.3, Figures 1c and 14 to 19",
     threshold=STRONG,
-    published=peaks("position@last"),
+    published=PAPER.peaks("position@last"),
 )
 def test_the_last_token_represents_position(similarity, judge):
     judge(similarity.strength("position@last"))
@@ -48,7 +50,7 @@ def test_the_last_token_represents_position(similarity, judge):
     threshold=above(
         0.75, unit="r", origin="chosen by us", note="mean of the last quarter; published peaks are 0.87 to 0.98"
     ),
-    published=peaks("features@last"),
+    published=PAPER.peaks("features@last"),
 )
 def test_the_last_layers_represent_features(similarity, judge):
     judge(similarity.late("features@last"))

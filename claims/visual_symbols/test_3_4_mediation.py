@@ -8,7 +8,9 @@ half of the trials and judged on the other; stages without heads have no place i
 
 from harness.experiments.mediation import WEAKEST
 from harness.judging.claim import above, below, claim
-from harness.judging.published import maxima
+from harness.judging import published
+
+PAPER = published.load("assouel2026")
 
 DEEPER = above(0, unit="layers", origin="stated in the paper")
 
@@ -23,7 +25,7 @@ DEEPER = above(0, unit="layers", origin="stated in the paper")
         origin="chosen by us",
         note="the published maxima are 0.144 to 0.44, the stage being weak and noisy",
     ),
-    published=maxima("id_retrieval"),
+    published=PAPER.maxima("id_retrieval"),
 )
 def test_a_head_retrieves_ids(mediation, judge):
     judge(mediation.strength("id_retrieval"))
@@ -39,7 +41,7 @@ def test_a_head_retrieves_ids(mediation, judge):
         origin="chosen by us",
         note="the published maxima are 0.27 to 1.20",
     ),
-    published=maxima("id_selection"),
+    published=PAPER.maxima("id_selection"),
 )
 def test_a_head_selects_the_id(mediation, judge):
     judge(mediation.strength("id_selection"))
@@ -55,7 +57,7 @@ def test_a_head_selects_the_id(mediation, judge):
         origin="chosen by us",
         note="the published maxima are 0.61 to 3.53",
     ),
-    published=maxima("feature_retrieval"),
+    published=PAPER.maxima("feature_retrieval"),
 )
 def test_a_head_retrieves_features(mediation, judge):
     judge(mediation.strength("feature_retrieval"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -12,7 +13,9 @@ import xarray as xr
 from harness.experiments.store import Store, content_key
 from harness.judging.stats import MINIMUM_CLUSTERS
 from harness.subjects.registry import Entry
-from harness.subjects.subject import Subject
+
+if TYPE_CHECKING:
+    from harness.subjects.subject import Subject
 
 Progress = Callable[[int, int], None]
 """Called with how much is done and how much there is."""

@@ -22,7 +22,7 @@ from harness.stimuli.contrast import CONDITIONS, Condition, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.subject import Subject
 from harness.tracing.capture import capture, last_logits
-from harness.tracing.edit import patch_each_head
+from harness.tracing.replay import clean_answer, patch_each_head
 
 ROWS = 16
 """Trials in one pass; each is as many rows as the model has heads."""
@@ -102,7 +102,7 @@ def _scores(subject: Subject, pairs: list[Contrast]) -> np.ndarray:
         )
         values = capture(subject, other, "head", tokens)
         patched = patch_each_head(subject, clean, tokens, values, read).numpy()
-        before = last_logits(subject, clean).gather(1, read).numpy()
+        before = clean_answer(subject, clean, int(tokens.min()), read).numpy()
         scores[members] = mediation_score(patched, before).transpose(2, 0, 1)
     return scores
 

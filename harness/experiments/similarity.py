@@ -44,7 +44,7 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
 
     Returns:
         `r` [pair, half, layer], `r_draws` [pair, half, draw, layer] (scenes resampled),
-        `null` [pair, half, permutation]: the highest r over layers when item labels are permuted.
+        `null` [pair, permutation]: the highest r over layers when item labels are permuted.
     """
     grid = subject.grids[2]
     drawn = balanced_trials(grid, HIGH_ENTROPY[2], trials, rng)
@@ -60,7 +60,7 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
 
     where = np.array([[grid.centre(t.scene.cell_of(o)) for o in t.described] for t in drawn])
     targets = {
-        "position@mentions": np.stack([position_rsm(where[:, slot]) for slot in range(where.shape[1])]),
+        "position@mentions": position_rsm(where.transpose(1, 0, 2)),
         "position@last": position_rsm(
             np.array([grid.centre(t.scene.cell_of(t.target)) for t in drawn])
         )[None],
@@ -81,13 +81,13 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
             ones = np.ones((1, len(chosen)), int)
             r.append(rsa_draws(own, target, ones)[0])
             r_draws.append(rsa_draws(own, target, cluster_weights(scenes[chosen], DRAWS, rng)))
-            null.append(mantel_null(own, target, PERMUTATIONS, rng).max(-1))
+        null.append(np.nanmax(mantel_null(model, targets[pair], PERMUTATIONS, rng), -1))
     shape = (len(PAIRS), len(HALVES))
     return xr.Dataset(
         {
             "r": (("pair", "half", "layer"), np.reshape(r, (*shape, -1))),
             "r_draws": (("pair", "half", "draw", "layer"), np.reshape(r_draws, (*shape, DRAWS, -1))),
-            "null": (("pair", "half", "permutation"), np.reshape(null, (*shape, PERMUTATIONS))),
+            "null": (("pair", "permutation"), np.array(null)),
             "size": (("half",), [int(members[h].sum()) for h in HALVES]),
             "scenes": (("half",), [len(np.unique(scenes[members[h]])) for h in HALVES]),
         },
@@ -135,8 +135,8 @@ class Similarity:
             if missing:
                 return missing
         chosen = self.data.sel(half="all")
-        at = {p: chosen.r.sel(pair=p).values.argmax(-1) for p in (earlier, later)}
-        draws = {p: chosen.r_draws.sel(pair=p).values.argmax(-1) for p in (earlier, later)}
+        at = {p: np.nanargmax(chosen.r.sel(pair=p).values, -1) for p in (earlier, later)}
+        draws = {p: np.nanargmax(chosen.r_draws.sel(pair=p).values, -1) for p in (earlier, later)}
         return from_draws(
             float(at[later] - at[earlier]),
             (draws[later] - draws[earlier]).astype(float),
@@ -144,14 +144,23 @@ class Similarity:
             clusters=int(chosen["scenes"]),
         )
 
+    def permutation_p(self, pair: str) -> float:
+        """Chance of so high a peak over layers if items were labelled at random (Mantel, all trials)."""
+        null = self.data.null.sel(pair=pair).values
+        highest = np.nanmax(self.data.r.sel(pair=pair, half="all").values)
+        return float((1 + (null >= highest).sum()) / (1 + len(null)))
+
     def _missing(self, pair: str) -> Estimate | None:
-        strength = self.strength(pair)
-        if strength.high >= PRESENT:
+        strength, chance = self.strength(pair), self.permutation_p(pair)
+        if strength.high >= PRESENT and chance < 0.05:
             return None
         what, where = pair.split("@")
+        place = {"mentions": "the mentions", "last": "the last token"}[where]
+        verb = "are" if what == "features" else "is"
         return Estimate.absent(
-            f"{what} is not represented at the {where} token{'s' * (where == 'mentions')}: peak r "
-            f"{strength.value:.2f} [{strength.low:.2f}, {strength.high:.2f}], below {PRESENT:.2f}",
+            f"{what} {verb} not represented at {place}: peak r {strength.value:.2f} "
+            f"[{strength.low:.2f}, {strength.high:.2f}], where {PRESENT:.2f} would count "
+            f"(permutation p = {chance:.3f})",
             n=strength.n,
             clusters=strength.clusters,
         )

@@ -60,35 +60,3 @@ def edited_logits(subject: Subject, batch: Batch, edits: Sequence[Edit]) -> torc
                 layer.output = edit.applied(layer.output, heads)
         logits = nnsight.save(model.lm_head.output)
     return logits[:, -1].detach().float().cpu()
-
-
-def patch_each_head(
-    subject: Subject, batch: Batch, tokens: torch.Tensor, values: torch.Tensor, read: torch.Tensor
-) -> torch.Tensor:
-    """The answer after one head at a time is patched, for every head of every layer.
-
-    Each head is a row of its own, so nothing but that head is changed in it and everything downstream
-    is recomputed.
-
-    Args:
-        subject: The model.
-        batch: The clean trials, B rows.
-        tokens: int64 [B, S], where to patch.
-        values: [L, B, S, H, d/H], the heads' values in the counterfactual run, from `capture`.
-        read: int64 [B, A], ids of the tokens whose logits are read at the last token.
-
-    Returns:
-        float32 [L, H, B, A] on the CPU.
-    """
-    heads, rows = subject.heads, len(batch)
-    wide = batch.repeated(heads)
-    head = torch.arange(heads).repeat(rows)[:, None]
-    row = torch.arange(rows * heads)[:, None]
-    read_wide = read.repeat_interleave(heads, 0)
-    results = []
-    for layer in range(subject.layers):
-        per_head = values[layer].transpose(1, 2).flatten(0, 1)
-        edit = Edit("head", layer, row, tokens.repeat_interleave(heads, 0), per_head, head)
-        logits = edited_logits(subject, wide, [edit]).gather(1, read_wide)
-        results.append(logits.unflatten(0, (rows, heads)).transpose(0, 1))
-    return torch.stack(results)

@@ -42,6 +42,11 @@ class Packed:
     owners: np.ndarray
     completes: np.ndarray
 
+    def prompt_weights(self) -> torch.Tensor:
+        """Weight of each supervised token, float32, such that every prompt weighs the same and all 1."""
+        _, index, sizes = np.unique(self.owners, return_inverse=True, return_counts=True)
+        return torch.from_numpy(1 / (sizes[index] * len(sizes))).float()
+
 
 def _learned(prompt: Prompt, task: str) -> list[tuple[int, int]]:
     if TASKS[task].learns == "completion":

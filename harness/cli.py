@@ -1,0 +1,146 @@
+"""The command `claims`: what is done outside pytest."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.judging.record import read_json, write_json
+
+EPILOG = """\
+judging is done by pytest:
+  pytest claims                            the embedded subjects, against their baselines
+  pytest claims --scorecard out            and write scorecard.json, scorecard.xml, index.html into out/
+  pytest claims --subject ./checkpoint     a model of your own (a folder with safetensors)
+  pytest claims -m qwen --gpu              the published Qwen models, on a GPU
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="claims",
+        description="Claims of papers on visual binding, as tests run against vision-language models.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="print every claim, or every subject with --subjects")
+    listing.add_argument("--subjects", action="store_true", help="subjects of fixtures/subjects.toml")
+    training = commands.add_parser(
+        "train",
+        help="train an embedded subject",
+        description="Train an embedded subject from its recipe. Run the same command again after an "
+        "interruption: it goes on from the last checkpoint.",
+    )
+    training.add_argument("name", help="tiny-llava or tiny-qwen2-vl")
+    training.add_argument("--out", type=Path, help="where the subject goes (default fixtures/NAME)")
+    training.add_argument("--work", type=Path, help="checkpoints (default reports/runs/train-NAME)")
+    training.add_argument("--seed", type=int, help="instead of the recipe's")
+    training.add_argument("--smoke", action="store_true", help="one minute: proof that it runs")
+    blessing = commands.add_parser(
+        "bless",
+        help="make a run the baseline of its subjects",
+        description="Copy the verdicts of a run to reports/baselines/SUBJECT.json, one file per subject. "
+        "A partial run, or one with errors or missing claims, is refused.",
+    )
+    blessing.add_argument("run", type=Path, help="folder of --scorecard, or its scorecard.json")
+    arguments = parser.parse_args(argv)
+    try:
+        return _COMMANDS[arguments.command](arguments)
+    except (ValueError, OSError) as error:
+        print(f"claims {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"claims {arguments.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    if arguments.subjects:
+        from harness.subjects.registry import read_registry
+
+        for entry in read_registry().values():
+            marks = ", ".join(f"-m {m}" for m in entry.markers)
+            print(f"{entry.name:20} {entry.family:12} {entry.kind:9} {marks}")
+        return 0
+    import pytest
+
+    from harness.session import ROOT
+
+    class Collector:
+        def pytest_collection_finish(self, session: pytest.Session) -> None:
+            self.claims = {
+                item.function.claim.id: item.function.claim
+                for item in session.items
+                if hasattr(getattr(item, "function", None), "claim")
+            }
+
+    collector = Collector()
+    quiet = ["--collect-only", "-q", "-q", "--no-header", "-p", "no:terminal"]
+    status = pytest.main([str(ROOT / "claims"), *quiet, "--rootdir", str(ROOT)], plugins=[collector])
+    for claim in sorted(collector.claims.values(), key=lambda c: c.id):
+        threshold = claim.threshold
+        print(f"{claim.id}\n  {claim.statement}\n  {claim.source}")
+        print(f"  {threshold.direction} {threshold.value:g} {threshold.unit} ({threshold.origin})")
+        if threshold.note:
+            print(f"  {threshold.note}")
+        if claim.published:
+            print("  published: " + ", ".join(f"{m} {v:g}" for m, v in claim.published.items()))
+    return int(status)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from harness.session import ROOT
+    from harness.subjects.registry import FIXTURES
+    from harness.training.card import card, describe
+    from harness.training.evaluation import evaluate
+    from harness.training.trainer import Recipe, spent_hours, train
+
+    recipe = Recipe(arguments.name)
+    if arguments.seed is not None:
+        recipe = replace(recipe, seed=arguments.seed)
+    if arguments.smoke:
+        recipe = recipe.smoke()
+    if arguments.smoke and not arguments.out:
+        raise ValueError("--smoke makes no usable subject: say with --out where it may go")
+    work = arguments.work or ROOT / "reports" / "runs" / f"train-{recipe.name}"
+    out = arguments.out or FIXTURES / recipe.name
+    every = 10 if arguments.smoke else 100
+    subject = train(recipe, work, say=lambda line: print(line, flush=True), every=every)
+    accuracies = evaluate(subject, prompts=40 if arguments.smoke else 400)
+    parameters = sum(p.numel() for p in subject.model.parameters())
+    content = card(recipe, accuracies, spent_hours(work), parameters)
+    subject.save(out)
+    write_json(out / "card.json", content)
+    (out / "README.md").write_text(describe(content))
+    for task, (share, n) in accuracies.items():
+        print(f"  {task:42} {share:6.1%} of {n}")
+    print(f"{recipe.name}: written to {out}")
+    return 0
+
+
+def _bless(arguments: argparse.Namespace) -> int:
+    from harness.session import BASELINES
+
+    path = arguments.run / "scorecard.json" if arguments.run.is_dir() else arguments.run
+    content = read_json(path)
+    errors = [r["claim"] for r in content["records"] if r["verdict"] == "error"]
+    if content["run"]["partial"] or content.get("missing") or errors:
+        raise ValueError(f"{path}: partial, or with missing claims or errors: run it again before blessing")
+    for subject in sorted({r["subject"] for r in content["records"]}):
+        # A baseline says what holds, not when it was measured: timings would change at every bless.
+        records = [
+            {**r, "seconds": None, "baseline": None} for r in content["records"] if r["subject"] == subject
+        ]
+        target = BASELINES / f"{subject}.json"
+        write_json(target, {"run": {**content["run"], "started": ""}, "records": records})
+        print(f"{target}: {len(records)} claims")
+    return 0
+
+
+_COMMANDS = {"list": _list, "train": _train, "bless": _bless}

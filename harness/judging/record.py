@@ -1,0 +1,307 @@
+"""Records of verdicts on disk: versioned, written atomically, one file per claim and subject."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from harness.judging.claim import Claim
+from harness.judging.stats import Estimate
+from harness.judging.verdict import Judgement, Verdict
+
+SCHEMA = 1
+"""Version of what is written; a file of another version is refused, never guessed at."""
+
+_Row = TypeVar("_Row", "Record", "Run")
+
+
+@dataclass(frozen=True)
+class Record:
+    """The verdict on one claim for one subject, with everything needed to question it.
+
+    The attributes, in this order, are the contract of the scorecard. Estimate, 95% interval,
+    threshold (the value that holds for this subject) and published value are in `unit`; `n` counts
+    trials, `clusters` scenes; `baseline` is the baseline's verdict, `measurement` a key of the
+    store, `p_value` one-sided and before correction. Numbers are finite or None.
+
+    Raises:
+        ValueError: A number is not finite, or one of the estimate's is missing without a reason.
+    """
+
+    claim: str
+    statement: str
+    source: str
+    subject: str
+    family: str
+    verdict: Verdict
+    estimate: float | None
+    ci_low: float | None
+    ci_high: float | None
+    unit: str
+    threshold: float
+    direction: str
+    n: int
+    clusters: int
+    seed: int
+    published: float | None
+    baseline: str | None
+    reason: str
+    measurement: str | None
+    seconds: float | None
+    p_value: float | None = None
+    threshold_origin: str = ""
+    method: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "verdict", Verdict(self.verdict))
+        for name, value in self.to_json().items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"{self._name}: {name} is {value}; a record holds finite numbers")
+        missing = [n for n in ("estimate", "ci_low", "ci_high") if getattr(self, n) is None]
+        if missing and not self.reason.strip():
+            raise ValueError(f"{self._name}: {', '.join(missing)} missing without a reason")
+
+    @classmethod
+    def of(
+        cls,
+        claim: Claim,
+        *,
+        subject: str,
+        family: str,
+        judgement: Judgement,
+        estimate: Estimate | None,
+        seed: int,
+        published: float | None = None,
+        baseline: str | None = None,
+        measurement: str | None = None,
+        seconds: float | None = None,
+    ) -> Record:
+        """Build the record of a judgement.
+
+        Args:
+            claim: What was judged.
+            subject: Name of the subject.
+            family: Its architecture.
+            judgement: Verdict and reason.
+            estimate: What the judgement rests on; None if nothing was measured.
+            seed: Of the run.
+            published: The paper's number; the claim's own for this subject if not given.
+            baseline: The baseline's verdict.
+            measurement: Key of the measurement in the store.
+            seconds: Time taken.
+
+        Returns:
+            The record; numbers that are not finite are None in it.
+
+        Raises:
+            ValueError: A number of the estimate is missing and the judgement has no reason.
+        """
+        threshold = claim.threshold
+        limit = threshold.for_subject(subject)
+        value = low = high = p_value = None
+        if estimate is not None:
+            value, low, high = map(_finite, (estimate.value, estimate.low, estimate.high))
+            # An absent quantity is a claim that was asked and lost, so it counts in the correction.
+            if judgement.verdict in (Verdict.supported, Verdict.refuted, Verdict.inconclusive):
+                p_value = _finite(estimate.p_value(limit, threshold.direction))
+        return cls(
+            claim=claim.id,
+            statement=claim.statement,
+            source=claim.source,
+            subject=subject,
+            family=family,
+            verdict=judgement.verdict,
+            estimate=value,
+            ci_low=low,
+            ci_high=high,
+            unit=threshold.unit,
+            threshold=limit,
+            direction=threshold.direction,
+            n=int(estimate.n) if estimate else 0,
+            clusters=int(estimate.clusters) if estimate else 0,
+            seed=int(seed),
+            published=_finite(claim.published.get(subject) if published is None else published),
+            baseline=None if baseline is None else str(baseline),
+            reason=judgement.reason,
+            measurement=measurement,
+            seconds=_finite(seconds),
+            p_value=p_value,
+            threshold_origin=threshold.origin,
+            method=estimate.method if estimate else "",
+        )
+
+    @property
+    def _name(self) -> str:
+        return f"record of {self.claim} for {self.subject}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as plain values, in the order of the contract."""
+        return {**asdict(self), "verdict": str(self.verdict)}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Record:
+        """The record of `to_json`; ValueError on a missing or an unknown key."""
+        return _from_row(cls, row)
+
+    def properties(self) -> dict[str, str]:
+        """The record as JUnit properties: floats to six digits, nothing for None."""
+        return {name: _text(value) for name, value in self.to_json().items()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a whole run has in common: versions, device, seed. `partial` marks an interrupted one.
+
+    Raises:
+        ValueError: Made by another version of the schema.
+    """
+
+    schema: int
+    claims_hash: str
+    harness: str
+    torch: str | None
+    transformers: str | None
+    nnsight: str | None
+    device: str | None
+    dtype: str | None
+    attention: str | None
+    started: str
+    seed: int
+    trials: int | None
+    python: str
+    platform: str
+    partial: bool = False
+
+    def __post_init__(self) -> None:
+        _check_schema(self.schema, "run")
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as plain values, in the order of the contract."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Run:
+        """The run of `to_json`; ValueError on a missing or unknown key or another schema."""
+        # The schema first: another version explains keys that differ, not the other way round.
+        _check_schema(row.get("schema"), "run")
+        return _from_row(cls, row)
+
+
+def write_json(path: str | Path, payload: Any) -> None:
+    """Write JSON so that the file is at any moment the old one or the new one, whole.
+
+    A temporary file in the same folder (so that the replacement is a rename) is flushed to disk
+    before it takes the name. Keys keep their order. Folders are made as needed.
+
+    Args:
+        path: Where to.
+        payload: Dicts, lists, strings, finite numbers, booleans, None.
+
+    Raises:
+        ValueError: A number in the payload is not finite; nothing is written.
+        OSError: The disk refuses; the old file is untouched.
+    """
+    path = Path(path)
+    text = json.dumps(payload, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not named *.json: what a killed process leaves behind must not be read as a record.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a file of `write_json`.
+
+    Raises:
+        ValueError: The file is cut off, damaged or holds NaN; the message names it and the remedy.
+        OSError: There is no such file.
+    """
+    try:
+        return json.loads(Path(path).read_bytes().decode(), parse_constant=_refuse)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is not a whole JSON file ({error}); it was cut off or edited: delete it and "
+            "run what made it again"
+        ) from error
+
+
+def save_record(folder: str | Path, record: Record) -> Path:
+    """Write one record to its own file in the folder; a record of the same name is replaced.
+
+    Returns:
+        The path, "<subject>--<claim>.json", the subject's name quoted as in a URL.
+    """
+    path = Path(folder) / f"{quote(record.subject, safe='')}--{record.claim}.json"
+    write_json(path, {"schema": SCHEMA, "record": record.to_json()})
+    return path
+
+
+def load_records(folder: str | Path) -> list[Record]:
+    """All records in a folder, sorted by claim and subject; none if there is no such folder.
+
+    Raises:
+        ValueError: A file is damaged, of another schema, or has other keys; the message names it.
+    """
+    records = []
+    for path in Path(folder).glob("*.json"):
+        content = read_json(path)
+        try:
+            _check_schema(content["schema"], "record")
+            records.append(Record.from_json(content["record"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is not a record of schema {SCHEMA}: {error}") from error
+    return sorted(records, key=lambda record: (record.claim, record.subject))
+
+
+def _from_row(cls: type[_Row], row: Mapping[str, Any]) -> _Row:
+    names = [field.name for field in fields(cls)]
+    missing, unknown = [n for n in names if n not in row], [k for k in row if k not in names]
+    if missing or unknown:
+        raise ValueError(f"{cls.__name__.lower()}: missing keys {missing}, unknown keys {unknown}")
+    return cls(**row)
+
+
+def _check_schema(found: object, what: str) -> None:
+    if found != SCHEMA:
+        raise ValueError(f"{what} of schema {found}; this version reads schema {SCHEMA}")
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # Windows cannot open a folder; the rename is durable without.
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

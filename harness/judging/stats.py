@@ -1,0 +1,311 @@
+"""Estimates with intervals that cluster by scene.
+
+Prompts about the same scene are not independent: an interval that ignores this covers the truth far
+less often than it says. Every function here therefore asks for the cluster of each item.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri, stdtrit
+from scipy.stats import false_discovery_control
+
+from harness.judging.claim import Direction
+
+MINIMUM_CLUSTERS = 8
+"""Below this, the between-cluster variance is too poorly known for any verdict but inconclusive."""
+
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A quantity with its uncertainty.
+
+    Attributes:
+        value: The estimate; None when the quantity does not exist for the subject.
+        interval: From a confidence level to (low, high). Levels below zero are asked for too, when
+            a p-value is above one half: there the two bounds cross, as one-sided bounds do.
+        n: How many items (trials) it rests on.
+        clusters: How many independent clusters (scenes) the items come from.
+        method: How the interval was made, in words.
+        reason: Why there is no value; required when there is none.
+        resolution: The smallest p-value that the method can tell from zero.
+
+    Raises:
+        ValueError: The value is None and no reason is given.
+    """
+
+    value: float | None
+    interval: Callable[[float], tuple[float, float]] = field(repr=False)
+    n: int
+    clusters: int
+    method: str
+    reason: str = ""
+    resolution: float = 1e-9
+
+    def __post_init__(self) -> None:
+        if self.value is None and not self.reason.strip():
+            raise ValueError("an estimate without a value needs a reason")
+
+    @classmethod
+    def absent(cls, reason: str, n: int = 0, clusters: int = 0) -> Estimate:
+        """An estimate of something that the subject does not have, with the reason."""
+        return cls(None, lambda level: (math.nan, math.nan), n, clusters, "none", reason)
+
+    @property
+    def low(self) -> float | None:
+        """Lower end of the 95% interval; None without a value."""
+        return None if self.value is None else self.interval(_CONFIDENCE)[0]
+
+    @property
+    def high(self) -> float | None:
+        """Upper end of the 95% interval; None without a value."""
+        return None if self.value is None else self.interval(_CONFIDENCE)[1]
+
+    def p_value(self, threshold: float, direction: Direction) -> float:
+        """One-sided p-value by duality with the interval.
+
+        The smallest alpha at which the interval of level 1 - 2 alpha lies strictly on the claimed
+        side of the threshold, found by bisection. So p < 0.025 exactly when the 95% interval does.
+
+        Args:
+            threshold: In the unit of the value.
+            direction: "above" or "below".
+
+        Returns:
+            A number in [resolution, 1]; 1 when there is no value or the interval is NaN.
+
+        Raises:
+            ValueError: The direction is neither "above" nor "below".
+        """
+        if direction not in ("above", "below"):
+            raise ValueError(f"direction is {direction!r}; it must be 'above' or 'below'")
+        if self.value is None:
+            return 1.0
+
+        def excludes(alpha: float) -> bool:
+            low, high = self.interval(1 - 2 * alpha)
+            return low > threshold if direction == "above" else high < threshold
+
+        small, large = self.resolution, 1 - 1e-9
+        if excludes(small):
+            return small
+        if not excludes(large):
+            return 1.0
+        while large / small > 1 + 1e-9:
+            middle = math.sqrt(small * large)
+            small, large = (small, middle) if excludes(middle) else (middle, large)
+        return large
+
+
+def proportion(successes: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
+    """Share of successes, with a Wilson score interval at the effective sample size.
+
+    With one item per cluster this is the plain Wilson interval. Otherwise the sample size is
+    divided by the design effect (the between-cluster variance over the variance of independent
+    items, at least 1) and, since that was estimated from the clusters, the normal quantile is
+    replaced by Student's with clusters - 1 degrees of freedom (Korn and Graubard 1998). When all
+    outcomes are equal the design effect cannot be estimated and each cluster counts as one item.
+
+    Args:
+        successes: Booleans [n].
+        clusters: The label of each item's cluster, n of them.
+
+    Returns:
+        The estimate, a fraction in [0, 1]; its interval is [0, 1] if all items are in one cluster.
+
+    Raises:
+        ValueError: Lengths differ, nothing was given, a label is missing, or an outcome is not a
+            boolean.
+    """
+    outcomes = np.asarray(successes)
+    if outcomes.dtype.kind not in "biuf" or not np.isin(outcomes, (0, 1)).all():
+        raise ValueError("successes must be booleans")
+    values, codes, count = _clustered(outcomes, clusters, "successes")
+    n, share = len(values), float(values.mean())
+    if count == n:
+        return Estimate(share, _wilson(share, n, ndtri), n, count, "Wilson")
+    method = "Wilson, clustered"
+    if count == 1:
+        return Estimate(share, lambda level: (0.0, 1.0), n, count, method)
+    if share in (0.0, 1.0):
+        effective = float(count)
+    else:
+        independent = share * (1 - share) / (n - 1)
+        between = _standard_error(values - share, codes, count) ** 2
+        effective = n / max(1.0, between / independent)
+    interval = _wilson(share, effective, lambda q: stdtrit(count - 1, q))
+    return Estimate(share, interval, n, count, method)
+
+
+def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
+    """Mean with a cluster-robust t interval (CR1, clusters - 1 degrees of freedom).
+
+    Args:
+        values: Numbers [n]; computed in float64.
+        clusters: The label of each item's cluster, n of them.
+
+    Returns:
+        The estimate, in the unit of the values. With a single cluster the interval is unbounded.
+
+    Raises:
+        ValueError: Lengths differ, nothing was given, a label is missing, or a value is not finite.
+    """
+    numbers, codes, count = _clustered(values, clusters, "values")
+    centre = float(numbers.mean())
+    method = "t, clustered" if count < len(numbers) else "t"
+    if count == 1:
+        return Estimate(centre, lambda level: (-math.inf, math.inf), len(numbers), 1, method)
+    error = _standard_error(numbers - centre, codes, count)
+
+    def interval(level: float) -> tuple[float, float]:
+        reach = float(stdtrit(count - 1, (1 + level) / 2)) * error
+        return centre - reach, centre + reach
+
+    return Estimate(centre, interval, len(numbers), count, method)
+
+
+def difference(values_a: ArrayLike, values_b: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
+    """Paired difference: the mean of a - b over the same items, as `mean` does it.
+
+    Args:
+        values_a: Numbers or booleans [n].
+        values_b: The same items under the other condition [n].
+        clusters: The label of each item's cluster, n of them.
+
+    Raises:
+        ValueError: Lengths differ, nothing was given, a label is missing, or a value is not finite.
+    """
+    a, b = np.asarray(values_a, dtype=np.float64), np.asarray(values_b, dtype=np.float64)
+    if a.shape != b.shape:
+        raise ValueError(f"paired values must agree in shape: {a.shape} against {b.shape}")
+    return mean(a - b, clusters)
+
+
+def cluster_weights(
+    clusters: Iterable[Hashable], draws: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Bootstrap multiplicities of items when whole clusters are drawn with replacement.
+
+    Args:
+        clusters: The label of each item's cluster, n of them.
+        draws: How many bootstrap draws.
+        rng: Where the randomness comes from.
+
+    Returns:
+        Whole numbers [draws, n], int64: how often each item occurs in each draw.
+
+    Raises:
+        ValueError: No labels, or a label is missing.
+    """
+    codes, count = _codes(clusters)
+    times = rng.multinomial(count, np.full(count, 1 / count), size=draws)
+    return times[:, codes]
+
+
+def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Estimate:
+    """Percentile interval of bootstrap draws.
+
+    The ends are draws, not numbers between them: with D draws the lower end at level 1 - 2 alpha is
+    the floor((D + 1) alpha)-th smallest, the upper end its mirror image (Davison and Hinkley 1997,
+    section 5.3). A one-sided p-value is then (1 + draws not on the claimed side) / (D + 1).
+
+    Args:
+        value: The estimate on all items.
+        draws: The estimate on each bootstrap draw [D].
+        n: How many items.
+        clusters: How many clusters were drawn from.
+
+    Raises:
+        ValueError: No draws, or the value or a draw is not finite.
+    """
+    ordered = np.sort(np.asarray(draws, dtype=np.float64))
+    if ordered.ndim != 1 or not len(ordered):
+        raise ValueError(f"draws must be one number per draw; their shape is {ordered.shape}")
+    lost = int((~np.isfinite(ordered)).sum())
+    if lost or not math.isfinite(value):
+        raise ValueError(
+            f"the value is {value} and {lost} of {len(ordered)} draws are not finite: no interval"
+        )
+    total = len(ordered)
+
+    def interval(level: float) -> tuple[float, float]:
+        # The small addend keeps (D + 1) alpha = 50 from becoming rank 49 by rounding.
+        rank = math.floor((total + 1) * (1 - level) / 2 + 1e-6)
+        rank = min(max(rank, 1), total)
+        return float(ordered[rank - 1]), float(ordered[total - rank])
+
+    method = "percentile bootstrap, clustered" if clusters < n else "percentile bootstrap"
+    return Estimate(float(value), interval, n, clusters, method, resolution=1 / (total + 1))
+
+
+def adjust(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Benjamini-Hochberg adjusted p-values, in the order given.
+
+    Raises:
+        ValueError: A p-value is NaN or outside [0, 1].
+    """
+    raw = np.asarray(p_values, dtype=np.float64)
+    if not ((raw >= 0) & (raw <= 1)).all():
+        raise ValueError("p-values must lie in [0, 1]")
+    return false_discovery_control(raw, method="bh") if raw.size else raw
+
+
+def _wilson(
+    share: float, n: float, quantile: Callable[[float], float]
+) -> Callable[[float], tuple[float, float]]:
+    def interval(level: float) -> tuple[float, float]:
+        z = float(quantile((1 + level) / 2))
+        centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+        reach = z * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2) / (1 + z * z / n)
+        low, high = centre - reach, centre + reach
+        # At the ends one bound is the share itself; rounding must not put it outside [0, 1].
+        if share == 0.0:
+            low, high = (0.0, high) if z >= 0 else (low, 0.0)
+        if share == 1.0:
+            low, high = (low, 1.0) if z >= 0 else (1.0, high)
+        return low, high
+
+    return interval
+
+
+def _standard_error(residuals: NDArray, codes: NDArray, count: int) -> float:
+    sums = np.bincount(codes, weights=residuals, minlength=count)
+    return math.sqrt(count / (count - 1) * float(sums @ sums)) / len(residuals)
+
+
+def _clustered(
+    values: ArrayLike, clusters: Iterable[Hashable], what: str
+) -> tuple[NDArray, NDArray, int]:
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1:
+        raise ValueError(f"{what} must be one number per item; their shape is {numbers.shape}")
+    codes, count = _codes(clusters)
+    if len(numbers) != len(codes):
+        raise ValueError(f"{len(numbers)} {what} but {len(codes)} cluster labels")
+    bad = int((~np.isfinite(numbers)).sum())
+    if bad:
+        raise ValueError(f"{bad} of {len(numbers)} {what} are not finite")
+    return numbers, codes, count
+
+
+def _codes(clusters: Iterable[Hashable]) -> tuple[NDArray, int]:
+    # Labels are checked as Python objects: NumPy would turn a missing one into the text "nan".
+    labels = np.asarray(clusters).tolist() if hasattr(clusters, "__array__") else list(clusters)
+    seen: dict[Hashable, int] = {}
+    codes = np.empty(len(labels), dtype=np.intp)
+    for i, label in enumerate(labels):
+        if isinstance(label, list):
+            raise ValueError("clusters must be one label per item, not a table")
+        if label is None or label != label or label == "":
+            raise ValueError(f"item {i} of {len(labels)} has no cluster label (it is {label!r})")
+        codes[i] = seen.setdefault(label, len(seen))
+    if not labels:
+        raise ValueError("no items: there is nothing to estimate from")
+    return codes, len(seen)

@@ -1,0 +1,151 @@
+"""From an estimate and a threshold to a verdict, from a verdict and a baseline to an outcome."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from harness.judging.claim import Threshold
+from harness.judging.stats import MINIMUM_CLUSTERS, Estimate
+
+
+class Verdict(StrEnum):
+    """What a run says about one claim for one subject."""
+
+    supported = "supported"
+    refuted = "refuted"
+    inconclusive = "inconclusive"
+    not_applicable = "not_applicable"
+    blocked = "blocked"
+    error = "error"
+
+
+class Outcome(StrEnum):
+    """What a test runner is told."""
+
+    passed = "passed"
+    failed = "failed"
+    xfailed = "xfailed"
+    skipped = "skipped"
+    error = "error"
+
+
+Change = Literal["", "new", "same", "improved", "regressed", "changed"]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict and the plain sentence that explains it."""
+
+    verdict: Verdict
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A verdict read against a baseline.
+
+    Attributes:
+        outcome: What the test runner is told.
+        change: How the verdict differs from the baseline's; empty when none is in use.
+    """
+
+    outcome: Outcome
+    change: Change
+
+
+def decide(estimate: Estimate, threshold: Threshold, subject: str) -> Judgement:
+    """Judge an estimate: the only place where a number becomes a verdict.
+
+    A quantity that is absent is refuted, NaN is an error, too few clusters are inconclusive; else
+    the 95% interval decides. The threshold itself is not on the claimed side, so an interval that
+    only touches it from the other side refutes.
+
+    Args:
+        estimate: What was measured.
+        threshold: What the claim says.
+        subject: Its name, since a threshold may have another value for named subjects.
+    """
+    scenes = "1 scene" if estimate.clusters == 1 else f"{estimate.clusters} scenes"
+    few = f"only {scenes}; at least {MINIMUM_CLUSTERS} are needed: raise --trials"
+    if estimate.value is None:
+        # Absence seen in a handful of scenes is no better founded than a number would be.
+        if 0 < estimate.clusters < MINIMUM_CLUSTERS:
+            return Judgement(Verdict.inconclusive, f"{estimate.reason} ({few})")
+        return Judgement(Verdict.refuted, estimate.reason)
+    value, (low, high) = estimate.value, (estimate.low, estimate.high)
+    limit, side = threshold.for_subject(subject), threshold.direction
+    broken = f"not a finite number with an interval: {value} [{low}, {high}] {threshold.unit}"
+    if not math.isfinite(value) or math.isnan(low) or math.isnan(high) or low > high:
+        return Judgement(Verdict.error, broken)
+    if estimate.clusters < MINIMUM_CLUSTERS:
+        return Judgement(Verdict.inconclusive, few)
+    if math.isinf(low) or math.isinf(high):
+        return Judgement(Verdict.error, broken)
+    measured, wanted = _numbers(value, low, high, limit)
+    measured = f"{measured} {threshold.unit}"
+    if low > limit if side == "above" else high < limit:
+        return Judgement(Verdict.supported, f"{measured} is {side} {wanted}")
+    if high <= limit if side == "above" else low >= limit:
+        return Judgement(Verdict.refuted, f"{measured} is not {side} {wanted}")
+    return Judgement(Verdict.inconclusive, f"{measured} is {side} {wanted} only in part")
+
+
+def read_against(verdict: Verdict, baseline: Verdict | None, *, in_use: bool = False) -> Reading:
+    """Read a verdict against the baseline's verdict on the same claim and subject.
+
+    Args:
+        verdict: This run's.
+        baseline: The baseline's, or None if it has none.
+        in_use: Whether a baseline is in use at all; a claim that it does not know is then "new".
+
+    Returns:
+        Outcome and change. Without a baseline the verdict alone decides. With one, what is not
+        supported there is expected (xfailed, skipped), and losing what was supported there fails.
+    """
+    verdict = Verdict(verdict)
+    if baseline is None:
+        return Reading(_ALONE[verdict], "new" if in_use else "")
+    baseline = Verdict(baseline)
+    if verdict == baseline:
+        change = "same"
+    elif verdict is Verdict.supported:
+        change = "improved"
+    elif baseline is Verdict.supported:
+        change = "regressed"
+    else:
+        change = "changed"
+    return Reading(_outcome(verdict, baseline), change)
+
+
+_ALONE = {
+    Verdict.supported: Outcome.passed,
+    Verdict.refuted: Outcome.failed,
+    Verdict.inconclusive: Outcome.failed,
+    Verdict.not_applicable: Outcome.skipped,
+    Verdict.blocked: Outcome.skipped,
+    Verdict.error: Outcome.error,
+}
+
+
+def _outcome(verdict: Verdict, baseline: Verdict) -> Outcome:
+    if verdict in (Verdict.supported, Verdict.error):
+        return _ALONE[verdict]
+    if baseline is Verdict.supported:
+        return Outcome.failed
+    if verdict is Verdict.refuted:
+        return Outcome.xfailed if baseline is Verdict.refuted else Outcome.failed
+    if verdict is Verdict.inconclusive:
+        return Outcome.xfailed
+    return Outcome.skipped
+
+
+def _numbers(value: float, low: float, high: float, limit: float) -> tuple[str, str]:
+    # A bound and a threshold that differ must not print alike: "0.4 is above 0.4" explains nothing.
+    for digits in range(3, 18):
+        text = [f"{x:.{digits}g}" for x in (value, low, high, limit)]
+        if all((text[i] == text[3]) == (x == limit) for i, x in ((1, low), (2, high))):
+            break
+    return f"{text[0]} [{text[1]}, {text[2]}]", text[3]

@@ -1,0 +1,68 @@
+"""Causal mediation of single heads (Assouel et al. 2026, section 3.4, Eq. 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def mediation_score(patched: ArrayLike, clean: ArrayLike) -> NDArray[np.float64]:
+    """How far a patch moves the logits from the clean answer to the answer that it predicts.
+
+    Args:
+        patched: Logits of (predicted answer a1*, clean answer a1) with the patch, [..., 2].
+        clean: The same two logits without it, [..., 2]; leading axes broadcast, so that one clean
+            run serves all heads.
+
+    Returns:
+        (patched[a1*] - patched[a1]) - (clean[a1*] - clean[a1]), in logits, [...].
+
+    Raises:
+        ValueError: The last axis is not the two answers, or the leading axes do not fit.
+    """
+    patched, clean = np.asarray(patched, np.float64), np.asarray(clean, np.float64)
+    for name, logits in (("patched", patched), ("clean", clean)):
+        if logits.shape[-1:] != (2,):
+            raise ValueError(f"{name} logits are of two answers, [..., 2]; got {logits.shape}")
+    return (patched[..., 0] - patched[..., 1]) - (clean[..., 0] - clean[..., 1])
+
+
+def top_heads(scores: ArrayLike, k: int = 10, share: float = 0.1) -> list[tuple[int, int]]:
+    """The heads with the highest scores, over the whole model.
+
+    Args:
+        scores: Mean mediation score of every head, [L, H].
+        k: How many heads at most.
+        share: The list stops at the first head below this share of the highest score, or without a
+            positive score, so that heads that do nothing never fill it up.
+
+    Returns:
+        (layer, head), best first; of equals the one in the earlier layer, then the lower head.
+
+    Raises:
+        ValueError: Not one matrix of heads, a score is not finite, or k is negative.
+    """
+    s = np.asarray(scores, np.float64)
+    if s.ndim != 2:
+        raise ValueError(f"scores are [layer, head]; got shape {s.shape}")
+    if not np.isfinite(s).all():
+        raise ValueError("mediation scores are not finite")
+    if k < 0:
+        raise ValueError(f"k is {k}")
+    floor = share * s.max(initial=0)
+    best = np.argsort(-s, axis=None, kind="stable")[:k]
+    found = [divmod(int(i), s.shape[1]) for i in best]
+    return [head for head in found if s[head] > 0 and s[head] >= floor]
+
+
+def median_layer(heads: Iterable[tuple[int, int]]) -> float:
+    """Median layer of (layer, head) pairs; NaN if there are none."""
+    layers = [layer for layer, _ in heads]
+    return float(np.median(layers)) if layers else float("nan")
+
+
+def shared(heads_a: Iterable[tuple[int, int]], heads_b: Iterable[tuple[int, int]]) -> int:
+    """How many heads are in both of two lists of (layer, head) pairs."""
+    return len(set(heads_a) & set(heads_b))

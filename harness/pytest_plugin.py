@@ -1,0 +1,229 @@
+"""Wiring of the suite into pytest: options, markers, fixtures, hooks. What they do is in `session`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.judge import Judge
+from harness.judging.claim import Claim
+from harness.judging.verdict import Judgement, Verdict
+from harness.reporting.scorecard import Scorecard
+from harness.session import BadOption, ClaimsRun, Options
+from harness.subjects.registry import Entry, read_registry
+
+RUN = pytest.StashKey[ClaimsRun]()
+JUDGE = pytest.StashKey[Judge]()
+SCORECARD = pytest.StashKey[Scorecard]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("claims", "claims of papers, judged on vision-language models")
+    group.addoption(
+        "--subject", action="append", default=[], metavar="NAME|FOLDER", dest="claim_subjects",
+        help="model to judge: a name from fixtures/subjects.toml or a folder with a checkpoint; may be "
+        "given several times. Default: the embedded subjects, and with --gpu the hub's",
+    )  # fmt: skip
+    group.addoption(
+        "--family", metavar="FAMILY", dest="claim_family",
+        help="architecture of a folder (else read from its config.json), or only subjects of this one",
+    )  # fmt: skip
+    group.addoption(
+        "--gpu", action="store_true", dest="claim_gpu",
+        help="run on a GPU and add the hub's subjects; an error where there is no GPU",
+    )  # fmt: skip
+    group.addoption(
+        "--trials", type=int, metavar="N", dest="claim_trials",
+        help="trials per experiment instead of each experiment's own number; fewer widen the intervals",
+    )  # fmt: skip
+    group.addoption(
+        "--seed", type=int, default=0, metavar="N", dest="claim_seed",
+        help="seed of all stimuli and draws (default 0); the same seed gives the same scorecard",
+    )  # fmt: skip
+    group.addoption(
+        "--baseline", metavar="NAME|FILE|none", dest="claim_baseline",
+        help="scorecard to compare with; default: reports/baselines/SUBJECT.json for embedded subjects",
+    )  # fmt: skip
+    group.addoption(
+        "--scorecard", type=Path, metavar="DIR", dest="claim_scorecard",
+        help="write scorecard.json, scorecard.xml, index.html and the figures into DIR",
+    )  # fmt: skip
+    group.addoption(
+        "--store", type=Path, metavar="DIR", dest="claim_store",
+        help="folder of measurements, shared between runs (default reports/store)",
+    )  # fmt: skip
+    group.addoption(
+        "--attention", choices=["sdpa", "eager"], default="sdpa", dest="claim_attention",
+        help="attention implementation (default sdpa)",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    markers = {
+        "embedded": "subjects that ship with the project",
+        "control": "subjects whose mechanism is known",
+        "visual_symbols": "claims of Assouel et al. 2026",
+        "dual_mechanisms": "claims of Cui et al. 2026",
+    }
+    for entry in read_registry().values():
+        markers.setdefault(entry.markers[0], f"subjects of the family {entry.family}")
+    for name, meaning in markers.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    if config.getoption("help"):
+        return
+    config.stash[RUN] = None
+
+
+def _run(config: pytest.Config) -> ClaimsRun:
+    """The run of this process, built when the first claim is collected."""
+    if config.stash[RUN] is None:
+        option = config.getoption
+        options = Options(
+            subjects=tuple(option("claim_subjects")),
+            family=option("claim_family"),
+            gpu=option("claim_gpu"),
+            trials=option("claim_trials"),
+            seed=option("claim_seed"),
+            baseline=option("claim_baseline"),
+            scorecard=option("claim_scorecard"),
+            store=option("claim_store") or Options.store,
+            attention=option("claim_attention"),
+        )
+        try:
+            run = ClaimsRun(options, _speaker(config))
+            if not hasattr(config, "workerinput"):
+                run.begin()
+        except BadOption as error:
+            raise pytest.UsageError(str(error)) from None
+        config.stash[RUN] = run
+    return config.stash[RUN]
+
+
+def _speaker(config: pytest.Config):
+    """Prints a line of progress past the capture of output."""
+
+    def say(line: str) -> None:
+        terminal = config.pluginmanager.getplugin("terminalreporter")
+        capture = config.pluginmanager.getplugin("capturemanager")
+        if terminal is None:
+            return
+        with capture.global_and_fixture_disabled():
+            terminal.ensure_newline()
+            terminal.write_line(f"  {line}")
+
+    return say
+
+
+def _claim_of(item: pytest.Item) -> Claim | None:
+    return getattr(getattr(item, "function", None), "claim", None)
+
+
+def _entry_of(item: pytest.Item) -> Entry | None:
+    spec = getattr(item, "callspec", None)
+    return spec.params.get("entry") if spec else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    claim: Claim | None = getattr(metafunc.function, "claim", None)
+    if claim is None or "entry" not in metafunc.fixturenames:
+        return
+    subjects = [
+        pytest.param(entry, id=entry.name, marks=[getattr(pytest.mark, m) for m in entry.markers])
+        for entry in _run(metafunc.config).entries
+    ]
+    # Session scope makes pytest run all claims of one subject before the next is loaded.
+    metafunc.parametrize("entry", subjects, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        claim = _claim_of(item)
+        if claim is not None:
+            item.add_marker(getattr(pytest.mark, claim.paper))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    run = session.config.stash[RUN]
+    if run is not None and not session.config.getoption("collectonly"):
+        pairs = [(c, e) for i in session.items if (c := _claim_of(i)) and (e := _entry_of(i))]
+        run.note_collected(pairs, os.environ.get("PYTEST_XDIST_WORKER", "main"))
+
+
+@pytest.fixture(scope="session")
+def entry(request: pytest.FixtureRequest) -> Entry:
+    """The subject of the claim, as the registry describes it."""
+    return request.param
+
+
+@pytest.fixture
+def judge(request: pytest.FixtureRequest, entry: Entry) -> Judge:
+    """Call it with an estimate: it writes the record and ends the test as the verdict says."""
+    found = Judge(_run(request.config), request.node.function.claim, entry)
+    request.node.stash[JUDGE] = found
+    return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator:
+    report = yield
+    claim, entry = _claim_of(item), _entry_of(item)
+    if claim is None or entry is None or call.when == "teardown":
+        return report
+    judge = item.stash.get(JUDGE, None) or Judge(_run(item.config), claim, entry)
+    if judge.record is None:
+        raised = call.excinfo is not None
+        if not raised and call.when == "setup":
+            return report
+        if not raised:
+            report.outcome = "failed"
+            report.longrepr = "the claim's test ended without judging anything: call judge(estimate)"
+        if raised and isinstance(call.excinfo.value, KeyboardInterrupt):
+            return report
+        reason = _first_line(call.excinfo.value) if raised else report.longrepr
+        judge.note(Judgement(Verdict.error, reason))
+    if not any(name == "claim" for name, _ in report.user_properties):
+        report.user_properties += list(judge.record.properties().items())
+    return report
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0] if text else 'no message'}"
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    from importlib.metadata import version
+
+    packages = ", ".join(f"{p} {version(p)}" for p in ("torch", "transformers", "nnsight"))
+    return [f"claims: seed {config.getoption('claim_seed')}, {packages}"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    config = session.config
+    run = config.stash.get(RUN, None)
+    if hasattr(config, "workerinput") or run is None or config.getoption("collectonly"):
+        return
+    claims = {c.id: c for i in session.items if (c := _claim_of(i))}
+    partial = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+    scorecard = config.stash[SCORECARD] = run.conclude(claims.values(), partial=partial)
+    if scorecard.red and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    scorecard = config.stash.get(SCORECARD, None)
+    if scorecard is None:
+        return
+    from harness.reporting.terminal import render
+
+    terminalreporter.section("scorecard")
+    for line in render(scorecard, config.stash[RUN].baselines, width=100):
+        terminalreporter.write_line(line)
+    if config.stash[RUN].options.scorecard:
+        terminalreporter.write_line(f"written: {config.stash[RUN].options.scorecard}/index.html")

@@ -1,0 +1,279 @@
+"""Pictures of measurements as SVG files: same data, same bytes.
+
+Drawn on `Figure` objects, never through pyplot, so that no backend and no global state is involved.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import matplotlib.style
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness.measures.mediation import top_heads
+from harness.stimuli.scene import COLOURS
+
+
+class Picture(NamedTuple):
+    """A figure for the page; the file's name is relative to the folder it was drawn into."""
+
+    title: str
+    caption: str
+    filename: str
+
+
+_STYLE = {
+    "svg.hashsalt": "harness",
+    "svg.fonttype": "path",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#676b73",
+    "axes.labelcolor": "#23252a",
+    "text.color": "#23252a",
+    "xtick.color": "#676b73",
+    "ytick.color": "#676b73",
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+}
+
+_styled = matplotlib.style.context(["default", _STYLE])
+"""From the defaults, since a reader's own matplotlibrc must not change the file."""
+
+_HUES = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#23252a",
+    "#8c6d31",
+    "#999999",
+)
+"""Okabe and Ito's palette, which those who do not see red and green apart can tell apart too."""
+
+_PAIRS = {
+    "position@mentions": ("position, at the mentions", _HUES[5], "--"),
+    "position@last": ("position, at the last token", _HUES[0], "-"),
+    "features@last": ("features, at the last token", _HUES[1], "-"),
+}
+
+_MARKERS = {
+    "circle": "o",
+    "square": "s",
+    "triangle": "^",
+    "star": "*",
+    "heart": "$\u2665$",
+    "cross": "P",
+    "umbrella": "D",
+    "plane": ">",
+    "sun": "8",
+}
+
+
+@_styled
+def similarity_curves(
+    dataset: xr.Dataset,
+    subject: str,
+    folder: str | Path,
+    published: Mapping[str, Sequence[float]] | None = None,
+) -> Picture:
+    """RSA over layers with bootstrap bands.
+
+    Args:
+        dataset: Variables `r` (pair, layer) and `r_draws` (pair, draw, layer), float, Pearson r;
+            `null` (pair, permutation) is drawn if there. With a dimension `half`, its part "all"
+            is shown.
+        subject: Its name.
+        folder: Where to draw into.
+        published: The paper's curve of this subject by pair, one r per layer.
+    """
+    data = dataset.sel(half="all") if "half" in dataset.dims else dataset
+    layers = np.arange(data.sizes["layer"])
+    figure = Figure(figsize=(7.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.axhline(0, color="#676b73", linewidth=0.6)
+    for pair in data.pair.values.tolist():
+        name, colour, dashes = _PAIRS.get(pair, (pair, _HUES[6], ":"))
+        one = data.sel(pair=pair)
+        low, high = np.quantile(
+            one.r_draws.transpose("draw", "layer").values, (0.025, 0.975), axis=0
+        )
+        axes.fill_between(layers, low, high, color=colour, alpha=0.18, linewidth=0)
+        axes.plot(layers, one.r.values, dashes, color=colour, linewidth=1.8, label=name)
+        theirs = (published or {}).get(pair)
+        if theirs is not None:
+            hollow = {"color": colour, "markerfacecolor": "white", "markersize": 3.6}
+            axes.plot(np.arange(len(theirs)), theirs, "o", **hollow)
+    shown = ["RSA by layer; shaded: 95% of bootstrap draws over scenes"]
+    if "null" in data:
+        chance = float(np.quantile(data.null.values, 0.95, axis=-1).max())
+        axes.axhspan(0, chance, color="#676b73", alpha=0.13, linewidth=0)
+        reach = "where the best layer stays in 95% of permutations of the items"
+        shown.append(f"grey: up to r = {chance:.2f}, {reach}")
+    if published:
+        shown.append("hollow marks: published values")
+    top = max(1.0, axes.get_ylim()[1])
+    axes.set(xlabel="layer", ylabel="RSA (Pearson r)", ylim=(min(-0.1, axes.get_ylim()[0]), top))
+    axes.set_xlim(-0.2, len(layers) - 0.8)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    figure.legend(loc="outside upper left", ncols=3)
+    return _save(
+        figure,
+        folder,
+        f"similarity--{quote(subject, safe='')}.svg",
+        f"{subject}: similarity over layers",
+        shown,
+    )
+
+
+@_styled
+def component_planes(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
+    """The last token in the plane of two layers, coloured by the target's cell and by its object.
+
+    The layers are those where one factor is separated best from the other on the estimation half.
+
+    Args:
+        dataset: Variables `plane` (layer, trial, axis) float, `agrees` (factor, layer, trial)
+            bool, `cell`, `identity` and `half` (trial) text; factors "position" and "identity".
+        subject: Its name.
+        folder: Where to draw into.
+    """
+    shares = {
+        half: dataset.agrees.isel(trial=np.flatnonzero(dataset.half.values == half)).mean("trial")
+        for half in ("estimation", "evaluation")
+    }
+    figure = Figure(figsize=(7.6, 6.4), layout="constrained")
+    panels = figure.subplots(2, 2)
+    for row, (factor, other) in enumerate((("position", "identity"), ("identity", "position"))):
+        first = shares["estimation"]
+        layer = int((first.sel(factor=factor) - first.sel(factor=other)).values.argmax())
+        points = dataset.plane.isel(layer=layer).transpose("trial", "axis").values
+        for axes, shown in zip(panels[row], ("position", "identity"), strict=True):
+            labels = (dataset.cell if shown == "position" else dataset.identity).values
+            _scatter(axes, points, labels)
+            share = float(shares["evaluation"].sel(factor=shown).isel(layer=layer))
+            what = "cell" if shown == "position" else "object"
+            axes.set_title(f"layer {layer}, by {what}: {share:.0%} of neighbours agree")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+    for axes in panels[-1]:
+        axes.set_xlabel("component 1")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("component 2")
+    for axes in panels[0]:
+        handles, names = axes.get_legend_handles_labels()
+        figure.legend(
+            handles,
+            names,
+            loc="outside lower left" if axes is panels[0, 0] else "outside lower right",
+            ncols=2,
+            title="target's cell (row, column)" if axes is panels[0, 0] else "target",
+            alignment="left",
+        )
+    caption = [
+        "The last token of each trial in the plane of two principal components, at the layer that "
+        "separates positions from objects best (top) and objects from positions best (bottom)",
+        "layers chosen on one half of the scenes, shares read on the other",
+    ]
+    name = f"components--{quote(subject, safe='')}.svg"
+    return _save(figure, folder, name, f"{subject}: planes of the last token", caption)
+
+
+@_styled
+def mediation_maps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
+    """Mean mediation score of every head, a panel for each condition.
+
+    Args:
+        dataset: Variable `score` (condition, trial, layer, head) in logits, NaN for trials not
+            found.
+        subject: Its name.
+        folder: Where to draw into.
+    """
+    conditions = dataset.condition.values.tolist()
+    figure = Figure(figsize=(3.1 * len(conditions), 3.3), layout="constrained")
+    panels = figure.subplots(1, len(conditions), squeeze=False)[0]
+    for axes, condition in zip(panels, conditions, strict=True):
+        scores = dataset.score.sel(condition=condition).transpose("trial", "layer", "head").values
+        kept = np.isfinite(scores).all(axis=(1, 2))
+        stage = condition.replace("_", " ").replace("id ", "ID ")
+        axes.set_title(f"{stage} (n = {kept.sum()})")
+        axes.set(
+            xlabel="layer", xlim=(-0.5, scores.shape[1] - 0.5), ylim=(-0.5, scores.shape[2] - 0.5)
+        )
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.get_major_locator().set_params(integer=True)
+        if not kept.any():
+            axes.text(
+                0.5, 0.5, "no trial right\non both sides", transform=axes.transAxes, ha="center"
+            )
+            continue
+        mean = scores[kept].mean(0)
+        limit = float(np.abs(mean).max()) or 1.0
+        image = axes.pcolormesh(
+            np.arange(mean.shape[0]),
+            np.arange(mean.shape[1]),
+            mean.T,
+            cmap="RdBu_r",
+            vmin=-limit,
+            vmax=limit,
+            shading="nearest",
+            rasterized=True,
+        )
+        heads = np.array(top_heads(mean)).reshape(-1, 2)
+        for colour, width in (("white", 2.4), ("#23252a", 1.0)):
+            axes.plot(
+                *heads.T, "o", color=colour, markeredgewidth=width, fillstyle="none", markersize=7
+            )
+        figure.colorbar(image, ax=axes, location="bottom", label="logits", shrink=0.9, aspect=28)
+    panels[0].set_ylabel("head")
+    caption = [
+        "Mean change of the logit difference (Eq. 1) when one head takes its value from the "
+        "counterfactual run",
+        "red: towards the answer that the patch predicts",
+        "circles: the ten strongest heads with at least a tenth of the highest score",
+        "each panel has its own scale",
+    ]
+    name = f"mediation--{quote(subject, safe='')}.svg"
+    return _save(figure, folder, name, f"{subject}: heads that mediate the answer", caption)
+
+
+def _scatter(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
+    for index, label in enumerate(sorted(set(labels.tolist()))):
+        colour, marker, name = _HUES[index % len(_HUES)], "o", label.replace(" ", ", ")
+        words = label.split()
+        if words and words[0] in COLOURS:
+            colour = tuple(np.array(COLOURS[words[0]]) / 255 * 0.85)
+            marker, name = _MARKERS.get(words[-1], "o"), label
+        chosen = points[labels == label]
+        # The thin edge keeps yellow on white to be seen.
+        edge = {"edgecolors": "#23252a", "linewidths": 0.3}
+        axes.scatter(*chosen.T, s=24, color=[colour], marker=marker, alpha=0.7, label=name, **edge)
+    axes.set(xticks=[], yticks=[])
+
+
+def _save(
+    figure: Figure, folder: str | Path, filename: str, title: str, caption: Sequence[str]
+) -> Picture:
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{secrets.token_hex(8)}.tmp"
+    try:
+        # Without a date and a version, the file depends on the data alone.
+        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None}, dpi=200)
+        os.replace(temporary, folder / filename)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sentence = "; ".join(caption)
+    return Picture(title, f"{sentence[0].upper()}{sentence[1:]}.", filename)

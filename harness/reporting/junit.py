@@ -1,0 +1,119 @@
+"""A scorecard as JUnit XML, for the tools of a build server.
+
+Written here and not by the test runner: its writer warns about properties under its default schema
+and loses those of the suite when tests run in several processes.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from harness.judging.record import Record
+from harness.judging.verdict import Outcome, Reading
+from harness.reporting.scorecard import Scorecard
+from harness.reporting.wording import WORDS, limit, measured, plain
+
+
+def write(scorecard: Scorecard, path: str | Path) -> None:
+    """Write scorecard.xml: a testcase per claim and subject, with the record as its properties.
+
+    Supported is a pass. What the baseline already says is skipped, and so is a claim that cannot be
+    asked; anything else is a failure. An error or a missing verdict is an error.
+
+    Args:
+        scorecard: What to write.
+        path: Where to; a file of that name is replaced.
+    """
+    cases = [
+        _case(record, reading, scorecard.p_adjusted.get(pair))
+        for (pair, reading), record in zip(
+            scorecard.readings().items(), scorecard.records, strict=True
+        )
+    ]
+    cases += [_missing(claim, subject) for claim, subject in scorecard.missing]
+    suite = ET.Element(
+        "testsuite",
+        name="claims",
+        tests=str(len(cases)),
+        failures=_count(cases, "failure"),
+        errors=_count(cases, "error"),
+        skipped=_count(cases, "skipped"),
+        time=f"{sum(r.seconds or 0.0 for r in scorecard.records):.3f}",
+        timestamp=plain(scorecard.run.started),
+    )
+    facts = {k: "" if v is None else str(v) for k, v in scorecard.run.to_json().items()}
+    _properties(suite, {**facts, "correction": scorecard.correction})
+    suite.extend(cases)
+    root = ET.Element("testsuites", name="claims")
+    root.append(suite)
+    ET.indent(root)
+    ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _case(record: Record, reading: Reading, adjusted: float | None) -> ET.Element:
+    case = _testcase(record.claim, record.subject, record.seconds)
+    adjusted_text = "" if adjusted is None else f"{adjusted:.6g}"
+    _properties(
+        case, {**record.properties(), "p_adjusted": adjusted_text, "change": reading.change}
+    )
+    kind = {
+        Outcome.passed: None,
+        Outcome.failed: "failure",
+        Outcome.xfailed: "skipped",
+        Outcome.skipped: "skipped",
+        Outcome.error: "error",
+    }[reading.outcome]
+    if kind:
+        message = f"{WORDS[record.verdict]}: {record.reason}"
+        if reading.outcome is Outcome.xfailed:
+            known = (
+                "as in the baseline" if reading.change == "same" else "no better in the baseline"
+            )
+            message = f"{known}: {message}"
+        elif record.baseline and reading.outcome is Outcome.failed:
+            message = f"{message} (baseline: {record.baseline})"
+        _result(case, kind, str(record.verdict), message, _explained(record))
+    return case
+
+
+def _missing(claim: str, subject: str) -> ET.Element:
+    case = _testcase(claim, subject, None)
+    reason = "collected, but no verdict came back: the process that judged it may have died"
+    _properties(case, {"claim": claim, "subject": subject, "reason": reason})
+    _result(case, "error", "missing", reason, reason)
+    return case
+
+
+def _explained(record: Record) -> str:
+    return "\n".join(
+        (
+            record.statement,
+            f"claimed: {limit(record)} ({record.threshold_origin}); {record.source}",
+            f"measured: {measured(record)} {record.unit}, n {record.n}, clusters {record.clusters}",
+            record.reason,
+        )
+    )
+
+
+def _testcase(claim: str, subject: str, seconds: float | None) -> ET.Element:
+    attributes = {
+        "classname": plain(subject),
+        "name": plain(claim),
+        "time": f"{seconds or 0.0:.3f}",
+    }
+    return ET.Element("testcase", attributes)
+
+
+def _result(case: ET.Element, kind: str, type: str, message: str, text: str) -> None:
+    ET.SubElement(case, kind, message=plain(message), type=type).text = plain(text)
+
+
+def _properties(parent: ET.Element, values: dict[str, str]) -> None:
+    properties = ET.SubElement(parent, "properties")
+    for name, value in values.items():
+        ET.SubElement(properties, "property", name=name, value=plain(value))
+
+
+def _count(cases: list[ET.Element], kind: str) -> str:
+    return str(sum(case.find(kind) is not None for case in cases))

@@ -1,0 +1,171 @@
+"""A scorecard as one HTML page that opens from a folder, without a network and without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from harness.judging.record import Record
+from harness.judging.verdict import Verdict
+from harness.reporting import forest
+from harness.reporting.scorecard import Scorecard
+from harness.reporting.wording import (
+    MEANINGS,
+    MISSING,
+    WORDS,
+    counted,
+    limit,
+    measured,
+    number,
+    plain,
+    section,
+    tally,
+)
+
+LIMITS = (
+    (
+        "Other images.",
+        "The scenes are drawn shapes on a grid, named in a fixed form of words. A mechanism "
+        "found here may not be what the subject uses on photographs or in conversation, and one "
+        "that is not found here may be.",
+    ),
+    (
+        "Presence is not use.",
+        "Similarity and principal components show what can be read from activations, not that "
+        "later layers read it. Only patching intervenes, and then one head at a time: heads "
+        "that stand in for each other go unseen.",
+    ),
+    (
+        "Only where the task is done.",
+        "Mediation is measured on trials that the subject answers right on both sides, and "
+        "describes those trials.",
+    ),
+    (
+        "Refuted is about this threshold.",
+        "Thresholds that a paper does not state are read off a figure or chosen by us, and each "
+        "says which. An estimate near its threshold is better read as a number than as a word.",
+    ),
+    (
+        "Inconclusive is about the run.",
+        "It says that the interval is too wide or the correction too strict, not that the "
+        "effect is small. More trials can settle it; blocked and n/a they do not.",
+    ),
+    (
+        "Two subjects.",
+        "Where one is supported and the other is not, the two may still not differ: their "
+        "intervals can overlap. No verdict on this page compares subjects.",
+    ),
+    (
+        "Published values.",
+        "They come from other images, other prompts or another checkpoint, are often read off a "
+        "plot, and have no interval. They stand beside a verdict and never decide it.",
+    ),
+    (
+        "Some will be wrong.",
+        "The correction holds within one subject and one paper, where up to one in forty "
+        "supported claims is expected to be false. Over many subjects, papers and repeated "
+        "runs, false verdicts add up.",
+    ),
+    (
+        "What intervals leave out.",
+        "They cover the choice of scenes, not the choice of words, the style of the images or "
+        "the numerical precision.",
+    ),
+)
+"""What a reader must not conclude."""
+
+
+class ClaimRows(NamedTuple):
+    """One claim with its records. Thresholds are (text, origin, subjects or none for all)."""
+
+    id: str
+    statement: str
+    records: list[Record]
+    thresholds: list[tuple[str, str, list[str]]]
+
+
+def write(scorecard: Scorecard, figures: Iterable[tuple[str, str, str]], path: str | Path) -> None:
+    """Write index.html.
+
+    Args:
+        scorecard: What to show.
+        figures: Title, caption and path of each image, relative to the page, with forward slashes.
+        path: Where to; a file of that name is replaced.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Every value that is printed goes through this, before it is escaped.
+        finalize=lambda value: plain(value) if type(value) is str else value,
+    )
+    page = environment.get_template("page.html.jinja").render(_content(scorecard, list(figures)))
+    Path(path).write_text(page, encoding="utf-8", newline="\n")
+
+
+def _content(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str, Any]:
+    readings = card.readings()
+    records = card.by_pair
+    claims = [_claim(claim, [r for r in card.records if r.claim == claim]) for claim in card.claims]
+    verdicts = [str(r.verdict) for r in card.records] + [MISSING] * len(card.missing)
+    return {
+        "title": "Scorecard of " + _listed(card.subjects),
+        "summary": _summary(card, verdicts),
+        "card": card,
+        "run": card.run,
+        "records": records,
+        "readings": readings,
+        "parts": [(name, list(group)) for name, group in groupby(claims, lambda c: section(c.id))],
+        "scores": [(s, *_score(card, s)) for s in card.subjects],
+        "counts": list(tally(verdicts).items()),
+        "changes": [
+            (r, readings[r.claim, r.subject])
+            for r in card.records
+            if readings[r.claim, r.subject].change not in ("", "same")
+        ],
+        "plots": forest.plots(card.records),
+        "axis": (forest.WIDTH, forest.LEFT, forest.RIGHT),
+        "figures": figures,
+        "facts": [
+            (name.replace("_", " "), "not recorded" if value is None else str(value))
+            for name, value in card.run.to_json().items()
+        ],
+        "limits": LIMITS,
+        "words": WORDS,
+        "meanings": MEANINGS,
+        "number": number,
+        "measured": measured,
+    }
+
+
+def _claim(claim: str, records: list[Record]) -> ClaimRows:
+    said: dict[tuple[str, str], list[str]] = {}
+    for record in records:
+        said.setdefault((limit(record), record.threshold_origin), []).append(record.subject)
+    thresholds = [(*key, subjects if len(said) > 1 else []) for key, subjects in said.items()]
+    statement = records[0].statement if records else claim
+    return ClaimRows(claim, statement, records, thresholds)
+
+
+def _score(card: Scorecard, subject: str) -> tuple[int, int]:
+    asked = [r.verdict for r in card.records if r.subject == subject]
+    lost = sum(s == subject for _, s in card.missing)
+    return asked.count(Verdict.supported), len(asked) + lost
+
+
+def _summary(card: Scorecard, verdicts: list[str]) -> str:
+    told = ", ".join(f"{count} {WORDS[verdict]}" for verdict, count in tally(verdicts).items())
+    claims, subjects = counted(len(card.claims), "claim"), counted(len(card.subjects), "subject")
+    return f"{claims} judged on {subjects}: {told or 'no verdicts'}."
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    if len(names) > 3:
+        return f"{len(names)} subjects"
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:]))) or "no subjects"

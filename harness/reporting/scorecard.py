@@ -1,0 +1,230 @@
+"""The records of a run as one scorecard: corrected, and reconciled with what was collected."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from harness.judging.record import Record, Run, read_json
+from harness.judging.stats import adjust
+from harness.judging.verdict import Outcome, Reading, Verdict, read_against
+from harness.reporting.wording import counted, measured, number, paper
+
+Pair = tuple[str, str]
+"""Claim id and subject."""
+
+ALPHA = 0.025
+"""One-sided level of a verdict: a 95% interval wholly on the claimed side has p below it."""
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """Every verdict of a run. Made by `build`, or read back by `from_json`.
+
+    Attributes:
+        run: What the records have in common.
+        records: One per claim and subject, in the order of collection, verdicts after correction.
+        missing: Collected pairs (claim, subject) that have no record.
+        correction: In words, how the verdicts were corrected.
+        p_adjusted: Adjusted p-value of every record that has a p-value, by (claim, subject).
+        corrected_over: Number of claims corrected over, by (subject, paper).
+    """
+
+    run: Run
+    records: tuple[Record, ...]
+    missing: tuple[Pair, ...]
+    correction: str
+    p_adjusted: Mapping[Pair, float] = field(default_factory=dict, hash=False)
+    corrected_over: Mapping[Pair, int] = field(default_factory=dict, hash=False)
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """Claim ids, those without any record last."""
+        return tuple(dict.fromkeys([r.claim for r in self.records] + [c for c, _ in self.missing]))
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Subjects in the order in which they first occur."""
+        return tuple(
+            dict.fromkeys([r.subject for r in self.records] + [s for _, s in self.missing])
+        )
+
+    @property
+    def by_pair(self) -> dict[Pair, Record]:
+        """Records by (claim, subject)."""
+        return {_pair(r): r for r in self.records}
+
+    def readings(self) -> dict[Pair, Reading]:
+        """Each record read against the baseline verdict that it carries.
+
+        A subject has a baseline in use if any of its records carries one; its other claims are
+        "new".
+        """
+        in_use = {r.subject for r in self.records if r.baseline is not None}
+        return {
+            _pair(r): read_against(
+                r.verdict,
+                None if r.baseline is None else Verdict(r.baseline),
+                in_use=bool(in_use),
+            )
+            for r in self.records
+        }
+
+    @property
+    def red(self) -> bool:
+        """Whether the run must fail: a failure, an error or a missing verdict."""
+        outcomes = {reading.outcome for reading in self.readings().values()}
+        return bool(self.missing) or bool(outcomes & {Outcome.failed, Outcome.error})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values: run, records, missing, correction."""
+        return {
+            "run": self.run.to_json(),
+            "records": [record.to_json() for record in self.records],
+            "missing": [list(pair) for pair in self.missing],
+            "correction": self.correction,
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Scorecard:
+        """The scorecard of `to_json`.
+
+        Raises:
+            ValueError: Another schema, a key that is missing, a pair that occurs twice.
+        """
+        try:
+            run = Run.from_json(content["run"])
+            records = tuple(Record.from_json(row) for row in content["records"])
+            missing = tuple((claim, subject) for claim, subject in content["missing"])
+            correction = content["correction"]
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a scorecard: {error!r}") from error
+        _refuse_repeats([_pair(r) for r in records] + list(missing), "stands in the scorecard")
+        # The records keep their raw p-values, so the adjusted ones need no place in the file.
+        return cls(run, records, missing, correction, *_adjusted(records))
+
+
+def build(run: Run, records: Iterable[Record], collected: Iterable[Pair]) -> Scorecard:
+    """Correct and reconcile the records of a run.
+
+    Within each subject and paper the p-values are adjusted (Benjamini-Hochberg) over all records
+    that have one, and a supported record whose adjusted p exceeds `ALPHA` becomes inconclusive.
+    Doing it again changes nothing.
+
+    Args:
+        run: What the records have in common.
+        records: As judged.
+        collected: Every (claim, subject) that was to be judged, in the order to show them in.
+
+    Raises:
+        ValueError: A pair was collected twice, has two records, or has one but was not collected.
+    """
+    wanted, records = list(collected), list(records)
+    _refuse_repeats(wanted, "was collected")
+    _refuse_repeats([_pair(r) for r in records], "has a record")
+    found = {_pair(r): r for r in records}
+    stray = sorted(set(found) - set(wanted))
+    if stray:
+        names = ", ".join(f"{claim} for {subject}" for claim, subject in stray)
+        raise ValueError(f"recorded but not collected, so from another run: {names}")
+    adjusted, over = _adjusted(records)
+    kept = [
+        _corrected(found[pair], adjusted.get(pair), over.get((pair[1], paper(pair[0])), 0))
+        for pair in wanted
+        if pair in found
+    ]
+    lost = sum(record.verdict != found[_pair(record)].verdict for record in kept)
+    missing = tuple(pair for pair in wanted if pair not in found)
+    return Scorecard(run, tuple(kept), missing, _in_words(over, lost), adjusted, over)
+
+
+def load_baseline(path: str | Path, subject: str | None = None) -> dict[Pair, Record]:
+    """The records of an earlier scorecard, by (claim, subject).
+
+    Args:
+        path: A scorecard.json.
+        subject: Give the records this name, to compare a subject with one of another name.
+
+    Raises:
+        ValueError: The file is damaged, of another schema or not a scorecard, or it has several
+            subjects and they are to get one name. The message names the file.
+        OSError: There is no such file.
+    """
+    content = read_json(path)
+    try:
+        if not isinstance(content, dict):
+            raise ValueError("not a scorecard")
+        card = Scorecard.from_json(content)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be a baseline: {error}") from error
+    if subject is None:
+        return card.by_pair
+    if len(card.subjects) > 1:
+        names = ", ".join(card.subjects)
+        raise ValueError(f"{path} cannot stand for {subject}: it has several subjects ({names})")
+    return {(r.claim, subject): replace(r, subject=subject) for r in card.records}
+
+
+def _pair(record: Record) -> Pair:
+    return record.claim, record.subject
+
+
+def _refuse_repeats(pairs: Iterable[Pair], what: str) -> None:
+    for (claim, subject), times in Counter(pairs).items():
+        if times > 1:
+            raise ValueError(f"{claim} for {subject} {what} {times} times; it must be once")
+
+
+def _adjusted(records: Iterable[Record]) -> tuple[Mapping[Pair, float], Mapping[Pair, int]]:
+    families: dict[Pair, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.p_value is not None:
+            families[record.subject, paper(record.claim)].append(record)
+    adjusted: dict[Pair, float] = {}
+    for members in families.values():
+        values = adjust([r.p_value for r in members])
+        adjusted |= {_pair(r): float(p) for r, p in zip(members, values, strict=True)}
+    over = {family: len(members) for family, members in families.items()}
+    return MappingProxyType(adjusted), MappingProxyType(over)
+
+
+def _corrected(record: Record, adjusted: float | None, over: int) -> Record:
+    if record.verdict is not Verdict.supported or adjusted is None or adjusted <= ALPHA:
+        return record
+    reason = (
+        f"{measured(record)} {record.unit} is {record.direction} {number(record.threshold)}, "
+        f"but not after correction over {counted(over, 'claim')}: "
+        f"adjusted p = {_p(adjusted)}, above {ALPHA}"
+    )
+    return replace(record, verdict=Verdict.inconclusive, reason=reason)
+
+
+def _p(adjusted: float) -> str:
+    # 0.02500001 must not be printed as a number that is not above 0.025.
+    return next(t for d in range(2, 18) if float(t := f"{adjusted:.{d}g}") > ALPHA)
+
+
+def _in_words(over: Mapping[Pair, int], lost: int) -> str:
+    if not over:
+        return "No verdict rests on a p-value, so nothing was corrected."
+    sizes: dict[str, set[int]] = defaultdict(set)
+    for (_, name), size in over.items():
+        sizes[name].add(size)
+    spans = [
+        f"{min(s)} to {max(s)} claims of {name}"
+        if len(s) > 1
+        else f"{counted(*s, 'claim')} of {name}"
+        for name, s in sizes.items()
+    ]
+    change = {
+        0: "no supported claim was lost to it",
+        1: "1 supported claim became inconclusive",
+    }.get(lost, f"{lost} supported claims became inconclusive")
+    return (
+        f"Corrected by Benjamini-Hochberg within each subject over {' and '.join(spans)} "
+        f"(adjusted one-sided p at most {ALPHA}): {change}."
+    )

@@ -1,0 +1,104 @@
+"""How verdicts, numbers and claims are put into words, the same on screen, XML and page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from harness.judging.record import Record
+from harness.judging.verdict import Verdict
+
+MISSING = "missing"
+"""Stands where a claim was collected and no record came back; not a verdict."""
+
+WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        Verdict.supported: "supported",
+        Verdict.refuted: "refuted",
+        Verdict.inconclusive: "inconclusive",
+        Verdict.not_applicable: "n/a",
+        Verdict.blocked: "blocked",
+        Verdict.error: "ERROR",
+        MISSING: "MISSING",
+    }
+)
+
+MEANINGS: Mapping[str, str] = MappingProxyType(
+    {
+        Verdict.supported: "the whole interval is on the claimed side of the threshold",
+        Verdict.refuted: "the whole interval is on the other side, or the quantity does not exist",
+        Verdict.inconclusive: "the interval straddles the threshold, or there are too few scenes",
+        Verdict.not_applicable: "the architecture has no such site, or the subject is at ceiling",
+        Verdict.blocked: "a precondition fails, so the claim cannot be asked",
+        Verdict.error: "nothing was judged, because something went wrong",
+        MISSING: "collected, but no verdict came back",
+    }
+)
+
+# What neither XML 1.0 nor a terminal may be given: control characters, halves of surrogate pairs,
+# non-characters, and the marks that reorder text around them.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    "|[\ufdd0-\ufdef\ufffe\uffff]"
+)
+
+
+def plain(text: str) -> str:
+    """Text without what could damage an XML file or drive a terminal; line breaks and tabs stay."""
+    return _UNPRINTABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def one_line(text: str) -> str:
+    """`plain` text with every run of white space as one space."""
+    return " ".join(plain(text).split())
+
+
+def number(value: float) -> str:
+    """Three significant digits, as in a verdict's reason."""
+    return f"{value + 0.0:.3g}"
+
+
+def measured(record: Record) -> str:
+    """The estimate with its interval, without the unit, e.g. "0.42 [0.31, 0.55]"."""
+    if record.estimate is None:
+        return "no estimate"
+    if record.ci_low is None or record.ci_high is None:
+        return f"{number(record.estimate)} without an interval"
+    return f"{number(record.estimate)} [{number(record.ci_low)}, {number(record.ci_high)}]"
+
+
+def limit(record: Record) -> str:
+    """What the claim asks for, e.g. "above 0.4 r"."""
+    return one_line(f"{record.direction} {number(record.threshold)} {record.unit}")
+
+
+def sample(record: Record) -> str:
+    """What the estimate rests on, e.g. "192 trials, 96 scenes"."""
+    return f"{record.n} trials, {record.clusters} scenes"
+
+
+def paper(claim: str) -> str:
+    """The first part of a claim's id."""
+    return claim.partition(".")[0]
+
+
+def section(claim: str) -> str:
+    """A claim's id without its last part: "visual_symbols.3.3"."""
+    return claim.rpartition(".")[0]
+
+
+def short_name(claim: str) -> str:
+    """The last part of a claim's id, in words: "position at last"."""
+    return claim.rpartition(".")[2].replace("_", " ")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: "1 claim", "2 claims"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def tally(verdicts: Iterable[str]) -> dict[str, int]:
+    """How often each verdict occurs, in the order of `WORDS`, without those that do not."""
+    found = list(verdicts)
+    return {verdict: found.count(verdict) for verdict in WORDS if verdict in found}

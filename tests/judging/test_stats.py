@@ -1,0 +1,303 @@
+"""Estimates agree with scipy where scipy has the answer, and refuse what has none."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats as oracle
+
+from harness.judging.stats import (
+    Estimate,
+    adjust,
+    cluster_weights,
+    difference,
+    from_draws,
+    mean,
+    proportion,
+)
+
+SINGLE = list(range(12))
+VALUES = np.array([0.3, -1.2, 0.8, 2.1, 0.4, 0.9, -0.3, 1.7, 0.2, 0.6, 1.1, -0.5])
+PAIRS = np.repeat(np.arange(6), 2)
+
+
+@pytest.mark.parametrize("successes", range(13))
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+def test_without_clusters_a_proportion_is_scipys_wilson(successes, level):
+    estimate = proportion(np.arange(12) < successes, SINGLE)
+    expected = oracle.binomtest(successes, 12).proportion_ci(level, method="wilson")
+    assert estimate.value == successes / 12
+    assert estimate.interval(level) == pytest.approx(tuple(expected), abs=1e-12)
+    assert (estimate.n, estimate.clusters, estimate.method) == (12, 12, "Wilson")
+
+
+def test_the_interval_of_a_proportion_stays_within_zero_and_one():
+    for n in range(1, 200):
+        assert proportion([True] * n, range(n)).high == 1.0
+        assert proportion([False] * n, range(n)).low == 0.0
+    assert proportion([True] * 50, range(50)).low == pytest.approx(0.9286524)
+
+
+def test_a_proportions_p_value_is_that_of_the_score_test():
+    estimate = proportion(np.arange(40) < 27, range(40))
+    z = (27 / 40 - 0.5) / math.sqrt(0.25 / 40)
+    assert estimate.p_value(0.5, "above") == pytest.approx(oracle.norm.sf(z), rel=1e-6)
+    assert estimate.p_value(0.5, "below") == pytest.approx(oracle.norm.cdf(z), rel=1e-6)
+
+
+def test_copies_of_one_trial_per_scene_add_nothing_but_the_t_quantile():
+    hits = np.arange(30) < 21
+    copied = proportion(np.repeat(hits, 5), np.repeat(np.arange(30), 5))
+    # The design effect of five copies, by the definition with n - 1 in both variances.
+    deff = (0.21 / 29) / (0.21 / 149)
+    q, n = oracle.t.ppf(0.975, 29), 150 / deff
+    assert (copied.low, copied.high) == pytest.approx(wilson(0.7, n, q))
+    assert (copied.n, copied.clusters, copied.method) == (150, 30, "Wilson, clustered")
+
+
+def wilson(share: float, n: float, q: float) -> tuple[float, float]:
+    """The score interval by its definition: |share - p| = q sqrt(p (1 - p) / n), solved for p."""
+    roots = np.roots([1 + q * q / n, -(2 * share + q * q / n), share * share])
+    return min(roots), max(roots)
+
+
+def test_clusters_that_balance_do_not_narrow_the_interval_below_independence():
+    alternating = proportion(np.arange(40) % 2 == 0, np.repeat(np.arange(20), 2))
+    expected = wilson(0.5, 40, oracle.t.ppf(0.975, 19))
+    assert (alternating.low, alternating.high) == pytest.approx(expected)
+
+
+def test_when_all_outcomes_agree_each_cluster_counts_once():
+    clusters = np.repeat(np.arange(20), 10)
+    expected = wilson(1.0, 20, oracle.t.ppf(0.975, 19))
+    sure, never = proportion([True] * 200, clusters), proportion([False] * 200, clusters)
+    assert (sure.low, sure.high) == pytest.approx(expected)
+    assert (never.low, never.high) == pytest.approx((0, 1 - expected[0]))
+
+
+def test_one_cluster_says_nothing():
+    one = ["scene"] * 12
+    assert proportion(VALUES > 0, one).interval(0.95) == (0.0, 1.0)
+    assert mean(VALUES, one).interval(0.95) == (-math.inf, math.inf)
+    assert mean(VALUES, one).p_value(-100, "above") == 1.0
+
+
+@pytest.mark.parametrize("bad", [[0.5, 1.0], [2, 1], ["yes", "no"], [math.nan, 1.0]])
+def test_outcomes_that_are_not_booleans_are_refused(bad):
+    with pytest.raises(ValueError, match="booleans"):
+        proportion(bad, ["a", "b"])
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
+def test_without_clusters_a_mean_is_scipys_t_interval(level):
+    expected = oracle.ttest_1samp(VALUES, 0).confidence_interval(level)
+    estimate = mean(VALUES, SINGLE)
+    assert estimate.interval(level) == pytest.approx(tuple(expected))
+    assert (estimate.value, estimate.method) == (pytest.approx(VALUES.mean()), "t")
+
+
+def test_with_equal_clusters_a_mean_is_the_t_interval_of_the_cluster_means():
+    expected = oracle.ttest_1samp(VALUES.reshape(6, 2).mean(1), 0).confidence_interval()
+    estimate = mean(VALUES, PAIRS)
+    assert (estimate.low, estimate.high) == pytest.approx(tuple(expected))
+    assert (estimate.n, estimate.clusters, estimate.method) == (12, 6, "t, clustered")
+
+
+def test_with_unequal_clusters_a_mean_is_the_cr1_sandwich():
+    clusters = [0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4, 4]
+    x = np.ones((12, 1))
+    bread = np.linalg.inv(x.T @ x)
+    residuals = VALUES - VALUES.mean()
+    scores = [x[np.equal(clusters, g)].T @ residuals[np.equal(clusters, g)] for g in range(5)]
+    meat = sum(np.outer(s, s) for s in scores)
+    cr1 = 5 / 4 * 11 / 11 * (bread @ meat @ bread)[0, 0]
+    estimate = mean(VALUES, clusters)
+    assert estimate.high - estimate.value == pytest.approx(oracle.t.ppf(0.975, 4) * cr1**0.5)
+
+
+@pytest.mark.parametrize(("side", "alternative"), [("above", "greater"), ("below", "less")])
+@pytest.mark.parametrize("threshold", [-1.0, 0.0, 0.5, 0.7, 3.0])
+def test_a_means_p_value_is_that_of_the_t_test(side, alternative, threshold):
+    expected = oracle.ttest_1samp(VALUES, threshold, alternative=alternative).pvalue
+    assert mean(VALUES, SINGLE).p_value(threshold, side) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_difference_is_scipys_paired_t_interval():
+    other = np.roll(VALUES, 3) ** 2
+    expected = oracle.ttest_rel(VALUES, other).confidence_interval()
+    estimate = difference(VALUES, other, SINGLE)
+    assert (estimate.low, estimate.high) == pytest.approx(tuple(expected))
+
+
+def test_a_difference_takes_booleans_and_clusters():
+    estimate = difference(VALUES > 0, VALUES > 1, PAIRS)
+    assert estimate.value == pytest.approx(6 / 12)
+    assert estimate.clusters == 6
+
+
+def test_paired_values_of_different_length_are_refused():
+    with pytest.raises(ValueError, match=r"\(12,\) against \(1,\)"):
+        difference(VALUES, VALUES[:1], SINGLE)
+
+
+@given(st.permutations(range(12)), st.integers(0, 3))
+def test_order_and_names_of_clusters_do_not_matter(order, rename):
+    order = list(order)
+    names = [(int(g) + rename, "scene") for g in PAIRS]
+    for estimator, values in ((mean, VALUES), (proportion, VALUES > 0.35)):
+        expected = estimator(values, PAIRS)
+        shuffled = estimator(values[order], [names[i] for i in order])
+        assert shuffled.interval(0.95) == pytest.approx(expected.interval(0.95))
+
+
+@pytest.mark.parametrize("missing", [None, math.nan, ""])
+@pytest.mark.parametrize("estimator", [mean, proportion])
+def test_a_missing_cluster_label_is_an_error(missing, estimator):
+    labels = ["a", "b", missing, "c"]
+    with pytest.raises(ValueError, match="item 2 of 4 has no cluster label"):
+        estimator([1, 0, 1, 1], labels)
+    with pytest.raises(ValueError, match="item 2 of 4 has no cluster label"):
+        estimator([1, 0, 1, 1], np.array(labels, dtype=object))
+    with pytest.raises(ValueError, match="item 2 of 4 has no cluster label"):
+        cluster_weights(labels, 10, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("estimator", [mean, proportion])
+def test_lengths_must_agree(estimator):
+    with pytest.raises(ValueError, match="3 .* but 2 cluster labels"):
+        estimator([1, 0, 1], ["a", "b"])
+
+
+def test_shapes_other_than_a_list_are_refused():
+    with pytest.raises(ValueError, match=r"\(2, 2\)"):
+        mean(np.ones((2, 2)), ["a", "b"])
+    with pytest.raises(ValueError, match="not a table"):
+        mean(np.ones(2), np.ones((2, 2)))
+    with pytest.raises(ValueError, match="no items"):
+        mean([], [])
+    with pytest.raises(ValueError, match="one number per draw"):
+        from_draws(0, [], n=1, clusters=1)
+    with pytest.raises(ValueError, match="one number per draw"):
+        from_draws(0, np.ones((2, 2)), n=1, clusters=1)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_values_that_are_not_finite_are_refused(bad):
+    with pytest.raises(ValueError, match="1 of 3 values are not finite"):
+        mean([0, bad, 1], "abc")
+    with pytest.raises(ValueError, match="1 of 3 draws are not finite"):
+        from_draws(0, [0, bad, 1], n=3, clusters=3)
+    with pytest.raises(ValueError, match="not finite"):
+        from_draws(bad, [0, 1, 2], n=3, clusters=3)
+
+
+def test_whole_clusters_are_drawn():
+    weights = cluster_weights(PAIRS, 500, np.random.default_rng(1))
+    assert weights.shape == (500, 12)
+    assert weights.dtype == np.int64
+    assert (weights[:, ::2] == weights[:, 1::2]).all()
+    assert (weights[:, ::2].sum(1) == 6).all()
+
+
+def test_every_cluster_is_drawn_as_often_as_every_other():
+    weights = cluster_weights(list("aaaabbcd"), 20_000, np.random.default_rng(2))
+    # A multiplicity is Binomial(4, 1/4): mean 1, variance 3/4.
+    assert np.allclose(weights.mean(0), 1, atol=5 * math.sqrt(0.75 / 20_000))
+    assert np.allclose(weights.var(0), 0.75, atol=0.05)
+
+
+def test_the_weights_depend_on_the_generator_only():
+    draws = [cluster_weights(PAIRS, 20, np.random.default_rng(s)) for s in (3, 3, 4)]
+    assert (draws[0] == draws[1]).all()
+    assert (draws[0] != draws[2]).any()
+
+
+def test_the_interval_of_draws_is_made_of_ranked_draws():
+    draws = np.random.default_rng(0).permutation(np.arange(1.0, 2000.0))
+    estimate = from_draws(1000, draws, n=60, clusters=20)
+    assert (estimate.low, estimate.high) == (50.0, 1950.0)
+    assert estimate.interval(0.5) == (500.0, 1500.0)
+    assert estimate.interval(1.0) == (1.0, 1999.0)
+    assert (estimate.value, estimate.n, estimate.clusters) == (1000.0, 60, 20)
+    assert estimate.method == "percentile bootstrap, clustered"
+    assert from_draws(0, draws, n=20, clusters=20).method == "percentile bootstrap"
+
+
+@given(
+    hnp.arrays(float, st.integers(1, 200), elements=st.integers(-5, 5).map(float)),
+    st.integers(-5, 5),
+)
+def test_the_p_value_of_draws_counts_those_not_on_the_claimed_side(draws, threshold):
+    estimate = from_draws(0, draws, n=9, clusters=9)
+    above = (1 + (draws <= threshold).sum()) / (1 + len(draws))
+    below = (1 + (draws >= threshold).sum()) / (1 + len(draws))
+    assert estimate.p_value(threshold, "above") == pytest.approx(above, rel=1e-4)
+    assert estimate.p_value(threshold, "below") == pytest.approx(below, rel=1e-4)
+
+
+@settings(max_examples=50)
+@given(
+    hnp.arrays(float, 12, elements=st.integers(-20, 20).map(lambda x: x / 10)),
+    st.floats(-1, 1),
+    st.sampled_from(["above", "below"]),
+)
+def test_p_is_under_a_fortieth_exactly_when_the_interval_is_on_the_claimed_side(
+    values, threshold, side
+):
+    draws = np.random.default_rng(0).choice(values, 199)
+    for estimate in (
+        mean(values, PAIRS),
+        proportion(values > 0, PAIRS),
+        from_draws(values.mean(), draws, n=12, clusters=6),
+    ):
+        edge = estimate.low if side == "above" else estimate.high
+        clear = edge > threshold if side == "above" else edge < threshold
+        p = estimate.p_value(threshold, side)
+        assert estimate.resolution <= p <= 1
+        assert p == pytest.approx(0.025, rel=1e-4) or (p < 0.025) == clear
+
+
+def test_a_p_value_never_falls_below_the_resolution():
+    assert mean(VALUES + 1e9, SINGLE).p_value(0, "above") == 1e-9
+    assert from_draws(5, [5.0] * 99, n=9, clusters=9).p_value(0, "above") == 0.01
+
+
+def test_a_p_value_on_neither_side_is_refused():
+    with pytest.raises(ValueError, match="'over'"):
+        mean(VALUES, SINGLE).p_value(0, "over")
+
+
+def test_what_does_not_exist_has_a_reason_and_no_numbers():
+    nothing = Estimate.absent("position is not coded", n=40, clusters=20)
+    assert (nothing.value, nothing.low, nothing.high) == (None, None, None)
+    assert (nothing.n, nothing.clusters) == (40, 20)
+    assert nothing.p_value(0, "above") == nothing.p_value(0, "below") == 1.0
+    with pytest.raises(ValueError, match="needs a reason"):
+        Estimate.absent(" ")
+
+
+def test_nan_has_no_significant_p_value():
+    broken = Estimate(math.nan, lambda level: (math.nan, math.nan), 9, 9, "by hand")
+    assert broken.p_value(0, "above") == broken.p_value(0, "below") == 1.0
+
+
+@given(st.lists(st.floats(0, 1), max_size=20))
+def test_adjusted_p_values_are_benjamini_hochberg(p_values):
+    adjusted = adjust(p_values)
+    m = len(p_values)
+    ranked = sorted(p_values)
+    for p, q in zip(p_values, adjusted, strict=True):
+        # By the definition: the least of m p_(k) / k over the ranks at or above this one.
+        expected = min([1.0, *(m * r / (k + 1) for k, r in enumerate(ranked) if r >= p)])
+        assert q == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("bad", [math.nan, -0.1, 1.1])
+def test_adjusting_what_is_no_p_value_is_refused(bad):
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        adjust([0.5, bad])

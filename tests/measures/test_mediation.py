@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from harness.measures.mediation import median_layer, mediation_score, shared, top_heads
+
+logits = arrays(float, (3, 2), elements=st.floats(-50, 50))
+matrices = arrays(float, (4, 5), elements=st.integers(-9, 9).map(float))
+
+
+# Equation 1
+
+
+def test_the_score_is_the_change_of_the_logit_difference():
+    # (M(c1*)[a1*] - M(c1*)[a1]) - (M(c1)[a1*] - M(c1)[a1]), written out.
+    assert mediation_score([7.0, 4.0], [1.0, 6.0]) == pytest.approx((7 - 4) - (1 - 6))
+
+
+@given(logits)
+def test_a_patch_that_changes_nothing_scores_zero(clean):
+    assert (mediation_score(clean, clean) == 0).all()
+
+
+@given(logits, logits)
+def test_exchanging_the_answers_turns_the_sign(patched, clean):
+    score = mediation_score(patched, clean)
+    assert mediation_score(patched[:, ::-1], clean[:, ::-1]) == pytest.approx(-score, abs=1e-12)
+
+
+@given(logits, logits, st.floats(-50, 50))
+def test_a_shift_of_all_logits_of_a_run_does_not_count(patched, clean, shift):
+    score = mediation_score(patched, clean)
+    assert mediation_score(patched + shift, clean) == pytest.approx(score, abs=1e-9)
+
+
+def test_one_clean_run_serves_all_heads():
+    rng = np.random.default_rng(0)
+    patched, clean = rng.normal(size=(4, 3, 6, 2)), rng.normal(size=(6, 2))
+    found = mediation_score(patched, clean)
+    assert found.shape == (4, 3, 6)
+    assert found[2, 1, 5] == pytest.approx(mediation_score(patched[2, 1, 5], clean[5]))
+
+
+def test_scores_of_single_precision_logits_are_computed_in_double():
+    patched, clean = np.float32([1e6, 0.1]), np.float32([1e6, 0.2])
+    assert mediation_score(patched, clean).dtype == np.float64
+    assert mediation_score(patched, clean) == pytest.approx(0.1, rel=1e-6)
+
+
+def test_logits_that_are_not_of_two_answers_are_refused():
+    with pytest.raises(ValueError, match="patched"):
+        mediation_score(np.ones((4, 3)), np.ones((4, 2)))
+    with pytest.raises(ValueError, match="clean"):
+        mediation_score(np.ones((4, 2)), np.ones(4))
+
+
+# Top heads
+
+
+def test_heads_are_listed_from_the_highest_score_down():
+    scores = [[0.1, 0.9, 0.0], [0.5, -0.7, 0.3]]
+    assert top_heads(scores, k=3) == [(0, 1), (1, 0), (1, 2)]
+
+
+@given(matrices, st.integers(0, 25))
+def test_top_heads_agree_with_sorting_by_score_layer_and_head(scores, k):
+    order = sorted(np.ndindex(4, 5), key=lambda h: (-scores[h], *h))
+    expected = [h for h in order[:k] if scores[h] > 0 and scores[h] >= 0.1 * scores.max()]
+    assert top_heads(scores, k) == expected
+
+
+def test_the_list_stops_below_a_share_of_the_highest_score():
+    assert top_heads([[2.0, 0.2, 0.19]]) == [(0, 0), (0, 1)]
+    assert top_heads([[0.2, 0.19], [0.1, 2.0]]) == [(1, 1), (0, 0)]
+    assert top_heads([[2.0, 0.2, 0.19]], share=0.5) == [(0, 0)]
+    assert top_heads([[2.0, 0.2, 0.001]], share=0) == [(0, 0), (0, 1), (0, 2)]
+
+
+def test_heads_without_a_positive_score_are_never_listed():
+    assert top_heads([[1.0, 0.0, -1.0]], share=0) == [(0, 0)]
+    assert top_heads([[0.0, -1.0]]) == []
+    assert top_heads([[-2.0, -1.0]], share=0.5) == []
+
+
+@given(matrices, st.integers(1, 10))
+def test_scaling_the_scores_changes_no_list(scores, k):
+    assert top_heads(4 * scores, k) == top_heads(scores, k)
+
+
+def test_heads_are_plain_numbers():
+    ((layer, head),) = top_heads([[1.0]])
+    assert (type(layer), type(head)) == (int, int)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_scores_that_are_not_finite_are_refused(bad):
+    with pytest.raises(ValueError, match="finite"):
+        top_heads([[1.0, bad]])
+
+
+def test_scores_that_are_not_a_matrix_of_heads_are_refused():
+    with pytest.raises(ValueError, match=r"\(3,\)"):
+        top_heads([1.0, 2.0, 3.0])
+    with pytest.raises(ValueError, match="-1"):
+        top_heads([[1.0]], k=-1)
+
+
+# Sets of heads
+
+
+def test_the_median_layer_is_that_of_the_layers_alone():
+    assert median_layer([(3, 30), (9, 1), (4, 12)]) == 4
+    assert median_layer([(3, 0), (4, 0)]) == 3.5
+    assert math.isnan(median_layer([]))
+
+
+def test_shared_heads_are_those_of_the_same_layer_and_head():
+    assert shared([(1, 2), (3, 4), (5, 6)], [(3, 4), (2, 1), (5, 7)]) == 1
+    assert shared([], [(1, 2)]) == 0
+    assert shared([(1, 2), (1, 2)], [(1, 2), (1, 2)]) == 1

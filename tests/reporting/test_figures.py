@@ -1,0 +1,85 @@
+"""Figures of measurements: the same bytes for the same data, and titles that name the subject."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import matplotlib
+import numpy as np
+import pytest
+from measurements import components, mediation, similarity
+
+from harness.reporting.figures import component_planes, mediation_maps, similarity_curves
+
+DRAWINGS = [
+    (similarity_curves, similarity),
+    (component_planes, components),
+    (mediation_maps, mediation),
+]
+
+
+@pytest.mark.parametrize(("draw", "data"), DRAWINGS)
+def test_the_same_data_give_the_same_bytes(tmp_path, draw, data):
+    first = draw(data(), "tiny/qwen", tmp_path / "a")
+    # What a reader has set for their own plots must not show.
+    with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 5, "svg.hashsalt": None}):
+        again = draw(data(), "tiny/qwen", tmp_path / "b")
+    assert first == again
+    path = tmp_path / "a" / first.filename
+    assert path.read_bytes() == (tmp_path / "b" / first.filename).read_bytes()
+    assert ET.parse(path).getroot().tag.endswith("svg")
+    assert [p.name for p in path.parent.iterdir()] == [first.filename], "nothing is left behind"
+    assert first.title.startswith("tiny/qwen: ")
+    assert first.caption.endswith(".")
+
+
+@pytest.mark.parametrize(("draw", "data"), DRAWINGS)
+def test_other_data_give_another_picture(tmp_path, draw, data):
+    other = data()
+    name = next(n for n in ("r", "plane", "score") if n in other)
+    other[name] = (
+        other[name] * 0.5 + 0.1 * np.arange(other.sizes["layer"])[: other.sizes["layer"]].mean()
+    )
+    if name == "plane":
+        other[name][..., 0] **= 3
+    first = draw(data(), "x", tmp_path / "a").filename
+    draw(other, "x", tmp_path / "b")
+    assert (tmp_path / "a" / first).read_bytes() != (tmp_path / "b" / first).read_bytes()
+
+
+def test_published_curves_and_chance_are_explained(tmp_path):
+    plain = similarity_curves(similarity().drop_vars("null"), "x", tmp_path)
+    assert "published" not in plain.caption
+    assert "permutations" not in plain.caption
+    both = similarity_curves(similarity(), "x", tmp_path, {"position@last": [0.1, 0.5]})
+    assert "hollow marks: published values" in both.caption
+    assert "permutations" in both.caption
+
+
+def test_curves_without_halves_are_drawn(tmp_path):
+    whole = similarity().sel(half="all", drop=True)
+    similarity_curves(whole, "x", tmp_path / "a")
+    similarity_curves(similarity(), "x", tmp_path / "b")
+    name = "similarity--x.svg"
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_layers_of_the_planes_are_chosen_on_the_estimation_half(tmp_path):
+    data = components()
+    component_planes(data, "x", tmp_path / "a")
+    moved = data.copy(deep=True)
+    moved["plane"][{"layer": [0, 2]}] = 7.0
+    component_planes(moved, "x", tmp_path / "b")
+    name = "components--x.svg"
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    moved["plane"][{"layer": 3}] **= 3
+    component_planes(moved, "x", tmp_path / "b")
+    assert (tmp_path / "a" / name).read_bytes() != (tmp_path / "b" / name).read_bytes()
+
+
+def test_trials_that_were_not_found_do_not_count(tmp_path):
+    mediation_maps(mediation(), "x", tmp_path / "a")
+    padded = mediation().pad(trial=(0, 5), constant_values=np.nan)
+    mediation_maps(padded, "x", tmp_path / "b")
+    name = "mediation--x.svg"
+    assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

@@ -1,0 +1,104 @@
+"""scorecard.xml is well-formed whatever a reason holds, and says what a build server needs."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+from cards import CLAIM, card, record
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness.reporting import junit
+from harness.reporting.wording import plain
+
+CONTRACT = [
+    *("claim", "statement", "source", "subject", "family", "verdict", "estimate", "ci_low"),
+    *("ci_high", "unit", "threshold", "direction", "n", "clusters", "seed", "published"),
+    *("baseline", "reason", "measurement", "seconds"),
+]
+
+
+def written(scorecard, folder) -> ET.Element:
+    junit.write(scorecard, folder / "scorecard.xml")
+    return ET.parse(folder / "scorecard.xml").getroot()
+
+
+def properties(element) -> dict[str, str]:
+    return {p.get("name"): p.get("value") for p in element.find("properties")}
+
+
+def test_a_case_has_the_properties_of_the_contract_in_order(tmp_path):
+    case = written(card(record(seconds=1.25, published=0.61)), tmp_path).find(".//testcase")
+    assert (case.get("classname"), case.get("name"), case.get("time")) == ("tiny", CLAIM, "1.250")
+    found = properties(case)
+    assert list(found)[: len(CONTRACT)] == CONTRACT
+    assert found["estimate"] == "0.6"
+    assert found["published"] == "0.61"
+    assert found["baseline"] == ""
+    assert found["p_adjusted"] == "0.001"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "baseline", "kind", "said"),
+    [
+        ("supported", None, None, ""),
+        ("supported", "refuted", None, ""),
+        ("refuted", None, "failure", "refuted: because"),
+        ("refuted", "supported", "failure", "(baseline: supported)"),
+        ("refuted", "refuted", "skipped", "as in the baseline"),
+        ("inconclusive", None, "failure", "inconclusive: because"),
+        ("inconclusive", "inconclusive", "skipped", "as in the baseline"),
+        ("inconclusive", "refuted", "skipped", "no better in the baseline"),
+        ("blocked", None, "skipped", "blocked: because"),
+        ("not_applicable", None, "skipped", "n/a: because"),
+        ("not_applicable", "supported", "failure", "(baseline: supported)"),
+        ("error", "error", "error", "because"),
+    ],
+)
+def test_a_verdict_becomes_what_the_baseline_makes_of_it(tmp_path, verdict, baseline, kind, said):
+    root = written(card(record(verdict=verdict, baseline=baseline)), tmp_path)
+    results = [child for child in root.find(".//testcase") if child.tag != "properties"]
+    assert [r.tag for r in results] == ([kind] if kind else [])
+    if kind:
+        assert said in results[0].get("message")
+        assert results[0].get("type") == verdict
+    suite = root.find("testsuite")
+    counted = {"failure": suite.get("failures"), "error": suite.get("errors")}
+    counted["skipped"] = suite.get("skipped")
+    assert counted == {k: str(int(k == kind)) for k in counted}
+
+
+def test_a_missing_verdict_is_an_error(tmp_path):
+    root = written(card(record(), missing=[("paper.1.lost", "tiny")]), tmp_path)
+    suite = root.find("testsuite")
+    assert (suite.get("tests"), suite.get("errors")) == ("2", "1")
+    lost = suite.findall("testcase")[1]
+    assert lost.get("name") == "paper.1.lost"
+    assert "no verdict" in lost.find("error").get("message")
+
+
+def test_run_facts_are_properties_of_the_suite(tmp_path):
+    found = properties(written(card(record()), tmp_path).find("testsuite"))
+    assert found["claims_hash"] == "0f" * 32
+    assert found["torch"] == ""
+    assert "Benjamini-Hochberg" in found["correction"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(st.text(st.characters(), max_size=80))
+def test_any_text_gives_xml_that_parses_to_its_plain_form(tmp_path, text):
+    reason = f"x{text}"
+    root = written(card(record(verdict="refuted", subject=reason, reason=reason)), tmp_path)
+    case = root.find(".//testcase")
+    assert properties(case)["reason"] == plain(reason)
+    assert case.get("classname") == plain(reason)
+    assert case.find("failure").text.endswith(plain(reason))
+
+
+@pytest.mark.parametrize(
+    "character", ["\x00", "\x1b", "\x7f", "\x9b", "\ud800", "\ufffe", "\u202e"]
+)
+def test_what_xml_or_a_terminal_must_not_see_is_taken_out(tmp_path, character):
+    root = written(card(record(verdict="refuted", reason=f'a{character}<b>&"')), tmp_path)
+    assert properties(root.find(".//testcase"))["reason"] == 'a<b>&"'

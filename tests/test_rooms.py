@@ -1,0 +1,97 @@
+"""Imports go down the floors, never up or sideways; and no file outgrows a page or two."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HARNESS = Path(__file__).resolve().parents[1] / "harness"
+
+FLOORS = {
+    "judging": 0,
+    "stimuli": 1,
+    "subjects": 1,
+    "tracing": 2,
+    "measures": 2,
+    "experiments": 3,
+    "reporting": 4,
+    "training": 5,
+    "workers": 5,
+    "session": 5,
+    "judge": 5,
+    "cli": 5,
+    "pytest_plugin": 5,
+}
+
+NEIGHBOURS = {
+    ("subjects", "stimuli"),
+    ("session", "workers"),
+    ("judge", "session"),
+    ("pytest_plugin", "session"),
+    ("pytest_plugin", "judge"),
+    ("cli", "session"),
+    ("cli", "training"),
+}
+"""Imports within one floor that are meant."""
+
+TRAINING_MAY_USE = {"judging", "stimuli", "subjects", "measures", "tracing"}
+
+FILES = sorted(p for p in HARNESS.rglob("*.py") if p.name != "__init__.py")
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(HARNESS).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return {n.split(".")[1] for n in names if n.startswith("harness.") and n.split(".")[1] in FLOORS}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HARNESS)))
+def test_imports_go_down(path):
+    own = room_of(path)
+    for other in imported_rooms(path) - {own}:
+        if own == "training":
+            assert other in TRAINING_MAY_USE, f"{path} imports {other}: training stands aside"
+            continue
+        allowed = FLOORS[other] < FLOORS[own] or (own, other) in NEIGHBOURS
+        assert allowed, f"{path} (floor {FLOORS[own]}) imports {other} (floor {FLOORS[other]})"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HARNESS)))
+def test_only_tracing_knows_nnsight(path):
+    if room_of(path) != "tracing":
+        assert "nnsight" not in {
+            (alias.name if isinstance(node, ast.Import) else node.module or "").split(".")[0]
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for alias in node.names
+        }
+
+
+def test_no_file_is_long():
+    long = {p.name: n for p in FILES if (n := len(p.read_text().splitlines())) > 320}
+    assert not long
+
+
+def test_judging_measures_and_stimuli_need_no_torch():
+    program = """
+import sys, pkgutil, importlib
+for name in ("torch", "transformers", "nnsight"):
+    sys.modules[name] = None
+for room in ("judging", "measures", "stimuli", "reporting"):
+    package = importlib.import_module(f"harness.{room}")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"harness.{room}.{module.name}")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

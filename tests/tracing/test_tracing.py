@@ -1,0 +1,235 @@
+"""Hooks are proven by their effect, and against plain torch hooks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from nnsight.schema.config import CONFIG
+
+from harness.stimuli.contrast import contrasts
+from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.draw import draw
+from harness.tracing.capture import capture, last_logits
+from harness.tracing.edit import Edit, edited_logits
+from harness.tracing.replay import clean_answer, patch_each_head
+from harness.tracing.selfcheck import SelfCheckFailed, selfcheck
+from harness.tracing.site import layers_of
+
+
+@pytest.fixture(scope="module")
+def trials(subject):
+    return balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 6, np.random.default_rng(1))
+
+
+@pytest.fixture(scope="module")
+def batch(subject, trials):
+    return subject.encode(trials)
+
+
+def last_of(batch):
+    return torch.full((len(batch), 1), batch.last)
+
+
+def hooked(subject, batch, layer, change):
+    """Logits with a plain torch hook on one layer's o_proj: the oracle."""
+
+    def hook(module, arguments):
+        return (change(arguments[0].clone()),)
+
+    handle = layers_of(subject, subject.model)[layer].self_attn.o_proj.register_forward_pre_hook(hook)
+    try:
+        return last_logits(subject, batch)
+    finally:
+        handle.remove()
+
+
+def test_encoding_gives_what_the_whole_model_gives(subject, trials, batch):
+    images = subject.image_processor(images=[draw(t.scene) for t in trials], return_tensors="pt")
+    inputs = dict(images)
+    if subject.anatomy.family == "qwen2_vl":
+        inputs["mm_token_type_ids"] = (batch.input_ids == subject.model.config.image_token_id).int()
+    with torch.no_grad():
+        whole = subject.model(
+            input_ids=batch.input_ids, attention_mask=batch.inputs["attention_mask"], **inputs
+        )
+    assert torch.allclose(whole.logits[:, -1], last_logits(subject, batch), atol=1e-5)
+
+
+def test_alone_and_in_a_batch_agree(subject, trials, batch):
+    alone = torch.cat([last_logits(subject, subject.encode([t])) for t in trials])
+    assert torch.allclose(alone, last_logits(subject, batch), atol=1e-5)
+
+
+def test_padding_on_the_left_changes_nothing(subject, trials):
+    short = contrasts("id_selection", subject.grids[2], HIGH_ENTROPY[3], 1, np.random.default_rng(0))[0].clean
+    together = subject.encode([trials[0], short])
+    assert together.inputs["attention_mask"][1, 0] == 0
+    for row, trial in enumerate((trials[0], short)):
+        alone = last_logits(subject, subject.encode([trial]))
+        assert torch.allclose(alone[0], last_logits(subject, together)[row], atol=1e-5)
+    told = [together.input_ids[1, i].item() for i in together.mentions[1][0]]
+    assert subject.tokenizer.decode(told) == short.described[0].name
+
+
+def test_captured_residuals_are_those_of_output_hidden_states(subject, batch):
+    every = torch.arange(batch.last + 1).repeat(len(batch), 1)
+    ours = capture(subject, batch, "residual", every)
+    with torch.no_grad():
+        theirs = subject.model(**batch.inputs, output_hidden_states=True).hidden_states
+    # hidden_states[i + 1] is the output of layer i, but the last one is after the final norm.
+    for layer in range(subject.layers - 1):
+        assert torch.equal(ours[layer], theirs[layer + 1])
+    norm = subject.model.model.language_model.norm
+    assert torch.equal(norm(ours[-1]), theirs[-1])
+
+
+def test_heads_times_the_projection_give_the_attention_output(subject, batch):
+    heads = capture(subject, batch, "head", last_of(batch))
+    attention = layers_of(subject, subject.model)[3].self_attn
+    outputs = []
+    handle = attention.register_forward_hook(lambda m, a, out: outputs.append(out[0]))
+    last_logits(subject, batch)
+    handle.remove()
+    weights = attention.o_proj.weight.unflatten(1, (subject.heads, -1))
+    by_head = torch.einsum("bhd,ohd->bo", heads[3, :, 0], weights)
+    assert torch.allclose(by_head, outputs[0][:, -1], atol=1e-5)
+
+
+def test_an_identity_patch_changes_nothing_bit_for_bit(subject, batch):
+    values = capture(subject, batch, "head", last_of(batch))
+    read = torch.arange(4).repeat(len(batch), 1)
+    patched = patch_each_head(subject, batch, last_of(batch), values, read)
+    clean = clean_answer(subject, batch, batch.last, read)
+    assert torch.equal(patched, clean.expand_as(patched))
+    assert torch.allclose(clean, last_logits(subject, batch)[:, :4], atol=1e-5)
+
+
+def test_a_full_patch_gives_the_other_runs_output(subject, trials):
+    trial = trials[0]
+    other = type(trial)(
+        trial.scene.swapped(*trial.scene.objects[:2]), trial.prompt, trial.described, trial.target
+    )
+    a, b = subject.encode([trial]), subject.encode([other])
+    every = torch.arange(a.last + 1)[None]
+    stream = capture(subject, b, "residual", every, layers=[2])[0]
+    edit = Edit("residual", 2, torch.zeros_like(every), every, stream)
+    assert not torch.equal(last_logits(subject, a), last_logits(subject, b))
+    assert torch.equal(edited_logits(subject, a, [edit]), last_logits(subject, b))
+
+
+def test_editing_a_position_leaves_those_before_untouched(subject, batch):
+    position = batch.last - 4
+    every = torch.arange(batch.last + 1).repeat(len(batch), 1)
+    before = capture(subject, batch, "residual", every)
+
+    def change(x):
+        x[:, position] += 1.0
+        return x
+
+    def hook(module, arguments):
+        return (change(arguments[0].clone()),)
+
+    handle = layers_of(subject, subject.model)[1].self_attn.o_proj.register_forward_pre_hook(hook)
+    after = capture(subject, batch, "residual", every)
+    handle.remove()
+    assert torch.equal(before[:, :, :position], after[:, :, :position])
+    assert not torch.equal(before[1:, :, position:], after[1:, :, position:])
+
+
+def test_each_head_patched_alone_equals_a_plain_hook(subject, batch):
+    """The oracle of must-show 4: one head at a time through torch's own hooks, to 1e-5."""
+    tokens = torch.tensor([row[0] for row in batch.mentions])
+    values = capture(subject, batch, "head", tokens).flip(1)
+    read = torch.arange(5).repeat(len(batch), 1)
+    ours = patch_each_head(subject, batch, tokens, values, read)
+    rows = torch.arange(len(batch))[:, None]
+    width = values.shape[-1]
+    for layer in range(0, subject.layers, 3):
+        for head in range(0, subject.heads, 3):
+
+            def change(x, layer=layer, head=head):
+                x[rows, tokens, head * width : (head + 1) * width] = values[layer, :, :, head]
+                return x
+
+            theirs = hooked(subject, batch, layer, change)[:, :5]
+            assert torch.allclose(ours[layer, head], theirs, atol=1e-5)
+
+
+def test_edits_of_two_layers_in_one_run_equal_two_hooks(subject, batch):
+    values = capture(subject, batch, "head", last_of(batch)).flip(1)
+    rows, tokens = torch.arange(len(batch))[:, None], last_of(batch)
+    edits = [
+        Edit("head", layer, rows, tokens, values[layer, :, :, 2], torch.full_like(tokens, 2))
+        for layer in (5, 1)
+    ]
+    width = values.shape[-1]
+
+    def hook_for(layer):
+        def hook(module, arguments):
+            x = arguments[0].clone()
+            x[:, -1, 2 * width : 3 * width] = values[layer, :, 0, 2]
+            return (x,)
+
+        return hook
+
+    layers = layers_of(subject, subject.model)
+    handles = [layers[i].self_attn.o_proj.register_forward_pre_hook(hook_for(i)) for i in (1, 5)]
+    theirs = last_logits(subject, batch)
+    for handle in handles:
+        handle.remove()
+    assert torch.allclose(edited_logits(subject, batch, edits), theirs, atol=1e-5)
+
+
+def test_what_is_captured_is_a_copy(subject, batch):
+    first = capture(subject, batch, "residual", last_of(batch))
+    again = first.clone()
+    capture(subject, batch, "residual", last_of(batch)).zero_()
+    last_logits(subject, batch)
+    assert torch.equal(first, again)
+
+
+def test_an_edit_leaves_the_activation_it_is_given_alone(subject, batch):
+    activation = torch.zeros(len(batch), 7, subject.heads * 16)
+    rows = torch.arange(len(batch))[:, None]
+    tokens = torch.full((len(batch), 1), 3)
+    edit = Edit("head", 0, rows, tokens, torch.ones(len(batch), 1, 16), torch.full_like(tokens, 1))
+    edited = edit.applied(activation, subject.heads)
+    assert not activation.any()
+    assert edited.sum() == len(batch) * 16
+    assert edited[:, 3, 16:32].all()
+
+
+def test_the_self_check_passes_and_fails_on_a_wrong_anatomy(subject, monkeypatch):
+    selfcheck(subject)
+    from dataclasses import replace
+
+    class Offset:
+        """Layers counted from one: the off-by-one that a table can hide."""
+
+        def __init__(self, layers):
+            self.layers = layers
+
+        def __getitem__(self, index):
+            return self.layers[max(0, index - 1)]
+
+    import harness.tracing.capture as capturing
+
+    true = capturing.layers_of
+    monkeypatch.setattr(capturing, "layers_of", lambda s, root: Offset(true(s, root)))
+    with pytest.raises(Exception):  # noqa: B017, PT011 - nnsight's or ours, but never silence
+        selfcheck(subject)
+    monkeypatch.undo()
+    wrong = replace(subject, anatomy=replace(subject.anatomy, layers="model.vision_tower"))
+    with pytest.raises(Exception):  # noqa: B017, PT011
+        selfcheck(wrong)
+
+
+def test_an_edit_without_effect_fails_the_self_check(subject, monkeypatch):
+    monkeypatch.setattr(Edit, "applied", lambda self, activation, heads: activation)
+    with pytest.raises(SelfCheckFailed, match="changes nothing"):
+        selfcheck(subject)
+
+
+def test_nnsight_is_not_put_into_debug_mode_by_pytests_options():
+    assert CONFIG.APP.DEBUG is False
