@@ -16,6 +16,7 @@ from harness.session import BadOption, ClaimsRun, Options
 from harness.subjects.registry import Entry, read_registry
 
 RUN = pytest.StashKey[ClaimsRun]()
+COMPLAINT = pytest.StashKey[str]()
 JUDGE = pytest.StashKey[Judge]()
 SCORECARD = pytest.StashKey[Scorecard]()
 
@@ -92,12 +93,9 @@ def _run(config: pytest.Config) -> ClaimsRun:
             store=option("claim_store") or Options.store,
             attention=option("claim_attention"),
         )
-        try:
-            run = ClaimsRun(options, _speaker(config))
-            if not hasattr(config, "workerinput"):
-                run.begin()
-        except BadOption as error:
-            raise pytest.UsageError(str(error)) from None
+        run = ClaimsRun(options, _speaker(config))
+        if not hasattr(config, "workerinput"):
+            run.begin()
         config.stash[RUN] = run
     return config.stash[RUN]
 
@@ -130,12 +128,27 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     claim: Claim | None = getattr(metafunc.function, "claim", None)
     if claim is None or "entry" not in metafunc.fixturenames:
         return
+    try:
+        entries = _run(metafunc.config).entries
+    except BadOption as error:
+        # Raised here it would be one collection error per claim; `pytest_collection` says it once.
+        metafunc.config.stash[COMPLAINT] = str(error)
+        entries = []
     subjects = [
         pytest.param(entry, id=entry.name, marks=[getattr(pytest.mark, m) for m in entry.markers])
-        for entry in _run(metafunc.config).entries
+        for entry in entries
     ]
     # Session scope makes pytest run all claims of one subject before the next is loaded.
     metafunc.parametrize("entry", subjects, indirect=True, scope="session")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator:
+    result = yield
+    complaint = session.config.stash.get(COMPLAINT, None)
+    if complaint:
+        raise pytest.UsageError(complaint)
+    return result
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -184,8 +197,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
             return report
         reason = _first_line(call.excinfo.value) if raised else report.longrepr
         judge.note(Judgement(Verdict.error, reason))
-    if not any(name == "claim" for name, _ in report.user_properties):
-        report.user_properties += list(judge.record.properties().items())
+    if not any(name == "claim" for name, _ in item.user_properties):
+        # JUnit takes the properties of the teardown's report, which copies the item's.
+        item.user_properties += list(judge.record.properties().items())
+        report.user_properties = list(item.user_properties)
     return report
 
 

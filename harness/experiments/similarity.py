@@ -1,7 +1,9 @@
 """E2: representational similarity over layers (Assouel et al., section 3.3 and appendix A.2).
 
 Residual stream, cosine similarity of all trial pairs, Pearson correlation with the RSM of position or of
-features; at the comma after each mention and at the last token.
+features; at the comma after each mention and at the last token. Pairs of trials that show one image are
+left out: with four objects on four cells there are 24 images, and likeness of an image to itself is no
+evidence for a code.
 """
 
 from __future__ import annotations
@@ -79,9 +81,10 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
             part = np.ix_(range(model.shape[0]), range(model.shape[1]), chosen, chosen)
             own, target = model[part], targets[pair][:, chosen][:, :, chosen]
             ones = np.ones((1, len(chosen)), int)
-            r.append(rsa_draws(own, target, ones)[0])
-            r_draws.append(rsa_draws(own, target, cluster_weights(scenes[chosen], DRAWS, rng)))
-        null.append(np.nanmax(mantel_null(model, targets[pair], PERMUTATIONS, rng), -1))
+            shown = scenes[chosen]
+            r.append(rsa_draws(own, target, ones, shown)[0])
+            r_draws.append(rsa_draws(own, target, cluster_weights(shown, DRAWS, rng), shown))
+        null.append(np.nanmax(mantel_null(model, targets[pair], PERMUTATIONS, rng, scenes), -1))
     shape = (len(PAIRS), len(HALVES))
     return xr.Dataset(
         {

@@ -91,7 +91,12 @@ def feature_rsm(colours: ArrayLike, shapes: ArrayLike) -> NDArray[np.float64]:
     return np.mean(matches, axis=0)
 
 
-def rsa(model: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> float:
+def rsa(
+    model: ArrayLike,
+    target: ArrayLike,
+    weights: ArrayLike | None = None,
+    scenes: ArrayLike | None = None,
+) -> float:
     """Pearson correlation of two RSMs over their pairs of items, all slots in one vector.
 
     Args:
@@ -110,7 +115,7 @@ def rsa(model: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -
     x, y = _rsms(model, target, ndim=3)
     rows, columns = np.tril_indices(x.shape[-1], -1)
     once = np.ones(x.shape[-1]) if weights is None else _multiplicities(weights, x.shape[-1:])
-    counts = np.tile(once[rows] * once[columns], x.shape[0])
+    counts = np.tile(once[rows] * once[columns] * _apart(scenes, x.shape[-1])[rows, columns], x.shape[0])
     drawn = counts > 0
     counts = counts[drawn]
     if not counts.size:
@@ -119,7 +124,9 @@ def rsa(model: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -
     return float(np.clip((counts * x) @ y, -1, 1))
 
 
-def rsa_draws(model: ArrayLike, target: ArrayLike, weights: ArrayLike) -> NDArray[np.float64]:
+def rsa_draws(
+    model: ArrayLike, target: ArrayLike, weights: ArrayLike, scenes: ArrayLike | None = None
+) -> NDArray[np.float64]:
     """`rsa` of every layer under every bootstrap draw.
 
     Every sum over weighted pairs is a quadratic form w'Mw, so no resampled RSM is ever built.
@@ -128,6 +135,7 @@ def rsa_draws(model: ArrayLike, target: ArrayLike, weights: ArrayLike) -> NDArra
         model: [L, S, n, n].
         target: [S, n, n].
         weights: How often each item was drawn, [D, n].
+        scenes: As in `rsa`.
 
     Returns:
         r [D, L]; NaN where a draw leaves either side constant.
@@ -138,14 +146,14 @@ def rsa_draws(model: ArrayLike, target: ArrayLike, weights: ArrayLike) -> NDArra
     layers, y = _rsms(model, target, ndim=4)
     n = y.shape[-1]
     w = _multiplicities(weights, (np.shape(weights)[0] if np.ndim(weights) else 0, n))
-    below = np.tri(n, k=-1, dtype=bool)
+    below = np.tri(n, k=-1, dtype=bool) & _apart(scenes, n)
 
     def total(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         return ((w @ matrix) * w).sum(-1)
 
     result = np.full((len(w), len(layers)), np.nan)
     count = total(below.astype(np.float64)) * len(y)
-    y = _centred(y, below)
+    y = _centred(y, below) if below.any() else None
     if y is None:
         return result
     y_sum, y_square = total(y.sum(0)), total((y * y).sum(0))
@@ -163,7 +171,11 @@ def rsa_draws(model: ArrayLike, target: ArrayLike, weights: ArrayLike) -> NDArra
 
 
 def mantel_null(
-    model: ArrayLike, target: ArrayLike, permutations: int, rng: np.random.Generator
+    model: ArrayLike,
+    target: ArrayLike,
+    permutations: int,
+    rng: np.random.Generator,
+    scenes: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """RSA of every layer when the target's item labels are permuted (Mantel 1967).
 
@@ -176,6 +188,7 @@ def mantel_null(
         target: [S, n, n].
         permutations: How many, P. With p = (1 + number at least as high) / (P + 1), 999 is usual.
         rng: Source of the permutations.
+        scenes: As in `rsa`; which pairs are left out does not move with the labels.
 
     Returns:
         r [P, L]; NaN for a layer that is constant, in every row.
@@ -187,11 +200,10 @@ def mantel_null(
         raise ValueError(f"a permutation test needs permutations, got {permutations}")
     layers, y = _rsms(model, target, ndim=4)
     n = y.shape[-1]
-    rows, columns = np.tril_indices(n, -1)
+    rows, columns = np.nonzero(np.tri(n, k=-1, dtype=bool) & _apart(scenes, n))
     x = np.stack([_unit(layer[:, rows, columns].reshape(-1)) for layer in layers])
     # A permuted pair may fall above the diagonal, which is never read as given.
-    symmetric = np.zeros_like(y)
-    symmetric[:, rows, columns] = _unit(y[:, rows, columns].reshape(-1)).reshape(len(y), -1)
+    symmetric = np.tril(y, -1)
     symmetric += np.swapaxes(symmetric, -1, -2)
     flat = symmetric.reshape(len(y), -1)
     null = np.empty((permutations, len(layers)))
@@ -199,7 +211,7 @@ def mantel_null(
     for start in range(0, permutations, size):
         stop = min(start + size, permutations)
         orders = [rng.permutation(n) for _ in range(start, stop)]
-        pairs = [flat[:, order[rows] * n + order[columns]].reshape(-1) for order in orders]
+        pairs = [_unit(flat[:, order[rows] * n + order[columns]].reshape(-1)) for order in orders]
         null[start:stop] = np.stack(pairs) @ x.T
     return np.clip(null, -1, 1)
 
@@ -217,6 +229,16 @@ def peak(curve: ArrayLike) -> int:
     if values.ndim != 1 or np.isnan(values).all():
         raise ValueError(f"no peak in a curve of shape {values.shape} without any value")
     return int(np.nanargmax(values))
+
+
+def _apart(scenes: ArrayLike | None, n: int) -> NDArray[np.bool_]:
+    """Which pairs of items count: those of different scenes, [n, n]."""
+    if scenes is None:
+        return np.ones((n, n), bool)
+    labels = np.asarray(scenes)
+    if labels.shape != (n,):
+        raise ValueError(f"scenes have shape {labels.shape}; one label for each of {n} items is needed")
+    return labels[:, None] != labels[None, :]
 
 
 def _rsms(model: ArrayLike, target: ArrayLike, ndim: int) -> tuple[NDArray, NDArray]:

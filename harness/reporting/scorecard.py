@@ -69,7 +69,7 @@ class Scorecard:
             _pair(r): read_against(
                 r.verdict,
                 None if r.baseline is None else Verdict(r.baseline),
-                in_use=bool(in_use),
+                in_use=r.subject in in_use,
             )
             for r in self.records
         }

@@ -399,3 +399,53 @@ def test_layers_without_a_value_are_no_peak():
 def test_a_curve_without_values_has_no_peak(curve):
     with pytest.raises(ValueError, match="no peak"):
         peak(curve)
+
+
+def test_pairs_of_one_scene_do_not_count():
+    rng = np.random.default_rng(3)
+    n, scenes = 14, np.repeat(np.arange(7), 2)
+    model = cosine_rsm(rng.normal(size=(2, 3, n, 5)))
+    target = position_rsm(rng.normal(size=(3, n, 2)))
+    weights = rng.integers(0, 3, size=(6, n))
+    for draw, row in zip(rsa_draws(model, target, weights, scenes), weights, strict=True):
+        for layer in range(2):
+            xs, ys = [], []
+            for s in range(3):
+                for i in range(n):
+                    for j in range(i):
+                        if scenes[i] != scenes[j]:
+                            times = row[i] * row[j]
+                            xs += [model[layer, s, i, j]] * times
+                            ys += [target[s, i, j]] * times
+            expected = np.corrcoef(xs, ys)[0, 1]
+            assert draw[layer] == pytest.approx(expected, abs=1e-9)
+            assert rsa(model[layer], target, row, scenes) == pytest.approx(expected, abs=1e-9)
+
+
+def test_drawing_scenes_again_does_not_raise_the_correlation_of_noise():
+    """Repeated trials of a scene are alike in activations and in labels; that must not look like a code."""
+    rng = np.random.default_rng(0)
+    scenes = np.repeat(np.arange(12), 8)
+    excess = []
+    for _ in range(30):
+        place = rng.normal(size=(12, 2))[scenes]
+        states = rng.normal(size=(12, 20))[scenes] + 0.1 * rng.normal(size=(96, 20))
+        model, target = cosine_rsm(states)[None, None], position_rsm(place)[None]
+        times = rng.multinomial(12, np.full(12, 1 / 12), size=200)[:, scenes]
+        draws = rsa_draws(model, target, times, scenes)
+        once = rsa_draws(model, target, np.ones((1, 96), int), scenes)
+        excess.append(np.nanmean(draws) - once[0, 0])
+    assert abs(np.mean(excess)) < 0.02
+
+
+def test_the_null_of_separate_scenes_is_that_of_a_slow_loop():
+    rng = np.random.default_rng(1)
+    n, scenes = 10, np.array([0, 0, 1, 2, 3, 3, 4, 5, 6, 7])
+    model, target = cosine_rsm(rng.normal(size=(2, 1, n, 4))), position_rsm(rng.normal(size=(1, n, 2)))
+    null = mantel_null(model, target, 5, np.random.default_rng(9), scenes)
+    orders = np.random.default_rng(9)
+    for row in null:
+        order = orders.permutation(n)
+        moved = target[:, order][:, :, order]
+        for layer in range(2):
+            assert row[layer] == pytest.approx(rsa(model[layer], moved, scenes=scenes), abs=1e-9)

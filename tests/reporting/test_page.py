@@ -102,6 +102,15 @@ def test_the_page_says_what_differs_what_is_missing_and_what_it_cannot_tell(tmp_
     assert "What these verdicts cannot tell" in text
 
 
+def test_what_was_not_measured_has_no_marks(tmp_path):
+    html = written(card(record(), record(subject="other", verdict="blocked")), tmp_path)
+    start = html.index('<svg class="forest"')
+    plot = html[start : html.index("</svg>", start)]
+    assert plot.count('class="dot"') == plot.count('class="whisker"') == 1
+    assert plot.count('class="threshold"') == 2
+    assert "None" not in html
+
+
 def test_without_baseline_or_figures_their_sections_are_left_out(tmp_path):
     html = written(card(record()), tmp_path)
     assert 'id="changes"' not in html

@@ -86,9 +86,10 @@ def test_an_adjusted_p_at_the_level_itself_is_enough():
     assert card(record(p_value=ALPHA)).records[0].verdict is Verdict.supported
 
 
-def test_an_adjusted_p_just_above_the_level_does_not_print_as_the_level():
-    reason = card(record(p_value=0.0250001)).records[0].reason
-    assert reason.endswith("adjusted p = 0.0250001, above 0.025")
+@pytest.mark.parametrize(("p", "printed"), [(0.0250001, "0.0250001"), (0.0266666, "0.027")])
+def test_an_adjusted_p_prints_short_but_never_as_the_level(p, printed):
+    reason = card(record(p_value=p)).records[0].reason
+    assert reason.endswith(f"adjusted p = {printed}, above 0.025")
 
 
 @pytest.mark.parametrize("apart", [("paper.1.b", "other"), ("elsewhere.1.b", "tiny")])

@@ -112,7 +112,8 @@ def test_with_a_baseline_only_differences_are_explained():
 
 def test_claims_that_only_the_baseline_has_are_named():
     before = {("p.1.gone", "tiny"): record("p.1.gone"), ("p.1.x", "other"): record()}
-    text = "\n".join(render(card(record("p.1.a", baseline="supported")), before))
+    made = card(record("p.1.a", baseline="supported"), record("p.1.b", baseline="supported"))
+    text = "\n".join(render(made, before))
     assert "In the baseline of tiny but not in this run: 1 claim: p.1.gone" in text
     assert "other" not in text
 

@@ -97,10 +97,20 @@ def test_heads_times_the_projection_give_the_attention_output(subject, batch):
 
 
 def test_an_identity_patch_changes_nothing_bit_for_bit(subject, batch):
-    values = capture(subject, batch, "head", last_of(batch))
+    # The heads' own values as the replay itself computes them, read with plain hooks.
+    seen = []
+    layers = layers_of(subject, subject.model)
+    handles = [
+        layer.self_attn.o_proj.register_forward_pre_hook(lambda m, a: seen.append(a[0][:, -1:]))
+        for layer in layers
+    ]
     read = torch.arange(4).repeat(len(batch), 1)
-    patched = patch_each_head(subject, batch, last_of(batch), values, read)
     clean = clean_answer(subject, batch, batch.last, read)
+    for handle in handles:
+        handle.remove()
+    own = torch.stack(seen[-subject.layers :])[:, :: subject.heads]
+    values = own.unflatten(-1, (subject.heads, -1))
+    patched = patch_each_head(subject, batch, last_of(batch), values, read)
     assert torch.equal(patched, clean.expand_as(patched))
     assert torch.allclose(clean, last_logits(subject, batch)[:, :4], atol=1e-5)
 
