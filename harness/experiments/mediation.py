@@ -210,4 +210,6 @@ class Mediation:
         return Estimate.absent(
             f"only {int(chosen.kept)} of {int(chosen.drawn)} contrasts are answered right on both sides",
             n=int(chosen.kept),
+            # At least one, so that it reads as too few scenes and not as a thing that was looked for.
+            clusters=max(1, len(np.unique(self._kept(stage)[1]))),
         )

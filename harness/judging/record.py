@@ -133,7 +133,7 @@ class Record:
             measurement=measurement,
             seconds=_finite(seconds),
             p_value=p_value,
-            threshold_origin=threshold.origin,
+            threshold_origin=": ".join(filter(None, (threshold.origin, threshold.note))),
             method=estimate.method if estimate else "",
         )
 

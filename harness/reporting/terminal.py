@@ -224,7 +224,9 @@ def _evidence(record: Record, adjusted: float | None) -> str:
     said = record.reason if told else f"{_numbers_of(record)}, claimed {limit(record)}"
     if record.estimate is None:
         said = f"no estimate, claimed {limit(record)}"
-    parts = [f"{said} ({record.threshold_origin or 'threshold of unknown origin'})"]
+    # The note behind the colon is for the page, where there is room.
+    origin = record.threshold_origin.partition(":")[0] or "threshold of unknown origin"
+    parts = [f"{said} ({origin})"]
     if record.published is not None:
         parts.append(f"published {number(record.published)}")
     if record.n:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import xarray as xr
 
+from harness.judging import published
 from harness.reporting import figures, junit, page
 from harness.reporting.scorecard import Scorecard
 
@@ -18,28 +19,32 @@ class Measurements(Protocol):
         """The measurement, or None."""
 
 
-DRAWN = {
-    "components": figures.component_planes,
-    "similarity": figures.similarity_curves,
-    "mediation": figures.mediation_maps,
-}
+PAIRS = ("position@mentions", "position@last", "features@last")
 
 
 def write_pages(scorecard: Scorecard, measurements: Measurements, folder: Path) -> None:
     """Write scorecard.xml, the figures of every measurement judged, and index.html."""
     junit.write(scorecard, folder / "scorecard.xml")
-    behind: dict[tuple[str, str], str] = {}
-    drawn = []
-    for record in scorecard.records:
-        if record.measurement is None:
-            continue
-        dataset = measurements.get(record.measurement)
-        if dataset is None:
-            continue
-        behind.setdefault((record.subject, dataset.attrs["experiment"]), record.measurement)
+    keys = dict.fromkeys((r.subject, r.measurement) for r in scorecard.records if r.measurement)
+    behind = [(subject, data) for subject, key in keys if (data := measurements.get(key)) is not None]
+    pictures = []
     for experiment, draw in DRAWN.items():
-        for (subject, name), key in behind.items():
-            if name == experiment:
-                picture = draw(measurements.get(key), subject, folder / "figures")
-                drawn.append(picture._replace(filename=f"figures/{picture.filename}"))
-    page.write(scorecard, drawn, folder / "index.html")
+        for subject, data in behind:
+            if data.attrs["experiment"] == experiment:
+                picture = draw(data, subject, folder / "figures")
+                pictures.append(picture._replace(filename=f"figures/{picture.filename}"))
+    page.write(scorecard, pictures, folder / "index.html")
+
+
+def _curves(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:
+    """RSA curves, with the paper's own where it shows this subject."""
+    paper = published.load()
+    shown = {pair: curve for pair in PAIRS if (curve := paper.curve(subject, pair)) is not None}
+    return figures.similarity_curves(data, subject, folder, shown)
+
+
+DRAWN = {
+    "components": figures.component_planes,
+    "similarity": _curves,
+    "mediation": figures.mediation_maps,
+}

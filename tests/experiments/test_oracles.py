@@ -1,0 +1,139 @@
+"""RSA, PCA and mediation on the embedded subjects' activations, against independent oracles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from rsatoolbox.data import Dataset
+from rsatoolbox.rdm import RDMs, calc_rdm, compare
+from scipy.spatial.distance import squareform
+from scipy.stats import pearsonr
+from sklearn.decomposition import PCA
+from sklearn.neighbors import KNeighborsClassifier
+
+from harness.experiments import components, mediation, similarity
+from harness.measures.components import neighbours_agree, plane
+from harness.measures.similarity import cosine_rsm, position_rsm, rsa_draws
+from harness.stimuli.contrast import contrasts
+from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, PCA_OBJECTS, balanced_trials
+from harness.subjects.loading import load
+from harness.subjects.registry import read_registry
+from harness.tracing.capture import capture, last_logits
+from harness.tracing.site import layers_of
+
+EMBEDDED = [name for name, entry in read_registry().items() if entry.kind == "embedded"]
+
+
+def silent(done, of):
+    pass
+
+
+@pytest.fixture(scope="module", params=EMBEDDED)
+def embedded(request):
+    torch.set_num_threads(2)
+    return load(read_registry()[request.param])
+
+
+@pytest.fixture(scope="module")
+def states(embedded):
+    """Trials and their residual streams at the last token, float32 [layer, trial, width]."""
+    trials = balanced_trials(embedded.grids[2], HIGH_ENTROPY[2], 64, np.random.default_rng(0))
+    batch = embedded.encode(trials)
+    last = torch.full((64, 1), batch.last)
+    return trials, capture(embedded, batch, "residual", last)[:, :, 0].numpy()
+
+
+def test_rsa_agrees_with_rsatoolbox_and_scipy(embedded, states):
+    trials, layers = states
+    where = np.array([embedded.grids[2].centre(t.scene.cell_of(t.target)) for t in trials])
+    target = position_rsm(where)
+    ours = rsa_draws(cosine_rsm(layers)[:, None], target[None], np.ones((1, 64), int))[0]
+    spot = RDMs(1 - target[np.triu_indices(64, 1)][None])
+    for layer, r in zip(layers.astype(np.float64), ours, strict=True):
+        # rsatoolbox's Euclidean distances of unit vectors are 2 - 2 cos, over the width.
+        unit = layer / np.linalg.norm(layer, axis=1, keepdims=True)
+        theirs = calc_rdm(Dataset(unit), method="euclidean")
+        cosine = 1 - squareform(cosine_rsm(layer), checks=False)
+        assert theirs.dissimilarities[0] * unit.shape[1] / 2 == pytest.approx(cosine, abs=1e-6)
+        assert r == pytest.approx(compare(theirs, spot, method="corr").item(), abs=1e-6)
+        pair = np.tril_indices(64, -1)
+        assert r == pytest.approx(pearsonr(cosine_rsm(layer)[pair], target[pair]).statistic, abs=1e-6)
+
+
+def test_the_similarity_measurement_holds_what_rsa_gives(embedded):
+    data = similarity.run(embedded, 64, np.random.default_rng(0), silent)
+    trials = balanced_trials(embedded.grids[2], HIGH_ENTROPY[2], 64, np.random.default_rng(0))
+    batch = embedded.encode(trials)
+    last = capture(embedded, batch, "residual", torch.full((64, 1), batch.last))[:, :, 0].numpy()
+    where = np.array([embedded.grids[2].centre(t.scene.cell_of(t.target)) for t in trials])
+    scenes = np.array([t.scene.key for t in trials])
+    apart = np.tril(scenes[:, None] != scenes[None], -1)
+    for layer in range(embedded.layers):
+        cosine = cosine_rsm(last[layer])
+        expected = pearsonr(cosine[apart], position_rsm(where)[apart]).statistic
+        found = data.r.sel(pair="position@last", half="all", layer=layer).item()
+        assert found == pytest.approx(expected, abs=1e-6)
+    assert np.isfinite(data.r.values).all()
+
+
+def test_planes_agree_with_scikit_learn(embedded, states):
+    trials, layers = states
+    labels = np.array([t.target.name for t in trials])
+    for layer in layers[::3].astype(np.float64):
+        ours, explained = plane(layer)
+        theirs = PCA(2, svd_solver="full").fit(layer)
+        signs = np.sign((ours * theirs.transform(layer)).sum(0))
+        assert ours * signs == pytest.approx(theirs.transform(layer), abs=1e-6)
+        assert explained == pytest.approx(theirs.explained_variance_ratio_, abs=1e-6)
+        # Each trial a scene of its own: plain leave-one-out.
+        agree = neighbours_agree(ours, labels, np.arange(64), k=1)
+        left_out = [
+            KNeighborsClassifier(1).fit(np.delete(ours, i, 0), np.delete(labels, i)).predict(ours[i : i + 1])[0]
+            for i in range(64)
+        ]
+        assert (agree == (np.array(left_out) == labels)).mean() > 0.95
+
+
+def test_the_components_measurement_holds_what_pca_gives(embedded):
+    data = components.run(embedded, 72, np.random.default_rng(0), silent)
+    trials = balanced_trials(embedded.grids[3], PCA_OBJECTS, 72, np.random.default_rng(0), cells=PCA_CELLS)
+    batch = embedded.encode(trials)
+    last = capture(embedded, batch, "residual", torch.full((72, 1), batch.last))[:, :, 0].numpy()
+    for layer in (0, 5):
+        theirs = PCA(2, svd_solver="full").fit_transform(last[layer].astype(np.float64))
+        ours = data["plane"].sel(layer=layer).values
+        assert np.abs(ours) == pytest.approx(np.abs(theirs), abs=1e-5)
+
+
+@pytest.mark.parametrize("condition", mediation.CONDITIONS)
+def test_mediation_agrees_with_plain_hooks_one_head_at_a_time(embedded, condition):
+    pairs = contrasts(condition, embedded.grids[2], HIGH_ENTROPY[3], 3, np.random.default_rng(2))
+    ours = mediation._scores(embedded, pairs)
+    width = embedded.model.config.get_text_config().hidden_size // embedded.heads
+    layers = layers_of(embedded, embedded.model)
+    for trial, pair in enumerate(pairs):
+        clean, other = embedded.encode([pair.clean]), embedded.encode([pair.counterfactual])
+        tokens = list(clean.mentions[0][0]) if pair.patched == "mention" else [clean.last]
+        star, plain = (
+            embedded.answer_id(pair.clean.prompt, w) for w in (pair.patched_answer, pair.clean_answer)
+        )
+        before = last_logits(embedded, clean)[0]
+        for layer, head in ((0, 0), (1, 7), (3, 2), (5, 5), (7, 1)):
+            part = slice(head * width, (head + 1) * width)
+            seen = []
+            module = layers[layer].self_attn.o_proj
+            handle = module.register_forward_pre_hook(lambda m, a, seen=seen: seen.append(a[0].clone()))
+            last_logits(embedded, other)
+            handle.remove()
+
+            def put(module, arguments, seen=seen, part=part, tokens=tokens):
+                value = arguments[0].clone()
+                value[0, tokens, part] = seen[0][0, tokens, part]
+                return (value,)
+
+            handle = module.register_forward_pre_hook(put)
+            after = last_logits(embedded, clean)[0]
+            handle.remove()
+            expected = (after[star] - after[plain]) - (before[star] - before[plain])
+            assert ours[trial, layer, head] == pytest.approx(expected.item(), abs=1e-5 * max(1, before.abs().max().item()))

@@ -1,0 +1,123 @@
+"""The suite as people run it: killed, run again, repeated, and with a claim of one's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.session import ROOT
+
+COMMAND = [sys.executable, "-m", "pytest", "-q", "--subject", "tiny-llava", "--trials", "16", "--baseline", "none"]
+
+
+def start(folder, *options, cwd=ROOT, claims="claims"):
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(
+        [*COMMAND, claims, "--store", str(folder / "store"), "--scorecard", str(folder / "out"), *options],
+        cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def finish(process):
+    printed, _ = process.communicate(timeout=240)
+    assert process.returncode == pytest.ExitCode.TESTS_FAILED, printed
+    return printed
+
+
+def without_timings(folder):
+    content = json.loads((folder / "out" / "scorecard.json").read_text())
+    del content["run"]["started"]
+    for record in content["records"]:
+        del record["seconds"]
+    return content
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return folder, finish(start(folder))
+
+
+def test_every_claim_has_a_record_and_the_pictures_are_drawn(undisturbed):
+    folder, printed = undisturbed
+    content = without_timings(folder)
+    assert content["missing"] == []
+    assert "error" not in {r["verdict"] for r in content["records"]}
+    assert {r["measurement"] is not None for r in content["records"]} == {True}
+    for name in ("behaviour", "similarity", "components", "mediation"):
+        assert f"measured {name} on tiny-llava" in printed
+    page = (folder / "out" / "index.html").read_text()
+    pictures = re.findall(r'src="([^"]+\.svg)"', page)
+    assert len(pictures) == 3
+    assert all((folder / "out" / p).exists() for p in pictures)
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
+
+
+def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(undisturbed, tmp_path):
+    process = start(tmp_path)
+    for line in process.stdout:
+        if "measured behaviour" in line:
+            break
+    time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (tmp_path / "out" / "scorecard.json").exists()
+    printed = finish(start(tmp_path))
+    assert "measured behaviour" not in printed
+    assert "measured mediation" in printed
+    assert without_timings(tmp_path) == without_timings(undisturbed[0])
+
+
+def test_the_same_seed_gives_the_same_scorecard_and_another_seed_another(undisturbed, tmp_path):
+    again, other = tmp_path / "again", tmp_path / "other"
+    finish(start(again))
+    assert without_timings(again) == without_timings(undisturbed[0])
+    finish(start(other, "--seed", "1", "-k", "scene_description"))
+    first = {r["claim"]: r for r in without_timings(undisturbed[0])["records"]}
+    keys = {r["measurement"] == first[r["claim"]]["measurement"] for r in without_timings(other)["records"]}
+    assert keys == {False}
+
+
+def test_a_second_run_measures_nothing(undisturbed):
+    folder, _ = undisturbed
+    printed = finish(start(folder))
+    assert "measured" not in printed.split("scorecard")[0]
+
+
+def test_the_readmes_claim_shows_up_in_the_scorecard(undisturbed, tmp_path):
+    snippet = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
+    assert len(snippet.strip().splitlines()) <= 20
+    claims = tmp_path / "claims" / "mine"
+    claims.mkdir(parents=True)
+    shutil.copy(ROOT / "claims" / "conftest.py", tmp_path / "claims" / "conftest.py")
+    shutil.copy(ROOT / "conftest.py", tmp_path / "conftest.py")
+    (claims / "test_mine.py").write_text(snippet)
+    shutil.copytree(undisturbed[0] / "store", tmp_path / "store")
+    process = start(tmp_path, cwd=tmp_path)
+    printed, _ = process.communicate(timeout=120)
+    assert "visual_symbols.3.3.features_somewhere" in (tmp_path / "out" / "scorecard.json").read_text(), printed
+    assert "features somewhere" in printed
+
+
+def test_damaged_weights_are_an_error_for_every_claim_and_lose_nothing(undisturbed, tmp_path):
+    source = Path(ROOT / "fixtures" / "tiny-llava")
+    broken = shutil.copytree(source, tmp_path / "broken")
+    weights = broken / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100_000])
+    process = start(tmp_path, "--subject", str(broken))
+    printed, _ = process.communicate(timeout=240)
+    assert process.returncode == pytest.ExitCode.TESTS_FAILED
+    records = json.loads((tmp_path / "out" / "scorecard.json").read_text())["records"]
+    verdicts = {s: {r["verdict"] for r in records if r["subject"] == s} for s in ("broken", "tiny-llava")}
+    assert verdicts["broken"] == {"error"}
+    assert "error" not in verdicts["tiny-llava"]
+    assert "damaged or cut short" in next(r["reason"] for r in records if r["subject"] == "broken")
