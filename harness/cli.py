@@ -27,8 +27,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    listing = commands.add_parser("list", help="print every claim, or every subject with --subjects")
-    listing.add_argument("--subjects", action="store_true", help="subjects of fixtures/subjects.toml")
+    listing = commands.add_parser(
+        "list", help="print every claim, or every subject with --subjects"
+    )
+    listing.add_argument(
+        "--subjects", action="store_true", help="subjects of fixtures/subjects.toml"
+    )
     training = commands.add_parser(
         "train",
         help="train an embedded subject",
@@ -80,7 +84,9 @@ def _list(arguments: argparse.Namespace) -> int:
 
     collector = Collector()
     quiet = ["--collect-only", "-q", "-q", "--no-header", "-p", "no:terminal"]
-    status = pytest.main([str(ROOT / "claims"), *quiet, "--rootdir", str(ROOT)], plugins=[collector])
+    status = pytest.main(
+        [str(ROOT / "claims"), *quiet, "--rootdir", str(ROOT)], plugins=[collector]
+    )
     for claim in sorted(collector.claims.values(), key=lambda c: c.id):
         threshold = claim.threshold
         print(f"{claim.id}\n  {claim.statement}\n  {claim.source}")
@@ -131,11 +137,15 @@ def _bless(arguments: argparse.Namespace) -> int:
     content = read_json(path)
     errors = [r["claim"] for r in content["records"] if r["verdict"] == "error"]
     if content["run"]["partial"] or content.get("missing") or errors:
-        raise ValueError(f"{path}: partial, or with missing claims or errors: run it again before blessing")
+        raise ValueError(
+            f"{path}: partial, or with missing claims or errors: run it again before blessing"
+        )
     for subject in sorted({r["subject"] for r in content["records"]}):
         # A baseline says what holds, not when it was measured: timings would change at every bless.
         records = [
-            {**r, "seconds": None, "baseline": None} for r in content["records"] if r["subject"] == subject
+            {**r, "seconds": None, "baseline": None}
+            for r in content["records"]
+            if r["subject"] == subject
         ]
         target = BASELINES / f"{subject}.json"
         write_json(target, {"run": {**content["run"], "started": ""}, "records": records})

@@ -192,7 +192,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
             return report
         if not raised:
             report.outcome = "failed"
-            report.longrepr = "the claim's test ended without judging anything: call judge(estimate)"
+            report.longrepr = (
+                "the claim's test ended without judging anything: call judge(estimate)"
+            )
         if raised and isinstance(call.excinfo.value, KeyboardInterrupt):
             return report
         reason = _first_line(call.excinfo.value) if raised else report.longrepr

@@ -22,8 +22,8 @@ from harness.judging.record import SCHEMA, Record, Run, load_records, save_recor
 from harness.judging.stats import Estimate
 from harness.judging.verdict import Judgement, Reading, Verdict, read_against
 from harness.reporting.scorecard import Pair, Scorecard, build, load_baseline
-from harness.subjects.registry import Entry, UnknownSubject, find, read_registry
 from harness.reporting.writing import write_pages
+from harness.subjects.registry import Entry, UnknownSubject, find, read_registry
 from harness.workers import SubjectHolder, device_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,7 +91,9 @@ class ClaimsRun:
         except (ValueError, RuntimeError) as error:
             raise BadOption(str(error)) from error
         except OSError as error:
-            raise BadOption(f"{error.filename}: {error.strerror}; name a folder that can be written") from error
+            raise BadOption(
+                f"{error.filename}: {error.strerror}; name a folder that can be written"
+            ) from error
         self._measured: dict[tuple[str, str], Measured] = {}
 
     @cached_property
@@ -152,11 +154,11 @@ class ClaimsRun:
         (self.folder / f"collected-{process}.txt").write_text(json.dumps(facts))
 
     def collected(self) -> list[Pair]:
-        """Everything that any process of this run collected."""
-        found: set[Pair] = set()
-        for path in self.folder.glob("collected-*.txt"):
-            found.update((claim, subject) for claim, subject in json.loads(path.read_text()))
-        return sorted(found)
+        """Everything that any process of this run collected, in the order of collection."""
+        found: dict[Pair, None] = {}
+        for path in sorted(self.folder.glob("collected-*.txt")):
+            found |= dict.fromkeys(json.loads(path.read_text()))
+        return list(found)
 
     def conclude(self, claims: Iterable[Claim], *, partial: bool) -> Scorecard:
         """The scorecard of the records, written to the run's folder; with --scorecard also its pictures."""
@@ -228,7 +230,9 @@ def _baselines(options: Options, entries: list[Entry]) -> dict[Pair, Record]:
     named = BASELINES / f"{options.baseline}.json"
     if not path.is_file() and not named.is_file():
         known = ", ".join(sorted(p.stem for p in BASELINES.glob("*.json"))) or "none"
-        raise BadOption(f"--baseline {options.baseline}: no such file or baseline; there are: {known}")
+        raise BadOption(
+            f"--baseline {options.baseline}: no such file or baseline; there are: {known}"
+        )
     path = path if path.is_file() else named
     subjects = {subject for _, subject in load_baseline(path)}
     for entry in entries:

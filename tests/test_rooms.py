@@ -54,7 +54,9 @@ def imported_rooms(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return {n.split(".")[1] for n in names if n.startswith("harness.") and n.split(".")[1] in FLOORS}
+    return {
+        n.split(".")[1] for n in names if n.startswith("harness.") and n.split(".")[1] in FLOORS
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HARNESS)))

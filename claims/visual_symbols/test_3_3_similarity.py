@@ -6,8 +6,8 @@ scenes and read on the other. A code that is absent has no peak, so an order of 
 it: this is how a subject that answers by content alone fails these claims.
 """
 
-from harness.judging.claim import above, below, claim
 from harness.judging import published
+from harness.judging.claim import above, below, claim
 
 PAPER = published.load("assouel2026")
 
@@ -48,7 +48,10 @@ def test_the_last_token_represents_position(similarity, judge):
     statement="The features of the target are represented at the last token in the last layers.",
     source="Assouel et al. 2026, section 3.3, Figures 1c and 14 to 19",
     threshold=above(
-        0.75, unit="r", origin="chosen by us", note="mean of the last quarter; published peaks are 0.87 to 0.98"
+        0.75,
+        unit="r",
+        origin="chosen by us",
+        note="mean of the last quarter; published peaks are 0.87 to 0.98",
     ),
     published=PAPER.peaks("features@last"),
 )
@@ -61,7 +64,10 @@ def test_the_last_layers_represent_features(similarity, judge):
     statement="Once features are retrieved, the target's position is no longer represented.",
     source="Assouel et al. 2026, section 3.3, Figures 1c and 14 to 19",
     threshold=below(
-        0.30, unit="share of the peak", origin="read off a figure", note="last two layers; published 0.03 to 0.19"
+        0.30,
+        unit="share of the peak",
+        origin="read off a figure",
+        note="last two layers; published 0.03 to 0.19",
     ),
 )
 def test_position_fades_in_the_last_layers(similarity, judge):

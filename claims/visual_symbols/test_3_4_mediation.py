@@ -7,8 +7,8 @@ half of the trials and judged on the other; stages without heads have no place i
 """
 
 from harness.experiments.mediation import WEAKEST
-from harness.judging.claim import above, below, claim
 from harness.judging import published
+from harness.judging.claim import above, below, claim
 
 PAPER = published.load("assouel2026")
 

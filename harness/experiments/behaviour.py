@@ -52,7 +52,9 @@ def answers_right(subject: Subject, trials: Sequence[Trial]) -> np.ndarray:
     for start in range(0, len(trials), ROWS):
         part = trials[start : start + ROWS]
         said = last_logits(subject, subject.encode(part)).argmax(-1).tolist()
-        right += [s == subject.answer_id(t.prompt, t.answer) for s, t in zip(said, part, strict=True)]
+        right += [
+            s == subject.answer_id(t.prompt, t.answer) for s, t in zip(said, part, strict=True)
+        ]
     return np.array(right)
 
 
@@ -65,7 +67,10 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
         right.append(answers_right(subject, drawn))
     scenes = [[t.scene.key for t in drawn] for drawn in sets.values()]
     return xr.Dataset(
-        {"right": (("set", "trial"), np.array(right)), "scene": (("set", "trial"), np.array(scenes))},
+        {
+            "right": (("set", "trial"), np.array(right)),
+            "scene": (("set", "trial"), np.array(scenes)),
+        },
         {"set": list(sets)},
     )
 

@@ -27,7 +27,10 @@ def estimation_half(scenes: Sequence[str], rng: np.random.Generator) -> np.ndarr
     chosen = np.zeros(len(labels), bool)
     taken = 0
     for scene in rng.permutation(len(labels)):
-        if 2 * (taken + sizes[scene]) <= len(index) + sizes[scene] and not chosen.sum() == len(labels) - 1:
+        if (
+            2 * (taken + sizes[scene]) <= len(index) + sizes[scene]
+            and chosen.sum() < len(labels) - 1
+        ):
             chosen[scene] = True
             taken += sizes[scene]
     return chosen[index]

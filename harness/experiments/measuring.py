@@ -96,7 +96,9 @@ class Measuring:
         data = experiment.run(subject, trials, np.random.default_rng(self.seed), reporter)
         seconds = time.monotonic() - begun
         data = data.assign_attrs(experiment=experiment.name, subject=entry.name, **settings)
-        self.store.put(key, data, {"experiment": experiment.name, "subject": entry.name, **settings})
+        self.store.put(
+            key, data, {"experiment": experiment.name, "subject": entry.name, **settings}
+        )
         self.say(f"measured {experiment.name} on {entry.name}: {trials} trials in {seconds:.1f} s")
         return Measured(data, key, seconds)
 

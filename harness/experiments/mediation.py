@@ -17,7 +17,7 @@ import xarray as xr
 from harness.experiments.halves import DRAWS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.stats import Estimate, cluster_weights, from_draws, mean
-from harness.measures.mediation import mediation_score, median_layer, shared, top_heads
+from harness.measures.mediation import median_layer, mediation_score, shared, top_heads
 from harness.stimuli.contrast import CONDITIONS, Condition, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.subject import Subject
@@ -74,7 +74,9 @@ def _right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:
     for side in ("clean", "counterfactual"):
         trials = [getattr(p, side) for p in pairs]
         said = last_logits(subject, subject.encode(trials)).argmax(-1).tolist()
-        correct &= [s == subject.answer_id(t.prompt, t.answer) for s, t in zip(said, trials, strict=True)]
+        correct &= [
+            s == subject.answer_id(t.prompt, t.answer) for s, t in zip(said, trials, strict=True)
+        ]
     return [p for p, keep in zip(pairs, correct, strict=True) if keep]
 
 
@@ -91,14 +93,19 @@ def _scores(subject: Subject, pairs: list[Contrast]) -> np.ndarray:
         clean = subject.encode([p.clean for p in group])
         other = subject.encode([p.counterfactual for p in group])
         if not torch.equal(clean.input_ids, other.input_ids):
-            raise ValueError(f"{subject.name}: clean and counterfactual differ in the prompt's tokens")
+            raise ValueError(
+                f"{subject.name}: clean and counterfactual differ in the prompt's tokens"
+            )
         if group[0].patched == "mention":
             tokens = torch.tensor([row[0] for row in clean.mentions])
         else:
             tokens = torch.full((len(group), 1), clean.last)
         answers = [(p.patched_answer, p.clean_answer) for p in group]
         read = torch.tensor(
-            [[subject.answer_id(p.clean.prompt, w) for w in a] for p, a in zip(group, answers, strict=True)]
+            [
+                [subject.answer_id(p.clean.prompt, w) for w in a]
+                for p, a in zip(group, answers, strict=True)
+            ]
         )
         values = capture(subject, other, "head", tokens)
         patched = patch_each_head(subject, clean, tokens, values, read).numpy()

@@ -89,7 +89,10 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
     return xr.Dataset(
         {
             "r": (("pair", "half", "layer"), np.reshape(r, (*shape, -1))),
-            "r_draws": (("pair", "half", "draw", "layer"), np.reshape(r_draws, (*shape, DRAWS, -1))),
+            "r_draws": (
+                ("pair", "half", "draw", "layer"),
+                np.reshape(r_draws, (*shape, DRAWS, -1)),
+            ),
             "null": (("pair", "permutation"), np.array(null)),
             "size": (("half",), [int(members[h].sum()) for h in HALVES]),
             "scenes": (("half",), [len(np.unique(scenes[members[h]])) for h in HALVES]),

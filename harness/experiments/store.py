@@ -58,7 +58,10 @@ class Store:
         if not note.exists():
             return None
         try:
-            if json.loads(note.read_text())["sha256"] != hashlib.sha256(data.read_bytes()).hexdigest():
+            if (
+                json.loads(note.read_text())["sha256"]
+                != hashlib.sha256(data.read_bytes()).hexdigest()
+            ):
                 raise ValueError("the checksum differs")
             with xr.open_dataset(data, engine="h5netcdf") as dataset:
                 return dataset.load()

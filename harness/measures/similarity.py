@@ -115,7 +115,9 @@ def rsa(
     x, y = _rsms(model, target, ndim=3)
     rows, columns = np.tril_indices(x.shape[-1], -1)
     once = np.ones(x.shape[-1]) if weights is None else _multiplicities(weights, x.shape[-1:])
-    counts = np.tile(once[rows] * once[columns] * _apart(scenes, x.shape[-1])[rows, columns], x.shape[0])
+    counts = np.tile(
+        once[rows] * once[columns] * _apart(scenes, x.shape[-1])[rows, columns], x.shape[0]
+    )
     drawn = counts > 0
     counts = counts[drawn]
     if not counts.size:
@@ -237,7 +239,9 @@ def _apart(scenes: ArrayLike | None, n: int) -> NDArray[np.bool_]:
         return np.ones((n, n), bool)
     labels = np.asarray(scenes)
     if labels.shape != (n,):
-        raise ValueError(f"scenes have shape {labels.shape}; one label for each of {n} items is needed")
+        raise ValueError(
+            f"scenes have shape {labels.shape}; one label for each of {n} items is needed"
+        )
     return labels[:, None] != labels[None, :]
 
 

@@ -26,7 +26,9 @@ def write_pages(scorecard: Scorecard, measurements: Measurements, folder: Path) 
     """Write scorecard.xml, the figures of every measurement judged, and index.html."""
     junit.write(scorecard, folder / "scorecard.xml")
     keys = dict.fromkeys((r.subject, r.measurement) for r in scorecard.records if r.measurement)
-    behind = [(subject, data) for subject, key in keys if (data := measurements.get(key)) is not None]
+    behind = [
+        (subject, data) for subject, key in keys if (data := measurements.get(key)) is not None
+    ]
     pictures = []
     for experiment, draw in DRAWN.items():
         for subject, data in behind:

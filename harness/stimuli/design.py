@@ -17,9 +17,16 @@ HIGH_ENTROPY = {
     2: objects(("red circle", "blue square", "green triangle", "purple heart")),
     3: objects(
         (
-            "red circle", "yellow star", "gray plane", "pink umbrella", "green triangle",
-            "orange cross", "purple heart", "blue square", "black sun",
-        )  # fmt: skip
+            "red circle",
+            "yellow star",
+            "gray plane",
+            "pink umbrella",
+            "green triangle",
+            "orange cross",
+            "purple heart",
+            "blue square",
+            "black sun",
+        )
     ),
 }
 """Objects that share no feature, one per cell of the grid (section 4.5)."""
@@ -68,7 +75,9 @@ def balanced_trials(
     """
     cells = tuple(cells or grid.cells)
     if len(objects) != len(cells):
-        raise ValueError(f"{len(objects)} objects for {len(cells)} cells: the set needs one per cell")
+        raise ValueError(
+            f"{len(objects)} objects for {len(cells)} cells: the set needs one per cell"
+        )
     pairs = [(obj, cell) for obj in objects for cell in cells]
     rounds = -(-trials // len(pairs))
     chosen = [pairs[i] for _ in range(rounds) for i in rng.permutation(len(pairs))][:trials]

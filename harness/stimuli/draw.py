@@ -107,10 +107,18 @@ def _umbrella(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
 
 
 def _plane(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
-    pen.polygon(frame.points([(-0.45, -0.07), (0.38, -0.07), (0.5, 0), (0.38, 0.07), (-0.45, 0.07)]), fill=255)
+    pen.polygon(
+        frame.points([(-0.45, -0.07), (0.38, -0.07), (0.5, 0), (0.38, 0.07), (-0.45, 0.07)]),
+        fill=255,
+    )
     for sign in (1, -1):
-        pen.polygon(frame.points([(0.15, 0), (-0.12, sign * 0.5), (-0.26, sign * 0.5), (-0.1, 0)]), fill=255)
-        pen.polygon(frame.points([(-0.32, 0), (-0.42, sign * 0.22), (-0.5, sign * 0.22), (-0.46, 0)]), fill=255)
+        pen.polygon(
+            frame.points([(0.15, 0), (-0.12, sign * 0.5), (-0.26, sign * 0.5), (-0.1, 0)]), fill=255
+        )
+        pen.polygon(
+            frame.points([(-0.32, 0), (-0.42, sign * 0.22), (-0.5, sign * 0.22), (-0.46, 0)]),
+            fill=255,
+        )
 
 
 def _sun(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
@@ -119,7 +127,8 @@ def _sun(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
         angle = math.pi * step / 4
         tip = (0.5 * math.sin(angle), -0.5 * math.cos(angle))
         base = [
-            (0.29 * math.sin(angle + side), -0.29 * math.cos(angle + side)) for side in (-0.22, 0.22)
+            (0.29 * math.sin(angle + side), -0.29 * math.cos(angle + side))
+            for side in (-0.22, 0.22)
         ]
         pen.polygon(frame.points([tip, *base]), fill=255)
 

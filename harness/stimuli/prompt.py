@@ -69,6 +69,7 @@ class Trial:
 
     @property
     def answer(self) -> str:
+        """The word that the subject should begin with."""
         return self.prompt.answer
 
 
@@ -111,7 +112,9 @@ class _Writer:
         )
 
 
-def scene_description(described: Sequence[Object], target: Object, *, commas: bool = True) -> Prompt:
+def scene_description(
+    described: Sequence[Object], target: Object, *, commas: bool = True
+) -> Prompt:
     """All objects but one, the target comes next (sections 3.1 and 3.4).
 
     With `commas` a comma follows every described object, since RSA reads it (section 3.3): "In this

@@ -67,6 +67,7 @@ class Object:
 
     @property
     def name(self) -> str:
+        """As prompts say it: "red square"."""
         return f"{self.colour} {self.shape}"
 
 

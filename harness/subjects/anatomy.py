@@ -64,9 +64,7 @@ def _counted(
     return (mask.long().cumsum(-1) - 1).clamp(min=0)
 
 
-def _m_rope(
-    model: Any, ids: torch.Tensor, mask: torch.Tensor, grids: list[Grid]
-) -> torch.Tensor:
+def _m_rope(model: Any, ids: torch.Tensor, mask: torch.Tensor, grids: list[Grid]) -> torch.Tensor:
     """Time, height and width of every token, int64 [3, B, T].
 
     The token types are always passed: Qwen2.5-VL falls back to counted positions without a word if

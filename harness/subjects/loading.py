@@ -84,8 +84,12 @@ def _check_folder(name: str, folder: Path) -> None:
         raise CannotLoad(f"{name}: there is no folder {folder}")
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
-        pickles = sorted(p.name for p in folder.iterdir() if p.suffix in {".bin", ".pt", ".pth", ".ckpt"})
-        found = f"; it holds {', '.join(pickles)}, which can run code when loaded" if pickles else ""
+        pickles = sorted(
+            p.name for p in folder.iterdir() if p.suffix in {".bin", ".pt", ".pth", ".ckpt"}
+        )
+        found = (
+            f"; it holds {', '.join(pickles)}, which can run code when loaded" if pickles else ""
+        )
         raise CannotLoad(
             f"{name}: no .safetensors in {folder}{found}. Save the weights with "
             "model.save_pretrained(folder), which writes safetensors"
@@ -113,7 +117,9 @@ def _check_report(name: str, report: dict[str, Any]) -> None:
 def _check_numbers(name: str, model: torch.nn.Module) -> None:
     for parameter, value in model.named_parameters():
         if not torch.isfinite(value).all():
-            raise CannotLoad(f"{name}: parameter {parameter} is not finite: the weights are damaged")
+            raise CannotLoad(
+                f"{name}: parameter {parameter} is not finite: the weights are damaged"
+            )
 
 
 def _first_line(error: BaseException) -> str:

@@ -138,7 +138,9 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
 def _read_config(folder: Path) -> dict:
     path = folder / "config.json"
     if not path.exists():
-        raise UnknownSubject(f"{folder}: no config.json; a subject is a folder as transformers saves one")
+        raise UnknownSubject(
+            f"{folder}: no config.json; a subject is a folder as transformers saves one"
+        )
     try:
         return json.loads(path.read_text())
     except json.JSONDecodeError as error:

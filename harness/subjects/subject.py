@@ -106,10 +106,12 @@ class Subject:
 
     @property
     def device(self) -> torch.device:
+        """Where the model is."""
         return self.model.device
 
     @property
     def layers(self) -> int:
+        """Decoder layers."""
         return self.model.config.get_text_config().num_hidden_layers
 
     @property
@@ -139,16 +141,23 @@ class Subject:
         if len(set(grids)) > 1:
             raise ValueError(f"images of different sizes in one batch: {sorted(set(grids))}")
         rows, columns = grids[0]
-        texts, shifts = zip(*(self._arranged(t.prompt.text, rows * columns) for t in trials), strict=True)
+        texts, shifts = zip(
+            *(self._arranged(t.prompt.text, rows * columns) for t in trials), strict=True
+        )
         tokens = self.tokenizer(
-            list(texts), return_offsets_mapping=True, add_special_tokens=self._adds_special, padding=False
+            list(texts),
+            return_offsets_mapping=True,
+            add_special_tokens=self._adds_special,
+            padding=False,
         )
         longest = max(len(ids) for ids in tokens["input_ids"])
         pad = self.tokenizer.pad_token_id or 0
         input_ids = torch.full((len(trials), longest), pad)
         mask = torch.zeros(len(trials), longest, dtype=torch.int64)
         mentions, separators = [], []
-        for r, (ids, offsets) in enumerate(zip(tokens["input_ids"], tokens["offset_mapping"], strict=True)):
+        for r, (ids, offsets) in enumerate(
+            zip(tokens["input_ids"], tokens["offset_mapping"], strict=True)
+        ):
             left = longest - len(ids)
             input_ids[r, left:] = torch.tensor(ids)
             mask[r, left:] = 1
@@ -188,10 +197,12 @@ class Subject:
         """
         key = (prompt.text[-1:], word)
         if key not in self._answers:
-            text, shift = self._arranged(prompt.text, 1)
+            text, _ = self._arranged(prompt.text, 1)
             glue = "" if text[-1:].isspace() else " "
             joined = self.tokenizer(
-                text + glue + word, return_offsets_mapping=True, add_special_tokens=self._adds_special
+                text + glue + word,
+                return_offsets_mapping=True,
+                add_special_tokens=self._adds_special,
             )
             span = (len(text) + len(glue), len(text) + len(glue) + len(word))
             first = tokens_of(span, joined["offset_mapping"], 0, 0)[0]
@@ -210,7 +221,9 @@ class Subject:
             token = self.answer_id(prompt, word)
             piece = self.tokenizer.convert_ids_to_tokens(token)
             if token == unknown:
-                raise SharedFirstPiece(f"{self.name}: the tokenizer does not know the answer {word!r}")
+                raise SharedFirstPiece(
+                    f"{self.name}: the tokenizer does not know the answer {word!r}"
+                )
             if token in seen:
                 raise SharedFirstPiece(
                     f"{self.name}: the answers {seen[token]!r} and {word!r} start with the same token "
@@ -237,7 +250,9 @@ class Subject:
             {"role": "system", "content": [{"type": "text", "text": SYSTEM_TURN}]},
             {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]},
         ]
-        whole = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        whole = self.tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True
+        )
         whole = whole.replace(self.anatomy.image_token, image, 1)
         return whole, whole.rindex(text)
 
@@ -245,14 +260,18 @@ class Subject:
     def _encode_images(self, scenes: Sequence[Scene]) -> None:
         new = {s.key: s for s in scenes if s.key not in self._images}
         if new:
-            pixels = self.image_processor(images=[draw(s) for s in new.values()], return_tensors="pt")
+            pixels = self.image_processor(
+                images=[draw(s) for s in new.values()], return_tensors="pt"
+            )
             grids = self.anatomy.image_grid(self.model.config, pixels)
             inputs = {k: pixels[k].to(self.device) for k in self.anatomy.image_inputs}
             inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
             features = self.model.model.get_image_features(**inputs, return_dict=True).pooler_output
             for key, embedding, grid in zip(new, features, grids, strict=True):
                 if len(embedding) != grid[0] * grid[1]:
-                    raise ValueError(f"{self.name}: {len(embedding)} image tokens for a {grid} grid")
+                    raise ValueError(
+                        f"{self.name}: {len(embedding)} image tokens for a {grid} grid"
+                    )
                 self._images[key] = (embedding, grid)
         wanted = {s.key for s in scenes}
         for key in wanted:

@@ -12,7 +12,11 @@ from harness.tracing.site import Kind, layers_of, traced
 
 
 def capture(
-    subject: Subject, batch: Batch, kind: Kind, tokens: torch.Tensor, layers: Sequence[int] | None = None
+    subject: Subject,
+    batch: Batch,
+    kind: Kind,
+    tokens: torch.Tensor,
+    layers: Sequence[int] | None = None,
 ) -> torch.Tensor:
     """Activations at given tokens of every row.
 

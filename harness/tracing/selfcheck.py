@@ -38,20 +38,26 @@ def selfcheck(subject: Subject) -> None:
     heads = torch.arange(subject.heads)[None]
     values = capture(subject, first, "head", last)
     if values.shape[:1] + values.shape[3:4] != (subject.layers, subject.heads):
-        raise SelfCheckFailed(f"{subject.name}: {tuple(values.shape)} head outputs, other than configured")
+        raise SelfCheckFailed(
+            f"{subject.name}: {tuple(values.shape)} head outputs, other than configured"
+        )
     identity = [
         Edit("head", layer, torch.zeros_like(last), last, values[layer, :, 0], heads)
         for layer in range(subject.layers)
     ]
     if not torch.equal(clean, edited_logits(subject, first, identity)):
-        raise SelfCheckFailed(f"{subject.name}: putting the heads' own outputs back changes the answer")
+        raise SelfCheckFailed(
+            f"{subject.name}: putting the heads' own outputs back changes the answer"
+        )
     goal = last_logits(subject, second)
     every = torch.arange(first.last + 1)[None]
     streams = capture(subject, second, "residual", every)
     for layer in {0, subject.layers // 2, subject.layers - 1}:
         zero = Edit("head", layer, torch.zeros_like(last), last, 0 * values[layer, :, 0], heads)
         if torch.equal(clean, edited_logits(subject, first, [zero])):
-            raise SelfCheckFailed(f"{subject.name}: zeroing the heads of layer {layer} changes nothing")
+            raise SelfCheckFailed(
+                f"{subject.name}: zeroing the heads of layer {layer} changes nothing"
+            )
         whole = Edit("residual", layer, torch.zeros_like(every), every, streams[layer])
         if not torch.equal(goal, edited_logits(subject, first, [whole])):
             raise SelfCheckFailed(
@@ -61,8 +67,11 @@ def selfcheck(subject: Subject) -> None:
 
 def _two_trials(subject: Subject) -> tuple[Batch, Batch]:
     """Two trials of one prompt on two images, so that they are equally long."""
-    trial, other = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 2, np.random.default_rng(0))
+    trial = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 1, np.random.default_rng(0))[0]
     swapped = type(trial)(
-        trial.scene.swapped(trial.target, trial.described[0]), trial.prompt, trial.described, trial.target
+        trial.scene.swapped(trial.target, trial.described[0]),
+        trial.prompt,
+        trial.described,
+        trial.target,
     )
     return subject.encode([trial]), subject.encode([swapped])

@@ -116,7 +116,11 @@ def tiny_qwen2_vl() -> Untrained:
         ),
         text_config=dict(
             num_key_value_heads=HEADS // 2,
-            rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
+            rope_parameters={
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": [2, 3, 3],
+            },
             **_text_sizes(tokenizer),
         ),
         image_token_id=token("<|image_pad|>"),

@@ -30,7 +30,8 @@ def card(recipe: Recipe, accuracies: Accuracies, hours: float, parameters: int) 
         "parameters": parameters,
         "versions": {p: version(p) for p in ("torch", "transformers", "tokenizers")},
         "held_out_accuracy": {
-            task: {"accuracy": round(share, 4), "prompts": n} for task, (share, n) in accuracies.items()
+            task: {"accuracy": round(share, 4), "prompts": n}
+            for task, (share, n) in accuracies.items()
         },
         "not_right_in_most": sorted(t for t, (share, _) in accuracies.items() if share < 0.5),
         "licence": "Apache-2.0",

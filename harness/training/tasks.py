@@ -49,7 +49,9 @@ def _two_by_two(rng: np.random.Generator) -> Scene:
 
 
 def _three_by_three(rng: np.random.Generator) -> Scene:
-    return _placed(EMBEDDED_GRIDS[3], draw_objects(int(rng.integers(3, 10)), _entropy(rng), rng), rng)
+    return _placed(
+        EMBEDDED_GRIDS[3], draw_objects(int(rng.integers(3, 10)), _entropy(rng), rng), rng
+    )
 
 
 def _block(rng: np.random.Generator) -> Scene:
@@ -67,7 +69,10 @@ def _line(rng: np.random.Generator) -> Scene:
 
 
 def _placed(
-    grid: Grid, objects: Sequence[Object], rng: np.random.Generator, cells: Sequence[Cell] | None = None
+    grid: Grid,
+    objects: Sequence[Object],
+    rng: np.random.Generator,
+    cells: Sequence[Cell] | None = None,
 ) -> Scene:
     cells = tuple(cells or grid.cells)
     where = rng.choice(len(cells), size=len(objects), replace=False)

@@ -119,10 +119,13 @@ def train(
         seen += np.bincount(batch.tasks, minlength=len(TASKS))
         done = step + 1
         if done % every == 0 or done == recipe.steps:
-            share = ", ".join(f"{n} {r / max(1, s):.0%}" for n, r, s in zip(TASKS, right, seen, strict=True))
+            share = ", ".join(
+                f"{n} {r / max(1, s):.0%}" for n, r, s in zip(TASKS, right, seen, strict=True)
+            )
             elapsed = time.monotonic() - begun
-            left = elapsed / (done - start if not seconds else done) * (recipe.steps - done)
-            say(f"{recipe.name} {done}/{recipe.steps} loss {loss.item():.3f} | {share} | {left / 60:.0f} min left")
+            left = elapsed / done * (recipe.steps - done)
+            at = f"{recipe.name} {done}/{recipe.steps} loss {loss.item():.3f}"
+            say(f"{at} | {share} | {left / 60:.0f} min left")
             right[:], seen[:] = 0, 0
         if done % keep_every == 0 or done == recipe.steps:
             _keep(recipe, folder, subject, optimiser, done, time.monotonic() - begun)

@@ -11,7 +11,15 @@ from transformers import PreTrainedTokenizerFast
 from harness.stimuli import prompt as prompts
 from harness.stimuli.scene import COLOURS, EMBEDDED_GRIDS, SHAPES, Object, Scene
 
-SPECIAL = ("<pad>", "<unk>", "<image>", "<|vision_start|>", "<|image_pad|>", "<|vision_end|>", "<|video_pad|>")
+SPECIAL = (
+    "<pad>",
+    "<unk>",
+    "<image>",
+    "<|vision_start|>",
+    "<|image_pad|>",
+    "<|vision_end|>",
+    "<|video_pad|>",
+)
 
 
 def words() -> list[str]:

@@ -58,7 +58,9 @@ def test_rsa_agrees_with_rsatoolbox_and_scipy(embedded, states):
         assert theirs.dissimilarities[0] * unit.shape[1] / 2 == pytest.approx(cosine, abs=1e-6)
         assert r == pytest.approx(compare(theirs, spot, method="corr").item(), abs=1e-6)
         pair = np.tril_indices(64, -1)
-        assert r == pytest.approx(pearsonr(cosine_rsm(layer)[pair], target[pair]).statistic, abs=1e-6)
+        assert r == pytest.approx(
+            pearsonr(cosine_rsm(layer)[pair], target[pair]).statistic, abs=1e-6
+        )
 
 
 def test_the_similarity_measurement_holds_what_rsa_gives(embedded):
@@ -89,7 +91,9 @@ def test_planes_agree_with_scikit_learn(embedded, states):
         # Each trial a scene of its own: plain leave-one-out.
         agree = neighbours_agree(ours, labels, np.arange(64), k=1)
         left_out = [
-            KNeighborsClassifier(1).fit(np.delete(ours, i, 0), np.delete(labels, i)).predict(ours[i : i + 1])[0]
+            KNeighborsClassifier(1)
+            .fit(np.delete(ours, i, 0), np.delete(labels, i))
+            .predict(ours[i : i + 1])[0]
             for i in range(64)
         ]
         assert (agree == (np.array(left_out) == labels)).mean() > 0.95
@@ -97,7 +101,9 @@ def test_planes_agree_with_scikit_learn(embedded, states):
 
 def test_the_components_measurement_holds_what_pca_gives(embedded):
     data = components.run(embedded, 72, np.random.default_rng(0), silent)
-    trials = balanced_trials(embedded.grids[3], PCA_OBJECTS, 72, np.random.default_rng(0), cells=PCA_CELLS)
+    trials = balanced_trials(
+        embedded.grids[3], PCA_OBJECTS, 72, np.random.default_rng(0), cells=PCA_CELLS
+    )
     batch = embedded.encode(trials)
     last = capture(embedded, batch, "residual", torch.full((72, 1), batch.last))[:, :, 0].numpy()
     for layer in (0, 5):
@@ -116,14 +122,17 @@ def test_mediation_agrees_with_plain_hooks_one_head_at_a_time(embedded, conditio
         clean, other = embedded.encode([pair.clean]), embedded.encode([pair.counterfactual])
         tokens = list(clean.mentions[0][0]) if pair.patched == "mention" else [clean.last]
         star, plain = (
-            embedded.answer_id(pair.clean.prompt, w) for w in (pair.patched_answer, pair.clean_answer)
+            embedded.answer_id(pair.clean.prompt, w)
+            for w in (pair.patched_answer, pair.clean_answer)
         )
         before = last_logits(embedded, clean)[0]
         for layer, head in ((0, 0), (1, 7), (3, 2), (5, 5), (7, 1)):
             part = slice(head * width, (head + 1) * width)
             seen = []
             module = layers[layer].self_attn.o_proj
-            handle = module.register_forward_pre_hook(lambda m, a, seen=seen: seen.append(a[0].clone()))
+            handle = module.register_forward_pre_hook(
+                lambda m, a, seen=seen: seen.append(a[0].clone())
+            )
             last_logits(embedded, other)
             handle.remove()
 
@@ -136,4 +145,6 @@ def test_mediation_agrees_with_plain_hooks_one_head_at_a_time(embedded, conditio
             after = last_logits(embedded, clean)[0]
             handle.remove()
             expected = (after[star] - after[plain]) - (before[star] - before[plain])
-            assert ours[trial, layer, head] == pytest.approx(expected.item(), abs=1e-5 * max(1, before.abs().max().item()))
+            assert ours[trial, layer, head] == pytest.approx(
+                expected.item(), abs=1e-5 * max(1, before.abs().max().item())
+            )

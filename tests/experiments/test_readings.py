@@ -50,7 +50,9 @@ def similarity(curves, noise=0.01, seed=0):
 
 
 PLANTED = dict(zip(PAIRS, (bump(2, 0.6), bump(4, 0.6), bump(6, 0.9)), strict=True))
-CONTENT = dict(zip(PAIRS, (bump(5, 0.02), bump(5, 0.0), np.linspace(0.3, 0.95, LAYERS)), strict=True))
+CONTENT = dict(
+    zip(PAIRS, (bump(5, 0.02), bump(5, 0.0), np.linspace(0.3, 0.95, LAYERS)), strict=True)
+)
 
 
 def test_planted_position_is_found_where_it_is():
@@ -201,7 +203,8 @@ def test_accuracy_counts_what_is_right():
     scene = np.array([[f"s{i}" for i in range(200)]] * 3)
     reading = Behaviour(
         xr.Dataset(
-            {"right": (("set", "trial"), right), "scene": (("set", "trial"), scene)}, {"set": list(SETS)}
+            {"right": (("set", "trial"), right), "scene": (("set", "trial"), scene)},
+            {"set": list(SETS)},
         )
     )
     assert verdict(reading.accuracy(SETS[0]), over(0.95)) == "supported"

@@ -441,7 +441,10 @@ def test_drawing_scenes_again_does_not_raise_the_correlation_of_noise():
 def test_the_null_of_separate_scenes_is_that_of_a_slow_loop():
     rng = np.random.default_rng(1)
     n, scenes = 10, np.array([0, 0, 1, 2, 3, 3, 4, 5, 6, 7])
-    model, target = cosine_rsm(rng.normal(size=(2, 1, n, 4))), position_rsm(rng.normal(size=(1, n, 2)))
+    model, target = (
+        cosine_rsm(rng.normal(size=(2, 1, n, 4))),
+        position_rsm(rng.normal(size=(1, n, 2))),
+    )
     null = mantel_null(model, target, 5, np.random.default_rng(9), scenes)
     orders = np.random.default_rng(9)
     for row in null:

@@ -16,7 +16,18 @@ import pytest
 
 from harness.session import ROOT
 
-COMMAND = [sys.executable, "-m", "pytest", "-q", "--subject", "tiny-llava", "--trials", "16", "--baseline", "none"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "pytest",
+    "-q",
+    "--subject",
+    "tiny-llava",
+    "--trials",
+    "16",
+    "--baseline",
+    "none",
+]
 
 
 def start(folder, *options, cwd=ROOT, claims="claims"):
@@ -83,7 +94,10 @@ def test_the_same_seed_gives_the_same_scorecard_and_another_seed_another(undistu
     assert without_timings(again) == without_timings(undisturbed[0])
     finish(start(other, "--seed", "1", "-k", "scene_description"))
     first = {r["claim"]: r for r in without_timings(undisturbed[0])["records"]}
-    keys = {r["measurement"] == first[r["claim"]]["measurement"] for r in without_timings(other)["records"]}
+    keys = {
+        r["measurement"] == first[r["claim"]]["measurement"]
+        for r in without_timings(other)["records"]
+    }
     assert keys == {False}
 
 
@@ -104,7 +118,9 @@ def test_the_readmes_claim_shows_up_in_the_scorecard(undisturbed, tmp_path):
     shutil.copytree(undisturbed[0] / "store", tmp_path / "store")
     process = start(tmp_path, cwd=tmp_path)
     printed, _ = process.communicate(timeout=120)
-    assert "visual_symbols.3.3.features_somewhere" in (tmp_path / "out" / "scorecard.json").read_text(), printed
+    assert (
+        "visual_symbols.3.3.features_somewhere" in (tmp_path / "out" / "scorecard.json").read_text()
+    ), printed
     assert "features somewhere" in printed
 
 
@@ -114,10 +130,12 @@ def test_damaged_weights_are_an_error_for_every_claim_and_lose_nothing(undisturb
     weights = broken / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100_000])
     process = start(tmp_path, "--subject", str(broken))
-    printed, _ = process.communicate(timeout=240)
+    process.communicate(timeout=240)
     assert process.returncode == pytest.ExitCode.TESTS_FAILED
     records = json.loads((tmp_path / "out" / "scorecard.json").read_text())["records"]
-    verdicts = {s: {r["verdict"] for r in records if r["subject"] == s} for s in ("broken", "tiny-llava")}
+    verdicts = {
+        s: {r["verdict"] for r in records if r["subject"] == s} for s in ("broken", "tiny-llava")
+    }
     assert verdicts["broken"] == {"error"}
     assert "error" not in verdicts["tiny-llava"]
     assert "damaged or cut short" in next(r["reason"] for r in records if r["subject"] == "broken")

@@ -82,9 +82,7 @@ def test_targets_and_cells_are_balanced(seed):
 
 
 def test_mention_order_says_nothing_about_position():
-    trials = balanced_trials(
-        EMBEDDED_GRIDS[2], HIGH_ENTROPY[2], 1600, np.random.default_rng(0)
-    )
+    trials = balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[2], 1600, np.random.default_rng(0))
     table = np.zeros((3, 4))
     for trial in trials:
         for slot, obj in enumerate(trial.described):
@@ -124,7 +122,10 @@ def test_which_object_is_described_does_not_depend_on_its_place():
     pairs = contrasts(
         "id_selection", EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 2000, np.random.default_rng(0)
     )
-    first = [p.clean.scene.cell_of(p.clean.described[0]) < p.clean.scene.cell_of(p.clean.target) for p in pairs]
+    first = [
+        p.clean.scene.cell_of(p.clean.described[0]) < p.clean.scene.cell_of(p.clean.target)
+        for p in pairs
+    ]
     assert 0.46 < np.mean(first) < 0.54
 
 

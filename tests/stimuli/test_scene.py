@@ -45,7 +45,9 @@ def test_embedded_objects_cover_whole_tokens_with_empty_ones_between(rows):
     for a in grid.cells:
         for b in grid.cells:
             if a < b:
-                nearest = min(max(abs(r - s), abs(c - d)) for r, c in places[a] for s, d in places[b])
+                nearest = min(
+                    max(abs(r - s), abs(c - d)) for r, c in places[a] for s, d in places[b]
+                )
                 assert nearest >= 2
 
 

@@ -37,7 +37,9 @@ def hooked(subject, batch, layer, change):
     def hook(module, arguments):
         return (change(arguments[0].clone()),)
 
-    handle = layers_of(subject, subject.model)[layer].self_attn.o_proj.register_forward_pre_hook(hook)
+    handle = layers_of(subject, subject.model)[layer].self_attn.o_proj.register_forward_pre_hook(
+        hook
+    )
     try:
         return last_logits(subject, batch)
     finally:
@@ -62,7 +64,9 @@ def test_alone_and_in_a_batch_agree(subject, trials, batch):
 
 
 def test_padding_on_the_left_changes_nothing(subject, trials):
-    short = contrasts("id_selection", subject.grids[2], HIGH_ENTROPY[3], 1, np.random.default_rng(0))[0].clean
+    short = contrasts(
+        "id_selection", subject.grids[2], HIGH_ENTROPY[3], 1, np.random.default_rng(0)
+    )[0].clean
     together = subject.encode([trials[0], short])
     assert together.inputs["attention_mask"][1, 0] == 0
     for row, trial in enumerate((trials[0], short)):
@@ -227,11 +231,11 @@ def test_the_self_check_passes_and_fails_on_a_wrong_anatomy(subject, monkeypatch
 
     true = capturing.layers_of
     monkeypatch.setattr(capturing, "layers_of", lambda s, root: Offset(true(s, root)))
-    with pytest.raises(Exception):  # noqa: B017, PT011 - nnsight's or ours, but never silence
+    with pytest.raises(Exception):  # noqa: B017 - nnsight's or ours, but never silence
         selfcheck(subject)
     monkeypatch.undo()
     wrong = replace(subject, anatomy=replace(subject.anatomy, layers="model.vision_tower"))
-    with pytest.raises(Exception):  # noqa: B017, PT011
+    with pytest.raises(Exception):  # noqa: B017
         selfcheck(wrong)
 
 

@@ -29,7 +29,15 @@ def quiet(line):
 
 def test_smoke_mode_makes_a_subject_that_loads(tmp_path, capsys):
     out = tmp_path / "subject"
-    arguments = ["train", "tiny-qwen2-vl", "--smoke", "--out", str(out), "--work", str(tmp_path / "w")]
+    arguments = [
+        "train",
+        "tiny-qwen2-vl",
+        "--smoke",
+        "--out",
+        str(out),
+        "--work",
+        str(tmp_path / "w"),
+    ]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
     assert "tiny-qwen2-vl 60/60 loss" in printed
@@ -77,7 +85,9 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
 def test_checkpoints_are_safetensors(tmp_path):
     train(replace(SHORT, steps=2), tmp_path, say=quiet)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.safetensors", "progress.json"]
-    assert any(k.startswith("optimiser.exp_avg.") for k in load_file(tmp_path / "checkpoint.safetensors"))
+    assert any(
+        k.startswith("optimiser.exp_avg.") for k in load_file(tmp_path / "checkpoint.safetensors")
+    )
 
 
 @pytest.mark.parametrize("name", ["tiny-llava", "tiny-qwen2-vl"])
@@ -89,7 +99,10 @@ def test_packed_prompts_are_blind_to_each_other(name, checkpoints):
     from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 
     trials = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 4, np.random.default_rng(0))
-    asked = [[("counting", TASKS["counting"].draw(t.scene, None)), ("scene description", t.prompt)] for t in trials]
+    asked = [
+        [("counting", TASKS["counting"].draw(t.scene, None)), ("scene description", t.prompt)]
+        for t in trials
+    ]
     batch = pack([t.scene for t in trials], asked, untrained)
     with torch.no_grad():
         packed = supervised_logits(untrained, batch)
@@ -110,7 +123,10 @@ def test_every_word_of_every_task_is_in_the_vocabulary():
     for _ in range(150):
         for task, prompt in draw_prompts(draw_scene(rng), 4, 200, rng):
             drawn.add(task)
-            assert tokenizer.unk_token_id not in tokenizer(prompt.text + prompt.completion)["input_ids"]
+            assert (
+                tokenizer.unk_token_id
+                not in tokenizer(prompt.text + prompt.completion)["input_ids"]
+            )
     assert drawn == set(TASKS)
     assert "red" in words()
 
