@@ -157,7 +157,7 @@ class ClaimsRun:
         """Everything that any process of this run collected, in the order of collection."""
         found: dict[Pair, None] = {}
         for path in sorted(self.folder.glob("collected-*.txt")):
-            found |= dict.fromkeys(json.loads(path.read_text()))
+            found |= dict.fromkeys(map(tuple, json.loads(path.read_text())))
         return list(found)
 
     def conclude(self, claims: Iterable[Claim], *, partial: bool) -> Scorecard:
