@@ -12,10 +12,11 @@ from harness.judge import Judge
 from harness.judging.claim import Claim
 from harness.judging.verdict import Judgement, Verdict
 from harness.reporting.scorecard import Scorecard
-from harness.session import BadOption, ClaimsRun, Options
-from harness.subjects.registry import Entry, read_registry
+from harness.session import ROOT, BadOption, ClaimsRun, Options
+from harness.subjects.registry import Entry, Refused, read_registry
 
 RUN = pytest.StashKey[ClaimsRun]()
+CLAIMS = ROOT / "claims"
 COMPLAINT = pytest.StashKey[str]()
 JUDGE = pytest.StashKey[Judge]()
 SCORECARD = pytest.StashKey[Scorecard]()
@@ -124,6 +125,17 @@ def _entry_of(item: pytest.Item) -> Entry | None:
     return spec.params.get("entry") if spec else None
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # Under pytest-xdist this process collects nothing, but it is the one that writes the scorecard.
+    config = session.config
+    asked = any(Path(a.split("::")[0]).resolve().is_relative_to(CLAIMS) for a in config.args)
+    if config.pluginmanager.hasplugin("dsession") and asked:
+        try:
+            _run(config)
+        except BadOption as error:
+            raise pytest.UsageError(str(error)) from None
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     claim: Claim | None = getattr(metafunc.function, "claim", None)
     if claim is None or "entry" not in metafunc.fixturenames:
@@ -199,6 +211,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
             return report
         reason = _first_line(call.excinfo.value) if raised else report.longrepr
         judge.note(Judgement(Verdict.error, reason))
+        if raised and isinstance(call.excinfo.value, Refused):
+            report.longrepr = reason
     if not any(name == "claim" for name, _ in item.user_properties):
         # JUnit takes the properties of the teardown's report, which copies the item's.
         item.user_properties += list(judge.record.properties().items())
@@ -224,9 +238,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     run = config.stash.get(RUN, None)
     if hasattr(config, "workerinput") or run is None or config.getoption("collectonly"):
         return
-    claims = {c.id: c for i in session.items if (c := _claim_of(i))}
     partial = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
-    scorecard = config.stash[SCORECARD] = run.conclude(claims.values(), partial=partial)
+    scorecard = config.stash[SCORECARD] = run.conclude(partial=partial)
     if scorecard.red and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -105,7 +105,7 @@ class ClaimsRun:
         """Empty the folder of records; what was judged by an earlier run is not this run's."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for path in self.folder.glob("*.json"):
+            for path in [*self.folder.glob("*.json"), *self.folder.glob("collected-*.txt")]:
                 path.unlink()
             probe = self.folder / ".writable"
             probe.touch()
@@ -150,31 +150,39 @@ class ClaimsRun:
 
     def note_collected(self, pairs: Iterable[tuple[Claim, Entry]], process: str) -> None:
         """Write down what was collected, so that a process that dies is missed."""
-        facts = [[claim.id, entry.name] for claim, entry in pairs]
+        pairs = list(pairs)
+        claims = {claim.id: claim for claim, _ in pairs}
+        facts = {
+            "claims_hash": claims_hash(claims.values()),
+            "pairs": [[claim.id, entry.name] for claim, entry in pairs],
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / f"collected-{process}.txt").write_text(json.dumps(facts))
 
-    def collected(self) -> list[Pair]:
-        """Everything that any process of this run collected, in the order of collection."""
+    def collected(self) -> tuple[list[Pair], str]:
+        """Everything that any process of this run collected, in order, and the hash of its claims."""
         found: dict[Pair, None] = {}
+        digest = ""
         for path in sorted(self.folder.glob("collected-*.txt")):
-            found |= dict.fromkeys(map(tuple, json.loads(path.read_text())))
-        return list(found)
+            facts = json.loads(path.read_text())
+            found |= dict.fromkeys(map(tuple, facts["pairs"]))
+            digest = facts["claims_hash"]
+        return list(found), digest
 
-    def conclude(self, claims: Iterable[Claim], *, partial: bool) -> Scorecard:
+    def conclude(self, *, partial: bool) -> Scorecard:
         """The scorecard of the records, written to the run's folder; with --scorecard also its pictures."""
-        scorecard = build(
-            self.facts(claims, partial=partial), load_records(self.folder), self.collected()
-        )
+        pairs, digest = self.collected()
+        scorecard = build(self.facts(digest, partial=partial), load_records(self.folder), pairs)
         write_json(self.folder.parent / "scorecard.json", scorecard.to_json())
         if self.options.scorecard:
             write_pages(scorecard, self.measuring.store, self.options.scorecard)
         return scorecard
 
-    def facts(self, claims: Iterable[Claim], *, partial: bool) -> Run:
+    def facts(self, digest: str, *, partial: bool) -> Run:
         """What stands at the top of the scorecard."""
         return Run(
             schema=SCHEMA,
-            claims_hash=claims_hash(claims),
+            claims_hash=digest,
             harness=__version__,
             torch=version("torch"),
             transformers=version("transformers"),

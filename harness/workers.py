@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.subjects.registry import Entry
+from harness.subjects.registry import Entry, Refused
 
 if TYPE_CHECKING:
     from harness.subjects.subject import Subject
@@ -54,9 +54,15 @@ class SubjectHolder:
     def __init__(self, device: str, attention: str, say: Callable[[str], None]) -> None:
         self.device, self.attention, self.say = device, attention, say
         self._held: Subject | None = None
+        self._refused: dict[Entry, Refused] = {}
 
     def __call__(self, entry: Entry) -> Subject:
-        """The subject of an entry, loaded and self-checked."""
+        """The subject of an entry, loaded and self-checked.
+
+        A subject that was refused once is refused again without another try: every claim asks.
+        """
+        if entry in self._refused:
+            raise self._refused[entry]
         if self._held is None or self._held.entry != entry:
             self.release()
             import torch
@@ -65,8 +71,12 @@ class SubjectHolder:
             from harness.tracing.selfcheck import selfcheck
 
             torch.set_num_threads(threads_per_process())
-            subject = load(entry, device=self.device, attention=self.attention)
-            selfcheck(subject)
+            try:
+                subject = load(entry, device=self.device, attention=self.attention)
+                selfcheck(subject)
+            except Refused as refusal:
+                self._refused[entry] = refusal
+                raise
             self.say(
                 f"loaded {entry.name}: {subject.layers} layers, {subject.heads} heads, {entry.dtype}, "
                 f"{self.device}; hooks checked"

@@ -14,12 +14,12 @@ from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from harness.subjects.anatomy import anatomy_of
-from harness.subjects.registry import Entry
+from harness.subjects.anatomy import NoAnatomy, anatomy_of
+from harness.subjects.registry import Entry, Refused
 from harness.subjects.subject import Subject
 
 
-class CannotLoad(RuntimeError):
+class CannotLoad(Refused, RuntimeError):
     """The subject's files cannot be used; the message names the file and what to do."""
 
 
@@ -63,6 +63,8 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         processor = AutoImageProcessor.from_pretrained(
             source, backend="pil", trust_remote_code=False, **options
         )
+    except NoAnatomy as error:
+        raise CannotLoad(str(error)) from error
     except (OSError, SafetensorError) as error:
         raise CannotLoad(f"{entry.name}: {_first_line(error)}{_hint(entry)}") from error
     _check_report(entry.name, report)

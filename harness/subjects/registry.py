@@ -14,7 +14,11 @@ from harness.subjects.anatomy import ANATOMIES, MARKERS
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 
 
-class UnknownSubject(ValueError):
+class Refused(Exception):
+    """Something cannot be used as it is; the message stands alone, without a traceback."""
+
+
+class UnknownSubject(Refused, ValueError):
     """A name that is neither in the registry nor a folder."""
 
 

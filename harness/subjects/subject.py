@@ -15,7 +15,7 @@ from harness.stimuli.draw import draw
 from harness.stimuli.prompt import Prompt, Span, Trial
 from harness.stimuli.scene import COLOURS, EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Scene
 from harness.subjects.anatomy import Anatomy
-from harness.subjects.registry import Entry
+from harness.subjects.registry import Entry, Refused
 
 SYSTEM_TURN = (
     "Complete the sentence describing the scene, starting by the color of the missing object."
@@ -26,7 +26,7 @@ IMAGES_KEPT = 1024
 """Encoded images kept at most, oldest dropped first."""
 
 
-class SharedFirstPiece(ValueError):
+class SharedFirstPiece(Refused, ValueError):
     """Two answers start with the same token, so the first token cannot tell them apart."""
 
 

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.subjects.registry import Refused
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.capture import capture, last_logits
 from harness.tracing.edit import Edit, edited_logits
 
 
-class SelfCheckFailed(RuntimeError):
+class SelfCheckFailed(Refused, RuntimeError):
     """A hook does not do what it must: the anatomy does not fit this model."""
 
 
