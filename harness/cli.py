@@ -83,10 +83,8 @@ def _list(arguments: argparse.Namespace) -> int:
             }
 
     collector = Collector()
-    quiet = ["--collect-only", "-q", "-q", "--no-header", "-p", "no:terminal"]
-    status = pytest.main(
-        [str(ROOT / "claims"), *quiet, "--rootdir", str(ROOT)], plugins=[collector]
-    )
+    quiet = ["--collect-only", "-p", "no:terminal", "--rootdir", str(ROOT)]
+    status = pytest.main([str(ROOT / "claims"), *quiet], plugins=[collector])
     for claim in sorted(collector.claims.values(), key=lambda c: c.id):
         threshold = claim.threshold
         print(f"{claim.id}\n  {claim.statement}\n  {claim.source}")

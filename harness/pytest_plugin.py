@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,6 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--scorecard", type=Path, metavar="DIR", dest="claim_scorecard",
         help="write scorecard.json, scorecard.xml, index.html and the figures into DIR",
     )  # fmt: skip
+    group.addoption("--claim-records", dest="claim_records", help=argparse.SUPPRESS)
     group.addoption(
         "--store", type=Path, metavar="DIR", dest="claim_store",
         help="folder of measurements, shared between runs (default reports/store)",
@@ -74,9 +78,17 @@ def pytest_configure(config: pytest.Config) -> None:
         markers.setdefault(entry.markers[0], f"subjects of the family {entry.family}")
     for name, meaning in markers.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
-    if config.getoption("help"):
-        return
     config.stash[RUN] = None
+    # Options travel to the workers of pytest-xdist, so all write into one folder.
+    if not hasattr(config, "workerinput"):
+        scorecard = config.getoption("claim_scorecard")
+        own = str(scorecard / "records") if scorecard else tempfile.mkdtemp(prefix="claims-")
+        config.option.claim_records = own
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and not config.getoption("claim_scorecard"):
+        shutil.rmtree(config.getoption("claim_records"), ignore_errors=True)
 
 
 def _run(config: pytest.Config) -> ClaimsRun:
@@ -91,13 +103,11 @@ def _run(config: pytest.Config) -> ClaimsRun:
             seed=option("claim_seed"),
             baseline=option("claim_baseline"),
             scorecard=option("claim_scorecard"),
+            records=Path(option("claim_records")),
             store=option("claim_store") or Options.store,
             attention=option("claim_attention"),
         )
-        run = ClaimsRun(options, _speaker(config))
-        if not hasattr(config, "workerinput"):
-            run.begin()
-        config.stash[RUN] = run
+        config.stash[RUN] = ClaimsRun(options, _speaker(config))
     return config.stash[RUN]
 
 
@@ -131,7 +141,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     asked = any(Path(a.split("::")[0]).resolve().is_relative_to(CLAIMS) for a in config.args)
     if config.pluginmanager.hasplugin("dsession") and asked:
         try:
-            _run(config)
+            _run(config).begin()
         except BadOption as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -168,11 +178,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         claim = _claim_of(item)
         if claim is not None:
             item.add_marker(getattr(pytest.mark, claim.paper))
+            # So that -k finds a claim by its id as well as by its function.
+            item.extra_keyword_matches.update([claim.id, *claim.id.split(".")])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
     if run is not None and not session.config.getoption("collectonly"):
+        if not hasattr(session.config, "workerinput"):
+            try:
+                run.begin()
+            except BadOption as error:
+                raise pytest.UsageError(str(error)) from None
         pairs = [(c, e) for i in session.items if (c := _claim_of(i)) and (e := _entry_of(i))]
         run.note_collected(pairs, os.environ.get("PYTEST_XDIST_WORKER", "main"))
 
@@ -236,7 +253,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
     run = config.stash.get(RUN, None)
-    if hasattr(config, "workerinput") or run is None or config.getoption("collectonly"):
+    if hasattr(config, "workerinput") or run is None or not run.begun:
         return
     partial = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
     scorecard = config.stash[SCORECARD] = run.conclude(partial=partial)

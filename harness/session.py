@@ -10,7 +10,6 @@ import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,11 +22,14 @@ from harness.judging.stats import Estimate
 from harness.judging.verdict import Judgement, Reading, Verdict, read_against
 from harness.reporting.scorecard import Pair, Scorecard, build, load_baseline
 from harness.reporting.writing import write_pages
-from harness.subjects.registry import Entry, UnknownSubject, find, read_registry
+from harness.subjects.registry import Entry, Refused, UnknownSubject, find, read_registry
 from harness.workers import SubjectHolder, device_for
 
 ROOT = Path(__file__).resolve().parents[1]
 BASELINES = ROOT / "reports" / "baselines"
+
+MEASURED_WITH = ("torch", "transformers", "nnsight", "numpy", "pillow")
+"""Packages whose version is part of a measurement's name in the store."""
 
 
 class BadOption(ValueError):
@@ -46,6 +48,7 @@ class Options:
         seed: Of all stimuli.
         baseline: Name, path, "none", or None for the committed ones of the embedded subjects.
         scorecard: Folder for the scorecard, or None.
+        records: Folder for this run's records, emptied when it begins.
         store: Folder of measurements.
         attention: "sdpa" or "eager".
     """
@@ -57,6 +60,7 @@ class Options:
     seed: int = 0
     baseline: str | None = None
     scorecard: Path | None = None
+    records: Path = ROOT / "reports" / "runs" / "records"
     store: Path = ROOT / "reports" / "store"
     attention: str = "sdpa"
 
@@ -84,22 +88,27 @@ class ClaimsRun:
                 self.holder,
                 trials=options.trials,
                 seed=options.seed,
-                setting={"device": self.device, "attention": options.attention},
+                setting={
+                    "device": self.device,
+                    "attention": options.attention,
+                    **{package: version(package) for package in MEASURED_WITH},
+                },
                 say=say,
             )
             self.baselines = _baselines(options, self.entries)
-        except (ValueError, RuntimeError) as error:
+        except (Refused, ValueError, RuntimeError) as error:
             raise BadOption(str(error)) from error
         except OSError as error:
             raise BadOption(
                 f"{error.filename}: {error.strerror}; name a folder that can be written"
             ) from error
-        self._measured: dict[tuple[str, str], Measured] = {}
+        self.begun = False
+        self._measured: dict[tuple[str, Entry], Measured] = {}
 
-    @cached_property
+    @property
     def folder(self) -> Path:
         """Where this run's records go."""
-        return (self.options.scorecard or ROOT / "reports" / "runs" / "latest") / "records"
+        return self.options.records
 
     def begin(self) -> None:
         """Empty the folder of records; what was judged by an earlier run is not this run's."""
@@ -110,6 +119,7 @@ class ClaimsRun:
             probe = self.folder / ".writable"
             probe.touch()
             probe.unlink()
+            self.begun = True
         except OSError as error:
             raise BadOption(
                 f"cannot write the scorecard to {self.folder.parent}: {error.strerror}; "
@@ -118,7 +128,7 @@ class ClaimsRun:
 
     def measured(self, experiment: Experiment, entry: Entry) -> Measured:
         """The measurement of an experiment on a subject, asked for once per process."""
-        key = (experiment.name, entry.name)
+        key = (experiment.name, entry)
         if key not in self._measured:
             self._measured[key] = self.measuring.measure(experiment, entry)
         return self._measured[key]
@@ -173,8 +183,8 @@ class ClaimsRun:
         """The scorecard of the records, written to the run's folder; with --scorecard also its pictures."""
         pairs, digest = self.collected()
         scorecard = build(self.facts(digest, partial=partial), load_records(self.folder), pairs)
-        write_json(self.folder.parent / "scorecard.json", scorecard.to_json())
         if self.options.scorecard:
+            write_json(self.options.scorecard / "scorecard.json", scorecard.to_json())
             write_pages(scorecard, self.measuring.store, self.options.scorecard)
         return scorecard
 
@@ -209,7 +219,18 @@ def select(options: Options) -> list[Entry]:
     """
     registry = read_registry()
     if options.subjects:
-        return [find(name, registry, family=options.family) for name in options.subjects]
+        found = [find(name, registry, family=options.family) for name in options.subjects]
+        names = [entry.name for entry in found]
+        for entry in found:
+            if names.count(entry.name) > 1:
+                raise BadOption(
+                    f"two subjects are called {entry.name!r}: rename one of the folders"
+                )
+            if entry.kind == "local":
+                from harness.subjects.loading import check_folder
+
+                check_folder(entry.name, entry.folder)
+        return found
     entries = [e for e in registry.values() if e.kind == "embedded" or options.gpu]
     if options.family:
         entries = [e for e in entries if e.family == options.family]

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.subjects.registry import Entry, Refused
+from harness.subjects.registry import Entry
 
 if TYPE_CHECKING:
     from harness.subjects.subject import Subject
@@ -54,7 +54,7 @@ class SubjectHolder:
     def __init__(self, device: str, attention: str, say: Callable[[str], None]) -> None:
         self.device, self.attention, self.say = device, attention, say
         self._held: Subject | None = None
-        self._refused: dict[Entry, Refused] = {}
+        self._refused: dict[Entry, Exception] = {}
 
     def __call__(self, entry: Entry) -> Subject:
         """The subject of an entry, loaded and self-checked.
@@ -74,7 +74,7 @@ class SubjectHolder:
             try:
                 subject = load(entry, device=self.device, attention=self.attention)
                 selfcheck(subject)
-            except Refused as refusal:
+            except Exception as refusal:
                 self._refused[entry] = refusal
                 raise
             self.say(

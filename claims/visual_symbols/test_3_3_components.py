@@ -4,7 +4,8 @@ At one layer the last token lies where the target is in the image, whatever the 
 lies where the target's features put it, wherever the target is. The paper shows layers 19 and 27 of
 Qwen2-VL; here each layer is chosen on one half of the scenes and judged on the other. `lead` asks that
 one factor is separated and the other is not, which is what a subject that answers by content lacks at
-every layer.
+every layer. Six of nine objects are drawn for each trial: with the paper's fixed six, the words alone
+name the target and a subject shown a blank image "separates features" at its first layer.
 """
 
 from harness.judging.claim import above, claim
@@ -44,7 +45,7 @@ def test_positions_are_separated_and_features_are_not(components, judge):
 
 @claim(
     id="visual_symbols.3.3.plane_of_features",
-    statement="At some layer the plane of the last token separates the six target objects.",
+    statement="At some layer the plane of the last token separates the target objects.",
     source="Assouel et al. 2026, section 3.3, Figure 1b right",
     threshold=NEAR_PERFECT,
 )

@@ -88,8 +88,8 @@ def test_selection_heads_come_before_feature_heads(mediation, judge):
     statement="The three stages are carried by different heads.",
     source="Assouel et al. 2026, section 3.4, Figure 1d",
     threshold=below(
-        3,
-        unit="shared heads",
+        0.3,
+        unit="share of top heads",
         origin="chosen by us",
         note="at most two of ten top heads in common between any two stages",
     ),

@@ -11,9 +11,8 @@ import xarray as xr
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.stats import Estimate, proportion
 from harness.stimuli.contrast import contrasts
-from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, PCA_OBJECTS, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
 from harness.stimuli.prompt import Trial
-from harness.stimuli.scene import Grid
 from harness.subjects.subject import Subject
 from harness.tracing.capture import last_logits
 
@@ -29,21 +28,9 @@ def draw_sets(subject: Subject, trials: int, rng: np.random.Generator) -> dict[s
     pairs = contrasts("id_selection", two, HIGH_ENTROPY[3], trials, rng)
     return {
         SETS[0]: [c.clean for c in pairs],
-        SETS[1]: _fours(two, trials, rng),
-        SETS[2]: balanced_trials(three, PCA_OBJECTS, trials, rng, cells=PCA_CELLS),
+        SETS[1]: balanced_trials(two, HIGH_ENTROPY[3], trials, rng),
+        SETS[2]: balanced_trials(three, HIGH_ENTROPY[3], trials, rng, cells=PCA_CELLS),
     }
-
-
-def _fours(grid: Grid, trials: int, rng: np.random.Generator) -> list[Trial]:
-    """Four of the nine high-entropy objects, others in each trial.
-
-    The four objects of RSA have 24 layouts, too few scenes for an interval at the ceiling.
-    """
-    drawn = []
-    for _ in range(trials):
-        chosen = rng.choice(len(HIGH_ENTROPY[3]), size=4, replace=False)
-        drawn += balanced_trials(grid, [HIGH_ENTROPY[3][i] for i in chosen], 1, rng)
-    return drawn
 
 
 def answers_right(subject: Subject, trials: Sequence[Trial]) -> np.ndarray:

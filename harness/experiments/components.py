@@ -1,4 +1,7 @@
-"""E1: the last token in its plane of two principal components (Assouel et al., Figure 1b)."""
+"""E1: the last token in its plane of two principal components (Assouel et al., Figure 1b).
+
+The paper's six objects let the words alone name the target; here six of nine are drawn for each trial.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from harness.experiments.halves import estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.stats import Estimate, difference, proportion
 from harness.measures.components import neighbours_agree, plane
-from harness.stimuli.design import PCA_CELLS, PCA_OBJECTS, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
 from harness.subjects.subject import Subject
 from harness.tracing.capture import capture
 
@@ -29,7 +32,7 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
         [factor, layer, trial], neighbours taken from the same half and never from the same scene;
         `cell`, `identity`, `scene` [trial]; `half` [trial].
     """
-    drawn = balanced_trials(subject.grids[3], PCA_OBJECTS, trials, rng, cells=PCA_CELLS)
+    drawn = balanced_trials(subject.grids[3], HIGH_ENTROPY[3], trials, rng, cells=PCA_CELLS)
     states = []
     for start in range(0, trials, ROWS):
         progress(start, trials)
@@ -66,30 +69,33 @@ COMPONENTS = Experiment("components", run, trials=432)
 
 @dataclass(frozen=True)
 class Components:
-    """Reading of the planes. Factors are "position" (six cells) and "identity" (six objects)."""
+    """Reading of the planes. Factors are "position" (six cells) and "identity" (nine objects)."""
 
     data: xr.Dataset
 
+    def separating_layer(self, factor: str) -> int:
+        """The layer whose plane separates a factor best, on the estimation half."""
+        return int(self._shares().sel(factor=factor).values.argmax())
+
     def best_layer(self, factor: str) -> int:
-        """The layer whose plane separates a factor best from the other, on the estimation half."""
-        return int(self._margin(factor).argmax())
+        """The layer whose plane separates a factor most above the other, on the estimation half."""
+        own, other = (self._shares().sel(factor=f).values for f in self._order(factor))
+        return int((own - other).argmax())
 
     def accuracy(self, factor: str) -> Estimate:
-        """Share of trials whose neighbours agree at the factor's layer, on the evaluation half."""
+        """Share of trials whose neighbours agree at the separating layer, on the evaluation half."""
         chosen = self._half("evaluation")
-        agrees = chosen.agrees.sel(factor=factor, layer=self.best_layer(factor))
+        agrees = chosen.agrees.sel(factor=factor, layer=self.separating_layer(factor))
         return proportion(agrees.values.astype(bool), chosen.scene.values)
 
     def lead(self, factor: str) -> Estimate:
-        """Accuracy for a factor minus accuracy for the other at the factor's layer, evaluation half."""
+        """Accuracy for a factor minus accuracy for the other at its best layer, evaluation half."""
         chosen = self._half("evaluation").sel(layer=self.best_layer(factor))
         own, other = (chosen.agrees.sel(factor=f).values.astype(float) for f in self._order(factor))
         return difference(own, other, chosen.scene.values)
 
-    def _margin(self, factor: str) -> np.ndarray:
-        shares = self._half("estimation").agrees.astype(float).mean("trial")
-        own, other = self._order(factor)
-        return (shares.sel(factor=own) - shares.sel(factor=other)).values
+    def _shares(self) -> xr.DataArray:
+        return self._half("estimation").agrees.astype(float).mean("trial")
 
     def _half(self, half: str) -> xr.Dataset:
         return self.data.isel(trial=np.flatnonzero(self.data.half.values == half))

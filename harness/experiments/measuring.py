@@ -86,7 +86,10 @@ class Measuring:
         """The measurement of one experiment on one subject."""
         trials = self.trials or experiment.trials
         settings = {"trials": trials, "seed": self.seed, **self.setting}
-        key = content_key(experiment.name, entry.fingerprint(), **settings)
+        # What "main" of a repository means is known only once it is loaded.
+        known = entry.kind != "hub" or entry.revision not in {"", "main"}
+        fingerprint = entry.fingerprint() if known else self.subject_of(entry).fingerprint
+        key = content_key(experiment.name, fingerprint, **settings)
         found = self.store.get(key)
         if found is not None:
             return Measured(found, key, 0.0)
@@ -96,9 +99,13 @@ class Measuring:
         data = experiment.run(subject, trials, np.random.default_rng(self.seed), reporter)
         seconds = time.monotonic() - begun
         data = data.assign_attrs(experiment=experiment.name, subject=entry.name, **settings)
-        self.store.put(
-            key, data, {"experiment": experiment.name, "subject": entry.name, **settings}
-        )
+        provenance = {"experiment": experiment.name, "subject": entry.name, **settings}
+        try:
+            self.store.put(key, data, provenance)
+        except OSError as error:
+            self.say(
+                f"could not keep {experiment.name} on {entry.name}: {error}; judged all the same"
+            )
         self.say(f"measured {experiment.name} on {entry.name}: {trials} trials in {seconds:.1f} s")
         return Measured(data, key, seconds)
 

@@ -157,20 +157,15 @@ class Mediation:
         return self._drawn(value, draws[1] - draws[0], (earlier, later))
 
     def overlap(self) -> Estimate:
-        """The largest number of top heads that two stages share."""
+        """The largest share of top heads that two stages have in common, of the shorter list."""
         missing = self._missing(*CONDITIONS)
         if missing:
             return missing
         sets = {s: self._over_draws(s, list) for s in CONDITIONS}
-        draws = np.max(
-            [
-                [shared(x, y) for x, y in zip(sets[a], sets[b], strict=True)]
-                for a, b in combinations(CONDITIONS, 2)
-            ],
-            axis=0,
-        )
-        value = max(shared(self.heads(a), self.heads(b)) for a, b in combinations(CONDITIONS, 2))
-        return self._drawn(float(value), draws.astype(float), CONDITIONS)
+        couples = list(combinations(CONDITIONS, 2))
+        draws = np.array([list(map(_common, sets[a], sets[b])) for a, b in couples]).max(0)
+        value = max(_common(self.heads(a), self.heads(b)) for a, b in couples)
+        return self._drawn(value, draws, CONDITIONS)
 
     def _kept(self, stage: str) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.data.sel(condition=stage)
@@ -202,11 +197,13 @@ class Mediation:
             strength = self.strength(stage)
             if strength.value is None:
                 return strength
-            if strength.high < WEAKEST[stage]:
+            if not strength.low > WEAKEST[stage]:
                 name = stage.replace("_", " ").replace("id ", "ID ")
-                return Estimate.absent(
-                    f"no head mediates {name}: the best one scores {strength.value:.2f} "
-                    f"[{strength.low:.2f}, {strength.high:.2f}] logits, below {WEAKEST[stage]}",
+                surely = strength.high < WEAKEST[stage]
+                return (Estimate.absent if surely else Estimate.unsettled)(
+                    f"no head {'' if surely else 'surely '}mediates {name}: the best one scores "
+                    f"{strength.value:.2f} [{strength.low:.2f}, {strength.high:.2f}] logits, where "
+                    f"{WEAKEST[stage]} would count",
                     n=strength.n,
                     clusters=strength.clusters,
                 )
@@ -214,9 +211,13 @@ class Mediation:
 
     def _too_few(self, stage: str) -> Estimate:
         chosen = self.data.sel(condition=stage)
-        return Estimate.absent(
+        return Estimate.unsettled(
             f"only {int(chosen.kept)} of {int(chosen.drawn)} contrasts are answered right on both sides",
             n=int(chosen.kept),
-            # At least one, so that it reads as too few scenes and not as a thing that was looked for.
-            clusters=max(1, len(np.unique(self._kept(stage)[1]))),
+            clusters=len(np.unique(self._kept(stage)[1])),
         )
+
+
+def _common(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> float:
+    """Share of the shorter list of heads that stands in the other, too."""
+    return shared(a, b) / max(1, min(len(a), len(b)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +36,7 @@ class Estimate:
         method: How the interval was made, in words.
         reason: Why there is no value; required when there is none.
         resolution: The smallest p-value that the method can tell from zero.
+        settled: False if the data do not tell whether the quantity exists; only without a value.
 
     Raises:
         ValueError: The value is None and no reason is given.
@@ -48,6 +49,7 @@ class Estimate:
     method: str
     reason: str = ""
     resolution: float = 1e-9
+    settled: bool = True
 
     def __post_init__(self) -> None:
         if self.value is None and not self.reason.strip():
@@ -57,6 +59,12 @@ class Estimate:
     def absent(cls, reason: str, n: int = 0, clusters: int = 0) -> Estimate:
         """An estimate of something that the subject does not have, with the reason."""
         return cls(None, lambda level: (math.nan, math.nan), n, clusters, "none", reason)
+
+    @classmethod
+    def unsettled(cls, reason: str, n: int = 0, clusters: int = 0) -> Estimate:
+        """An estimate of something of which the data do not tell whether the subject has it."""
+        unknown = cls.absent(reason, n, clusters)
+        return replace(unknown, settled=False)
 
     @property
     def low(self) -> float | None:

@@ -70,6 +70,8 @@ def decide(estimate: Estimate, threshold: Threshold, subject: str) -> Judgement:
     """
     scenes = "1 scene" if estimate.clusters == 1 else f"{estimate.clusters} scenes"
     few = f"only {scenes}; at least {MINIMUM_CLUSTERS} are needed: raise --trials"
+    if estimate.value is None and not estimate.settled:
+        return Judgement(Verdict.inconclusive, estimate.reason)
     if estimate.value is None:
         # Absence seen in a handful of scenes is no better founded than a number would be.
         if 0 < estimate.clusters < MINIMUM_CLUSTERS:

@@ -174,7 +174,8 @@ def _findings(
     if not chosen:
         if compared or not card.missing:
             yield ""
-            yield "Nothing differs from the baseline." if compared else "Every claim is supported."
+            agreed = "Every claim is supported." if card.records else "No claim was judged."
+            yield "Nothing differs from the baseline." if compared else agreed
         return
     yield ""
     title = "Differs from the baseline" if compared else "Not supported"

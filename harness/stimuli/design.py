@@ -39,11 +39,8 @@ LOW_ENTROPY = {
 }
 """All pairings of few colours and few shapes (section 4.5)."""
 
-PCA_OBJECTS = objects(
-    ("red circle", "green triangle", "blue square", "purple star", "yellow heart", "orange cross")
-)
 PCA_CELLS = tuple(Cell(r, c) for r in range(3) for c in (0, 2))
-"""Six objects in the outer columns of the 3x3 canvas (Figure 1b)."""
+"""The outer columns of the 3x3 canvas (Figure 1b)."""
 
 
 def balanced_trials(
@@ -60,9 +57,13 @@ def balanced_trials(
     permuted at random over the other cells. If `trials` is not a multiple of the number of pairs, the
     pairs that get one more are drawn at random.
 
+    With as many objects as cells, as in the paper, the words of the prompt alone determine the target:
+    a subject that never looks at the image represents its "features". With more, each trial draws the
+    other objects anew, and only the image tells which one is left out.
+
     Args:
         grid: The canvas.
-        objects: As many distinct objects as there are cells.
+        objects: Distinct objects, at least as many as there are cells.
         trials: How many trials.
         rng: Where the randomness comes from.
         cells: The cells used; all of the grid if not given.
@@ -71,13 +72,11 @@ def balanced_trials(
         Trials in random order.
 
     Raises:
-        ValueError: Objects and cells differ in number.
+        ValueError: Fewer objects than cells.
     """
     cells = tuple(cells or grid.cells)
-    if len(objects) != len(cells):
-        raise ValueError(
-            f"{len(objects)} objects for {len(cells)} cells: the set needs one per cell"
-        )
+    if len(objects) < len(cells):
+        raise ValueError(f"{len(objects)} objects for {len(cells)} cells: one per cell is needed")
     pairs = [(obj, cell) for obj in objects for cell in cells]
     rounds = -(-trials // len(pairs))
     chosen = [pairs[i] for _ in range(rounds) for i in rng.permutation(len(pairs))][:trials]
@@ -92,7 +91,8 @@ def _trial(
     cell: Cell,
     rng: np.random.Generator,
 ) -> Trial:
-    others = [o for o in objects if o != target]
+    rest = [o for o in objects if o != target]
+    others = [rest[i] for i in rng.permutation(len(rest))[: len(cells) - 1]]
     free = [c for c in cells if c != cell]
     places = [free[i] for i in rng.permutation(len(free))]
     scene = Scene(grid, (target, *others), (cell, *places))

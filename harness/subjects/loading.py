@@ -39,7 +39,7 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     """
     source, options = entry.source, {"revision": entry.revision or "main"}
     if entry.folder is not None:
-        _check_folder(entry.name, entry.folder)
+        check_folder(entry.name, entry.folder)
         source, options = str(entry.folder), {}
     transformers_logging.disable_progress_bar()
     try:
@@ -81,7 +81,12 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     )
 
 
-def _check_folder(name: str, folder: Path) -> None:
+def check_folder(name: str, folder: Path) -> None:
+    """Refuse a folder whose weights are missing, pickled or cut short, without loading them.
+
+    Raises:
+        CannotLoad: The message names the file and what to do.
+    """
     if not folder.is_dir():
         raise CannotLoad(f"{name}: there is no folder {folder}")
     weights = sorted(folder.glob("*.safetensors"))

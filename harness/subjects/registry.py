@@ -67,7 +67,7 @@ class Entry:
     def fingerprint(self, commit: str | None = None) -> str:
         """What tells these weights from others, as 64 hexadecimal digits.
 
-        For a folder, a hash of its weights, configuration, tokenizer and processor files; for a
+        For a folder, a hash of all its files but the card and the readme; for a
         repository, of its name and `commit` (the revision that was resolved on loading).
         """
         digest = hashlib.sha256(f"{self.dtype} {self.arrangement} {self.scale}".encode())
@@ -77,7 +77,7 @@ class Entry:
         if not self.folder.is_dir():
             return digest.hexdigest()
         for path in sorted(self.folder.iterdir()):
-            if path.suffix in {".safetensors", ".json"} and path.name != "card.json":
+            if path.is_file() and path.name not in {"card.json", "README.md"}:
                 digest.update(path.name.encode())
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
@@ -130,8 +130,10 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
             f"unknown subject {name!r}: not in fixtures/subjects.toml ({', '.join(registry)}) "
             "and not a folder"
         )
+    base = folder.resolve().name
     return Entry(
-        name=folder.resolve().name,
+        # A folder that is called like a registered subject is not that subject.
+        name=f"./{base}" if base in registry else base,
         family=family or _family_of(folder),
         source=str(folder),
         kind="local",

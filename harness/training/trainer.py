@@ -13,14 +13,18 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from harness.training.architectures import Untrained, build
 from harness.training.packing import pack, supervised_logits
 from harness.training.tasks import TASKS, draw_prompts, draw_scene
+
+CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ def train(
 
 def spent_hours(folder: Path) -> float:
     """Hours of training behind the checkpoint in a folder."""
-    return json.loads((folder / "progress.json").read_text())["seconds"] / 3600
+    return _progress(folder)["seconds"] / 3600
 
 
 def _keep(
@@ -153,26 +157,32 @@ def _keep(
     for index, name in enumerate(names):
         for key, value in state.get(index, {}).items():
             tensors[f"optimiser.{key}.{name}"] = value.contiguous()
-    # The step stands inside the tensors' file as well: a kill between the two writes is then seen.
-    save_file(tensors, folder / "checkpoint.tmp", metadata={"step": str(step)})
-    os.replace(folder / "checkpoint.tmp", folder / "checkpoint.safetensors")
+    # Progress stands in the tensors' own file: a kill can never leave one without the other.
     progress = {"recipe": asdict(recipe), "step": step, "seconds": seconds}
-    (folder / "progress.tmp").write_text(json.dumps(progress, indent=1))
-    os.replace(folder / "progress.tmp", folder / "progress.json")
+    save_file(tensors, folder / "checkpoint.tmp", metadata={"progress": json.dumps(progress)})
+    os.replace(folder / "checkpoint.tmp", folder / CHECKPOINT)
+
+
+def _progress(folder: Path) -> dict[str, Any]:
+    with safe_open(folder / CHECKPOINT, framework="pt") as file:
+        return json.loads(file.metadata()["progress"])
 
 
 def _resume(
     recipe: Recipe, folder: Path, subject: Untrained, optimiser: torch.optim.Optimizer
 ) -> tuple[int, float]:
-    if not (folder / "progress.json").exists():
+    if not (folder / CHECKPOINT).exists():
         return 0, 0.0
-    progress = json.loads((folder / "progress.json").read_text())
+    try:
+        progress = _progress(folder)
+        tensors = load_file(folder / CHECKPOINT)
+    except SafetensorError as error:
+        raise ValueError(f"{folder / CHECKPOINT} is damaged ({error}); delete it") from error
     if progress["recipe"] != asdict(recipe):
         raise ValueError(
             f"{folder} holds a checkpoint of another recipe: {progress['recipe']}; "
             "train into another folder or delete that one"
         )
-    tensors = load_file(folder / "checkpoint.safetensors")
     model = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
     subject.model.load_state_dict(model)
     state: dict[int, dict[str, torch.Tensor]] = {}

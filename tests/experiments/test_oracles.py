@@ -16,7 +16,7 @@ from harness.experiments import components, mediation, similarity
 from harness.measures.components import neighbours_agree, plane
 from harness.measures.similarity import cosine_rsm, position_rsm, rsa_draws
 from harness.stimuli.contrast import contrasts
-from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, PCA_OBJECTS, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
 from harness.subjects.loading import load
 from harness.subjects.registry import read_registry
 from harness.tracing.capture import capture, last_logits
@@ -38,7 +38,7 @@ def embedded(request):
 @pytest.fixture(scope="module")
 def states(embedded):
     """Trials and their residual streams at the last token, float32 [layer, trial, width]."""
-    trials = balanced_trials(embedded.grids[2], HIGH_ENTROPY[2], 64, np.random.default_rng(0))
+    trials = balanced_trials(embedded.grids[2], HIGH_ENTROPY[3], 64, np.random.default_rng(0))
     batch = embedded.encode(trials)
     last = torch.full((64, 1), batch.last)
     return trials, capture(embedded, batch, "residual", last)[:, :, 0].numpy()
@@ -65,7 +65,7 @@ def test_rsa_agrees_with_rsatoolbox_and_scipy(embedded, states):
 
 def test_the_similarity_measurement_holds_what_rsa_gives(embedded):
     data = similarity.run(embedded, 64, np.random.default_rng(0), silent)
-    trials = balanced_trials(embedded.grids[2], HIGH_ENTROPY[2], 64, np.random.default_rng(0))
+    trials = balanced_trials(embedded.grids[2], HIGH_ENTROPY[3], 64, np.random.default_rng(0))
     batch = embedded.encode(trials)
     last = capture(embedded, batch, "residual", torch.full((64, 1), batch.last))[:, :, 0].numpy()
     where = np.array([embedded.grids[2].centre(t.scene.cell_of(t.target)) for t in trials])
@@ -102,7 +102,7 @@ def test_planes_agree_with_scikit_learn(embedded, states):
 def test_the_components_measurement_holds_what_pca_gives(embedded):
     data = components.run(embedded, 72, np.random.default_rng(0), silent)
     trials = balanced_trials(
-        embedded.grids[3], PCA_OBJECTS, 72, np.random.default_rng(0), cells=PCA_CELLS
+        embedded.grids[3], HIGH_ENTROPY[3], 72, np.random.default_rng(0), cells=PCA_CELLS
     )
     batch = embedded.encode(trials)
     last = capture(embedded, batch, "residual", torch.full((72, 1), batch.last))[:, :, 0].numpy()
@@ -148,3 +148,31 @@ def test_mediation_agrees_with_plain_hooks_one_head_at_a_time(embedded, conditio
             assert ours[trial, layer, head] == pytest.approx(
                 expected.item(), abs=1e-5 * max(1, before.abs().max().item())
             )
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_subject_that_sees_one_image_supports_no_claim_about_features(
+    embedded, monkeypatch, seed
+):
+    """The words must not do the work: every trial shows the same image, whatever its scene."""
+    encode = type(embedded)._encode_images
+
+    def blind(self, scenes):
+        encode(self, scenes)
+        one = next(iter(self._images.values()))
+        for scene in scenes:
+            self._images[scene.key] = one
+
+    monkeypatch.setattr(type(embedded), "_encode_images", blind)
+    embedded._images.clear()
+    rng = np.random.default_rng(seed)
+    curves = similarity.Similarity(similarity.run(embedded, 144, rng, silent))
+    planes = components.Components(components.run(embedded, 216, rng, silent))
+    embedded._images.clear()
+    assert curves.late("features@last").high < 0.75
+    for pair in similarity.PAIRS[:2]:
+        assert curves.strength(pair).high < 0.40
+    assert planes.accuracy("identity").high < 0.85
+    assert planes.lead("identity").high < 0.40
+    assert planes.accuracy("position").high < 0.85
+    assert planes.lead("position").high < 0.45

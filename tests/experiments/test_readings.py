@@ -86,6 +86,19 @@ def test_the_peak_is_chosen_on_one_half_and_read_on_the_other():
     assert moved.strength("position@last").value == pytest.approx(bump(4, 0.6)[1])
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_code_that_may_be_absent_has_no_order(seed):
+    faint = {**PLANTED, "position@last": bump(2, 0.09)}
+    reading = similarity(faint, noise=0.03, seed=seed)
+    assert verdict(reading.gap("position@last", "features@last"), over(0)) != "supported"
+
+
+def test_a_plane_is_found_at_some_layer_even_if_another_has_the_larger_lead():
+    reading = components([0.2, 0.7, 0.97] + [0.2] * 5, [0.2, 0.2, 0.55] + [0.2] * 5, trials=800)
+    assert (reading.separating_layer("position"), reading.best_layer("position")) == (2, 1)
+    assert verdict(reading.accuracy("position"), over(0.85)) == "supported"
+
+
 def test_equal_peaks_are_no_order():
     curves = {**PLANTED, "position@mentions": bump(4, 0.6)}
     reading = similarity(curves, noise=0.0)
@@ -155,6 +168,7 @@ def mediation(places, strength=2.0, kept=50, seed=0):
     )
 
 
+FEW = below(0.3, unit="share", origin="chosen by us", note="for the test")
 STAGES = ([(2, 0), (2, 1)], [(4, 2), (4, 3)], [(6, 4), (6, 5)])
 
 
@@ -166,6 +180,7 @@ def test_planted_heads_are_found_in_order_and_apart():
     assert verdict(reading.depth_gap("id_retrieval", "id_selection"), over(0)) == "supported"
     assert verdict(reading.depth_gap("id_selection", "id_retrieval"), over(0)) == "refuted"
     assert reading.overlap().value == 0
+    assert verdict(reading.overlap(), FEW) == "supported"
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -174,14 +189,26 @@ def test_noise_has_no_heads_and_no_order(seed):
     assert verdict(reading.strength("id_retrieval"), over(0.1)) == "refuted"
     assert verdict(reading.depth_gap("id_retrieval", "id_selection"), over(0)) == "refuted"
     assert verdict(reading.depth_gap("id_selection", "feature_retrieval"), over(0)) == "refuted"
-    few = below(3, unit="heads", origin="chosen by us", note="for the test")
-    assert verdict(reading.overlap(), few) == "refuted"
+    assert verdict(reading.overlap(), FEW) == "refuted"
 
 
-def test_stages_that_share_their_heads_are_not_separate():
-    everywhere = [(3, h) for h in range(6)]
-    few = below(3, unit="heads", origin="chosen by us", note="for the test")
-    assert verdict(mediation([everywhere] * 3).overlap(), few) == "refuted"
+@pytest.mark.parametrize("heads", [1, 2, 6])
+def test_stages_that_share_their_heads_are_not_separate(heads):
+    everywhere = [(3, h) for h in range(heads)]
+    assert verdict(mediation([everywhere] * 3).overlap(), FEW) == "refuted"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_stages_that_may_or_may_not_exist_have_no_order(seed):
+    """Noise wide enough to reach the thresholds: neither there nor surely absent."""
+    rng = np.random.default_rng(seed)
+    reading = mediation(([], [], STAGES[2]), seed=seed)
+    data = reading.data.copy(deep=True)
+    data.score[0, :, 1] += 3 * rng.normal(size=(50, HEADS))
+    data.score[1, :, 5] += 3 * rng.normal(size=(50, HEADS))
+    unclear = Mediation(data)
+    assert verdict(unclear.depth_gap("id_retrieval", "id_selection"), over(0)) != "supported"
+    assert verdict(unclear.overlap(), FEW) != "supported"
 
 
 @pytest.mark.parametrize("kept", [0, 1, 5, 7])

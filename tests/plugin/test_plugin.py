@@ -90,6 +90,8 @@ def run(pytester):
 
     def go(*options, subject="tiny-llava", how=pytester.runpytest_inprocess):
         chosen = ["--subject", subject] if subject else []
+        if "--scorecard" not in options:
+            chosen += ["--scorecard", "out"]
         return how(
             "-p", "harness.pytest_plugin", "-p", "no:cacheprovider", "--strict-markers",
             "--store", "store", *chosen, *options,
@@ -265,6 +267,40 @@ def test_a_bad_option_is_one_line_and_a_status_above_zero(run, pytester, options
     said = result.stderr.str() + result.stdout.str()
     assert complaint in said
     assert "Traceback" not in said
+
+
+def test_listing_what_would_run_leaves_the_last_run_alone(run, pytester):
+    run("--baseline", "none")
+    before = sorted(p.name for p in (pytester.path / "out" / "records").iterdir())
+    run("--collect-only")
+    assert sorted(p.name for p in (pytester.path / "out" / "records").iterdir()) == before
+    assert len(before) == len(VERDICTS) + 1
+
+
+def test_a_claim_is_found_by_its_id(run):
+    assert run("--collect-only", "-q", "-k", "unclear").stdout.str().count("[tiny-") == 1
+    assert run("--collect-only", "-q", "-k", "made_up.1.absent").stdout.str().count("[tiny-") == 1
+
+
+def test_two_folders_of_one_name_are_refused(run, pytester, checkpoints):
+    import shutil
+
+    for place in ("a", "b"):
+        shutil.copytree(checkpoints["tiny-llava"], pytester.path / place / "checkpoint")
+    result = run("--subject", "b/checkpoint", subject="a/checkpoint")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "two subjects are called 'checkpoint'" in result.stderr.str()
+
+
+def test_a_folder_without_weights_is_one_line(run, pytester, checkpoints):
+    import shutil
+
+    folder = shutil.copytree(checkpoints["tiny-llava"], pytester.path / "empty")
+    (folder / "model.safetensors").unlink()
+    result = run(subject="empty")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "empty: no .safetensors" in result.stderr.str()
+    assert "Traceback" not in result.stderr.str()
 
 
 def test_a_damaged_baseline_is_refused(run, pytester):

@@ -9,7 +9,6 @@ from harness.stimuli.design import (
     HIGH_ENTROPY,
     LOW_ENTROPY,
     PCA_CELLS,
-    PCA_OBJECTS,
     balanced_trials,
 )
 from harness.stimuli.scene import EMBEDDED_GRIDS, PAPER_GRIDS, Cell, Object, Scene
@@ -75,10 +74,20 @@ def test_entropy_sets_have_one_object_per_cell(size):
 @given(seeds)
 def test_targets_and_cells_are_balanced(seed):
     rng = np.random.default_rng(seed)
-    trials = balanced_trials(EMBEDDED_GRIDS[3], PCA_OBJECTS, 72, rng, cells=PCA_CELLS)
+    trials = balanced_trials(EMBEDDED_GRIDS[3], HIGH_ENTROPY[3], 108, rng, cells=PCA_CELLS)
     pairs = [(t.target, t.scene.cell_of(t.target)) for t in trials]
     assert {pairs.count(p) for p in pairs} == {2}
     assert {c for t in trials for c in t.scene.cells} == set(PCA_CELLS)
+
+
+def test_the_words_do_not_determine_the_target():
+    rng = np.random.default_rng(0)
+    trials = balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 720, rng)
+    targets = {}
+    for trial in trials:
+        targets.setdefault(frozenset(trial.described), set()).add(trial.target)
+    assert np.mean([len(t) for t in targets.values()]) > 4
+    assert len({t.scene.key for t in trials}) > 600
 
 
 def test_mention_order_says_nothing_about_position():

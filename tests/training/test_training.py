@@ -84,7 +84,7 @@ def test_a_checkpoint_of_another_recipe_is_refused(tmp_path):
 
 def test_checkpoints_are_safetensors(tmp_path):
     train(replace(SHORT, steps=2), tmp_path, say=quiet)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.safetensors", "progress.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["checkpoint.safetensors"]
     assert any(
         k.startswith("optimiser.exp_avg.") for k in load_file(tmp_path / "checkpoint.safetensors")
     )
