@@ -152,3 +152,7 @@ def _bless(arguments: argparse.Namespace) -> int:
 
 
 _COMMANDS = {"list": _list, "train": _train, "bless": _bless}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
