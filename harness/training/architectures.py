@@ -21,6 +21,7 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.llava.processing_llava import LlavaProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.utils import logging as transformers_logging
 
 from harness.stimuli.scene import EMBEDDED_GRIDS
 from harness.training.vocabulary import build_tokenizer
@@ -44,6 +45,7 @@ class Untrained:
     def save(self, folder: Path) -> None:
         """Weights (safetensors), configuration, tokenizer and processor files, as on the hub."""
         folder.mkdir(parents=True, exist_ok=True)
+        transformers_logging.disable_progress_bar()
         self.model.save_pretrained(folder, safe_serialization=True)
         if isinstance(self.model, LlavaForConditionalGeneration):
             LlavaProcessor(
