@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from harness.judging.record import read_json, write_json
 
@@ -51,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "A partial run, or one with errors or missing claims, is refused.",
     )
     blessing.add_argument("run", type=Path, help="folder of --scorecard, or its scorecard.json")
+    blessing.add_argument("--into", type=Path, help="another folder than reports/baselines")
     arguments = parser.parse_args(argv)
     try:
         return _COMMANDS[arguments.command](arguments)
@@ -131,6 +133,7 @@ def _train(arguments: argparse.Namespace) -> int:
 def _bless(arguments: argparse.Namespace) -> int:
     from harness.session import BASELINES
 
+    target_folder = arguments.into or BASELINES
     path = arguments.run / "scorecard.json" if arguments.run.is_dir() else arguments.run
     content = read_json(path)
     errors = [r["claim"] for r in content["records"] if r["verdict"] == "error"]
@@ -145,8 +148,10 @@ def _bless(arguments: argparse.Namespace) -> int:
             for r in content["records"]
             if r["subject"] == subject
         ]
-        target = BASELINES / f"{subject}.json"
-        write_json(target, {"run": {**content["run"], "started": ""}, "records": records})
+        target = target_folder / f"{quote(subject, safe='')}.json"
+        run = {**content["run"], "started": ""}
+        kept = {"missing": [], "correction": content["correction"]}
+        write_json(target, {"run": run, "records": records, **kept})
         print(f"{target}: {len(records)} claims")
     return 0
 

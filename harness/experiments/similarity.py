@@ -8,6 +8,7 @@ since likeness of an image to itself is no evidence for a code.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,16 +144,10 @@ class Similarity:
             if missing:
                 return missing
         chosen = self.data.sel(half="all")
-        at = {p: np.nanargmax(chosen.r.sel(pair=p).values, -1) for p in (earlier, later)}
-        draws = {p: np.nanargmax(chosen.r_draws.sel(pair=p).values, -1) for p in (earlier, later)}
+        at = {p: peak(chosen.r.sel(pair=p).values) for p in (earlier, later)}
+        draws = {p: _peaks(chosen.r_draws.sel(pair=p).values) for p in (earlier, later)}
         # That both codes are there rests on the evaluation half, and so does the order.
-        judged = self.data.sel(half="evaluation")
-        return from_draws(
-            float(at[later] - at[earlier]),
-            (draws[later] - draws[earlier]).astype(float),
-            n=int(judged["size"]),
-            clusters=int(judged["scenes"]),
-        )
+        return self._estimate(float(at[later] - at[earlier]), draws[later] - draws[earlier])
 
     def permutation_p(self, pair: str) -> float:
         """Chance of so high a peak over layers if items were labelled at random (Mantel, all trials)."""
@@ -162,6 +157,8 @@ class Similarity:
 
     def _missing(self, pair: str) -> Estimate | None:
         strength, chance = self.strength(pair), self.permutation_p(pair)
+        if strength.value is None:
+            return strength
         if strength.low > PRESENT and chance < 0.05:
             return None
         what, where = pair.split("@")
@@ -176,11 +173,30 @@ class Similarity:
             clusters=strength.clusters,
         )
 
-    def _read(self, pair: str, reduce) -> Estimate:
+    def _read(self, pair: str, reduce: Callable[[np.ndarray], np.ndarray]) -> Estimate:
         chosen = self.data.sel(pair=pair, half="evaluation")
-        return from_draws(
-            float(reduce(chosen.r.values)),
-            np.asarray(reduce(chosen.r_draws.values), float),
-            n=int(chosen["size"]),
-            clusters=int(chosen["scenes"]),
+        return self._estimate(
+            float(reduce(chosen.r.values)), np.asarray(reduce(chosen.r_draws.values), float)
         )
+
+    def _estimate(self, value: float, draws: np.ndarray) -> Estimate:
+        half = self.data.sel(half="evaluation")
+        n, clusters = int(half["size"]), int(half["scenes"])
+        broken = int((~np.isfinite(draws)).sum())
+        if broken:
+            # A draw of few scenes can be one target over and over, and has no correlation.
+            return Estimate.unsettled(
+                f"{broken} of {len(draws)} draws of {clusters} scenes have no variation to correlate: "
+                "raise --trials",
+                n=n,
+                clusters=clusters,
+            )
+        return from_draws(value, draws, n=n, clusters=clusters)
+
+
+def _peaks(curves: np.ndarray) -> np.ndarray:
+    """Peak layer of each curve [draw, layer]; NaN for a draw that has no correlation at any layer."""
+    empty = np.isnan(curves).all(-1)
+    layers = np.where(np.isnan(curves), -np.inf, curves).argmax(-1).astype(float)
+    layers[empty] = np.nan
+    return layers

@@ -99,6 +99,16 @@ def test_a_plane_is_found_at_some_layer_even_if_another_has_the_larger_lead():
     assert verdict(reading.accuracy("position"), over(0.85)) == "supported"
 
 
+def test_draws_without_variation_decide_nothing():
+    reading = similarity(PLANTED)
+    data = reading.data.copy(deep=True)
+    data.r_draws[:, :, 3] = np.nan
+    few = Similarity(data)
+    for estimate in (few.strength("position@last"), few.gap("position@last", "features@last")):
+        assert verdict(estimate, over(0)) == "inconclusive"
+        assert "raise --trials" in estimate.reason
+
+
 def test_equal_peaks_are_no_order():
     curves = {**PLANTED, "position@mentions": bump(4, 0.6)}
     reading = similarity(curves, noise=0.0)

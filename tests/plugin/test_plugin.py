@@ -168,13 +168,12 @@ def test_a_blessed_run_is_green_against_itself_and_red_when_a_claim_is_lost(run,
     good = CLAIMS.split('@stated("raises")')[0]
     pytester.makepyfile(test_made_up=good)
     run("--scorecard", "out", "--baseline", "none")
-    baseline = pytester.path / "baseline.json"
-    baseline.write_text((pytester.path / "out" / "scorecard.json").read_text())
-    again = run("--baseline", "baseline.json")
+    assert main(["bless", str(pytester.path / "out"), "--into", str(pytester.path)]) == 0
+    again = run("--baseline", "tiny-llava.json")
     again.assert_outcomes(passed=1, xfailed=3, skipped=1)
     assert again.ret == pytest.ExitCode.OK
     pytester.makepyfile(test_made_up=good.replace("judge(around(0.9))", "judge(around(0.1))"))
-    worse = run("--baseline", "baseline.json", "--scorecard", "worse")
+    worse = run("--baseline", "tiny-llava.json", "--scorecard", "worse")
     assert worse.ret == pytest.ExitCode.TESTS_FAILED
     worse.assert_outcomes(failed=1, xfailed=3, skipped=1)
     assert main(["bless", str(pytester.path / "nowhere")]) == 2

@@ -70,7 +70,7 @@ def test_every_claim_has_a_record_and_the_pictures_are_drawn(undisturbed):
     pictures = re.findall(r'src="([^"]+\.svg)"', page)
     assert len(pictures) == 3
     assert all((folder / "out" / p).exists() for p in pictures)
-    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
+    assert "://" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
 
 
 def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(undisturbed, tmp_path):
