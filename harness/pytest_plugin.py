@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ RUN = pytest.StashKey[ClaimsRun]()
 CLAIMS = ROOT / "claims"
 COMPLAINT = pytest.StashKey[str]()
 JUDGE = pytest.StashKey[Judge]()
+RECORDS = pytest.StashKey[Path]()
 SCORECARD = pytest.StashKey[Scorecard]()
 
 
@@ -56,7 +56,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--scorecard", type=Path, metavar="DIR", dest="claim_scorecard",
         help="write scorecard.json, scorecard.xml, index.html and the figures into DIR",
     )  # fmt: skip
-    group.addoption("--claim-records", dest="claim_records", help=argparse.SUPPRESS)
     group.addoption(
         "--store", type=Path, metavar="DIR", dest="claim_store",
         help="folder of measurements, shared between runs (default reports/store)",
@@ -79,16 +78,25 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in markers.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     config.stash[RUN] = None
-    # Options travel to the workers of pytest-xdist, so all write into one folder.
-    if not hasattr(config, "workerinput"):
-        scorecard = config.getoption("claim_scorecard")
-        own = str(scorecard / "records") if scorecard else tempfile.mkdtemp(prefix="claims-")
-        config.option.claim_records = own
+    config.stash[RECORDS] = _records_folder(config)
+
+
+def _records_folder(config: pytest.Config) -> Path:
+    """Where the records of this run go; all workers of pytest-xdist write into the same folder."""
+    if hasattr(config, "workerinput"):
+        return Path(config.workerinput["claim_records"])
+    scorecard = config.getoption("claim_scorecard")
+    return (scorecard / "records") if scorecard else Path(tempfile.mkdtemp(prefix="claims-"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    node.workerinput["claim_records"] = str(node.config.stash[RECORDS].absolute())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and not config.getoption("claim_scorecard"):
-        shutil.rmtree(config.getoption("claim_records"), ignore_errors=True)
+        shutil.rmtree(config.stash[RECORDS], ignore_errors=True)
 
 
 def _run(config: pytest.Config) -> ClaimsRun:
@@ -103,7 +111,7 @@ def _run(config: pytest.Config) -> ClaimsRun:
             seed=option("claim_seed"),
             baseline=option("claim_baseline"),
             scorecard=option("claim_scorecard"),
-            records=Path(option("claim_records")),
+            records=config.stash[RECORDS],
             store=option("claim_store") or Options.store,
             attention=option("claim_attention"),
         )

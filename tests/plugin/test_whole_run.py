@@ -101,6 +101,11 @@ def test_the_same_seed_gives_the_same_scorecard_and_another_seed_another(undistu
     assert keys == {False}
 
 
+def test_two_workers_give_the_records_of_one(undisturbed, tmp_path):
+    finish(start(tmp_path, "-n", "2"))
+    assert without_timings(tmp_path) == without_timings(undisturbed[0])
+
+
 def test_a_second_run_measures_nothing(undisturbed):
     folder, _ = undisturbed
     printed = finish(start(folder))
