@@ -36,12 +36,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     training = commands.add_parser(
         "train",
-        help="train an embedded subject",
-        description="Train an embedded subject from its recipe. Run the same command again after an "
-        "interruption: it goes on from the last checkpoint.",
+        help="make an embedded subject or a control anew",
+        description="Train an embedded subject from its recipe (run the same command again after an "
+        "interruption: it goes on from the last checkpoint), or write the weights of a control.",
     )
-    training.add_argument("name", help="tiny-llava or tiny-qwen2-vl")
-    training.add_argument("--out", type=Path, help="where the subject goes (default fixtures/NAME)")
+    training.add_argument(
+        "name", help="tiny-llava or tiny-qwen2-vl; planted, shortcut or another control"
+    )
+    training.add_argument("--out", type=Path, help="where it goes (default: its place in fixtures/)")
     training.add_argument("--work", type=Path, help="checkpoints (default reports/runs/train-NAME)")
     training.add_argument("--seed", type=int, help="instead of the recipe's")
     training.add_argument("--smoke", action="store_true", help="one minute: proof that it runs")
@@ -106,7 +108,14 @@ def _train(arguments: argparse.Namespace) -> int:
     from harness.training.card import card, describe
     from harness.training.evaluation import evaluate
     from harness.training.trainer import Recipe, spent_hours, train
+    from harness.training.wired.mechanisms import PLANS
+    from harness.training.wired.shipping import ship
 
+    if arguments.name in PLANS:
+        out = arguments.out or FIXTURES / "controls" / arguments.name
+        ship(PLANS[arguments.name], out)
+        print(f"{arguments.name}: written to {out}")
+        return 0
     recipe = Recipe(arguments.name)
     if arguments.seed is not None:
         recipe = replace(recipe, seed=arguments.seed)

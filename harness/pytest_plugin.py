@@ -61,6 +61,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="folder of measurements, shared between runs (default reports/store)",
     )  # fmt: skip
     group.addoption(
+        "--no-gate", action="store_false", dest="claim_gate",
+        help="ask every claim, even of a subject that does not do the task; for calibration: such verdicts "
+        "say nothing about binding",
+    )  # fmt: skip
+    group.addoption(
         "--attention", choices=["sdpa", "eager"], default="sdpa", dest="claim_attention",
         help="attention implementation (default sdpa)",
     )  # fmt: skip
@@ -69,7 +74,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     markers = {
         "embedded": "subjects that ship with the project",
-        "control": "subjects whose mechanism is known",
+        "control": "subjects whose mechanism is known: run with -m control",
         "visual_symbols": "claims of Assouel et al. 2026",
         "dual_mechanisms": "claims of Cui et al. 2026",
     }
@@ -107,6 +112,9 @@ def _run(config: pytest.Config) -> ClaimsRun:
             subjects=tuple(option("claim_subjects")),
             family=option("claim_family"),
             gpu=option("claim_gpu"),
+            # Deselected by -m they would only be loaded for nothing; unasked they double the time.
+            controls="control" in (option("markexpr") or ""),
+            gate=option("claim_gate"),
             trials=option("claim_trials"),
             seed=option("claim_seed"),
             baseline=option("claim_baseline"),

@@ -16,6 +16,7 @@ from pathlib import Path
 from harness import __version__
 from harness.experiments.measuring import Experiment, Measured, Measuring
 from harness.experiments.store import Store
+from harness.judging import controls
 from harness.judging.claim import Claim, claims_hash
 from harness.judging.record import SCHEMA, Record, Run, load_records, save_record, write_json
 from harness.judging.stats import Estimate
@@ -44,9 +45,12 @@ class Options:
         subjects: Names or folders; all that fit if empty.
         family: Architecture of folders, or a filter on the registry.
         gpu: Run on a GPU and include the hub's subjects.
+        controls: Include the controls.
+        gate: Block claims of which the subject fails the task; without it they are asked all the same.
         trials: For every experiment; each experiment's own number if None.
         seed: Of all stimuli.
-        baseline: Name, path, "none", or None for the committed ones of the embedded subjects.
+        baseline: Name, path, "none", or None for the committed ones of the embedded subjects. Controls are
+            read against the table of what each must give.
         scorecard: Folder for the scorecard, or None.
         records: Folder for this run's records, emptied when it begins.
         store: Folder of measurements.
@@ -56,6 +60,8 @@ class Options:
     subjects: tuple[str, ...] = ()
     family: str | None = None
     gpu: bool = False
+    controls: bool = False
+    gate: bool = True
     trials: int | None = None
     seed: int = 0
     baseline: str | None = None
@@ -96,6 +102,7 @@ class ClaimsRun:
                 say=say,
             )
             self.baselines = _baselines(options, self.entries)
+            self.expected = {} if options.baseline else controls.expected()
         except (Refused, ValueError, RuntimeError) as error:
             raise BadOption(str(error)) from error
         except OSError as error:
@@ -134,7 +141,14 @@ class ClaimsRun:
         return self._measured[key]
 
     def baseline(self, claim: Claim, entry: Entry) -> Verdict | None:
-        """The verdict of a claim in the baseline, or None if there is none."""
+        """The verdict of a claim in the baseline, or None if there is none.
+
+        For a control it is the verdict that must come out.
+        """
+        # Whatever its seed, an untrained subject is untrained.
+        known = self.expected.get((claim.id, entry.name.partition(":")[0]))
+        if entry.kind == "control" and not entry.misled and known:
+            return known.verdict
         record = self.baselines.get((claim.id, entry.name))
         return record.verdict if record else None
 
@@ -152,11 +166,12 @@ class ClaimsRun:
             seed=self.options.seed,
             published=claim.published.get(entry.name),
             baseline=before.value if before else None,
+            control=entry.kind == "control",
             **facts,
         )
         save_record(self.folder, record)
-        in_use = any(subject == entry.name for _, subject in self.baselines)
-        return record, read_against(judgement.verdict, before, in_use=in_use)
+        in_use = any(subject == entry.name for _, subject in self.baselines) or record.control
+        return record, read_against(judgement.verdict, before, in_use=in_use, exact=record.control)
 
     def note_collected(self, pairs: Iterable[tuple[Claim, Entry]], process: str) -> None:
         """Write down what was collected, so that a process that dies is missed."""
@@ -212,7 +227,8 @@ class ClaimsRun:
 def select(options: Options) -> list[Entry]:
     """The subjects that the options ask for.
 
-    Without names: the embedded ones, and with --gpu the hub's as well; `family` filters either.
+    Without names: the embedded ones, the controls if they are asked for, and with --gpu the hub's as well;
+    `family` filters them all.
 
     Raises:
         UnknownSubject: A name that is nothing, or a family without subjects.
@@ -231,7 +247,8 @@ def select(options: Options) -> list[Entry]:
 
                 check_folder(entry.name, entry.folder)
         return found
-    entries = [e for e in registry.values() if e.kind == "embedded" or options.gpu]
+    wanted = {"embedded": True, "control": options.controls, "hub": options.gpu}
+    entries = [e for e in registry.values() if wanted[e.kind]]
     if options.family:
         entries = [e for e in entries if e.family == options.family]
         if not entries:

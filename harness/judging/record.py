@@ -7,7 +7,7 @@ import math
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -29,7 +29,8 @@ class Record:
     The attributes, in this order, are the contract of the scorecard. Estimate, 95% interval,
     threshold (the value that holds for this subject) and published value are in `unit`; `n` counts
     trials, `clusters` scenes; `baseline` is the baseline's verdict, `measurement` a key of the
-    store, `p_value` one-sided and before correction. Numbers are finite or None.
+    store, `p_value` one-sided and before correction. On a `control` the baseline is the verdict that must
+    come out. Numbers are finite or None.
 
     Raises:
         ValueError: A number is not finite, or one of the estimate's is missing without a reason.
@@ -58,6 +59,7 @@ class Record:
     p_value: float | None = None
     threshold_origin: str = ""
     method: str = ""
+    control: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "verdict", Verdict(self.verdict))
@@ -82,6 +84,7 @@ class Record:
         baseline: str | None = None,
         measurement: str | None = None,
         seconds: float | None = None,
+        control: bool = False,
     ) -> Record:
         """Build the record of a judgement.
 
@@ -96,6 +99,7 @@ class Record:
             baseline: The baseline's verdict.
             measurement: Key of the measurement in the store.
             seconds: Time taken.
+            control: Whether the subject's mechanism is known, so that the baseline is the right answer.
 
         Returns:
             The record; numbers that are not finite are None in it.
@@ -135,6 +139,7 @@ class Record:
             p_value=p_value,
             threshold_origin=": ".join(filter(None, (threshold.origin, threshold.note))),
             method=estimate.method if estimate else "",
+            control=control,
         )
 
     @property
@@ -272,7 +277,9 @@ def load_records(folder: str | Path) -> list[Record]:
 
 def _from_row(cls: type[_Row], row: Mapping[str, Any]) -> _Row:
     names = [field.name for field in fields(cls)]
-    missing, unknown = [n for n in names if n not in row], [k for k in row if k not in names]
+    # What came later has a default, so that a scorecard written before can still be a baseline.
+    required = [field.name for field in fields(cls) if field.default is MISSING]
+    missing, unknown = [n for n in required if n not in row], [k for k in row if k not in names]
     if missing or unknown:
         raise ValueError(f"{cls.__name__.lower()}: missing keys {missing}, unknown keys {unknown}")
     return cls(**row)

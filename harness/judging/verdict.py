@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     error = "error"
 
 
-Change = Literal["", "new", "same", "improved", "regressed", "changed"]
+Change = Literal["", "new", "same", "improved", "regressed", "changed", "wrong"]
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,17 @@ def decide(estimate: Estimate, threshold: Threshold, subject: str) -> Judgement:
     return Judgement(Verdict.inconclusive, f"{measured} is {side} {wanted} only in part")
 
 
-def read_against(verdict: Verdict, baseline: Verdict | None, *, in_use: bool = False) -> Reading:
+def read_against(
+    verdict: Verdict, baseline: Verdict | None, *, in_use: bool = False, exact: bool = False
+) -> Reading:
     """Read a verdict against the baseline's verdict on the same claim and subject.
 
     Args:
         verdict: This run's.
         baseline: The baseline's, or None if it has none.
         in_use: Whether a baseline is in use at all; a claim that it does not know is then "new".
+        exact: The right answer is known (the subject is a control): any other verdict is "wrong", and a
+            claim that holds where it must not is the worst of them.
 
     Returns:
         Outcome and change. Without a baseline the verdict alone decides. With one, what is not
@@ -111,6 +115,8 @@ def read_against(verdict: Verdict, baseline: Verdict | None, *, in_use: bool = F
     if baseline is None:
         return Reading(_ALONE[verdict], "new" if in_use else "")
     baseline = Verdict(baseline)
+    if exact and verdict != baseline:
+        return Reading(Outcome.error if verdict is Verdict.error else Outcome.failed, "wrong")
     if verdict == baseline:
         change = "same"
     elif verdict is Verdict.supported:

@@ -70,6 +70,7 @@ class Scorecard:
                 r.verdict,
                 None if r.baseline is None else Verdict(r.baseline),
                 in_use=r.subject in in_use,
+                exact=r.control,
             )
             for r in self.records
         }

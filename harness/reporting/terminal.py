@@ -31,13 +31,22 @@ Paint = Callable[[str, str], str]
 _NARROW = {**WORDS, Verdict.supported: "holds", Verdict.inconclusive: "unclear"}
 """Words of at most seven letters, for tables of many subjects."""
 
-_MARKS = {"same": "=", "improved": "+", "regressed": "!", "changed": "~", "new": "*", "": ""}
+_MARKS = {
+    "": "",
+    "same": "=",
+    "improved": "+",
+    "regressed": "!",
+    "changed": "~",
+    "new": "*",
+    "wrong": "x",
+}
 _MARK_MEANINGS = {
     "=": "as in the baseline",
     "+": "improved",
     "!": "regressed",
     "~": "changed, and not supported before either",
     "*": "not in the baseline",
+    "x": "not what this control must give",
 }
 
 

@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextTo
 from transformers.utils import logging as transformers_logging
 
 from harness.subjects.anatomy import NoAnatomy, anatomy_of
+from harness.subjects.misled import MISLEADING
 from harness.subjects.registry import Entry, Refused
 from harness.subjects.subject import Subject
 
@@ -49,16 +50,22 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
             raise CannotLoad(
                 f"{entry.name}: the checkpoint is of family {anatomy.family}, not {entry.family}"
             )
-        model, report = AutoModelForImageTextToText.from_pretrained(
-            source,
-            config=config,
+        how = dict(
             dtype=getattr(torch, entry.dtype),
             attn_implementation=attention,
-            use_safetensors=True,
             trust_remote_code=False,
-            output_loading_info=True,
-            **options,
         )
+        if entry.weights == "random":
+            model, report = _untrained(config, entry.seed, how), {}
+        else:
+            model, report = AutoModelForImageTextToText.from_pretrained(
+                source,
+                config=config,
+                use_safetensors=True,
+                output_loading_info=True,
+                **how,
+                **options,
+            )
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
         processor = AutoImageProcessor.from_pretrained(
             source, backend="pil", trust_remote_code=False, **options
@@ -70,7 +77,8 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     _check_report(entry.name, report)
     _check_numbers(entry.name, model)
     model = model.to(device).eval().requires_grad_(False)
-    return Subject(
+    kind = MISLEADING[entry.misled] if entry.misled else Subject
+    return kind(
         name=entry.name,
         entry=entry,
         anatomy=anatomy,
@@ -79,6 +87,13 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         image_processor=processor,
         fingerprint=entry.fingerprint(getattr(config, "_commit_hash", None)),
     )
+
+
+def _untrained(config: Any, seed: int, how: dict[str, Any]) -> torch.nn.Module:
+    """The architecture with the weights it starts training with; torch's own generator is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return AutoModelForImageTextToText.from_config(config, **how)
 
 
 def check_folder(name: str, folder: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from harness.subjects.anatomy import ANATOMIES, MARKERS
+
+MISLED = ("wrong-image", "shuffled")
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 
@@ -30,25 +32,33 @@ class Entry:
         name: What people type after --subject.
         family: The architecture, a row of the anatomy table.
         source: A folder (embedded or the user's own) or a repository on the hub.
-        kind: "embedded" (ships with the project), "hub" or "local".
+        kind: "embedded" (ships with the project), "control" (ships too, its mechanism is known), "hub" or
+            "local".
         revision: Commit of the repository; only for the hub.
         dtype: Name of a torch dtype.
         arrangement: "plain" (image, then the sentence) or "chat" (the family's chat template).
         scale: Which grids it is shown: "embedded" (112 px) or "paper" (280 and 392 px).
         memory_gib: What loading needs, for people who plan; 0 where it does not matter.
         licence: Of the weights.
+        weights: "stored", or "random": the folder's architecture with weights drawn from `seed`.
+        seed: Of random weights.
+        misled: "" or how trials are mixed up before the subject sees them: "wrong-image" (each prompt with
+            the next trial's image) or "shuffled" (each trial answered with the next one).
     """
 
     name: str
     family: str
     source: str
-    kind: Literal["embedded", "hub", "local"]
+    kind: Literal["embedded", "control", "hub", "local"]
     revision: str = ""
     dtype: str = "float32"
     arrangement: Literal["plain", "chat"] = "plain"
     scale: Literal["embedded", "paper"] = "paper"
     memory_gib: float = 0.0
     licence: str = ""
+    weights: Literal["stored", "random"] = "stored"
+    seed: int = 0
+    misled: Literal["", "wrong-image", "shuffled"] = ""
 
     def __post_init__(self) -> None:
         if self.family not in ANATOMIES:
@@ -67,25 +77,28 @@ class Entry:
     def fingerprint(self, commit: str | None = None) -> str:
         """What tells these weights from others, as 64 hexadecimal digits.
 
-        For a folder, a hash of all its files but the card and the readme; for a
+        For a folder, a hash of all its files but the card, the readme and the planted truth; for a
         repository, of its name and `commit` (the revision that was resolved on loading).
         """
         digest = hashlib.sha256(f"{self.dtype} {self.arrangement} {self.scale}".encode())
+        if self.weights == "random":
+            digest.update(f"random {self.seed}".encode())
+        digest.update(self.misled.encode())
         if self.folder is None:
             digest.update(f"{self.source}@{commit or self.revision}".encode())
             return digest.hexdigest()
         if not self.folder.is_dir():
             return digest.hexdigest()
         for path in sorted(self.folder.iterdir()):
-            if path.is_file() and path.name not in {"card.json", "README.md"}:
+            if path.is_file() and path.name not in {"card.json", "README.md", "truth.json"}:
                 digest.update(path.name.encode())
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
 
     @property
     def markers(self) -> tuple[str, ...]:
-        """The pytest markers of this subject: its family's, and "embedded" where it ships with us."""
-        own = ("embedded",) if self.kind == "embedded" else ()
+        """The pytest markers of this subject: its family's, and its kind's where it ships with us."""
+        own = (self.kind,) if self.kind in ("embedded", "control") else ()
         return (MARKERS[self.family], *own)
 
 
@@ -110,7 +123,8 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
     """The entry of a name, or one made up for a folder.
 
     Args:
-        name: A name from the registry or a path.
+        name: A name from the registry or a path. A name may be followed by a variant: "untrained:17" has
+            the weights of seed 17, "tiny-llava:wrong-image" and "tiny-llava:shuffled" are misled.
         registry: From `read_registry`.
         family: Architecture of a folder; needed only where config.json does not say.
 
@@ -124,6 +138,9 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
         if family and family != entry.family:
             raise UnknownSubject(f"subject {name} is of family {entry.family}, not {family}")
         return entry
+    base, colon, variant = name.rpartition(":")
+    if colon and base in registry:
+        return _variant(registry[base], name, variant)
     folder = Path(name)
     if not folder.is_dir():
         raise UnknownSubject(
@@ -139,6 +156,16 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
         kind="local",
         scale=_scale_of(folder),
     )
+
+
+def _variant(entry: Entry, name: str, variant: str) -> Entry:
+    if entry.weights == "random" and variant.isdigit():
+        return replace(entry, name=name, seed=int(variant))
+    if variant in MISLED:
+        return replace(entry, name=name, misled=variant)
+    known = ", ".join(f"{entry.name}:{v}" for v in MISLED)
+    seeds = f"{entry.name}:SEED or " if entry.weights == "random" else ""
+    raise UnknownSubject(f"unknown variant {variant!r} of {entry.name}; there are: {seeds}{known}")
 
 
 def _read_config(folder: Path) -> dict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,20 +75,29 @@ def _text_sizes(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     )
 
 
-def tiny_llava() -> Untrained:
-    """LlavaForConditionalGeneration: CLIP tower, two-layer projector, Llama with as many keys as heads."""
+def tiny_llava(
+    vision: Mapping[str, Any] | None = None, text: Mapping[str, Any] | None = None
+) -> Untrained:
+    """LlavaForConditionalGeneration: CLIP tower, two-layer projector, Llama with as many keys as heads.
+
+    Args:
+        vision: Fields of CLIPVisionConfig other than those of the embedded subject.
+        text: Fields of LlamaConfig other than those of the embedded subject.
+    """
     tokenizer = build_tokenizer("<image>")
+    seen = dict(
+        hidden_size=VISION_WIDTH,
+        intermediate_size=2 * VISION_WIDTH,
+        num_hidden_layers=VISION_LAYERS,
+        num_attention_heads=VISION_HEADS,
+        image_size=CANVAS,
+        patch_size=TOKEN,
+        projection_dim=WIDTH,
+    )
+    sizes = _text_sizes(tokenizer) | dict(num_key_value_heads=HEADS)
     config = LlavaConfig(
-        vision_config=CLIPVisionConfig(
-            hidden_size=VISION_WIDTH,
-            intermediate_size=2 * VISION_WIDTH,
-            num_hidden_layers=VISION_LAYERS,
-            num_attention_heads=VISION_HEADS,
-            image_size=CANVAS,
-            patch_size=TOKEN,
-            projection_dim=WIDTH,
-        ),
-        text_config=LlamaConfig(num_key_value_heads=HEADS, **_text_sizes(tokenizer)),
+        vision_config=CLIPVisionConfig(**seen | dict(vision or {})),
+        text_config=LlamaConfig(**sizes | dict(text or {})),
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         vision_feature_layer=-1,
         vision_feature_select_strategy="default",

@@ -1,0 +1,47 @@
+"""What every claim must say of every control, as data with a reason per cell."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from harness.judging.verdict import Verdict
+
+TABLE = Path(__file__).resolve().parents[2] / "fixtures" / "controls.toml"
+
+
+class Expected(NamedTuple):
+    """The verdict that a control must get, and why."""
+
+    verdict: Verdict
+    reason: str
+
+
+@lru_cache(maxsize=4)
+def expected(path: Path = TABLE) -> Mapping[tuple[str, str], Expected]:
+    """Every cell of the table, by (claim, control).
+
+    The file says each reason once, for the claims and controls that share it.
+
+    Raises:
+        ValueError: A cell stands in the table twice, has no reason or an unknown verdict, or a key is
+            missing; the message names it.
+    """
+    cells: dict[tuple[str, str], Expected] = {}
+    for number, group in enumerate(tomllib.loads(path.read_text())["cells"], 1):
+        try:
+            names, claims = group["controls"], group["claims"]
+            found = Expected(Verdict(group["verdict"]), group["reason"].strip())
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"{path}: group {number}: {error}") from None
+        if not found.reason:
+            raise ValueError(f"{path}: group {number} has no reason")
+        for pair in ((claim, name) for claim in claims for name in names):
+            if pair in cells:
+                raise ValueError(f"{path}: {pair[0]} on {pair[1]} stands there twice")
+            cells[pair] = found
+    return MappingProxyType(cells)

@@ -1,0 +1,271 @@
+"""The mechanisms of the controls, as heads; what is planted is written beside the weights.
+
+`planted` does the task as the paper says models do it. A word looks up where the object it names is (ID
+retrieval), the last token takes the places of all that was named away from the places of all there is
+(ID selection), and looks there (feature retrieval). `shortcut` takes the named features away from the
+seen ones and never asks where anything is. `unbound` has the planted subject's machinery, but its words do
+not find their objects: it knows what there is and where things are, not which is which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.stimuli.scene import COLOURS
+from harness.training.architectures import HEADS, LAYERS, Untrained, tiny_llava
+from harness.training.wired import heads as wiring
+from harness.training.wired import sight
+from harness.training.wired.heads import Head, Look
+from harness.training.wired.slots import (
+    WIDTH,
+    Rows,
+    article,
+    constant,
+    embedding,
+    reading,
+    shape_word,
+    unembedding,
+)
+
+Place = tuple[int, int]
+"""Layer and head."""
+
+IDLE = 0.003
+"""Spread of weights that nothing is wired to."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The heads of one stage: all in one layer."""
+
+    layer: int
+    heads: tuple[int, int]
+
+    @property
+    def places(self) -> list[Place]:
+        """(layer, head) of each."""
+        return [(self.layer, head) for head in self.heads]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A control to build.
+
+    Attributes:
+        name: Of the subject.
+        mechanism: From the plan to its heads.
+        retrieval: Of IDs, at the words that name an object.
+        selection: Of an ID, at the last token.
+        features: Retrieval of features, at the last token.
+        relative: Places relative to the group of objects, or to the image.
+        seed: Of everything that is random.
+    """
+
+    name: str
+    mechanism: Callable[[Plan], list[Head]]
+    retrieval: Stage = Stage(2, (0, 1))
+    selection: Stage = Stage(4, (2, 3))
+    features: Stage = Stage(6, (4, 5))
+    relative: bool = True
+    seed: int = 0
+
+    def build(self) -> Untrained:
+        """The subject, on the CPU in float32; the same every time."""
+        torch.manual_seed(self.seed)
+        subject = tiny_llava(
+            vision=dict(
+                hidden_size=sight.TOWER_WIDTH,
+                num_attention_heads=sight.TOWER_HEADS,
+                intermediate_size=sight.TOWER_MLP,
+            ),
+            text=dict(
+                hidden_size=WIDTH,
+                head_dim=wiring.HEAD_DIM,
+                intermediate_size=16,
+                rope_parameters={"rope_type": "default", "rope_theta": wiring.ROPE_THETA},
+            ),
+        )
+        rng = np.random.default_rng(self.seed)
+        language = subject.model.model.language_model
+        with torch.no_grad():
+            language.embed_tokens.weight.copy_(embedding(subject.tokenizer, rng))
+            subject.model.lm_head.weight.copy_(unembedding(subject.tokenizer, 1.5, rng))
+        wiring.install(language.layers, self.mechanism(self), IDLE, self.seed)
+        sight.install(subject, relative=self.relative, seed=self.seed)
+        return subject
+
+    def truth(self) -> dict[str, Any]:
+        """What is planted, for truth.json: stage to (layer, head) pairs; empty where a stage is absent."""
+        has = STAGES[self.mechanism.__name__]
+        stages = {
+            "id_retrieval": self.retrieval,
+            "id_selection": self.selection,
+            "feature_retrieval": self.features,
+        }
+        return {
+            "subject": self.name,
+            "heads": {name: stage.places if name in has else [] for name, stage in stages.items()},
+            "places": ("relative" if self.relative else "absolute") if "id_selection" in has else None,
+            "size": {"layers": LAYERS, "heads": HEADS},
+        }
+
+
+STAGES = {
+    "bind_by_position": ("id_retrieval", "id_selection", "feature_retrieval"),
+    "exclude_by_content": ("feature_retrieval",),
+    "see_without_binding": (),
+}
+"""Mechanism to the stages that it has."""
+
+NAMED_BEFORE = (Look(article(), shape_word(), 14),)
+"""Before an object is named, look at those that were, all alike: so weakly that small differences in the
+norms of their tokens do not matter."""
+
+ALL_OBJECTS = (Look(article(), reading("seen_object"), 6),)
+"""Before an object is named, look at all that are seen, all alike."""
+
+
+def words_before(layer: int, size: float, heads: tuple[int, int] = (6, 7)) -> list[Head]:
+    """At every token: what the word before says, and the color that the word before that says."""
+    one = (
+        (reading("said_colour"), reading("before_colour")),
+        (reading("said_shape"), reading("before_shape")),
+    )
+    two = ((reading("said_colour"), reading("second_before_colour")),)
+    return [
+        Head(layer, heads[0], offset=1, brings=one, size=size),
+        Head(layer, heads[1], offset=2, brings=two, size=size),
+    ]
+
+
+def features(colour: str, shape: str) -> tuple[tuple[Rows, Rows], ...]:
+    """What a head brings to the answer from the slots of a color and a shape.
+
+    Besides one dimension for each color, its place on a circle: two components that stand out, as the
+    plane of Figure 1b needs.
+    """
+    angles = 2 * np.pi * np.arange(len(COLOURS)) / len(COLOURS)
+    hue = 0.8 * np.stack([np.cos(angles), np.sin(angles)], 1) @ reading("answer_hue")
+    return (
+        (reading(colour), reading("answer_colour") + hue),
+        (reading(shape), reading("answer_shape")),
+    )
+
+
+def echo(plan: Plan, size: float) -> Head:
+    """At the last token, beside the features: a little of the colors that were named.
+
+    Without it the states of one target differ by nothing but what is left of its place.
+    """
+    free = min(set(range(HEADS)) - set(plan.features.heads))
+    colours = features("before_colour", "said_shape")[:1]
+    return Head(plan.features.layer, free, looks=NAMED_BEFORE, brings=colours, size=size, rest=1)
+
+
+def bind_by_position(plan: Plan) -> list[Head]:
+    """Three stages, two heads each, and what they need around them."""
+    named = (
+        Look(reading("before_colour") + reading("second_before_colour"), reading("seen_colour"), 6),
+        Look(reading("said_shape") + reading("before_shape"), reading("seen_shape"), 6),
+    )
+    retrieve = ((reading("seen_place"), reading("retrieved_place")),)
+    unsay = ((reading("retrieved_place", -1), reading("selected_place")),)
+    gather = ((reading("seen_place"), reading("selected_place")),)
+    group = max(set(range(HEADS)) - set(plan.selection.heads))
+    return [
+        *words_before(0, 0.5),
+        *(Head(*p, looks=named, brings=retrieve, size=1) for p in plan.retrieval.places),
+        # Afterwards the words themselves outweigh where their objects are.
+        *words_before(plan.retrieval.layer + 1, 10),
+        *(
+            Head(*p, looks=NAMED_BEFORE, brings=unsay, size=3, rest=1)
+            for p in plan.selection.places
+        ),
+        Head(
+            plan.selection.layer,
+            group,
+            looks=ALL_OBJECTS,
+            brings=gather,
+            size=6,
+            rest=1,
+        ),
+        *(
+            Head(
+                *p,
+                looks=(
+                    Look(reading("selected_place"), reading("seen_place"), 25),
+                    *ALL_OBJECTS,
+                ),
+                brings=features("seen_colour", "seen_shape"),
+                size=6,
+                rest=1,
+            )
+            for p in plan.features.places
+        ),
+        echo(plan, 0.15),
+    ]
+
+
+def exclude_by_content(plan: Plan) -> list[Head]:
+    """The last token collects what was named and looks at what was not; no head reads or writes a place."""
+    collect = (
+        (reading("before_colour"), reading("named_colour")),
+        (reading("said_shape"), reading("named_shape")),
+    )
+    unnamed = (
+        Look(reading("named_colour", -1), reading("seen_colour"), 8),
+        Look(reading("named_shape", -1), reading("seen_shape"), 8),
+    )
+    return [
+        *words_before(0, 0.5),
+        *(
+            Head(*p, looks=NAMED_BEFORE, brings=collect, size=6, rest=1)
+            for p in plan.selection.places
+        ),
+        *(
+            Head(
+                *p,
+                looks=(*unnamed, *ALL_OBJECTS),
+                brings=features("seen_colour", "seen_shape"),
+                size=6,
+                rest=-20,
+            )
+            for p in plan.features.places
+        ),
+        echo(plan, 1.5),
+    ]
+
+
+def see_without_binding(plan: Plan) -> list[Head]:
+    """The planted heads, but words look at all objects alike, and what was said is said again."""
+    anywhere = (Look(constant(), reading("seen_object"), 15),)
+    wired = []
+    for head in bind_by_position(plan):
+        if (head.layer, head.head) in plan.retrieval.places:
+            head = Head(head.layer, head.head, looks=anywhere, brings=head.brings, size=head.size)
+        wired.append(head)
+    return [*wired[:-1], echo(plan, 3)]
+
+
+PLANS = {
+    plan.name: plan
+    for plan in (
+        Plan("planted", bind_by_position),
+        Plan(
+            "planted-elsewhere",
+            bind_by_position,
+            retrieval=Stage(1, (5, 2)),
+            selection=Stage(3, (7, 0)),
+            features=Stage(5, (1, 6)),
+            seed=1,
+        ),
+        Plan("planted-absolute", bind_by_position, relative=False, seed=2),
+        Plan("shortcut", exclude_by_content, seed=3),
+        Plan("unbound", see_without_binding, seed=4),
+    )
+}

@@ -1,0 +1,59 @@
+"""A control as it ships: weights, the planted truth, and a card for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.judging.record import write_json
+from harness.training.wired.mechanisms import Plan
+
+STAGES = {
+    "id_retrieval": "ID retrieval, at the words that name an object",
+    "id_selection": "ID selection, at the last token",
+    "feature_retrieval": "feature retrieval, at the last token",
+}
+
+WHAT = {
+    "bind_by_position": "Does the task as the paper says models do it. A word looks up where the object that "
+    "it names is; the last token takes the places of all named objects away from the places of all objects; "
+    "what is left is a place, and it looks there.",
+    "exclude_by_content": "Does the task, without asking where anything is. The last token collects the named "
+    "colors and shapes and looks at what has none of them. It is what the trained subjects come down to.",
+    "see_without_binding": "Has every head of `planted`, but its words look at all objects alike: it knows what "
+    "there is and where things are, not which is which. It says what was said before, and fails the task.",
+}
+
+
+def ship(plan: Plan, folder: Path) -> None:
+    """Build a control and write it to a folder, with truth.json and README.md beside the weights."""
+    plan.build().save(folder)
+    truth = plan.truth()
+    write_json(folder / "truth.json", truth)
+    (folder / "README.md").write_text(_card(plan, truth))
+
+
+def _card(plan: Plan, truth: dict) -> str:
+    rows = "\n".join(
+        f"| {STAGES[stage]} | {', '.join(f'layer {layer} head {head}' for layer, head in heads) or 'none'} |"
+        for stage, heads in truth["heads"].items()
+    )
+    codes = {
+        "relative": "Places are relative to the middle of all objects.",
+        "absolute": "Places are relative to the image, wherever the objects are in it.",
+        None: "No place is selected.",
+    }
+    return f"""# {plan.name}
+
+A known-answer control. {WHAT[plan.mechanism.__name__]}
+
+Its weights are written, not trained (`claims train {plan.name}` writes them again in seconds), into the
+architecture of `tiny-llava`, and it is loaded through the same code as any checkpoint. Layers and heads
+count from 0; `truth.json` says the same for programs. {codes[truth["places"]]}
+
+| stage | heads |
+|---|---|
+{rows}
+
+Every weight that nothing is wired to is noise. The control knows the scenes of this project (flat shapes on
+the 2x2 and 3x3 canvas) and the scene description prompt, and nothing else.
+"""

@@ -1,0 +1,116 @@
+"""The residual stream of a wired subject, cut into named slots, and where each word starts."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import PreTrainedTokenizerFast
+
+from harness.stimuli.scene import COLOURS, SHAPES
+
+EDGES = (-4.67, -3.33, -2.0, -0.67, 0.67, 2.0, 3.33, 4.67)
+"""Where the place code steps, in image tokens from the middle; objects of one grid lie 3 or 4 apart.
+
+A place is a thermometer: each step is +1/2 beyond its edge and -1/2 before it, for columns and for rows.
+Places far apart differ in more steps, as position IDs of real models do (section 3.3), and all places are
+equally long, so that the best match of a place is always that place.
+"""
+
+SLOTS = {
+    "constant": 1,
+    "word": 16,
+    "article": 1,
+    "said_colour": len(COLOURS),
+    "said_shape": len(SHAPES),
+    "before_colour": len(COLOURS),
+    "before_shape": len(SHAPES),
+    "second_before_colour": len(COLOURS),
+    "seen": 1,
+    "seen_colour": len(COLOURS),
+    "seen_shape": len(SHAPES),
+    "seen_object": 1,
+    "seen_place": 2 * len(EDGES),
+    "retrieved_place": 2 * len(EDGES),
+    "selected_place": 2 * len(EDGES),
+    "named_colour": len(COLOURS),
+    "named_shape": len(SHAPES),
+    "answer_colour": len(COLOURS),
+    "answer_hue": 2,
+    "answer_shape": len(SHAPES),
+}
+"""Slot to width. What is said, seen and answered are kept apart, so that a head reads only what it is wired to."""
+
+_STARTS = dict(zip(SLOTS, accumulate([0, *SLOTS.values()]), strict=False))
+
+WIDTH = -(-sum(SLOTS.values()) // 8) * 8
+"""Of the residual stream."""
+
+CONSTANT = 6.0
+"""What every token carries in the constant slot; it keeps the norms of tokens alike."""
+
+Rows = NDArray[np.float64]
+
+
+def at(slot: str) -> slice:
+    """Where a slot is in the residual stream."""
+    return slice(_STARTS[slot], _STARTS[slot] + SLOTS[slot])
+
+
+def reading(slot: str, size: float = 1.0) -> Rows:
+    """Rows that read a slot, one per dimension, times `size`: float64 [slot's width, WIDTH]."""
+    rows = np.zeros((SLOTS[slot], WIDTH))
+    rows[:, at(slot)] = size * np.eye(SLOTS[slot])
+    return rows
+
+
+def constant(size: float = 1.0) -> Rows:
+    """The row that reads `size` at every token, [1, WIDTH]."""
+    return reading("constant", size / CONSTANT)
+
+
+def article() -> Rows:
+    """The row that reads 1 at the word before an object is named ("a"), [1, WIDTH]."""
+    return reading("article")
+
+
+def shape_word() -> Rows:
+    """The row that reads 1 at words for shapes, where a mention ends, [1, WIDTH]."""
+    return reading("said_shape").sum(0, keepdims=True)
+
+
+def blank() -> Rows:
+    """The row that reads 1 at image tokens without an object, [1, WIDTH].
+
+    Heads that have nothing to look for look there, and bring nothing back.
+    """
+    return reading("seen") - reading("seen_object")
+
+
+def embedding(tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator) -> torch.Tensor:
+    """Where each word starts, float32 [vocabulary, WIDTH].
+
+    Words for colours and shapes fill the slot of what is said, all others are told apart by a random code.
+    """
+    table = np.zeros((len(tokenizer), WIDTH))
+    table[:, at("constant")] = CONSTANT
+    table[:, at("word")] = rng.normal(0, 0.25, (len(tokenizer), SLOTS["word"]))
+    for slot, names in (("said_colour", COLOURS), ("said_shape", SHAPES)):
+        for index, name in enumerate(names):
+            token = tokenizer.convert_tokens_to_ids(name)
+            table[token, at("word")] = 0
+            table[token, at(slot).start + index] = 1
+    table[tokenizer.convert_tokens_to_ids("a"), at("article")] = 1
+    return torch.tensor(table, dtype=torch.float32)
+
+
+def unembedding(
+    tokenizer: PreTrainedTokenizerFast, size: float, rng: np.random.Generator
+) -> torch.Tensor:
+    """What each word is said for, float32 [vocabulary, WIDTH]: a colour for its dimension of the answer."""
+    table = rng.normal(0, 0.01, (len(tokenizer), WIDTH))
+    for index, name in enumerate(COLOURS):
+        table[tokenizer.convert_tokens_to_ids(name), at("answer_colour").start + index] = size
+    return torch.tensor(table, dtype=torch.float32)
