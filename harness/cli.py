@@ -43,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     training.add_argument(
         "name", help="tiny-llava or tiny-qwen2-vl; planted, shortcut or another control"
     )
-    training.add_argument("--out", type=Path, help="where it goes (default: its place in fixtures/)")
+    training.add_argument(
+        "--out", type=Path, help="where it goes (default: its place in fixtures/)"
+    )
     training.add_argument("--work", type=Path, help="checkpoints (default reports/runs/train-NAME)")
     training.add_argument("--seed", type=int, help="instead of the recipe's")
     training.add_argument("--smoke", action="store_true", help="one minute: proof that it runs")
@@ -55,6 +57,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     blessing.add_argument("run", type=Path, help="folder of --scorecard, or its scorecard.json")
     blessing.add_argument("--into", type=Path, help="another folder than reports/baselines")
+    calibrating = commands.add_parser(
+        "calibrate",
+        help="find out how often the suite is wrong",
+        description="Judge the controls, many untrained subjects and subjects that are shown the wrong image; "
+        "repeat the planted one; simulate the intervals; break the code and see whether a test notices. "
+        "About an hour on two cores; run the same command again after an interruption and it goes on. "
+        "Exits with 1 if anything is not as it must be.",
+    )
+    calibrating.add_argument(
+        "--out",
+        type=Path,
+        help="the JSON (default reports/calibration.json, which scorecards quote)",
+    )
+    calibrating.add_argument(
+        "--work", type=Path, help="finished parts (default reports/runs/calibration)"
+    )
+    calibrating.add_argument(
+        "--jobs", type=int, help="processes at once (default: as many as cores)"
+    )
+    calibrating.add_argument(
+        "--short", action="store_true", help="some minutes: proof that it runs; needs --out"
+    )
     arguments = parser.parse_args(argv)
     try:
         return _COMMANDS[arguments.command](arguments)
@@ -74,22 +98,9 @@ def _list(arguments: argparse.Namespace) -> int:
             marks = ", ".join(f"-m {m}" for m in entry.markers)
             print(f"{entry.name:20} {entry.family:12} {entry.kind:9} {marks}")
         return 0
-    import pytest
+    from harness.calibration.runs import declared
 
-    from harness.session import ROOT
-
-    class Collector:
-        def pytest_collection_finish(self, session: pytest.Session) -> None:
-            self.claims = {
-                item.function.claim.id: item.function.claim
-                for item in session.items
-                if hasattr(getattr(item, "function", None), "claim")
-            }
-
-    collector = Collector()
-    quiet = ["--collect-only", "-p", "no:terminal", "--rootdir", str(ROOT)]
-    status = pytest.main([str(ROOT / "claims"), *quiet], plugins=[collector])
-    for claim in sorted(collector.claims.values(), key=lambda c: c.id):
+    for claim in declared():
         threshold = claim.threshold
         print(f"{claim.id}\n  {claim.statement}\n  {claim.source}")
         print(f"  {threshold.direction} {threshold.value:g} {threshold.unit} ({threshold.origin})")
@@ -97,7 +108,7 @@ def _list(arguments: argparse.Namespace) -> int:
             print(f"  {threshold.note}")
         if claim.published:
             print("  published: " + ", ".join(f"{m} {v:g}" for m, v in claim.published.items()))
-    return int(status)
+    return 0
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -165,7 +176,35 @@ def _bless(arguments: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"list": _list, "train": _train, "bless": _bless}
+def _calibrate(arguments: argparse.Namespace) -> int:
+    import os
+
+    from harness.calibration.calibrate import SHORT, Size, calibrate
+    from harness.calibration.summary import findings
+    from harness.reporting.calibration import render
+    from harness.session import CALIBRATION, ROOT
+
+    if arguments.short and not arguments.out:
+        raise ValueError("--short calibrates nothing: say with --out where its JSON may go")
+    content = calibrate(
+        SHORT if arguments.short else Size(),
+        arguments.work or ROOT / "reports" / "runs" / "calibration",
+        jobs=arguments.jobs or len(os.sched_getaffinity(0)),
+        say=lambda line: print(line, flush=True),
+    )
+    out = arguments.out or CALIBRATION
+    write_json(out, content)
+    print("\n".join(["", *render(content), f"written: {out}"]))
+    wrong = findings(content)
+    print(
+        "\n".join(
+            ["", f"{len(wrong)} not as it must be:", *wrong] if wrong else ["all as it must be"]
+        )
+    )
+    return 1 if wrong else 0
+
+
+_COMMANDS = {"list": _list, "train": _train, "bless": _bless, "calibrate": _calibrate}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from harness.judge import Judge
 from harness.judging.claim import Claim
 from harness.judging.verdict import Judgement, Verdict
 from harness.reporting.scorecard import Scorecard
-from harness.session import ROOT, BadOption, ClaimsRun, Options
+from harness.session import CALIBRATION, ROOT, BadOption, ClaimsRun, Options
 from harness.subjects.registry import Entry, Refused, read_registry
 
 RUN = pytest.StashKey[ClaimsRun]()
@@ -283,10 +284,14 @@ def pytest_terminal_summary(
     scorecard = config.stash.get(SCORECARD, None)
     if scorecard is None:
         return
+    from harness.reporting import calibration
     from harness.reporting.terminal import render
 
     terminalreporter.section("scorecard")
     for line in render(scorecard, config.stash[RUN].baselines, width=100):
+        terminalreporter.write_line(line)
+    said = calibration.sentence(calibration.read(CALIBRATION), scorecard)
+    for line in textwrap.wrap(said, 100):
         terminalreporter.write_line(line)
     if config.stash[RUN].options.scorecard:
         terminalreporter.write_line(f"written: {config.stash[RUN].options.scorecard}/index.html")

@@ -21,6 +21,7 @@ from harness.judging.claim import Claim, claims_hash
 from harness.judging.record import SCHEMA, Record, Run, load_records, save_record, write_json
 from harness.judging.stats import Estimate
 from harness.judging.verdict import Judgement, Reading, Verdict, read_against
+from harness.reporting import calibration
 from harness.reporting.scorecard import Pair, Scorecard, build, load_baseline
 from harness.reporting.writing import write_pages
 from harness.subjects.registry import Entry, Refused, UnknownSubject, find, read_registry
@@ -28,6 +29,7 @@ from harness.workers import SubjectHolder, device_for
 
 ROOT = Path(__file__).resolve().parents[1]
 BASELINES = ROOT / "reports" / "baselines"
+CALIBRATION = ROOT / "reports" / "calibration.json"
 
 MEASURED_WITH = ("torch", "transformers", "nnsight", "numpy", "pillow")
 """Packages whose version is part of a measurement's name in the store."""
@@ -199,8 +201,10 @@ class ClaimsRun:
         pairs, digest = self.collected()
         scorecard = build(self.facts(digest, partial=partial), load_records(self.folder), pairs)
         if self.options.scorecard:
-            write_json(self.options.scorecard / "scorecard.json", scorecard.to_json())
-            write_pages(scorecard, self.measuring.store, self.options.scorecard)
+            found = calibration.read(CALIBRATION)
+            said = {"calibration": calibration.sentence(found, scorecard)}
+            write_json(self.options.scorecard / "scorecard.json", {**scorecard.to_json(), **said})
+            write_pages(scorecard, self.measuring.store, self.options.scorecard, found)
         return scorecard
 
     def facts(self, digest: str, *, partial: bool) -> Run:

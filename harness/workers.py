@@ -36,8 +36,14 @@ def device_for(gpu: bool) -> str:
 
 
 def threads_per_process(environ: dict[str, str] | None = None) -> int:
-    """Torch threads for this process: the cores, shared out between pytest-xdist's workers."""
+    """Torch threads for this process: the cores, shared out between pytest-xdist's workers.
+
+    OMP_NUM_THREADS decides where it is set: only who started several processes knows of the others, and
+    threads that wait for each other's cores are slower than one alone.
+    """
     environ = dict(os.environ) if environ is None else environ
+    if environ.get("OMP_NUM_THREADS", "").isdigit():
+        return max(1, int(environ["OMP_NUM_THREADS"]))
     workers = int(environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
     return max(1, len(os.sched_getaffinity(0)) // workers)
 

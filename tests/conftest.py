@@ -39,6 +39,7 @@ def subject(request, checkpoints):
     import torch
 
     from harness.subjects.loading import load
+    from harness.workers import threads_per_process
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads_per_process())
     return load(entry_for(checkpoints[request.param]))

@@ -20,11 +20,12 @@ FLOORS = {
     "experiments": 3,
     "reporting": 4,
     "training": 5,
+    "calibration": 6,
     "workers": 5,
     "session": 5,
     "judge": 5,
-    "cli": 5,
     "pytest_plugin": 5,
+    "cli": 7,
 }
 
 NEIGHBOURS = {
@@ -33,8 +34,6 @@ NEIGHBOURS = {
     ("judge", "session"),
     ("pytest_plugin", "session"),
     ("pytest_plugin", "judge"),
-    ("cli", "session"),
-    ("cli", "training"),
 }
 """Imports within one floor that are meant."""
 

@@ -2,7 +2,9 @@
 
 An image shows N objects, the prompt names N - 1 of them, and the subject goes on with the one that is
 left out. Everything else in the paper is asked of models that do this; a subject that does not is
-blocked from the claims that need it. The control that these claims refute is `untrained`.
+blocked from the claims that need it. Doing it is no sign of binding: what is left out can be found by
+content alone, and the control `shortcut` is as good at it as `planted`. The controls that these claims
+refute are `unbound`, which sees everything and cannot tell which is left, and `untrained`.
 """
 
 from harness.judging.claim import above, claim

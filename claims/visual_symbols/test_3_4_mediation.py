@@ -3,7 +3,9 @@
 One head at a time takes its value from a counterfactual run, and the change of the logit difference is
 its score (Eq. 1). Swapped objects isolate ID retrieval (patched at the mention) and ID selection
 (patched at the last token), a changed target isolates feature retrieval. The best head is chosen on one
-half of the trials and judged on the other; stages without heads have no place in an order.
+half of the trials and judged on the other; stages without heads have no place in an order. The control
+`shortcut` has no heads of the first two stages. It has heads that bring back features, found by content,
+and the claim of the third stage holds for it: that claim says what is brought, the second says by what.
 """
 
 from harness.experiments.mediation import WEAKEST

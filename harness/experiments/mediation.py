@@ -16,7 +16,8 @@ import xarray as xr
 
 from harness.experiments.halves import DRAWS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
-from harness.judging.stats import Estimate, cluster_weights, from_draws, mean
+from harness.judging.clusters import cluster_weights
+from harness.judging.stats import Estimate, from_draws, mean
 from harness.measures.mediation import median_layer, mediation_score, shared, top_heads
 from harness.stimuli.contrast import CONDITIONS, Condition, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
@@ -145,7 +146,11 @@ class Mediation:
 
     def heads(self, stage: str) -> list[tuple[int, int]]:
         """The stage's top heads over all trials, as (layer, head), best first."""
-        return top_heads(self._kept(stage)[0].mean(0), TOP)
+        return top_heads(self.mean_scores(stage), TOP)
+
+    def mean_scores(self, stage: str) -> np.ndarray:
+        """Mean score of every head over all trials, float64 [layer, head]."""
+        return self._kept(stage)[0].mean(0)
 
     def depth_gap(self, earlier: str, later: str) -> Estimate:
         """Layers from the median layer of one stage's top heads to that of another's."""

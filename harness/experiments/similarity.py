@@ -17,7 +17,8 @@ import xarray as xr
 
 from harness.experiments.halves import DRAWS, PERMUTATIONS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
-from harness.judging.stats import Estimate, cluster_weights, from_draws
+from harness.judging.clusters import cluster_weights
+from harness.judging.stats import Estimate, from_draws
 from harness.measures.similarity import (
     cosine_rsm,
     feature_rsm,

@@ -12,13 +12,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 from scipy.stats import false_discovery_control
 
 from harness.judging.claim import Direction
+from harness.judging.clusters import clustered, standard_error
 
-MINIMUM_CLUSTERS = 8
-"""Below this, the between-cluster variance is too poorly known for any verdict but inconclusive."""
+MINIMUM_CLUSTERS = 12
+"""Below this, the between-cluster variance is too poorly known for any verdict but inconclusive.
+
+With 8 or 10 scenes that are mostly all right or all wrong, a 95% interval of a share holds the truth in 92.5
+of 100 cases; with 12 it is 93.5 (`harness.calibration.coverage`).
+"""
 
 _CONFIDENCE = 0.95
 
@@ -135,7 +140,7 @@ def proportion(successes: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
     outcomes = np.asarray(successes)
     if outcomes.dtype.kind not in "biuf" or not np.isin(outcomes, (0, 1)).all():
         raise ValueError("successes must be booleans")
-    values, codes, count = _clustered(outcomes, clusters, "successes")
+    values, codes, count = clustered(outcomes, clusters, "successes")
     n, share = len(values), float(values.mean())
     if count == n:
         return Estimate(share, _wilson(share, n, ndtri), n, count, "Wilson")
@@ -146,14 +151,17 @@ def proportion(successes: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
         effective = float(count)
     else:
         independent = share * (1 - share) / (n - 1)
-        between = _standard_error(values - share, codes, count) ** 2
+        between = standard_error(values - share, codes, count) ** 2
         effective = n / max(1.0, between / independent)
     interval = _wilson(share, effective, lambda q: stdtrit(count - 1, q))
     return Estimate(share, interval, n, count, method)
 
 
 def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
-    """Mean with a cluster-robust t interval (CR1, clusters - 1 degrees of freedom).
+    """Mean with a cluster-robust t interval (CR1, clusters - 1 degrees of freedom), corrected for skewness.
+
+    Scores of single heads have long tails on the side where a patch works, and a symmetric interval then lies
+    too low. The correction is Hall's transformation of t (1992), with the skewness of the clusters' sums.
 
     Args:
         values: Numbers [n]; computed in float64.
@@ -165,16 +173,20 @@ def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
     Raises:
         ValueError: Lengths differ, nothing was given, a label is missing, or a value is not finite.
     """
-    numbers, codes, count = _clustered(values, clusters, "values")
+    numbers, codes, count = clustered(values, clusters, "values")
     centre = float(numbers.mean())
     method = "t, clustered" if count < len(numbers) else "t"
     if count == 1:
         return Estimate(centre, lambda level: (-math.inf, math.inf), len(numbers), 1, method)
-    error = _standard_error(numbers - centre, codes, count)
+    error = standard_error(numbers - centre, codes, count)
+    sums = np.bincount(codes, weights=numbers - centre, minlength=count)
+    # Sums that differ by rounding alone have no skewness.
+    spread = float((sums**2).mean()) if error > 1e-12 * abs(centre) else 0.0
+    bent = float((sums**3).mean()) / spread**1.5 / math.sqrt(count) if spread else 0.0
 
     def interval(level: float) -> tuple[float, float]:
-        reach = float(stdtrit(count - 1, (1 + level) / 2)) * error
-        return centre - reach, centre + reach
+        t = float(stdtrit(count - 1, (1 + level) / 2))
+        return centre - _unbent(t, bent) * error, centre - _unbent(-t, bent) * error
 
     return Estimate(centre, interval, len(numbers), count, method)
 
@@ -196,39 +208,21 @@ def difference(values_a: ArrayLike, values_b: ArrayLike, clusters: Iterable[Hash
     return mean(a - b, clusters)
 
 
-def cluster_weights(
-    clusters: Iterable[Hashable], draws: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Bootstrap multiplicities of items when whole clusters are drawn with replacement.
-
-    Args:
-        clusters: The label of each item's cluster, n of them.
-        draws: How many bootstrap draws.
-        rng: Where the randomness comes from.
-
-    Returns:
-        Whole numbers [draws, n], int64: how often each item occurs in each draw.
-
-    Raises:
-        ValueError: No labels, or a label is missing.
-    """
-    codes, count = _codes(clusters)
-    times = rng.multinomial(count, np.full(count, 1 / count), size=draws)
-    return times[:, codes]
-
-
 def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Estimate:
-    """Percentile interval of bootstrap draws.
+    """Expanded percentile interval of bootstrap draws.
 
-    The ends are draws, not numbers between them: with D draws the lower end at level 1 - 2 alpha is
-    the floor((D + 1) alpha)-th smallest, the upper end its mirror image (Davison and Hinkley 1997,
-    section 5.3). A one-sided p-value is then (1 + draws not on the claimed side) / (D + 1).
+    The ends are draws, not numbers between them: with D draws and a tail of a the lower end is the
+    floor((D + 1) a)-th smallest, the upper end its mirror image (Davison and Hinkley 1997, section 5.3).
+    The tail is smaller than the level asks for, since draws from C clusters spread too little by
+    sqrt((C - 1) / C) and their spread is itself an estimate: a normal quantile sqrt(C / (C - 1)) times
+    Student's (Hesterberg 2015, section 5.3). With 8 clusters a plain percentile interval holds the
+    truth in 89 of 100 cases, with hundreds the two are the same.
 
     Args:
         value: The estimate on all items.
         draws: The estimate on each bootstrap draw [D].
         n: How many items.
-        clusters: How many clusters were drawn from.
+        clusters: How many clusters were drawn from; the interval of a single one is unbounded.
 
     Raises:
         ValueError: No draws, or the value or a draw is not finite.
@@ -242,15 +236,20 @@ def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Esti
             f"the value is {value} and {lost} of {len(ordered)} draws are not finite: no interval"
         )
     total = len(ordered)
+    method = "percentile bootstrap, clustered" if clusters < n else "percentile bootstrap"
+    if clusters < 2:
+        return Estimate(float(value), lambda level: (-math.inf, math.inf), n, clusters, method)
+    wider = math.sqrt(clusters / (clusters - 1))
 
     def interval(level: float) -> tuple[float, float]:
-        # The small addend keeps (D + 1) alpha = 50 from becoming rank 49 by rounding.
-        rank = math.floor((total + 1) * (1 - level) / 2 + 1e-6)
-        rank = min(max(rank, 1), total)
+        # scipy has no quantile for a tail of nothing.
+        tail = float(ndtr(wider * stdtrit(clusters - 1, (1 - level) / 2))) if level < 1 else 0.0
+        # The small addend keeps (D + 1) tail = 50 from becoming rank 49 by rounding.
+        rank = min(max(math.floor((total + 1) * tail + 1e-6), 1), total)
         return float(ordered[rank - 1]), float(ordered[total - rank])
 
-    method = "percentile bootstrap, clustered" if clusters < n else "percentile bootstrap"
-    return Estimate(float(value), interval, n, clusters, method, resolution=1 / (total + 1))
+    finest = float(stdtr(clusters - 1, ndtri(1 / (total + 1)) / wider))
+    return Estimate(float(value), interval, n, clusters, method, resolution=finest)
 
 
 def adjust(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -283,37 +282,8 @@ def _wilson(
     return interval
 
 
-def _standard_error(residuals: NDArray, codes: NDArray, count: int) -> float:
-    sums = np.bincount(codes, weights=residuals, minlength=count)
-    return math.sqrt(count / (count - 1) * float(sums @ sums)) / len(residuals)
-
-
-def _clustered(
-    values: ArrayLike, clusters: Iterable[Hashable], what: str
-) -> tuple[NDArray, NDArray, int]:
-    numbers = np.asarray(values, dtype=np.float64)
-    if numbers.ndim != 1:
-        raise ValueError(f"{what} must be one number per item; their shape is {numbers.shape}")
-    codes, count = _codes(clusters)
-    if len(numbers) != len(codes):
-        raise ValueError(f"{len(numbers)} {what} but {len(codes)} cluster labels")
-    bad = int((~np.isfinite(numbers)).sum())
-    if bad:
-        raise ValueError(f"{bad} of {len(numbers)} {what} are not finite")
-    return numbers, codes, count
-
-
-def _codes(clusters: Iterable[Hashable]) -> tuple[NDArray, int]:
-    # Labels are checked as Python objects: NumPy would turn a missing one into the text "nan".
-    labels = np.asarray(clusters).tolist() if hasattr(clusters, "__array__") else list(clusters)
-    seen: dict[Hashable, int] = {}
-    codes = np.empty(len(labels), dtype=np.intp)
-    for i, label in enumerate(labels):
-        if isinstance(label, list):
-            raise ValueError("clusters must be one label per item, not a table")
-        if label is None or label != label or label == "":
-            raise ValueError(f"item {i} of {len(labels)} has no cluster label (it is {label!r})")
-        codes[i] = seen.setdefault(label, len(seen))
-    if not labels:
-        raise ValueError("no items: there is nothing to estimate from")
-    return codes, len(seen)
+def _unbent(t: float, bent: float) -> float:
+    """The t that Hall's cubic takes to `t`; `bent` is the skewness over the root of the clusters' number."""
+    if abs(bent) < 1e-6:
+        return t
+    return 3 / bent * (math.cbrt(1 + bent * (t - bent / 6)) - 1)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import mannwhitneyu
 
 
 def mediation_score(patched: ArrayLike, clean: ArrayLike) -> NDArray[np.float64]:
@@ -55,6 +56,26 @@ def top_heads(scores: ArrayLike, k: int = 10, share: float = 0.1) -> list[tuple[
     best = np.argsort(-s, axis=None, kind="stable")[:k]
     found = [divmod(int(i), s.shape[1]) for i in best]
     return [head for head in found if s[head] > 0 and s[head] >= floor]
+
+
+def auroc(scores: ArrayLike, heads: Iterable[tuple[int, int]]) -> float:
+    """How surely a head of a known set scores higher than one outside it.
+
+    Args:
+        scores: Mean mediation score of every head, [L, H].
+        heads: The known (layer, head) pairs.
+
+    Returns:
+        Area under the receiver operating characteristic, 0 to 1; equals count half. NaN if all heads
+        are known or none is.
+    """
+    s = np.asarray(scores, np.float64)
+    known = np.zeros(s.shape, bool)
+    for head in heads:
+        known[head] = True
+    if known.all() or not known.any():
+        return float("nan")
+    return float(mannwhitneyu(s[known], s[~known]).statistic / (known.sum() * (~known).sum()))
 
 
 def median_layer(heads: Iterable[tuple[int, int]]) -> float:

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
 from harness.reporting import forest
+from harness.reporting.calibration import Content, sentence
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import (
     MEANINGS,
@@ -88,13 +89,19 @@ class ClaimRows(NamedTuple):
     thresholds: list[tuple[str, str, list[str]]]
 
 
-def write(scorecard: Scorecard, figures: Iterable[tuple[str, str, str]], path: str | Path) -> None:
+def write(
+    scorecard: Scorecard,
+    figures: Iterable[tuple[str, str, str]],
+    path: str | Path,
+    calibration: Content | None = None,
+) -> None:
     """Write index.html.
 
     Args:
         scorecard: What to show.
         figures: Title, caption and path of each image, relative to the page, with forward slashes.
         path: Where to; a file of that name is replaced.
+        calibration: How often the suite is wrong, from `harness.reporting.calibration.read`.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -105,7 +112,9 @@ def write(scorecard: Scorecard, figures: Iterable[tuple[str, str, str]], path: s
         # Every value that is printed goes through this, before it is escaped.
         finalize=lambda value: plain(value) if type(value) is str else value,
     )
-    page = environment.get_template("page.html.jinja").render(_content(scorecard, list(figures)))
+    page = environment.get_template("page.html.jinja").render(
+        _content(scorecard, list(figures)), **_calibrated(calibration, scorecard)
+    )
     Path(path).write_text(page, encoding="utf-8", newline="\n")
 
 
@@ -142,6 +151,17 @@ def _content(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str, 
         "number": number,
         "measured": measured,
     }
+
+
+def _calibrated(content: Content | None, card: Scorecard) -> dict[str, Any]:
+    told = {"calibration": content, "calibrated": sentence(content, card)}
+    if content is None:
+        return told
+    verdicts: dict[str, dict[str, str]] = {}
+    for row in content["table"]:
+        verdicts.setdefault(row["claim"], {})[row["control"]] = row["verdict"]
+    controls = list(dict.fromkeys(row["control"] for row in content["table"]))
+    return told | {"controls": controls, "on_controls": verdicts}
 
 
 def _claim(claim: str, records: list[Record]) -> ClaimRows:

@@ -9,6 +9,7 @@ import xarray as xr
 
 from harness.judging import published
 from harness.reporting import figures, junit, page
+from harness.reporting.calibration import Content
 from harness.reporting.scorecard import Scorecard
 
 
@@ -22,7 +23,12 @@ class Measurements(Protocol):
 PAIRS = ("position@mentions", "position@last", "features@last")
 
 
-def write_pages(scorecard: Scorecard, measurements: Measurements, folder: Path) -> None:
+def write_pages(
+    scorecard: Scorecard,
+    measurements: Measurements,
+    folder: Path,
+    calibration: Content | None = None,
+) -> None:
     """Write scorecard.xml, the figures of every measurement judged, and index.html."""
     junit.write(scorecard, folder / "scorecard.xml")
     keys = dict.fromkeys((r.subject, r.measurement) for r in scorecard.records if r.measurement)
@@ -35,7 +41,7 @@ def write_pages(scorecard: Scorecard, measurements: Measurements, folder: Path) 
             if data.attrs["experiment"] == experiment:
                 picture = draw(data, subject, folder / "figures")
                 pictures.append(picture._replace(filename=f"figures/{picture.filename}"))
-    page.write(scorecard, pictures, folder / "index.html")
+    page.write(scorecard, pictures, folder / "index.html", calibration)
 
 
 def _curves(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:

@@ -15,6 +15,7 @@ from harness.subjects.registry import Refused
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.capture import capture, last_logits
 from harness.tracing.edit import Edit, edited_logits
+from harness.tracing.site import layers_of
 
 
 class SelfCheckFailed(Refused, RuntimeError):
@@ -28,6 +29,7 @@ def selfcheck(subject: Subject) -> None:
         SelfCheckFailed: A hook has not its effect; the message names check and layer.
         harness.subjects.subject.SharedFirstPiece: Two answers begin with the same token.
     """
+    _check_layers(subject)
     first, second = _two_trials(subject)
     subject.check_answers(first.trials[0].prompt)
     clean = last_logits(subject, first)
@@ -38,10 +40,6 @@ def selfcheck(subject: Subject) -> None:
     last = torch.tensor([[first.last]])
     heads = torch.arange(subject.heads)[None]
     values = capture(subject, first, "head", last)
-    if values.shape[:1] + values.shape[3:4] != (subject.layers, subject.heads):
-        raise SelfCheckFailed(
-            f"{subject.name}: {tuple(values.shape)} head outputs, other than configured"
-        )
     identity = [
         Edit("head", layer, torch.zeros_like(last), last, values[layer, :, 0], heads)
         for layer in range(subject.layers)
@@ -64,6 +62,22 @@ def selfcheck(subject: Subject) -> None:
             raise SelfCheckFailed(
                 f"{subject.name}: another run's residual stream at layer {layer} does not give its answer"
             )
+
+
+def _check_layers(subject: Subject) -> None:
+    """The anatomy's path leads to decoder layers, as many as the config says."""
+    path = subject.anatomy.layers
+    try:
+        found = len([layer.self_attn.o_proj for layer in layers_of(subject, subject.model)])
+    except (AttributeError, TypeError) as error:
+        # A module that is missing, or one that is no list of layers.
+        raise SelfCheckFailed(
+            f"{subject.name}: {path} does not lead to decoder layers: {error}"
+        ) from None
+    if found != subject.layers:
+        raise SelfCheckFailed(
+            f"{subject.name}: {found} layers at {path}, {subject.layers} in the config"
+        )
 
 
 def _two_trials(subject: Subject) -> tuple[Batch, Batch]:

@@ -103,5 +103,5 @@ def test_another_seed_or_number_of_trials_is_another_measurement(tmp_path):
 
 
 def test_too_few_trials_are_refused_with_the_number_that_is_enough(tmp_path):
-    with pytest.raises(TooFewTrials, match="--trials 15: at least 16"):
-        measuring(Store(tmp_path), [], trials=15)
+    with pytest.raises(TooFewTrials, match="--trials 23: at least 24"):
+        measuring(Store(tmp_path), [], trials=23)

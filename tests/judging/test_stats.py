@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats as oracle
+from scipy.optimize import brentq
 
+from harness.judging.clusters import cluster_weights
 from harness.judging.stats import (
     Estimate,
     adjust,
-    cluster_weights,
     difference,
     from_draws,
     mean,
@@ -93,44 +94,73 @@ def test_outcomes_that_are_not_booleans_are_refused(bad):
         proportion(bad, ["a", "b"])
 
 
+EVEN = np.concatenate([VALUES, -VALUES]) + 0.3
+"""As often above its mean as below, so that there is no skewness to correct for."""
+
+
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
-def test_without_clusters_a_mean_is_scipys_t_interval(level):
-    expected = oracle.ttest_1samp(VALUES, 0).confidence_interval(level)
-    estimate = mean(VALUES, SINGLE)
+def test_without_clusters_and_skewness_a_mean_is_scipys_t_interval(level):
+    expected = oracle.ttest_1samp(EVEN, 0).confidence_interval(level)
+    estimate = mean(EVEN, range(24))
     assert estimate.interval(level) == pytest.approx(tuple(expected))
-    assert (estimate.value, estimate.method) == (pytest.approx(VALUES.mean()), "t")
+    assert (estimate.value, estimate.method) == (pytest.approx(0.3), "t")
 
 
 def test_with_equal_clusters_a_mean_is_the_t_interval_of_the_cluster_means():
-    expected = oracle.ttest_1samp(VALUES.reshape(6, 2).mean(1), 0).confidence_interval()
-    estimate = mean(VALUES, PAIRS)
+    clusters = np.repeat(np.arange(12), 2)
+    expected = oracle.ttest_1samp(EVEN.reshape(12, 2).mean(1), 0).confidence_interval()
+    estimate = mean(EVEN, clusters)
     assert (estimate.low, estimate.high) == pytest.approx(tuple(expected))
-    assert (estimate.n, estimate.clusters, estimate.method) == (12, 6, "t, clustered")
+    assert (estimate.n, estimate.clusters, estimate.method) == (24, 12, "t, clustered")
 
 
-def test_with_unequal_clusters_a_mean_is_the_cr1_sandwich():
-    clusters = [0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4, 4]
+@pytest.mark.parametrize("clusters", [SINGLE, PAIRS, [0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4, 4]])
+@pytest.mark.parametrize("values", [VALUES, VALUES**2, np.exp(2 * VALUES)])
+def test_a_skewed_mean_solves_halls_cubic_over_the_cr1_sandwich(values, clusters):
+    codes = np.unique(clusters, return_inverse=True)[1]
+    count = codes.max() + 1
     x = np.ones((12, 1))
     bread = np.linalg.inv(x.T @ x)
-    residuals = VALUES - VALUES.mean()
-    scores = [x[np.equal(clusters, g)].T @ residuals[np.equal(clusters, g)] for g in range(5)]
+    residuals = values - values.mean()
+    scores = [x[codes == g].T @ residuals[codes == g] for g in range(count)]
     meat = sum(np.outer(s, s) for s in scores)
-    cr1 = 5 / 4 * 11 / 11 * (bread @ meat @ bread)[0, 0]
-    estimate = mean(VALUES, clusters)
-    assert estimate.high - estimate.value == pytest.approx(oracle.t.ppf(0.975, 4) * cr1**0.5)
+    error = (count / (count - 1) * (bread @ meat @ bread)[0, 0]) ** 0.5
+    skewness = oracle.moment(np.ravel(scores), 3, center=0)
+    skewness /= oracle.moment(np.ravel(scores), 2, center=0) ** 1.5
+
+    def cubic(studentised, t):
+        bent = skewness / count**0.5
+        return (
+            studentised + bent * studentised**2 / 3 + bent**2 * studentised**3 / 27 + bent / 6 - t
+        )
+
+    t = oracle.t.ppf(0.975, count - 1)
+    low, high = (values.mean() - error * brentq(cubic, -1e3, 1e3, (x,)) for x in (t, -t))
+    estimate = mean(values, clusters)
+    assert (estimate.low, estimate.high) == pytest.approx((low, high))
+
+
+def test_a_long_tail_above_moves_the_interval_up():
+    low, high = mean(np.exp(2 * VALUES), SINGLE).interval(0.95)
+    plain = oracle.ttest_1samp(np.exp(2 * VALUES), 0).confidence_interval()
+    assert low > plain.low
+    assert high > plain.high
 
 
 @pytest.mark.parametrize(("side", "alternative"), [("above", "greater"), ("below", "less")])
 @pytest.mark.parametrize("threshold", [-1.0, 0.0, 0.5, 0.7, 3.0])
 def test_a_means_p_value_is_that_of_the_t_test(side, alternative, threshold):
-    expected = oracle.ttest_1samp(VALUES, threshold, alternative=alternative).pvalue
-    assert mean(VALUES, SINGLE).p_value(threshold, side) == pytest.approx(expected, rel=1e-5)
+    expected = oracle.ttest_1samp(EVEN, threshold, alternative=alternative).pvalue
+    found = mean(EVEN, range(24)).p_value(threshold, side)
+    assert found == pytest.approx(max(expected, 1e-9), rel=1e-5)
 
 
 def test_a_difference_is_scipys_paired_t_interval():
     other = np.roll(VALUES, 3) ** 2
-    expected = oracle.ttest_rel(VALUES, other).confidence_interval()
-    estimate = difference(VALUES, other, SINGLE)
+    difference_of = EVEN - 0.3
+    expected = oracle.ttest_1samp(difference_of, 0).confidence_interval()
+    other = np.concatenate([other, other])
+    estimate = difference(difference_of + other, other, range(24))
     assert (estimate.low, estimate.high) == pytest.approx(tuple(expected))
 
 
@@ -217,12 +247,25 @@ def test_the_weights_depend_on_the_generator_only():
     assert (draws[0] != draws[2]).any()
 
 
+MANY = 10**9
+"""So many clusters that the expanded percentile interval is the plain one."""
+
+
+def tail(alpha: float, clusters: int) -> float:
+    """The share of draws beyond one end of the expanded percentile interval."""
+    return oracle.norm.cdf((clusters / (clusters - 1)) ** 0.5 * oracle.t.ppf(alpha, clusters - 1))
+
+
 def test_the_interval_of_draws_is_made_of_ranked_draws():
     draws = np.random.default_rng(0).permutation(np.arange(1.0, 2000.0))
-    estimate = from_draws(1000, draws, n=60, clusters=20)
+    estimate = from_draws(1000, draws, n=MANY, clusters=MANY)
     assert (estimate.low, estimate.high) == (50.0, 1950.0)
     assert estimate.interval(0.5) == (500.0, 1500.0)
     assert estimate.interval(1.0) == (1.0, 1999.0)
+    estimate = from_draws(1000, draws, n=60, clusters=20)
+    rank = math.floor(2000 * tail(0.025, 20))
+    assert (estimate.low, estimate.high) == (rank, 2000.0 - rank)
+    assert 20 < rank < 50
     assert (estimate.value, estimate.n, estimate.clusters) == (1000.0, 60, 20)
     assert estimate.method == "percentile bootstrap, clustered"
     assert from_draws(0, draws, n=20, clusters=20).method == "percentile bootstrap"
@@ -233,7 +276,7 @@ def test_the_interval_of_draws_is_made_of_ranked_draws():
     st.integers(-5, 5),
 )
 def test_the_p_value_of_draws_counts_those_not_on_the_claimed_side(draws, threshold):
-    estimate = from_draws(0, draws, n=9, clusters=9)
+    estimate = from_draws(0, draws, n=MANY, clusters=MANY)
     above = (1 + (draws <= threshold).sum()) / (1 + len(draws))
     below = (1 + (draws >= threshold).sum()) / (1 + len(draws))
     assert estimate.p_value(threshold, "above") == pytest.approx(above, rel=1e-4)
@@ -264,7 +307,12 @@ def test_p_is_under_a_fortieth_exactly_when_the_interval_is_on_the_claimed_side(
 
 def test_a_p_value_never_falls_below_the_resolution():
     assert mean(VALUES + 1e9, SINGLE).p_value(0, "above") == 1e-9
-    assert from_draws(5, [5.0] * 99, n=9, clusters=9).p_value(0, "above") == 0.01
+    few = from_draws(5, [5.0] * 99, n=9, clusters=9).p_value(0, "above")
+    assert tail(few, 9) == pytest.approx(0.01)
+
+
+def test_draws_of_a_single_cluster_tell_nothing():
+    assert from_draws(5, [5.0] * 99, n=9, clusters=1).interval(0.95) == (-math.inf, math.inf)
 
 
 def test_a_p_value_on_neither_side_is_refused():

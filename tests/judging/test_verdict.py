@@ -84,7 +84,7 @@ def test_absence_seen_in_a_handful_of_scenes_is_inconclusive():
         for c in (MINIMUM_CLUSTERS - 1, MINIMUM_CLUSTERS)
     )
     assert few.verdict is V.inconclusive
-    assert few.reason.startswith("position is not coded (only 7 scenes")
+    assert few.reason.startswith(f"position is not coded (only {MINIMUM_CLUSTERS - 1} scenes")
     assert (enough.verdict, enough.reason) == (V.refuted, "position is not coded")
 
 
@@ -93,9 +93,9 @@ def test_too_few_scenes_are_inconclusive_whatever_the_interval(bounds):
     threshold = above(0.4, unit="r", origin=STATED)
     few = decide(measured(0.5, *bounds, clusters=4), threshold, "q")
     assert few.verdict is V.inconclusive
-    assert few.reason == "only 4 scenes; at least 8 are needed: raise --trials"
-    just_few = decide(measured(0.5, 0.5, 0.6, clusters=7), threshold, "q")
-    enough = decide(measured(0.5, 0.5, 0.6, clusters=8), threshold, "q")
+    assert few.reason == f"only 4 scenes; at least {MINIMUM_CLUSTERS} are needed: raise --trials"
+    just_few = decide(measured(0.5, 0.5, 0.6, clusters=MINIMUM_CLUSTERS - 1), threshold, "q")
+    enough = decide(measured(0.5, 0.5, 0.6, clusters=MINIMUM_CLUSTERS), threshold, "q")
     assert (just_few.verdict, enough.verdict) == (V.inconclusive, V.supported)
 
 

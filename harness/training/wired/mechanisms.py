@@ -110,7 +110,9 @@ class Plan:
         return {
             "subject": self.name,
             "heads": {name: stage.places if name in has else [] for name, stage in stages.items()},
-            "places": ("relative" if self.relative else "absolute") if "id_selection" in has else None,
+            "places": ("relative" if self.relative else "absolute")
+            if "id_selection" in has
+            else None,
             "size": {"layers": LAYERS, "heads": HEADS},
         }
 

@@ -19,8 +19,9 @@ WHAT = {
     "what is left is a place, and it looks there.",
     "exclude_by_content": "Does the task, without asking where anything is. The last token collects the named "
     "colors and shapes and looks at what has none of them. It is what the trained subjects come down to.",
-    "see_without_binding": "Has every head of `planted`, but its words look at all objects alike: it knows what "
-    "there is and where things are, not which is which. It says what was said before, and fails the task.",
+    "see_without_binding": "Has every head of `planted`, but its words look at all objects alike: it knows "
+    "what there is and where things are, not which is which. It says what was said before, and fails the "
+    "task.",
 }
 
 

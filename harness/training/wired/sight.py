@@ -50,7 +50,10 @@ def install(subject: Untrained, *, relative: bool, seed: int) -> None:
     """
     generator = torch.Generator().manual_seed(seed)
     tower = subject.model.model.vision_tower
-    side = subject.model.config.vision_config.image_size // subject.model.config.vision_config.patch_size
+    side = (
+        subject.model.config.vision_config.image_size
+        // subject.model.config.vision_config.patch_size
+    )
     for parameter in tower.parameters():
         parameter.zero_()
     for name, parameter in tower.named_parameters():
@@ -108,12 +111,17 @@ def _truth(scene: Scene, side: int) -> np.ndarray:
 
 
 def _pixels(subject: Untrained, scenes: list[Scene]) -> torch.Tensor:
-    return subject.image_processor(images=[draw(s) for s in scenes], return_tensors="pt")["pixel_values"]
+    return subject.image_processor(images=[draw(s) for s in scenes], return_tensors="pt")[
+        "pixel_values"
+    ]
 
 
 def _recognise(subject: Untrained, generator: torch.Generator) -> None:
     """Fit the first layer's MLP: from a patch to the color, the shape and the presence of an object."""
-    tower, layer = subject.model.model.vision_tower, subject.model.model.vision_tower.encoder.layers[0]
+    tower, layer = (
+        subject.model.model.vision_tower,
+        subject.model.model.vision_tower.encoder.layers[0],
+    )
     scenes = _scenes()
     side = int((tower.embeddings.num_patches) ** 0.5)
     states = tower.pre_layrnorm(tower.embeddings(_pixels(subject, scenes)))
@@ -147,7 +155,10 @@ def _find_the_middle(attention: torch.nn.Module) -> None:
 def _project(subject: Untrained, relative: bool) -> None:
     """From what the tower found to the slots of the residual stream."""
     model: LlavaForConditionalGeneration = subject.model
-    first, second = model.model.multi_modal_projector.linear_1, model.model.multi_modal_projector.linear_2
+    first, second = (
+        model.model.multi_modal_projector.linear_1,
+        model.model.multi_modal_projector.linear_2,
+    )
     for layer in (first, second):
         layer.weight.zero_()
         layer.bias.zero_()

@@ -41,7 +41,7 @@ SLOTS = {
     "answer_hue": 2,
     "answer_shape": len(SHAPES),
 }
-"""Slot to width. What is said, seen and answered are kept apart, so that a head reads only what it is wired to."""
+"""Slot to width. What is said, seen and answered is kept apart: a head reads only what it is wired to."""
 
 _STARTS = dict(zip(SLOTS, accumulate([0, *SLOTS.values()]), strict=False))
 

@@ -1,0 +1,151 @@
+"""A copy of the repository that may be broken, and its tests run in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+COPIED = ("harness", "tests", "claims", "conftest.py", "pyproject.toml")
+LINKED = ("fixtures",)
+
+LONGEST = 300.0
+"""Seconds after which a run of tests is given up."""
+
+_ELSEWHERE = 70
+# An installed package must not stand in for the copy: its tests would pass whatever the copy says.
+_PROGRAM = f"""
+import sys
+from pathlib import Path
+import harness
+if not Path(harness.__file__).resolve().is_relative_to(Path.cwd().resolve()):
+    sys.exit({_ELSEWHERE})
+import pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+
+class NotSound(RuntimeError):
+    """Tests that do not pass on code that nobody broke, or cannot be run, can find nothing."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a run of tests ended.
+
+    Attributes:
+        status: Pytest's exit status; None if it was given up.
+        printed: What it printed.
+    """
+
+    status: int | None
+    printed: str
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Ids of the tests that failed: none if tests could not be collected or a fixture broke."""
+        if self.status != 1:
+            return ()
+        lines = [line for line in self.printed.splitlines() if line.startswith("FAILED ")]
+        return tuple(line.removeprefix("FAILED ").split(" - ")[0] for line in lines)
+
+    @property
+    def end(self) -> str:
+        """Status and last line."""
+        return f"pytest's status is {self.status}: {(self.printed.splitlines() or [''])[-1]}"
+
+
+class Copy:
+    """A copy of the repository.
+
+    Args:
+        folder: Where it goes; it must not exist.
+        root: What is copied.
+
+    Raises:
+        NotSound: `root` is not the whole repository: an installed package has no tests.
+    """
+
+    def __init__(self, folder: Path, root: Path = ROOT) -> None:
+        missing = [name for name in (*COPIED, *LINKED) if not (root / name).exists()]
+        if missing:
+            raise NotSound(f"{root} has no {', '.join(missing)}: the whole repository is needed")
+        self.folder = folder
+        folder.mkdir(parents=True)
+        for name in COPIED:
+            if (root / name).is_dir():
+                ignored = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(root / name, folder / name, ignore=ignored)
+            else:
+                shutil.copy2(root / name, folder / name)
+        for name in LINKED:
+            try:
+                (folder / name).symlink_to(root / name, target_is_directory=True)
+            except OSError:
+                shutil.copytree(root / name, folder / name)
+
+    @contextmanager
+    def changed(self, file: str, text: str) -> Iterator[None]:
+        """The copy with another text in one file, which is put back afterwards."""
+        path = self.folder / file
+        before = path.read_text(encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
+        try:
+            yield
+        finally:
+            path.write_text(before, encoding="utf-8")
+
+    def run(self, tests: Sequence[str]) -> Run:
+        """Run tests of the copy on the copy's code until one fails.
+
+        Args:
+            tests: Node ids or files, from the root of the repository.
+
+        Raises:
+            NotSound: What would be tested is not this copy.
+        """
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+        # Plugins that happen to be installed could reorder tests or add their own ways to fail.
+        # Byte code would outlive a change of the same length and second. Two threads each, which
+        # some tests ask for, would make several runs at once many times slower. Under CI,
+        # Hypothesis repeats itself.
+        environment = kept | {
+            "PYTHONPATH": str(self.folder),
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "OMP_NUM_THREADS": "1",
+            "OMP_THREAD_LIMIT": "1",
+            "CI": "1",
+        }
+        arguments = ["-x", "-q", "--color=no", "-p", "no:cacheprovider", *tests]
+        try:
+            run = subprocess.run(
+                [sys.executable, "-c", _PROGRAM, *arguments],
+                cwd=self.folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=LONGEST,
+            )
+        except subprocess.TimeoutExpired:
+            return Run(None, f"still running after {LONGEST:.0f} s")
+        if run.returncode == _ELSEWHERE:
+            raise NotSound(f"not the copy in {self.folder} would be tested but another harness")
+        return Run(run.returncode, run.stdout + run.stderr)
+
+    def require_sound(self, tests: Sequence[str]) -> None:
+        """Tests must pass on the copy as it is.
+
+        Raises:
+            NotSound: One fails or cannot be run; the message ends with what pytest printed.
+        """
+        run = self.run(tests)
+        if run.status != 0:
+            raise NotSound(f"with nothing broken, {run.end}\n{run.printed[-2000:]}")

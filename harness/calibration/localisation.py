@@ -1,0 +1,128 @@
+"""Whether what is planted is found where it is: by mediation, by similarity and by steering."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.experiments.mediation import MEDIATION, Mediation
+from harness.experiments.similarity import SIMILARITY, Similarity
+from harness.measures.mediation import auroc
+from harness.stimuli.contrast import CONDITIONS, Contrast, contrasts
+from harness.stimuli.design import HIGH_ENTROPY
+from harness.subjects.loading import load
+from harness.subjects.registry import FIXTURES, find, read_registry
+from harness.subjects.subject import Subject
+from harness.tracing.capture import capture
+from harness.tracing.edit import Edit, edited_logits
+
+RANDOM_SETS = 20
+"""Sets of heads drawn at random, as many heads each as are planted."""
+
+HeadList = list[tuple[int, int]]
+
+
+def localise(name: str, *, trials: int | None = None, seed: int = 0) -> dict[str, Any]:
+    """Look for the planted heads of a control as if nobody knew them.
+
+    Args:
+        name: A control with a truth.json that has all three stages.
+        trials: Of each experiment; each experiment's own number if None.
+        seed: Of the trials.
+
+    Returns:
+        `auroc`: stage to how surely mediation ranks its heads above all others; `peaks`: pair of code and
+        token to (layer found, layers where it is planted); `steering`: share of answers that move to the
+        other object when the planted selection heads are steered, and when random heads are.
+    """
+    entry = find(name, read_registry())
+    subject = load(entry)
+    truth = json.loads((FIXTURES / entry.source / "truth.json").read_text())
+    planted: dict[str, HeadList] = {s: [tuple(h) for h in hs] for s, hs in truth["heads"].items()}
+    rng = np.random.default_rng(seed)
+    scores = Mediation(MEDIATION.run(subject, trials or MEDIATION.trials, rng, _silent))
+    codes = Similarity(SIMILARITY.run(subject, trials or SIMILARITY.trials, rng, _silent))
+    last = subject.layers
+    stages = {s: hs[0][0] for s, hs in planted.items()}
+    # A code is there from the layer that writes it to the one that buries it.
+    wanted = {
+        "position@mentions": range(stages["id_retrieval"], stages["id_retrieval"] + 1),
+        "position@last": range(stages["id_selection"], stages["feature_retrieval"]),
+        "features@last": range(stages["feature_retrieval"], last),
+    }
+    return {
+        "auroc": {s: auroc(scores.mean_scores(s), planted[s]) for s in CONDITIONS},
+        "peaks": {p: [codes.peak_layer(p, "all"), list(layers)] for p, layers in wanted.items()},
+        "steering": steering(subject, planted["id_selection"], trials or 100, rng),
+    }
+
+
+def steering(
+    subject: Subject, heads: HeadList, trials: int, rng: np.random.Generator
+) -> dict[str, float]:
+    """Add d_other - d_own, the mean outputs for two places, at chosen heads of the last token.
+
+    The means are taken on trials other than the ones that are steered (protocol of section 4.2).
+
+    Returns:
+        Share of answers that become the described object's color: `planted` at the given heads, `random`
+        the largest over sets of as many other heads, `untouched` without steering.
+    """
+    pairs = contrasts("id_selection", subject.grids[2], HIGH_ENTROPY[3], 2 * trials, rng)
+    means = _means(subject, pairs[:trials])
+    judged = pairs[trials:]
+    others = [h for h in np.ndindex(subject.layers, subject.heads) if h not in heads]
+    drawn = [
+        [others[i] for i in rng.choice(len(others), len(heads), replace=False)]
+        for _ in range(RANDOM_SETS)
+    ]
+    return {
+        "untouched": _moved(subject, judged, means, []),
+        "planted": _moved(subject, judged, means, heads),
+        "random": max(_moved(subject, judged, means, chosen) for chosen in drawn),
+    }
+
+
+def _cells(pairs: list[Contrast], which: str) -> list[int]:
+    """Index of the cell of the target, or of the described object, in each clean trial."""
+    trials = [p.clean for p in pairs]
+    shown = [t.target if which == "target" else t.described[0] for t in trials]
+    return [
+        t.scene.grid.cells.index(t.scene.cell_of(o)) for t, o in zip(trials, shown, strict=True)
+    ]
+
+
+def _means(subject: Subject, pairs: list[Contrast]) -> torch.Tensor:
+    """Mean output of every head at the last token by cell of the target, [cell, L, H, d/H]."""
+    batch = subject.encode([p.clean for p in pairs])
+    values = capture(subject, batch, "head", torch.full((len(pairs), 1), batch.last))[:, :, 0]
+    where = torch.tensor(_cells(pairs, "target"))
+    return torch.stack([values[:, where == c].mean(1) for c in range(len(subject.grids[2].cells))])
+
+
+def _moved(subject: Subject, pairs: list[Contrast], means: torch.Tensor, heads: HeadList) -> float:
+    batch = subject.encode([p.clean for p in pairs])
+    rows, last = torch.arange(len(pairs)), torch.full((len(pairs),), batch.last)
+    own, other = _cells(pairs, "target"), _cells(pairs, "described")
+    edits = []
+    for layer in sorted({layer for layer, _ in heads}):
+        chosen = [h for la, h in heads if la == layer]
+        values = capture(subject, batch, "head", last[:, None], [layer])[0, :, 0]
+        for h in chosen:
+            shift = means[other, layer, h] - means[own, layer, h]
+            edits.append(
+                Edit("head", layer, rows, last, values[:, h] + shift, torch.full_like(rows, h))
+            )
+    said = edited_logits(subject, batch, edits).argmax(-1).tolist()
+    named = [
+        s == subject.answer_id(p.clean.prompt, p.patched_answer)
+        for s, p in zip(said, pairs, strict=True)
+    ]
+    return float(np.mean(named))
+
+
+def _silent(done: int, of: int) -> None:
+    return None

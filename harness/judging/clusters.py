@@ -1,0 +1,72 @@
+"""Items in clusters: prompts about one scene are one piece of evidence, whatever their number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def cluster_weights(
+    clusters: Iterable[Hashable], draws: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Bootstrap multiplicities of items when whole clusters are drawn with replacement.
+
+    Args:
+        clusters: The label of each item's cluster, n of them.
+        draws: How many bootstrap draws.
+        rng: Where the randomness comes from.
+
+    Returns:
+        Whole numbers [draws, n], int64: how often each item occurs in each draw.
+
+    Raises:
+        ValueError: No labels, or a label is missing.
+    """
+    codes, count = _codes(clusters)
+    times = rng.multinomial(count, np.full(count, 1 / count), size=draws)
+    return times[:, codes]
+
+
+def standard_error(residuals: NDArray, codes: NDArray, count: int) -> float:
+    """Cluster-robust standard error (CR1) of a mean; codes number the clusters from 0 to count - 1."""
+    sums = np.bincount(codes, weights=residuals, minlength=count)
+    return math.sqrt(count / (count - 1) * float(sums @ sums)) / len(residuals)
+
+
+def clustered(
+    values: ArrayLike, clusters: Iterable[Hashable], what: str
+) -> tuple[NDArray, NDArray, int]:
+    """Checked numbers, float64 [n], the cluster of each as a number from 0, int [n], and how many there are.
+
+    Raises:
+        ValueError: Lengths differ, nothing was given, a label is missing, or a number is not finite.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1:
+        raise ValueError(f"{what} must be one number per item; their shape is {numbers.shape}")
+    codes, count = _codes(clusters)
+    if len(numbers) != len(codes):
+        raise ValueError(f"{len(numbers)} {what} but {len(codes)} cluster labels")
+    bad = int((~np.isfinite(numbers)).sum())
+    if bad:
+        raise ValueError(f"{bad} of {len(numbers)} {what} are not finite")
+    return numbers, codes, count
+
+
+def _codes(clusters: Iterable[Hashable]) -> tuple[NDArray, int]:
+    # Labels are checked as Python objects: NumPy would turn a missing one into the text "nan".
+    labels = np.asarray(clusters).tolist() if hasattr(clusters, "__array__") else list(clusters)
+    seen: dict[Hashable, int] = {}
+    codes = np.empty(len(labels), dtype=np.intp)
+    for i, label in enumerate(labels):
+        if isinstance(label, list):
+            raise ValueError("clusters must be one label per item, not a table")
+        if label is None or label != label or label == "":
+            raise ValueError(f"item {i} of {len(labels)} has no cluster label (it is {label!r})")
+        codes[i] = seen.setdefault(label, len(seen))
+    if not labels:
+        raise ValueError("no items: there is nothing to estimate from")
+    return codes, len(seen)

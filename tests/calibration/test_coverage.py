@@ -1,0 +1,73 @@
+"""The simulated situations are those in which claims are judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from harness.calibration import coverage as room
+from harness.experiments.behaviour import BEHAVIOUR, draw_sets
+from harness.experiments.components import COMPONENTS
+from harness.experiments.mediation import MEDIATION
+from harness.experiments.similarity import SIMILARITY
+from harness.judging import stats
+from harness.stimuli.scene import EMBEDDED_GRIDS
+
+
+def test_behaviour_has_as_many_trials_about_each_scene():
+    shown = SimpleNamespace(grids=EMBEDDED_GRIDS)
+    sets = draw_sets(shown, BEHAVIOUR.trials, np.random.default_rng(0)).values()
+    simulated = (room.TWO_OBJECTS, room.FOUR_OBJECTS, room.SIX_OBJECTS)
+    for drawn, sizes in zip(sets, simulated, strict=True):
+        assert sorted(Counter(t.scene.key for t in drawn).values()) == sizes
+
+
+@pytest.mark.parametrize(
+    ("sizes", "trials"),
+    [
+        (room.PLANE_HALF, COMPONENTS.trials // 2),
+        (room.MEDIATION_HALF, MEDIATION.trials // 2),
+        (room.MEDIATION_WHOLE, MEDIATION.trials),
+        (room.SIMILARITY_HALF, SIMILARITY.trials // 2),
+    ],
+)
+def test_halves_have_as_many_trials(sizes, trials):
+    assert sum(sizes) == trials
+
+
+def test_every_estimator_is_there_with_few_scenes_too():
+    kinds = {name.split(",")[0] for name in room.SITUATIONS}
+    assert kinds == {"proportion", "mean", "difference", "bootstrap"}
+    assert {n.split(",")[0] for n in room.SITUATIONS if "12 scenes" in n} == kinds
+
+
+def test_coverage_names_every_situation_and_says_each(monkeypatch):
+    lines = []
+    found = room.coverage(20, say=lines.append)
+    assert list(found) == list(room.SITUATIONS)
+    assert len(lines) == len(found)
+    assert found == room.coverage(20)
+    assert found != room.coverage(20, seed=1)
+
+
+def test_a_situation_does_not_depend_on_its_place(monkeypatch):
+    name = list(room.SITUATIONS)[-1]
+    alone = {name: room.SITUATIONS[name]}
+    expected = room.coverage(50)[name]
+    monkeypatch.setattr(room, "SITUATIONS", alone)
+    assert room.coverage(50) == {name: expected}
+
+
+def test_what_always_and_never_holds_the_truth():
+    name = "mean, 12 single trials"
+    draw, sizes = room.SITUATIONS[name].draw, room.SITUATIONS[name].sizes
+    for bounds, share in (((-9, 9), 1.0), ((8, 9), 0.0)):
+
+        def fixed(items, scenes, rng, bounds=bounds):
+            return (stats.Estimate(0, lambda level: bounds, 12, 12, "by hand") for _ in items)
+
+        situation = room.Situation(draw, sizes, fixed, 0)
+        assert room.share_covered(situation, 30, np.random.default_rng(0)) == share

@@ -1,0 +1,114 @@
+"""Every mistake of the list is found by the tests it names; and the runner does not flatter them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from harness.calibration.copies import ROOT, Copy, NotSound, Run
+from harness.calibration.mutants import Mutant, StaleMutant, check, check_all, mutants
+
+HARMLESS = Mutant(
+    name="harmless",
+    file="harness/judging/verdict.py",
+    old="# Absence seen in a handful of scenes is no better founded",
+    new="# Absence that was seen in a handful of scenes is no better founded",
+    why="Nothing: it is a comment.",
+    tests=("tests/judging/test_verdict.py::test_the_interval_decides",),
+)
+FIELDS = 'file = "f"\nold = "a"\nnew = "b"\nwhy = "w"\n'
+
+
+def test_every_mutant_is_caught():
+    survivors = [str(result) for result in check_all() if not result.caught]
+    assert not survivors
+
+
+def test_what_fails_no_test_is_not_caught():
+    unreadable = replace(
+        HARMLESS,
+        name="unreadable",
+        file="harness/measures/mediation.py",
+        old="import numpy as np\n",
+        new="import a_module_that_is_not_there\n",
+        tests=("tests/measures/test_mediation.py",),
+    )
+    harmless, broken = check_all([HARMLESS, unreadable])
+    assert (harmless.caught, broken.caught) == (False, False)
+    assert str(harmless).startswith("harmless: NOT CAUGHT, pytest's status is 0")
+    assert re.match("unreadable: NOT CAUGHT, pytest.s status is [2-5]", str(broken))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("# This comment is gone", "#", "found 0 times in harness/judging/verdict.py"),
+        ("import", "import", r"found \d\d? times"),
+        ("if low > limit if", "if low > > limit if", "no longer Python"),
+    ],
+)
+def test_a_stale_mutant_is_an_error(old, new, message):
+    with pytest.raises(StaleMutant, match=f"'harmless'.*{message}"):
+        check(replace(HARMLESS, old=old, new=new))
+
+
+def test_tests_that_are_not_there_are_an_error():
+    with pytest.raises(NotSound, match="with nothing broken, pytest's status is 4"):
+        check(replace(HARMLESS, tests=("tests/judging/test_verdict.py::test_of_nothing",)))
+
+
+@pytest.fixture
+def copy(tmp_path):
+    return Copy(tmp_path / "copy")
+
+
+def test_another_harness_is_not_taken_for_the_copy(copy):
+    (copy.folder / "harness").rename(copy.folder.parent / "moved")
+    (copy.folder / "harness").symlink_to(ROOT / "harness")
+    with pytest.raises(NotSound, match="another harness"):
+        copy.run(HARMLESS.tests)
+
+
+def test_a_copy_is_mended_whatever_happens(copy):
+    path = copy.folder / HARMLESS.file
+    before = path.read_text()
+
+    def fail():
+        with copy.changed(HARMLESS.file, "other"):
+            raise KeyError(path.read_text())
+
+    with pytest.raises(KeyError, match="other"):
+        fail()
+    assert path.read_text() == before == (ROOT / HARMLESS.file).read_text()
+
+
+def test_only_a_whole_repository_is_copied(tmp_path):
+    with pytest.raises(NotSound, match="has no harness, tests, claims"):
+        Copy(tmp_path / "copy", root=tmp_path)
+
+
+@pytest.mark.parametrize("status", [0, 2, 3, 4, 5, None])
+def test_only_tests_that_ran_can_fail(status):
+    printed = "FAILED tests/a.py::test_b[c, d] - assert 1 == 2\n1 failed"
+    assert Run(1, printed).failed == ("tests/a.py::test_b[c, d]",)
+    assert Run(status, printed).failed == ()
+    assert Run(1, "ERROR tests/a.py::test_b - KeyError").failed == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f'[[mutant]]\nname = "a"\n{FIELDS}', "mutant a: 'tests'"),
+        (f'[[mutant]]\nname = "a"\n{FIELDS}tests = []', "mutant a: no tests"),
+        (f'[[mutant]]\nname = "a"\n{FIELDS}tests = ["t"]\nby = 1', "mutant a: .*'by'"),
+        (f'[[mutant]]\n{FIELDS}tests = ["t"]', "mutant 1: .*'name'"),
+        (2 * f'[[mutant]]\nname = "a"\n{FIELDS}tests = ["t"]\n', "mutant a: another"),
+    ],
+)
+def test_a_slip_in_the_list_names_the_mutant(tmp_path, text, message):
+    path = tmp_path / "mutants.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"mutants.toml: {message}"):
+        mutants(path)

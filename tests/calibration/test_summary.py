@@ -1,0 +1,115 @@
+"""What a calibration adds up to, and that nothing wrong in it goes unsaid."""
+
+from __future__ import annotations
+
+import pytest
+from scipy.stats import binomtest
+
+from harness.calibration.mutants import Mutant, Result
+from harness.calibration.summary import add_up, false_passes, findings
+from harness.judging.controls import expected
+from harness.judging.verdict import Verdict
+
+CLAIMS = sorted({claim for claim, _ in expected()})
+
+
+def null(subjects, supported=()):
+    return {
+        ("null", f"untrained:{i}", i): {
+            c: "supported" if (i, k) in supported else "refuted" for k, c in enumerate(CLAIMS)
+        }
+        for i in range(subjects)
+    }
+
+
+def test_the_bound_is_the_exact_one_over_subjects():
+    found = false_passes(null(100))
+    exact = binomtest(0, 100).proportion_ci(0.90, "exact").high
+    assert (found["rate"], found["n"], found["subjects"]) == (0, 100 * len(CLAIMS), 100)
+    assert found["upper"] == pytest.approx(exact)
+    assert found["upper"] < 0.03
+
+
+def test_claims_of_one_subject_stand_and_fall_together_in_the_bound():
+    every = [(3, k) for k in range(len(CLAIMS))]
+    found = false_passes(null(100, every))
+    assert found["rate"] == pytest.approx(0.01)
+    assert found["upper"] == pytest.approx(binomtest(1, 100).proportion_ci(0.90, "exact").high)
+    assert len(found["passed"]) == len(CLAIMS)
+    assert false_passes(null(2, [(i, k) for i in (0, 1) for _, k in every]))["upper"] == 1.0
+
+
+def parts():
+    controls = {control for _, control in expected()}
+    located = {
+        "auroc": {"id_retrieval": 1.0},
+        "peaks": {"position@last": [4, [4, 5]]},
+        "steering": {"untouched": 0.0, "planted": 1.0, "random": 0.0},
+    }
+    return {
+        **{
+            ("table", name, 0): {c: str(expected()[c, name].verdict) for c in CLAIMS}
+            for name in controls
+        },
+        **{("power", "planted", i): dict.fromkeys(CLAIMS, "supported") for i in range(20)},
+        **null(100),
+        ("null", "tiny-llava:shuffled", 1): dict.fromkeys(CLAIMS, "refuted"),
+        ("localise", "planted", 0): located,
+        ("coverage", "intervals", 0): {"mean": 0.95},
+    }
+
+
+def content(changes=(), caught="a test"):
+    results = parts()
+    for part, claim, value in changes:
+        results[part] = {**results[part], claim: value}
+    mutant = Mutant("a mistake", "f.py", "old", "new", "why", ("t",))
+    added = add_up(results, [Result(mutant, caught, "", 1.0)])
+    return {**added, "size": {"coverage": 4000}}
+
+
+def test_a_suite_that_is_right_has_no_findings():
+    made = content()
+    assert findings(made) == []
+    assert len(made["table"]) == len(expected())
+    assert all(row["reason"] for row in made["table"])
+    assert set(made["power"].values()) == {1.0}
+    assert made["mutants"] == {"a mistake": {"caught": True, "by": "a test"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("table", "shortcut", 0, "supported"), "on shortcut: supported, expected refuted"),
+        (("table", "planted", 0, "refuted"), "on planted: refuted, expected supported"),
+    ],
+)
+def test_every_cell_that_is_not_as_expected_is_told(change, told):
+    kind, control, seed, verdict = change
+    wrong = "visual_symbols.3.4.id_selection"
+    assert findings(content([((kind, control, seed), wrong, verdict)])) == [f"{wrong} {told}"]
+
+
+def test_false_passes_and_lack_of_power_are_told():
+    often = [(("null", f"untrained:{i}", i), CLAIMS[0], "supported") for i in range(40)]
+    assert any(f.startswith("false passes: 2.1") for f in findings(content(often)))
+    misled = [(("null", "tiny-llava:shuffled", 1), CLAIMS[0], "supported")]
+    assert any(f.startswith("false passes on misled") for f in findings(content(misled)))
+    weak = [(("power", "planted", i), CLAIMS[0], str(Verdict.inconclusive)) for i in (0, 1)]
+    assert findings(content(weak)) == [f"power of {CLAIMS[0]}: 90%"]
+    assert findings(content(weak[:1])) == []
+
+
+def test_heads_peaks_steering_intervals_and_mutants_are_told():
+    where = ("localise", "planted", 0)
+    cases = {
+        "AUROC of id_retrieval on planted: 0.9": (where, "auroc", {"id_retrieval": 0.9}),
+        "AUROC of id_retrieval on planted: nan": (where, "auroc", {"id_retrieval": float("nan")}),
+        "position@last peaks at layer 3": (where, "peaks", {"position@last": [3, [4, 5]]}),
+        "steering planted": (where, "steering", {"planted": 1.0, "random": 0.5}),
+        "coverage of mean: 91.0%": (("coverage", "intervals", 0), "mean", 0.91),
+    }
+    for told, change in cases.items():
+        (only,) = findings(content([change]))
+        assert only.startswith(told)
+    assert findings(content(caught="")) == ["mutant not caught: a mistake"]

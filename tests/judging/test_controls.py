@@ -1,0 +1,62 @@
+"""The table of what every claim must say of every control has every cell, once and with a reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.calibration.runs import declared
+from harness.judging.controls import expected
+from harness.judging.verdict import Verdict
+from harness.subjects.registry import read_registry
+
+CONTROLS = [n for n, e in read_registry().items() if e.kind == "control"]
+
+
+@pytest.fixture(scope="module")
+def claims():
+    return [claim.id for claim in declared()]
+
+
+def test_every_claim_has_a_cell_for_every_control(claims):
+    assert set(expected()) == {(claim, control) for claim in claims for control in CONTROLS}
+
+
+def test_every_claim_holds_where_it_is_planted_and_is_told_from_a_control_that_lacks_it(claims):
+    for claim in claims:
+        found = {control: expected()[claim, control].verdict for control in CONTROLS}
+        assert found["planted"] is Verdict.supported
+        # A claim that also holds where nothing is bound would say nothing about binding or the task.
+        assert Verdict.supported in set(found.values())
+        assert {found["shortcut"], found["unbound"]} != {Verdict.supported}
+        assert found["untrained"] is not Verdict.supported
+
+
+GROUP = """
+[[cells]]
+controls = ["planted"]
+verdict = "supported"
+reason = "it is there"
+claims = ["p.1.a", "p.1.b"]
+"""
+
+
+def test_a_group_is_a_cell_for_each_claim_on_each_control(tmp_path):
+    path = tmp_path / "table.toml"
+    path.write_text(GROUP.replace('["planted"]', '["planted", "moved"]'))
+    assert set(expected(path)) == {(c, n) for c in ("p.1.a", "p.1.b") for n in ("planted", "moved")}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (GROUP + GROUP, "p.1.a on planted stands there twice"),
+        (GROUP.replace("it is there", " "), "group 1 has no reason"),
+        (GROUP.replace("supported", "perhaps"), "group 1: 'perhaps' is not a valid Verdict"),
+        (GROUP.replace("verdict", "verdicts"), "group 1: 'verdict'"),
+    ],
+)
+def test_a_faulty_table_is_refused(tmp_path, text, complaint):
+    path = tmp_path / "table.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=complaint):
+        expected(path)

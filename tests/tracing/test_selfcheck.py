@@ -1,0 +1,119 @@
+"""The self-check passes on a good subject; each of its checks is tripped by a fault of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import count
+
+import pytest
+import torch
+
+from harness.subjects.subject import SharedFirstPiece, Subject
+from harness.tracing import capture as capturing
+from harness.tracing.edit import Edit
+from harness.tracing.selfcheck import SelfCheckFailed, selfcheck
+from harness.tracing.site import layers_of
+
+
+def edits_go_wrong(monkeypatch, wrong):
+    """Make every edit do `wrong(edit, rightly, activation, heads)`; `rightly` is what it should do."""
+    rightly = Edit.applied
+    monkeypatch.setattr(
+        Edit, "applied", lambda self, activation, heads: wrong(self, rightly, activation, heads)
+    )
+
+
+def test_a_good_subject_passes(subject):
+    selfcheck(subject)
+
+
+@pytest.mark.parametrize(
+    "path", ["model.no_such_tower.layers", "model.language_model", "model.language_model.layers.0"]
+)
+def test_a_path_that_leads_to_no_layers_is_named(subject, path):
+    wrong = replace(subject, anatomy=replace(subject.anatomy, layers=path))
+    with pytest.raises(SelfCheckFailed, match=f"^{subject.name}: {path} does not lead to decoder"):
+        selfcheck(wrong)
+
+
+def test_the_layers_of_the_vision_tower_are_not_taken_for_the_decoders(subject):
+    tower = {"llava": "model.vision_tower.encoder.layers", "qwen2_vl": "model.visual.blocks"}
+    path = tower[subject.anatomy.family]
+    wrong = replace(subject, anatomy=replace(subject.anatomy, layers=path))
+    with pytest.raises(SelfCheckFailed, match=f"^{subject.name}: {path} does not lead to decoder"):
+        selfcheck(wrong)
+
+
+@pytest.mark.parametrize("configured", [7, 9])
+def test_a_config_of_more_or_fewer_layers_is_named(subject, monkeypatch, configured):
+    config = subject.model.config.get_text_config()
+    monkeypatch.setattr(config, "num_hidden_layers", configured)
+    path = subject.anatomy.layers
+    with pytest.raises(SelfCheckFailed, match=f"8 layers at {path}, {configured} in the config"):
+        selfcheck(subject)
+
+
+def test_answers_that_begin_alike_are_refused(subject, monkeypatch):
+    monkeypatch.setattr(Subject, "answer_id", lambda self, prompt, word: 7)
+    with pytest.raises(SharedFirstPiece, match="start with the same token"):
+        selfcheck(subject)
+
+
+def test_logits_that_are_not_finite_are_refused(subject):
+    last = layers_of(subject, subject.model)[-1]
+    spoil = last.mlp.register_forward_hook(lambda m, a, out: out * torch.nan)
+    with spoil, pytest.raises(SelfCheckFailed, match="the logits are not finite"):
+        selfcheck(subject)
+
+
+def test_a_model_that_answers_differently_each_time_is_refused(subject):
+    runs = count()
+    last = layers_of(subject, subject.model)[-1]
+    drift = last.mlp.register_forward_hook(lambda m, a, out: out * next(runs))
+    with drift, pytest.raises(SelfCheckFailed, match="two runs on the same batch differ"):
+        selfcheck(subject)
+
+
+def test_an_edit_of_the_next_head_is_found(subject, monkeypatch):
+    def next_head(edit, rightly, activation, heads):
+        if edit.kind == "head":
+            edit = replace(edit, heads=(edit.heads + 1) % heads)
+        return rightly(edit, activation, heads)
+
+    edits_go_wrong(monkeypatch, next_head)
+    with pytest.raises(SelfCheckFailed, match="putting the heads' own outputs back"):
+        selfcheck(subject)
+
+
+def test_a_capture_that_counts_layers_from_one_is_found(subject, monkeypatch):
+    def shifted(subject, root):
+        layers = layers_of(subject, root)
+        return [layers[max(0, i - 1)] for i in range(subject.layers)]
+
+    monkeypatch.setattr(capturing, "layers_of", shifted)
+    with pytest.raises(SelfCheckFailed, match="putting the heads' own outputs back"):
+        selfcheck(subject)
+
+
+def test_an_edit_without_effect_is_found(subject, monkeypatch):
+    edits_go_wrong(monkeypatch, lambda edit, rightly, activation, heads: activation)
+    with pytest.raises(SelfCheckFailed, match="zeroing the heads of layer 0 changes nothing"):
+        selfcheck(subject)
+
+
+def test_an_edit_of_the_residual_stream_that_misses_a_token_is_found(subject, monkeypatch):
+    def all_but_one(edit, rightly, activation, heads):
+        if edit.kind == "residual":
+            # The last token but one: at a layer before the last, what it holds reaches the answer.
+            kept = torch.arange(edit.tokens.shape[-1]) != edit.tokens.shape[-1] - 2
+            edit = replace(
+                edit,
+                rows=edit.rows[:, kept],
+                tokens=edit.tokens[:, kept],
+                values=edit.values[:, kept],
+            )
+        return rightly(edit, activation, heads)
+
+    edits_go_wrong(monkeypatch, all_but_one)
+    with pytest.raises(SelfCheckFailed, match="residual stream at layer 0 does not give"):
+        selfcheck(subject)

@@ -1,0 +1,28 @@
+"""What is captured does not follow what becomes of the activation."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.tracing.capture import capture
+from harness.tracing.site import layers_of
+
+
+def test_a_change_in_place_after_the_capture_does_not_show(subject):
+    trials = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 2, np.random.default_rng(0))
+    batch = subject.encode(trials)
+    last = torch.full((2, 1), batch.last)
+    clean = capture(subject, batch, "residual", last)
+
+    def spoil(module, arguments):
+        arguments[0].add_(1.0)
+
+    handle = layers_of(subject, subject.model)[3].register_forward_pre_hook(spoil)
+    try:
+        spoilt = capture(subject, batch, "residual", last)
+    finally:
+        handle.remove()
+    assert torch.equal(spoilt[:3], clean[:3])
+    assert not torch.equal(spoilt[3], clean[3])
