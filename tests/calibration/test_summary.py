@@ -65,7 +65,7 @@ def content(changes=(), caught="a test"):
         results[part] = {**results[part], claim: value}
     mutant = Mutant("a mistake", "f.py", "old", "new", "why", ("t",))
     added = add_up(results, [Result(mutant, caught, "", 1.0)])
-    return {**added, "size": {"coverage": 4000}}
+    return {**added, "size": {"coverage": 4000, "trials": None}}
 
 
 def test_a_suite_that_is_right_has_no_findings():

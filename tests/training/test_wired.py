@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from harness.cli import main
 from harness.experiments.behaviour import answers_right
 from harness.experiments.mediation import MEDIATION, Mediation
 from harness.stimuli.contrast import CONDITIONS
@@ -70,6 +71,15 @@ def test_what_ships_is_what_the_plan_builds(name):
 def test_the_truth_beside_the_weights_is_the_plans(name):
     truth = json.loads((CONTROLS / name / "truth.json").read_text())
     assert truth == json.loads(json.dumps(PLANS[name].truth()))
+
+
+def test_the_command_writes_a_control_that_loads(tmp_path, capsys):
+    assert main(["train", "planted-elsewhere", "--out", str(tmp_path / "made")]) == 0
+    assert f"written to {tmp_path / 'made'}" in capsys.readouterr().out
+    made = load(find(str(tmp_path / "made"), read_registry()))
+    drawn = trials_of(TWO, 2, np.random.default_rng(1), trials=20)
+    assert answers_right(made, drawn).mean() >= 0.95
+    assert "layer 3 head 7" in (tmp_path / "made" / "README.md").read_text()
 
 
 def test_the_planted_heads_are_elsewhere_in_planted_elsewhere():

@@ -1,0 +1,74 @@
+"""The whole calibration, small: every part runs, goes on where it stopped, and contradicts nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.calibration import calibrate as room
+from harness.calibration.summary import findings
+from harness.cli import main
+from harness.judging.controls import expected
+from harness.reporting.calibration import read, render, sentence
+from harness.session import CALIBRATION
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("calibration")
+    lines = []
+    content = room.calibrate(room.SHORT, folder, jobs=2, say=lines.append)
+    return folder, content, lines
+
+
+def test_a_short_calibration_contradicts_nothing(short):
+    _, content, _ = short
+    assert findings(content) == []
+    cells = {(row["claim"], row["control"]) for row in content["table"]}
+    assert cells == set(expected())
+    told = {row["verdict"] for row in content["table"] if row["expected"] == "supported"}
+    assert told <= {"supported", "inconclusive"}
+    assert "supported" in told
+    for stages in content["auroc"].values():
+        assert min(stages.values()) >= 0.99
+    json.dumps(content, allow_nan=False)
+
+
+def test_the_same_command_goes_on_where_it_stopped(short, monkeypatch):
+    folder, content, first = short
+    monkeypatch.setattr(room, "check_all", lambda *_, **__: [])
+    lines = []
+    again = room.calibrate(room.SHORT, folder, jobs=1, say=lines.append)
+    parts = int(first[0].split()[0])
+    assert lines == [f"{parts} parts, {parts} of them done before; 1 at a time"]
+    assert again["table"] == content["table"]
+
+
+def test_lines_say_what_the_numbers_say(short):
+    _, content, _ = short
+    text = "\n".join(render(content))
+    assert f"false passes, untrained subjects: 0 of {content['false_pass']['n']} claims" in text
+    assert "AUROC id_retrieval 1.000" in text
+
+
+def test_a_short_calibration_is_not_taken_for_the_suites(capsys):
+    assert main(["calibrate", "--short"]) == 2
+    assert "--out" in capsys.readouterr().err
+
+
+def test_the_committed_calibration_is_right_and_of_these_claims():
+    content = read(CALIBRATION)
+    assert content is not None
+    assert findings(content) == []
+    cells = {(r["claim"], r["control"]): r["expected"] for r in content["table"]}
+    assert cells == {pair: str(cell.verdict) for pair, cell in expected().items()}
+    assert content["false_pass"]["subjects"] >= 100
+    assert content["false_pass"]["upper"] <= 0.03
+
+
+def test_no_calibration_is_said(tmp_path):
+    assert read(tmp_path / "none.json") is None
+    (tmp_path / "broken.json").write_text("{")
+    assert read(tmp_path / "broken.json") is None
+    assert sentence(None, None).startswith("Not calibrated")

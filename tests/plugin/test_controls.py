@@ -1,0 +1,79 @@
+"""A control is read against the table: any other verdict than the expected one is red."""
+
+from __future__ import annotations
+
+import pytest
+from made_up import scorecard
+
+from harness.judging import controls
+from harness.judging.controls import Expected
+from harness.judging.verdict import Outcome, Verdict, read_against
+from harness.session import Options, select
+
+EXPECTED = {
+    "holds": Verdict.supported,
+    "fails": Verdict.refuted,
+    "unclear": Verdict.inconclusive,
+    "absent": Verdict.refuted,
+    "blocked": Verdict.blocked,
+}
+
+
+@pytest.fixture
+def expecting(monkeypatch):
+    def go(**changes):
+        cells = {
+            (f"made_up.1.{name}", control): Expected(verdict, "made up")
+            for name, verdict in {**EXPECTED, **changes}.items()
+            for control in ("shortcut", "untrained")
+        }
+        monkeypatch.setattr(controls, "expected", lambda: cells)
+
+    return go
+
+
+CHOSEN = ("-k", "holds or fails or unclear or absent or blocked")
+
+
+def test_a_control_that_gives_what_it_must_is_green(run, expecting, pytester):
+    expecting()
+    result = run(*CHOSEN, subject="shortcut")
+    result.assert_outcomes(passed=1, xfailed=3, skipped=1)
+    assert result.ret == 0
+    assert all(r["control"] for r in scorecard(pytester)["records"])
+
+
+def test_another_seed_of_an_untrained_subject_is_still_untrained(run, expecting):
+    expecting()
+    assert run(*CHOSEN, subject="untrained:17").ret == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("holds", "refuted"), ("fails", "blocked"), ("unclear", "refuted"), ("absent", "supported")],
+)
+def test_any_other_verdict_is_red(run, expecting, name, expected):
+    expecting(**{name: Verdict(expected)})
+    result = run(*CHOSEN, subject="shortcut")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*x not what this control must give*"])
+    assert result.parseoutcomes()["failed"] == 1
+
+
+def test_the_scorecard_says_how_often_the_suite_is_wrong(run, pytester):
+    result = run("-k", "holds")
+    assert "alibrated" in result.stdout.str()
+    assert "alibrated" in scorecard(pytester)["calibration"]
+    assert "How often the suite is wrong" in (pytester.path / "out" / "index.html").read_text()
+
+
+def test_controls_are_run_only_when_asked_for():
+    assert {e.kind for e in select(Options())} == {"embedded"}
+    assert {e.kind for e in select(Options(controls=True))} == {"embedded", "control"}
+
+
+def test_error_on_a_control_stays_an_error():
+    reading = read_against(Verdict.error, Verdict.refuted, exact=True)
+    assert (reading.outcome, reading.change) == (Outcome.error, "wrong")
+    improved = read_against(Verdict.supported, Verdict.refuted, exact=True)
+    assert (improved.outcome, improved.change) == (Outcome.failed, "wrong")
