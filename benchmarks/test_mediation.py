@@ -16,6 +16,7 @@ from harness.subjects.registry import read_registry
 from harness.tracing.capture import capture, last_logits
 from harness.tracing.edit import Edit, edited_logits
 from harness.tracing.replay import patch_each_head
+from harness.workers import threads_per_process
 
 TRIALS = 8
 
@@ -33,7 +34,7 @@ def one_run_per_head(subject, batch, tokens, values, read):
 
 @pytest.fixture(scope="module", params=["tiny-llava", "tiny-qwen2-vl"])
 def case(request):
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads_per_process())
     subject = load(read_registry()[request.param])
     pairs = contrasts(
         "id_selection", subject.grids[2], HIGH_ENTROPY[3], TRIALS, np.random.default_rng(0)

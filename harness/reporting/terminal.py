@@ -184,7 +184,10 @@ def _findings(
         if compared or not card.missing:
             yield ""
             agreed = "Every claim is supported." if card.records else "No claim was judged."
-            yield "Nothing differs from the baseline." if compared else agreed
+            same = "Nothing differs from the baseline."
+            if all(r.control for r in card.records):
+                same = "Every control gives what it must."
+            yield same if compared else agreed
         return
     yield ""
     title = "Differs from the baseline" if compared else "Not supported"

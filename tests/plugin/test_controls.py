@@ -40,6 +40,7 @@ def test_a_control_that_gives_what_it_must_is_green(run, expecting, pytester):
     result = run(*CHOSEN, subject="shortcut")
     result.assert_outcomes(passed=1, xfailed=3, skipped=1)
     assert result.ret == 0
+    result.stdout.fnmatch_lines(["Every control gives what it must."])
     assert all(r["control"] for r in scorecard(pytester)["records"])
 
 
