@@ -175,7 +175,7 @@ def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
     """
     numbers, codes, count = clustered(values, clusters, "values")
     centre = float(numbers.mean())
-    method = "t, clustered" if count < len(numbers) else "t"
+    method = "skew-corrected t" + ", clustered" * (count < len(numbers))
     if count == 1:
         return Estimate(centre, lambda level: (-math.inf, math.inf), len(numbers), 1, method)
     error = standard_error(numbers - centre, codes, count)
@@ -236,7 +236,7 @@ def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Esti
             f"the value is {value} and {lost} of {len(ordered)} draws are not finite: no interval"
         )
     total = len(ordered)
-    method = "percentile bootstrap, clustered" if clusters < n else "percentile bootstrap"
+    method = "expanded percentile bootstrap" + ", clustered" * (clusters < n)
     if clusters < 2:
         return Estimate(float(value), lambda level: (-math.inf, math.inf), n, clusters, method)
     wider = math.sqrt(clusters / (clusters - 1))

@@ -110,7 +110,7 @@ def test_a_record_holds_what_was_judged():
         "seconds": 1.5,
         "p_value": estimate.p_value(0, "above"),
         "threshold_origin": "stated in the paper",
-        "method": "t",
+        "method": "skew-corrected t",
         "control": False,
     }
 

@@ -103,7 +103,7 @@ def test_without_clusters_and_skewness_a_mean_is_scipys_t_interval(level):
     expected = oracle.ttest_1samp(EVEN, 0).confidence_interval(level)
     estimate = mean(EVEN, range(24))
     assert estimate.interval(level) == pytest.approx(tuple(expected))
-    assert (estimate.value, estimate.method) == (pytest.approx(0.3), "t")
+    assert (estimate.value, estimate.method) == (pytest.approx(0.3), "skew-corrected t")
 
 
 def test_with_equal_clusters_a_mean_is_the_t_interval_of_the_cluster_means():
@@ -111,7 +111,11 @@ def test_with_equal_clusters_a_mean_is_the_t_interval_of_the_cluster_means():
     expected = oracle.ttest_1samp(EVEN.reshape(12, 2).mean(1), 0).confidence_interval()
     estimate = mean(EVEN, clusters)
     assert (estimate.low, estimate.high) == pytest.approx(tuple(expected))
-    assert (estimate.n, estimate.clusters, estimate.method) == (24, 12, "t, clustered")
+    assert (estimate.n, estimate.clusters, estimate.method) == (
+        24,
+        12,
+        "skew-corrected t, clustered",
+    )
 
 
 @pytest.mark.parametrize("clusters", [SINGLE, PAIRS, [0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4, 4]])
@@ -267,8 +271,8 @@ def test_the_interval_of_draws_is_made_of_ranked_draws():
     assert (estimate.low, estimate.high) == (rank, 2000.0 - rank)
     assert 20 < rank < 50
     assert (estimate.value, estimate.n, estimate.clusters) == (1000.0, 60, 20)
-    assert estimate.method == "percentile bootstrap, clustered"
-    assert from_draws(0, draws, n=20, clusters=20).method == "percentile bootstrap"
+    assert estimate.method == "expanded percentile bootstrap, clustered"
+    assert from_draws(0, draws, n=20, clusters=20).method == "expanded percentile bootstrap"
 
 
 @given(
