@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ judging is done by pytest:
   pytest claims --scorecard out            and write scorecard.json, scorecard.xml, index.html into out/
   pytest claims --subject ./checkpoint     a model of your own (a folder with safetensors)
   pytest claims -m qwen --gpu              the published Qwen models, on a GPU
+  pytest claims -m control                 subjects whose mechanism is known: is the suite right?
 """
 
 
@@ -77,11 +79,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--jobs", type=int, help="processes at once (default: as many as cores)"
     )
     calibrating.add_argument(
-        "--short", action="store_true", help="some minutes: proof that it runs; needs --out"
+        "--short", action="store_true", help="a minute or two: proof that it runs; needs --out"
     )
     arguments = parser.parse_args(argv)
     try:
         return _COMMANDS[arguments.command](arguments)
+    except BrokenPipeError:
+        # Whoever reads this has enough; what is still buffered must not complain at the exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError) as error:
         print(f"claims {arguments.command}: {error}", file=sys.stderr)
         return 2
@@ -156,6 +162,10 @@ def _bless(arguments: argparse.Namespace) -> int:
     target_folder = arguments.into or BASELINES
     path = arguments.run / "scorecard.json" if arguments.run.is_dir() else arguments.run
     content = read_json(path)
+    if any(r.get("control") for r in content["records"]):
+        raise ValueError(
+            f"{path} has controls: what they must give stands in fixtures/controls.toml"
+        )
     errors = [r["claim"] for r in content["records"] if r["verdict"] == "error"]
     if content["run"]["partial"] or content.get("missing") or errors:
         raise ValueError(
@@ -177,8 +187,6 @@ def _bless(arguments: argparse.Namespace) -> int:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    import os
-
     from harness.calibration.calibrate import SHORT, Size, calibrate
     from harness.calibration.summary import findings
     from harness.reporting.calibration import render

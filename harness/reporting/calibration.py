@@ -38,11 +38,12 @@ def sentence(content: Content | None, card: Scorecard) -> str:
     false = content["false_pass"]
     passed = round(false["rate"] * false["n"])
     least = min(content["power"].values(), default=0)
+    repeats = counted(content["repeats"], "repeat")
+    found = f"each of {repeats}" if least == 1 else f"at least {least:.0%} of {repeats}"
     return (
         f"Calibrated {content['made']}: of {false['n']} claims asked of {false['subjects']} untrained "
         f"subjects {passed} passed ({false['rate']:.1%}, at most {false['upper']:.1%} with 95% confidence); "
-        f"where the mechanism is planted, each claim is found in at least {least:.0%} of "
-        f"{counted(content['repeats'], 'repeat')}."
+        f"where the mechanism is planted, every claim is found in {found}."
         + (" The claims have changed since." if _changed(content, card) else "")
     )
 

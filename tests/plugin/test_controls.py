@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from made_up import scorecard
 
+from harness.cli import main
 from harness.judging import controls
 from harness.judging.controls import Expected
 from harness.judging.verdict import Outcome, Verdict, read_against
@@ -78,3 +79,10 @@ def test_error_on_a_control_stays_an_error():
     assert (reading.outcome, reading.change) == (Outcome.error, "wrong")
     improved = read_against(Verdict.supported, Verdict.refuted, exact=True)
     assert (improved.outcome, improved.change) == (Outcome.failed, "wrong")
+
+
+def test_a_control_has_no_baseline_to_bless(run, expecting, pytester, capsys):
+    expecting()
+    run(*CHOSEN, subject="shortcut")
+    assert main(["bless", str(pytester.path / "out"), "--into", str(pytester.path)]) == 2
+    assert "fixtures/controls.toml" in capsys.readouterr().err
