@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever reads this has enough; what is still buffered must not complain at the exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"claims {arguments.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

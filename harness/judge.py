@@ -69,7 +69,10 @@ class Judge:
             f"  threshold: {threshold.direction} {value:g} {threshold.unit} ({threshold.origin})",
             f"  source: {self.claim.source}; subject: {self.entry.name}",
         ]
-        if record.baseline:
+        if record.control:
+            wanted = record.baseline or "missing: say there what this claim must give, and why"
+            lines.append(f"  expected of this control in fixtures/controls.toml: {wanted}")
+        elif record.baseline:
             lines.append(f"  baseline: {record.baseline}")
         return "\n".join(lines)
 

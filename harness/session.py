@@ -102,9 +102,10 @@ class ClaimsRun:
                     **{package: version(package) for package in MEASURED_WITH},
                 },
                 say=say,
+                gate=options.gate,
             )
             self.baselines = _baselines(options, self.entries)
-            self.expected = {} if options.baseline else controls.expected()
+            self.expected = None if options.baseline == "none" else controls.expected()
         except (Refused, ValueError, RuntimeError) as error:
             raise BadOption(str(error)) from error
         except OSError as error:
@@ -148,11 +149,15 @@ class ClaimsRun:
         For a control it is the verdict that must come out.
         """
         # Whatever its seed, an untrained subject is untrained.
-        known = self.expected.get((claim.id, entry.name.partition(":")[0]))
-        if entry.kind == "control" and not entry.misled and known:
-            return known.verdict
+        if self._exact(entry):
+            cell = self.expected.get((claim.id, entry.name.partition(":")[0]))
+            return cell.verdict if cell else None
         record = self.baselines.get((claim.id, entry.name))
         return record.verdict if record else None
+
+    def _exact(self, entry: Entry) -> bool:
+        """Whether it is known what the claims must say of a subject, and asked whether they do."""
+        return entry.kind == "control" and not entry.misled and self.expected is not None
 
     def record(
         self, claim: Claim, entry: Entry, judgement: Judgement, estimate: Estimate | None, **facts
@@ -168,7 +173,7 @@ class ClaimsRun:
             seed=self.options.seed,
             published=claim.published.get(entry.name),
             baseline=before.value if before else None,
-            control=entry.kind == "control",
+            control=self._exact(entry),
             **facts,
         )
         save_record(self.folder, record)

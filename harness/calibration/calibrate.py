@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from harness import __version__
 from harness.calibration.mutants import check_all, mutants
 from harness.calibration.runs import declared
 from harness.calibration.summary import Part, add_up
-from harness.experiments.store import code_hash, content_key
+from harness.experiments.store import content_key
 from harness.judging import controls
 from harness.judging.claim import claims_hash
 from harness.judging.record import read_json, write_json
-
-SCHEMA = 1
+from harness.reporting.calibration import SCHEMA
+from harness.session import MEASURED_WITH
+from harness.subjects.registry import find, read_registry
 
 PLANTED = ("planted", "planted-elsewhere")
 """Controls of which the heads of all three stages are known."""
@@ -34,10 +36,11 @@ SEEING_WRONG = tuple(
     for how in ("wrong-image", "shuffled")
 )
 """Trained subjects whose trials say something else than they are shown.
-
-Not the planted one: mediation is measured on trials that are answered right, and on those few that are so by
-chance its heads do what is claimed.
 """
+
+
+class CodeMoved(RuntimeError):
+    """What was calibrated is not the code that is here now."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Size:
         mutants: How many of the mutants; all if None.
     """
 
-    untrained: int = 120
+    untrained: int = 100
     misled: int = 3
     repeats: int = 40
     coverage: int = 4000
@@ -65,47 +68,58 @@ SHORT = Size(untrained=1, misled=1, repeats=1, coverage=100, trials=24, mutants=
 """A minute or two: proof that every part runs. With so few trials many cells are inconclusive."""
 
 
-def calibrate(
-    size: Size,
-    work: Path,
-    *,
-    jobs: int,
-    say: Callable[[str], None],
-) -> dict[str, Any]:
+def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Run every part that is not in `work` yet, and add them up.
 
     Args:
         size: How much.
         work: Folder of finished parts; the same command goes on there after an interruption. Parts made by
-            other code, claims or sizes are not used.
+            other code, claims, weights or library versions are not used.
         jobs: Processes, of one thread each.
         say: Receives a line for each part.
 
     Returns:
         The content of calibration.json; see `add_up`.
+
+    Raises:
+        CodeMoved: The code changed while it ran, so that the parts are not of one piece.
     """
     begun = time.monotonic()
     work.mkdir(parents=True, exist_ok=True)
+    code = _code()
     parts = list(_parts(size))
-    paths = {part: work / f"{_key(part, size)}.json" for part in parts}
-    waiting = [part for part in parts if not paths[part].exists()]
-    say(f"{len(parts)} parts, {len(parts) - len(waiting)} of them done before; {jobs} at a time")
+    paths = {part: work / f"{_key(part, size, code)}.json" for part in parts}
+    results = {part: found for part, path in paths.items() if (found := _finished(path))}
+    waiting = [part for part in parts if part not in results]
+    say(f"{len(parts)} parts, {len(results)} of them done before; {jobs} at a time")
     # Read by every library that starts threads, before any of them is imported in the new processes.
     os.environ["OMP_NUM_THREADS"] = "1"
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_do, part, size): part for part in waiting}
-        for done, future in enumerate(as_completed(futures), 1):
-            part = futures[future]
-            write_json(paths[part], future.result())
-            spent = time.monotonic() - begun
-            left = spent / done * (len(waiting) - done)
-            say(
-                f"{done} of {len(waiting)}: {' '.join(map(str, part))}; about {left / 60:.0f} min left"
-            )
-    results = {part: read_json(path) for part, path in paths.items()}
+    # Each run of the suite leaves some memory behind.
+    how = dict(mp_context=get_context("spawn"), max_tasks_per_child=25)
+    with ProcessPoolExecutor(jobs, **how) as pool:
+        futures = {pool.submit(_do, part, size, paths[part]): part for part in waiting}
+        try:
+            for done, future in enumerate(as_completed(futures), 1):
+                part = futures[future]
+                results[part] = future.result()
+                left = (time.monotonic() - begun) / done * (len(waiting) - done) / 60
+                named = " ".join(map(str, part))
+                say(f"{done} of {len(waiting)}: {named}; about {left:.0f} min left")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    if _code() != code:
+        raise CodeMoved("the code changed while it was calibrated: run it again")
     content = add_up(results, check_all(mutants()[: size.mutants], jobs=jobs, say=say))
-    spent = round(time.monotonic() - begun)
-    return {**_provenance(size, spent), **content}
+    return {**_provenance(size, code, round(time.monotonic() - begun)), **content}
+
+
+def _finished(path: Path) -> dict[str, Any] | None:
+    """What a part found; None if it is not there, or not whole."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return None
 
 
 def _parts(size: Size) -> Iterator[Part]:
@@ -123,19 +137,36 @@ def _parts(size: Size) -> Iterator[Part]:
         yield "null", f"untrained:{seed}", seed
 
 
-def _key(part: Part, size: Size) -> str:
-    rooms = Path(__file__).resolve().parents[1]
-    judging = b"".join(p.read_bytes() for p in sorted((rooms / "judging").glob("*.py")))
-    claims = b"".join(p.read_bytes() for p in sorted((rooms.parent / "claims").rglob("*.py")))
-    seen = {**asdict(size), "code": code_hash(), "rest": sha256(judging + claims).hexdigest()}
-    # How many other parts there are changes nothing in this one.
-    for count in ("untrained", "misled", "repeats", "mutants"):
-        del seen[count]
-    return content_key(part[0], f"{part[1]} {part[2]}", **seen)
+def _code() -> str:
+    """Hash of everything that a part depends on besides its subject: code, claims, thresholds, versions."""
+    digest = sha256()
+    root = Path(__file__).resolve().parents[2]
+    files = [*(root / "harness").rglob("*.py"), *(root / "claims").rglob("*.py")]
+    for path in sorted([*files, *(root / "fixtures" / "published").iterdir()]):
+        # How subjects were made shows in their weights, and how results are shown in nothing.
+        if not {"training", "reporting"} & set(path.relative_to(root).parts[:-1]):
+            digest.update(str(path.relative_to(root)).encode())
+            digest.update(path.read_bytes())
+    digest.update((root / "harness" / "reporting" / "scorecard.py").read_bytes())
+    digest.update(repr([(package, version(package)) for package in MEASURED_WITH]).encode())
+    return digest.hexdigest()
 
 
-def _do(part: Part, size: Size) -> dict[str, Any]:
-    """One part, in a process of its own."""
+def _key(part: Part, size: Size, code: str) -> str:
+    what, name, seed = part
+    weights = "" if what == "coverage" else find(name, read_registry()).fingerprint()
+    much = {"trials": size.trials, "coverage": size.coverage, "seed": seed}
+    return content_key(f"{what} {name}", weights, calibration=code, **much)
+
+
+def _do(part: Part, size: Size, path: Path) -> dict[str, Any]:
+    """One part, in a process of its own; written down at once, so that no other part can lose it."""
+    found = _found(part, size)
+    write_json(path, found)
+    return found
+
+
+def _found(part: Part, size: Size) -> dict[str, Any]:
     what, name, seed = part
     if what == "coverage":
         from harness.calibration.coverage import coverage
@@ -152,13 +183,14 @@ def _do(part: Part, size: Size) -> dict[str, Any]:
     return {claim: str(verdict) for (claim, _), verdict in found.items()}
 
 
-def _provenance(size: Size, seconds: int) -> dict[str, Any]:
+def _provenance(size: Size, code: str, seconds: int) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "made": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "harness": __version__,
         "claims_hash": claims_hash(declared()),
+        "code": code,
         "seconds": seconds,
         "size": asdict(size),
     }

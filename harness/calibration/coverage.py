@@ -103,12 +103,12 @@ def _normal(rng: np.random.Generator, experiments: int, scenes: NDArray) -> NDAr
 
 
 def _skewed(skewness: float) -> Draw:
-    """Gamma variables less their mean, with correlation 1/2 within a scene."""
+    """Gamma variables less their mean, upside down if negative, with correlation 1/2 within a scene."""
     shape = (2 / skewness) ** 2
 
     def draw(rng: np.random.Generator, experiments: int, scenes: NDArray) -> NDArray:
         between = rng.gamma(shape / 2, size=(experiments, scenes[-1] + 1))[:, scenes]
-        return between + rng.gamma(shape / 2, size=between.shape) - shape
+        return np.sign(skewness) * (between + rng.gamma(shape / 2, size=between.shape) - shape)
 
     return draw
 
@@ -181,6 +181,7 @@ SITUATIONS: dict[str, Situation] = {
     "mean, 12 scenes of 10, skewness 1.5": Situation(_skewed(1.5), FEW, _means, 0),
     "mean, mediation scores": Situation(_normal, MEDIATION_HALF, _means, 0),
     "mean, mediation scores, skewness 1.5": Situation(_skewed(1.5), MEDIATION_HALF, _means, 0),
+    "mean, mediation scores, skewness -1.5": Situation(_skewed(-1.5), MEDIATION_HALF, _means, 0),
     "difference, lead of a plane, 0.45": Situation(
         _pairs(_right(0.9), _right(0.45)), PLANE_HALF, _differences, 0.45
     ),

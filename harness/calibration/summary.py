@@ -20,12 +20,11 @@ def add_up(results: Mapping[Part, Mapping[str, Any]], mutants: Iterable[Result])
     """From finished parts to what is published.
 
     Returns:
-        `table`: rows of claim, control, expected, verdict, reason. `false_pass`: of claims on untrained
-        subjects that were asked without the gate, the share supported (`rate`), its exact one-sided 95%
-        upper bound as if the claims of one subject stood and fell together (`upper`), how many were judged
-        (`n`), on how many `subjects`; `misled` is the same for wrong images and shuffled trials. `power`:
-        claim to share supported on `planted` over seeds. `auroc`: control to stage to value; `peaks` and
-        `steering` as `localise` gives them. `coverage`: interval to share. `mutants`: name to caught and by.
+        `table`: rows of claim, control, expected, verdict, reason. `false_pass`: on untrained subjects, asked
+        without the gate; see `false_passes`; its `misled` is the same for wrong images and shuffled trials.
+        `power`: claim to share supported on `planted` over `repeats` seeds. `auroc`: control to stage to
+        value; `peaks` and `steering` as `localise` gives them. `coverage`: interval to share. `mutants`: name
+        to caught and by.
     """
     known = controls.expected()
     table = [
@@ -63,15 +62,28 @@ def add_up(results: Mapping[Part, Mapping[str, Any]], mutants: Iterable[Result])
 
 
 def false_passes(null: Mapping[Part, Mapping[str, str]]) -> dict[str, Any]:
-    """Share of claims supported where none can be true, with its upper bound; see `add_up`."""
+    """Share of claims supported where none can be true.
+
+    Returns:
+        `rate`: supported of all decided verdicts. `upper`: its one-sided 95% bound (Clopper and Pearson) as if
+        the claims of one subject stood and fell together. `n`: how many were decided; `asked` says it for
+        each claim. `subjects`: on how many. `passed`: which, as (subject, seed, claim).
+    """
     passed = [
         (part[1], part[2], claim)
         for part, found in null.items()
         for claim, verdict in found.items()
         if verdict == Verdict.supported
     ]
-    n, subjects = sum(map(len, null.values())), len(null)
-    rate = len(passed) / n
+    # What is inconclusive was not decided, and could not have been passed.
+    asked = Counter(
+        claim
+        for found in null.values()
+        for claim, verdict in found.items()
+        if verdict in (Verdict.supported, Verdict.refuted)
+    )
+    n, subjects = asked.total(), len(null)
+    rate = len(passed) / n if n else 0.0
     # Claims of one subject are not independent: the bound counts subjects, not claims.
     upper = float(beta.ppf(0.95, rate * subjects + 1, (1 - rate) * subjects)) if rate < 1 else 1.0
     return {
@@ -79,6 +91,7 @@ def false_passes(null: Mapping[Part, Mapping[str, str]]) -> dict[str, Any]:
         "upper": upper,
         "n": n,
         "subjects": subjects,
+        "asked": dict(sorted(asked.items())),
         "passed": [list(p) for p in passed],
     }
 
@@ -95,8 +108,12 @@ def findings(content: Mapping[str, Any]) -> list[str]:
         for row in content["table"]
         if row["verdict"] not in (row["expected"], *excused)
     ]
+    claims = {claim for claim, _ in controls.expected()}
+    judged = {(row["claim"], row["control"]) for row in content["table"]}
+    wrong += [f"{c} on {name}: not judged" for c, name in sorted(set(controls.expected()) - judged)]
+    wrong += [f"power of {c}: not measured" for c in sorted(claims - set(content["power"]))]
     false = content["false_pass"]
-    if false["rate"] > 0.01 or (false["subjects"] >= 100 and false["upper"] > 0.03):
+    if false["rate"] > 0.01 or (not excused and not false["upper"] <= 0.03):
         wrong.append(f"false passes: {false['rate']:.2%} of claims, at most {false['upper']:.2%}")
     if false["misled"]["rate"] > 0.01:
         wrong.append(f"false passes on misled subjects: {false['misled']['rate']:.2%} of claims")
@@ -111,7 +128,8 @@ def findings(content: Mapping[str, Any]) -> list[str]:
             if found not in layers
         ]
     for control, share in content["steering"].items():
-        if share["planted"] < 0.9 or share["random"] > 0.1:
+        # Means of a few trials for each place point there only roughly.
+        if share["planted"] < (0.5 if excused else 0.9) or share["random"] > 0.1:
             wrong.append(f"steering {control}: {share}")
     wrong += [
         f"coverage of {name}: {share:.1%}"

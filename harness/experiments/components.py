@@ -23,6 +23,9 @@ ROWS = 64
 
 FACTORS = ("position", "identity")
 
+NEIGHBOURS = 5
+"""Neighbours that give a trial its label."""
+
 
 def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progress) -> xr.Dataset:
     """Planes of every layer, and whether a trial's five nearest neighbours share its cell or object.
@@ -50,7 +53,9 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
     for f, labels in enumerate((cells, identity)):
         for half in (first, ~first):
             for index, points in enumerate(planes):
-                agrees[f, index, half] = neighbours_agree(points[half], labels[half], scenes[half])
+                agrees[f, index, half] = neighbours_agree(
+                    points[half], labels[half], scenes[half], NEIGHBOURS
+                )
     return xr.Dataset(
         {
             "plane": (("layer", "trial", "axis"), planes),
@@ -84,15 +89,36 @@ class Components:
 
     def accuracy(self, factor: str) -> Estimate:
         """Share of trials whose neighbours agree at the separating layer, on the evaluation half."""
+        few = self._too_few()
+        if few:
+            return few
         chosen = self._half("evaluation")
         agrees = chosen.agrees.sel(factor=factor, layer=self.separating_layer(factor))
         return proportion(agrees.values.astype(bool), chosen.scene.values)
 
     def lead(self, factor: str) -> Estimate:
         """Accuracy for a factor minus accuracy for the other at its best layer, evaluation half."""
+        few = self._too_few()
+        if few:
+            return few
         chosen = self._half("evaluation").sel(layer=self.best_layer(factor))
         own, other = (chosen.agrees.sel(factor=f).values.astype(float) for f in self._order(factor))
         return difference(own, other, chosen.scene.values)
+
+    def _too_few(self) -> Estimate | None:
+        """Where a label has no more trials than a trial has neighbours, they cannot all share it."""
+        for half in ("estimation", "evaluation"):
+            chosen = self._half(half)
+            for name in ("cell", "identity"):
+                least = int(np.unique(chosen[name].values, return_counts=True)[1].min())
+                if least <= NEIGHBOURS:
+                    return Estimate.unsettled(
+                        f"only {least} trials of some {name} in one half, where {NEIGHBOURS} neighbours are "
+                        "asked for its label: raise --trials",
+                        n=chosen.sizes["trial"],
+                        clusters=len(np.unique(chosen.scene.values)),
+                    )
+        return None
 
     def _shares(self) -> xr.DataArray:
         return self._half("estimation").agrees.astype(float).mean("trial")

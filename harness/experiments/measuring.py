@@ -29,11 +29,13 @@ class Experiment:
         name: As it stands in the store and in messages.
         run: Subject, trials, generator, progress -> the measurement's arrays.
         trials: How many by default (the paper's number where it states one).
+        ungated: Run instead of `run` where no claim is blocked; it keeps trials that are answered wrong, too.
     """
 
     name: str
     run: Callable[[Subject, int, np.random.Generator, Progress], xr.Dataset]
     trials: int
+    ungated: Callable[[Subject, int, np.random.Generator, Progress], xr.Dataset] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Measuring:
         trials: Trials for every experiment; each experiment's own number if None.
         seed: Of all stimuli.
         setting: Whatever else changes numbers (device, attention).
+        gate: Whether trials must be answered right where an experiment asks for it.
         say: Receives a line before and after a measurement.
 
     Raises:
@@ -73,6 +76,7 @@ class Measuring:
         seed: int,
         setting: dict[str, str],
         say: Callable[[str], None],
+        gate: bool = True,
     ) -> None:
         if trials is not None and trials < 2 * MINIMUM_CLUSTERS:
             raise TooFewTrials(
@@ -80,12 +84,15 @@ class Measuring:
                 "and heads and half to judge them"
             )
         self.store, self.subject_of, self.say = store, subject_of, say
-        self.trials, self.seed, self.setting = trials, seed, setting
+        self.trials, self.seed, self.setting, self.gate = trials, seed, setting, gate
 
     def measure(self, experiment: Experiment, entry: Entry) -> Measured:
         """The measurement of one experiment on one subject."""
         trials = self.trials or experiment.trials
         settings = {"trials": trials, "seed": self.seed, **self.setting}
+        run = experiment.run
+        if not self.gate and experiment.ungated:
+            run, settings["gate"] = experiment.ungated, "none"
         # What "main" of a repository means is known only once it is loaded.
         known = entry.kind != "hub" or entry.revision not in {"", "main"}
         fingerprint = entry.fingerprint() if known else self.subject_of(entry).fingerprint
@@ -96,7 +103,7 @@ class Measuring:
         begun = time.monotonic()
         subject = self.subject_of(entry)
         reporter = _Reporter(f"{experiment.name} on {entry.name}", self.say)
-        data = experiment.run(subject, trials, np.random.default_rng(self.seed), reporter)
+        data = run(subject, trials, np.random.default_rng(self.seed), reporter)
         seconds = time.monotonic() - begun
         data = data.assign_attrs(experiment=experiment.name, subject=entry.name, **settings)
         provenance = {"experiment": experiment.name, "subject": entry.name, **settings}

@@ -8,6 +8,7 @@ last token, which is where the equation has them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -32,8 +33,23 @@ PATIENCE = 4
 """Contrasts drawn at most, as a multiple of those wanted, to find trials right on both sides."""
 
 
-def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progress) -> xr.Dataset:
+def run(
+    subject: Subject,
+    trials: int,
+    rng: np.random.Generator,
+    progress: Progress,
+    *,
+    only_right: bool = True,
+) -> xr.Dataset:
     """Mediation scores of all heads.
+
+    Args:
+        subject: The model.
+        trials: How many contrasts of each condition.
+        rng: Of the contrasts.
+        progress: Told how far it has come.
+        only_right: Keep contrasts that the subject answers right on both sides (section 3.4). Without,
+            a subject that never does can be asked; for calibration.
 
     Returns:
         `score` float [condition, trial, layer, head] in logits, NaN for trials that could not be found;
@@ -49,7 +65,7 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
         while found < trials and tried < PATIENCE * trials:
             pairs = contrasts(condition, subject.grids[2], HIGH_ENTROPY[3], ROWS, rng)
             tried += len(pairs)
-            right = _right(subject, pairs)[: trials - found]
+            right = (_right(subject, pairs) if only_right else pairs)[: trials - found]
             if right:
                 span = slice(found, found + len(right))
                 score[c, span] = _scores(subject, right)
@@ -115,7 +131,7 @@ def _scores(subject: Subject, pairs: list[Contrast]) -> np.ndarray:
     return scores
 
 
-MEDIATION = Experiment("mediation", run, trials=50)
+MEDIATION = Experiment("mediation", run, trials=50, ungated=partial(run, only_right=False))
 
 TOP = 10
 """Heads that stand for a stage, as in the threshold of the protocol; at least a tenth of the highest score."""

@@ -32,9 +32,15 @@ def expected(path: Path = TABLE) -> Mapping[tuple[str, str], Expected]:
             missing; the message names it.
     """
     cells: dict[tuple[str, str], Expected] = {}
-    for number, group in enumerate(tomllib.loads(path.read_text())["cells"], 1):
+    try:
+        groups = tomllib.loads(path.read_text())["cells"]
+    except (tomllib.TOMLDecodeError, KeyError) as error:
+        raise ValueError(f"{path} is not a table of cells: {error}") from None
+    for number, group in enumerate(groups, 1):
         try:
             names, claims = group["controls"], group["claims"]
+            if isinstance(names, str) or isinstance(claims, str):
+                raise ValueError("controls and claims are lists of names")
             found = Expected(Verdict(group["verdict"]), group["reason"].strip())
         except (KeyError, ValueError) as error:
             raise ValueError(f"{path}: group {number}: {error}") from None

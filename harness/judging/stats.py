@@ -180,9 +180,10 @@ def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
         return Estimate(centre, lambda level: (-math.inf, math.inf), len(numbers), 1, method)
     error = standard_error(numbers - centre, codes, count)
     sums = np.bincount(codes, weights=numbers - centre, minlength=count)
-    # Sums that differ by rounding alone have no skewness.
-    spread = float((sums**2).mean()) if error > 1e-12 * abs(centre) else 0.0
-    bent = float((sums**3).mean()) / spread**1.5 / math.sqrt(count) if spread else 0.0
+    # Sums that differ by rounding alone have no skewness; sized to one, none leaves the range of floats.
+    spread = float(np.abs(sums).max()) if error > 1e-12 * abs(centre) else 0.0
+    unit = sums / spread if spread else sums
+    bent = float((unit**3).mean() / (unit**2).mean() ** 1.5 / math.sqrt(count)) if spread else 0.0
 
     def interval(level: float) -> tuple[float, float]:
         t = float(stdtrit(count - 1, (1 + level) / 2))

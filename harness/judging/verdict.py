@@ -104,19 +104,19 @@ def read_against(
         verdict: This run's.
         baseline: The baseline's, or None if it has none.
         in_use: Whether a baseline is in use at all; a claim that it does not know is then "new".
-        exact: The right answer is known (the subject is a control): any other verdict is "wrong", and a
-            claim that holds where it must not is the worst of them.
+        exact: The right answer is known (the subject is a control): any other verdict is "wrong", and so
+            is one that the table has no answer to. A claim that holds where it must not is the worst of them.
 
     Returns:
         Outcome and change. Without a baseline the verdict alone decides. With one, what is not
         supported there is expected (xfailed, skipped), and losing what was supported there fails.
     """
     verdict = Verdict(verdict)
+    if exact and (baseline is None or verdict != Verdict(baseline)):
+        return Reading(Outcome.error if verdict is Verdict.error else Outcome.failed, "wrong")
     if baseline is None:
         return Reading(_ALONE[verdict], "new" if in_use else "")
     baseline = Verdict(baseline)
-    if exact and verdict != baseline:
-        return Reading(Outcome.error if verdict is Verdict.error else Outcome.failed, "wrong")
     if verdict == baseline:
         change = "same"
     elif verdict is Verdict.supported:

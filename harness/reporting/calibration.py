@@ -15,12 +15,19 @@ Content = Mapping[str, Any]
 """Of calibration.json; what is in it is said by `harness.calibration.summary.add_up`."""
 
 
+SCHEMA = 1
+"""Of calibration.json; a file of another one is not read."""
+
+PUBLISHED = ("table", "false_pass", "power", "auroc", "steering", "coverage", "mutants")
+
+
 def read(path: Path) -> Content | None:
     """The calibration that stands in a file; None if there is none or it cannot be read."""
     try:
         content = read_json(path)
-        return content if "false_pass" in content else None
-    except (OSError, ValueError, TypeError):
+        whole = content["schema"] == SCHEMA and all(content[key] for key in PUBLISHED)
+        return content if whole else None
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
@@ -35,15 +42,17 @@ def sentence(content: Content | None, card: Scorecard) -> str:
         return (
             "Not calibrated: how often a claim passes falsely is not known. Run `claims calibrate`."
         )
-    false = content["false_pass"]
-    passed = round(false["rate"] * false["n"])
+    false, misled = content["false_pass"], content["false_pass"]["misled"]
+    passed = len(false["passed"])
     least = min(content["power"].values(), default=0)
     repeats = counted(content["repeats"], "repeat")
     found = f"each of {repeats}" if least == 1 else f"at least {least:.0%} of {repeats}"
     return (
-        f"Calibrated {content['made']}: of {false['n']} claims asked of {false['subjects']} untrained "
-        f"subjects {passed} passed ({false['rate']:.1%}, at most {false['upper']:.1%} with 95% confidence); "
-        f"where the mechanism is planted, every claim is found in {found}."
+        f"Calibrated {content['made']}: of {false['n']} verdicts on {false['subjects']} untrained subjects "
+        f"{passed} were supported ({false['rate']:.1%}, at most {false['upper']:.1%} with 95% confidence), "
+        f"of {misled['n']} on trained subjects that were shown something else {len(misled['passed'])}; "
+        f"where the mechanism is planted by hand, every claim is found in {found}, which is more than can be "
+        "hoped for in a trained model."
         + (" The claims have changed since." if _changed(content, card) else "")
     )
 
@@ -71,9 +80,11 @@ def render(content: Content) -> Iterator[str]:
     ):
         passed = len(false["passed"])
         yield (
-            f"false passes, {what}: {passed} of {false['n']} claims on {false['subjects']}, "
+            f"false passes, {what}: {passed} of {false['n']} decided verdicts on {false['subjects']}, "
             f"{false['rate']:.2%}, at most {false['upper']:.2%}"
         )
+        few = {c: n for c, n in false["asked"].items() if n < false["subjects"]}
+        yield from (f"  {claim} decided on {n} only" for claim, n in few.items())
         yield from (
             f"  {claim} on {subject}, seed {seed}" for subject, seed, claim in false["passed"]
         )

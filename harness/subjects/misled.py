@@ -1,38 +1,78 @@
 """Subjects that are shown something else than the trial says: nothing may be found on them.
 
-They keep weights, prompts and images as they are and break only the tie between what a trial says and what
-the subject is shown, which is all that a claim about binding can rest on.
+They keep weights, words and layouts as they are and break only the tie between what a trial says and what
+the subject is shown, which is all that a claim about binding can rest on. What is shown instead depends on
+the trial alone, not on the batch that it comes in, and is independent of the trial's labels: now and then it
+is the right thing, as often as chance would have it.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.stimuli.prompt import Trial
+import numpy as np
+
+from harness.stimuli.prompt import Trial, scene_description
+from harness.stimuli.scene import COLOURS, SHAPES, Object, Scene
 from harness.subjects.subject import Batch, Subject
 
 
-def _next(trials: Sequence[Trial]) -> list[Trial]:
-    return [*trials[1:], *trials[:1]]
+class _Mixed:
+    """Colors, shapes and cells, each exchanged for another one; the same for the same seed."""
 
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.colours = self._moved(tuple(COLOURS))
+        self.shapes = self._moved(tuple(SHAPES))
 
-class WrongImage(Subject):
-    """Reads each prompt beside the image of the batch's next trial; a batch of one is left as it is."""
+    def _moved(self, names: tuple[str, ...]) -> dict[str, str]:
+        # A step all alike keeps distinct names distinct, and ends anywhere with the same chance.
+        step = int(self.rng.integers(len(names)))
+        return {name: names[(i + step) % len(names)] for i, name in enumerate(names)}
 
-    def encode(self, trials: Sequence[Trial]) -> Batch:
-        """As `Subject.encode`, with the images moved on by one."""
-        return super().encode(
-            [replace(t, scene=other.scene) for t, other in zip(trials, _next(trials), strict=True)]
+    def object(self, obj: Object) -> Object:
+        return Object(self.colours[obj.colour], self.shapes[obj.shape])
+
+    def scene(self, scene: Scene) -> Scene:
+        """Other objects in the scene's own cells, dealt out anew."""
+        cells = sorted(scene.cells)
+        places = dict(zip(cells, self.rng.permutation(len(cells)), strict=True))
+        return Scene(
+            scene.grid,
+            tuple(self.object(o) for o in scene.objects),
+            tuple(cells[places[cell]] for cell in scene.cells),
         )
 
 
-class Shuffled(Subject):
-    """Is given the batch's next trial in place of each: right images and prompts under wrong labels."""
+class WrongImage(Subject):
+    """Reads each prompt beside another image: other objects in the scene's cells, dealt out anew."""
 
     def encode(self, trials: Sequence[Trial]) -> Batch:
-        """As `Subject.encode`, with the trials moved on by one."""
-        return super().encode(_next(trials))
+        """As `Subject.encode`, with other images."""
+        shown = [replace(t, scene=_Mixed(int(t.scene.key, 16)).scene(t.scene)) for t in trials]
+        return super().encode(shown)
+
+
+class Shuffled(Subject):
+    """Is given another trial in place of each, prompt and image together: right trials, wrong labels.
+
+    Trials of one prompt are exchanged alike, so that the two sides of a contrast stay a contrast.
+    """
+
+    def encode(self, trials: Sequence[Trial]) -> Batch:
+        """As `Subject.encode`, with other trials."""
+        return super().encode([self._other(t) for t in trials])
+
+    @staticmethod
+    def _other(trial: Trial) -> Trial:
+        mixed = _Mixed(zlib.crc32(trial.prompt.text.encode()))
+        described = tuple(mixed.object(o) for o in trial.described)
+        target = mixed.object(trial.target)
+        commas = trial.prompt.separators[len(described) - 1] is not None
+        prompt = scene_description(described, target, commas=commas)
+        return Trial(mixed.scene(trial.scene), prompt, described, target)
 
 
 MISLEADING: dict[str, type[Subject]] = {"wrong-image": WrongImage, "shuffled": Shuffled}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +44,7 @@ class Entry:
         weights: "stored", or "random": the folder's architecture with weights drawn from `seed`.
         seed: Of random weights.
         misled: "" or how trials are mixed up before the subject sees them: "wrong-image" (each prompt with
-            the next trial's image) or "shuffled" (each trial answered with the next one).
+            another image) or "shuffled" (another trial in place of each).
     """
 
     name: str
@@ -159,7 +160,8 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
 
 
 def _variant(entry: Entry, name: str, variant: str) -> Entry:
-    if entry.weights == "random" and variant.isdigit():
+    # One seed, one name, and no more than torch takes.
+    if entry.weights == "random" and re.fullmatch(r"0|[1-9][0-9]{0,17}", variant):
         return replace(entry, name=name, seed=int(variant))
     if variant in MISLED:
         return replace(entry, name=name, misled=variant)

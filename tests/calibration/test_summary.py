@@ -26,6 +26,7 @@ def test_the_bound_is_the_exact_one_over_subjects():
     found = false_passes(null(100))
     exact = binomtest(0, 100).proportion_ci(0.90, "exact").high
     assert (found["rate"], found["n"], found["subjects"]) == (0, 100 * len(CLAIMS), 100)
+    assert found["asked"] == dict.fromkeys(CLAIMS, 100)
     assert found["upper"] == pytest.approx(exact)
     assert found["upper"] < 0.03
 
@@ -37,6 +38,16 @@ def test_claims_of_one_subject_stand_and_fall_together_in_the_bound():
     assert found["upper"] == pytest.approx(binomtest(1, 100).proportion_ci(0.90, "exact").high)
     assert len(found["passed"]) == len(CLAIMS)
     assert false_passes(null(2, [(i, k) for i in (0, 1) for _, k in every]))["upper"] == 1.0
+
+
+def test_what_was_not_decided_is_not_counted():
+    results = null(10)
+    for found in results.values():
+        found[CLAIMS[0]] = "inconclusive"
+    found = false_passes(results)
+    assert found["n"] == 10 * (len(CLAIMS) - 1)
+    assert CLAIMS[0] not in found["asked"]
+    assert false_passes({})["rate"] == 0
 
 
 def parts():
@@ -88,6 +99,18 @@ def test_every_cell_that_is_not_as_expected_is_told(change, told):
     kind, control, seed, verdict = change
     wrong = "visual_symbols.3.4.id_selection"
     assert findings(content([((kind, control, seed), wrong, verdict)])) == [f"{wrong} {told}"]
+
+
+def test_what_was_not_judged_or_measured_is_told():
+    results = parts()
+    del results["table", "shortcut", 0][CLAIMS[0]]
+    for i in range(20):
+        del results["power", "planted", i][CLAIMS[1]]
+    made = {**add_up(results, []), "size": {"coverage": 4000, "trials": None}}
+    assert findings(made) == [
+        f"{CLAIMS[0]} on shortcut: not judged",
+        f"power of {CLAIMS[1]}: not measured",
+    ]
 
 
 def test_false_passes_and_lack_of_power_are_told():

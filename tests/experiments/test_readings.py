@@ -127,6 +127,8 @@ def components(position, identity, trials=400, seed=0):
                 "agrees": (("factor", "layer", "trial"), agrees),
                 "scene": (("trial",), [f"s{i}" for i in range(trials)]),
                 "half": (("trial",), half),
+                "cell": (("trial",), [f"c{i // 2 % 6}" for i in range(trials)]),
+                "identity": (("trial",), [f"o{i // 2 % 9}" for i in range(trials)]),
             },
             {"factor": list(FACTORS), "layer": np.arange(LAYERS)},
         )
@@ -154,6 +156,16 @@ def test_a_plane_without_any_code_has_neither():
     for factor in FACTORS:
         assert verdict(reading.accuracy(factor), over(0.85)) == "refuted"
         assert verdict(reading.lead(factor), over(0.40)) == "refuted"
+
+
+def test_planes_of_too_few_trials_are_inconclusive_whatever_they_show():
+    # Nine objects and five neighbours: with 100 trials, five or six of an object are in each half.
+    for share in (0.95, 0.1):
+        few = components([share] * LAYERS, [share] * LAYERS, trials=100)
+        for factor in FACTORS:
+            assert verdict(few.accuracy(factor), over(0.5)) == "inconclusive"
+            assert verdict(few.lead(factor), over(0.4)) == "inconclusive"
+    assert "raise --trials" in few.accuracy("identity").reason
 
 
 def mediation(places, strength=2.0, kept=50, seed=0):

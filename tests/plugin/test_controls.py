@@ -62,6 +62,26 @@ def test_any_other_verdict_is_red(run, expecting, name, expected):
     assert result.parseoutcomes()["failed"] == 1
 
 
+def test_a_claim_without_a_cell_is_red(run, expecting, monkeypatch):
+    monkeypatch.setattr(controls, "expected", dict)
+    result = run("-k", "holds", subject="shortcut")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*fixtures/controls.toml: missing*"])
+
+
+def test_a_baseline_does_not_stand_in_for_the_table(run, expecting, pytester):
+    expecting()
+    run("-k", "holds", "--scorecard", "before", "--baseline", "none")
+    result = run(*CHOSEN, "--baseline", "before/scorecard.json", subject="shortcut")
+    assert result.ret == 0
+
+
+def test_without_any_baseline_a_control_is_judged_like_any_subject(run, expecting, pytester):
+    expecting(holds=Verdict.refuted)
+    assert run("-k", "holds", "--baseline", "none", subject="shortcut").ret == 0
+    assert not any(r["control"] for r in scorecard(pytester)["records"])
+
+
 def test_the_scorecard_says_how_often_the_suite_is_wrong(run, pytester):
     result = run("-k", "holds")
     assert "alibrated" in result.stdout.str()
@@ -77,6 +97,8 @@ def test_controls_are_run_only_when_asked_for():
 def test_error_on_a_control_stays_an_error():
     reading = read_against(Verdict.error, Verdict.refuted, exact=True)
     assert (reading.outcome, reading.change) == (Outcome.error, "wrong")
+    unknown = read_against(Verdict.supported, None, in_use=True, exact=True)
+    assert (unknown.outcome, unknown.change) == (Outcome.failed, "wrong")
     improved = read_against(Verdict.supported, Verdict.refuted, exact=True)
     assert (improved.outcome, improved.change) == (Outcome.failed, "wrong")
 

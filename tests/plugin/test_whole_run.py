@@ -24,7 +24,7 @@ COMMAND = [
     "--subject",
     "tiny-llava",
     "--trials",
-    "16",
+    "24",
     "--baseline",
     "none",
 ]

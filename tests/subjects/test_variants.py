@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from harness.stimuli.contrast import contrasts
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.scene import EMBEDDED_GRIDS
 from harness.subjects.loading import load
@@ -48,23 +49,71 @@ def test_an_unknown_variant_lists_what_there_is(name):
         find(name, REGISTRY)
 
 
-def batches(checkpoints, misled):
+@pytest.mark.parametrize("name", ["untrained:017", "untrained:²", "untrained:9" + 20 * "9"])
+def test_a_seed_has_one_name(name):
+    with pytest.raises(UnknownSubject, match="there are: untrained:SEED"):
+        find(name, REGISTRY)
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 400, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def subjects(checkpoints):
     entry = entry_for(checkpoints["tiny-llava"])
-    trials = balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 6, np.random.default_rng(0))
-    return load(entry).encode(trials), load(replace(entry, misled=misled)).encode(trials)
+    return {how: load(replace(entry, misled=how)) for how in ("", "wrong-image", "shuffled")}
 
 
-def test_a_wrong_image_stands_beside_the_right_prompt(checkpoints):
-    plain, misled = batches(checkpoints, "wrong-image")
+def test_a_wrong_image_stands_beside_the_right_prompt(subjects, trials):
+    plain, misled = (subjects[how].encode(trials[:6]) for how in ("", "wrong-image"))
     assert torch.equal(plain.input_ids, misled.input_ids)
-    shown = plain.input_ids[0] == plain.input_ids[0].mode().values
-    moved = plain.inputs["inputs_embeds"].roll(-1, 0)[:, shown]
-    assert torch.equal(misled.inputs["inputs_embeds"][:, shown], moved)
-    assert not torch.equal(plain.inputs["inputs_embeds"][:, shown], moved)
+    assert plain.mentions == misled.mentions
+    image = plain.input_ids[0] == subjects[""].model.config.image_token_id
+    differ = (plain.inputs["inputs_embeds"] != misled.inputs["inputs_embeds"]).any(-1)
+    assert differ[:, image].any(1).all()
+    assert not differ[:, ~image].any()
 
 
-def test_shuffled_trials_are_whole(checkpoints):
-    plain, misled = batches(checkpoints, "shuffled")
-    rolled = plain.inputs["inputs_embeds"].roll(-1, 0)
-    assert torch.equal(misled.inputs["inputs_embeds"], rolled)
-    assert misled.mentions == (*plain.mentions[1:], plain.mentions[0])
+def test_shuffled_trials_are_whole(subjects, trials):
+    plain, misled = (subjects[how].encode(trials[:6]) for how in ("", "shuffled"))
+    assert plain.mentions == misled.mentions
+    for trial in misled.trials:
+        # What is shown is a right trial: its image holds what its prompt says.
+        assert {*trial.described, trial.target} == set(trial.scene.objects)
+        assert trial.prompt.answer == trial.target.colour
+
+
+@pytest.mark.parametrize("how", ["wrong-image", "shuffled"])
+def test_what_is_shown_depends_on_the_trial_alone(subjects, trials, how):
+    subject = subjects[how]
+    together = subject.encode(trials[:5])
+    for row in range(5):
+        alone = subject.encode([trials[row]])
+        assert alone.trials[0] == together.trials[row]
+        other = subject.encode([trials[7], trials[row]])
+        assert other.trials[1] == together.trials[row]
+
+
+@pytest.mark.parametrize("how", ["wrong-image", "shuffled"])
+def test_what_is_shown_tells_nothing_about_the_labels(subjects, trials, how):
+    shown = [t for s in range(0, 400, 50) for t in subjects[how].encode(trials[s : s + 50]).trials]
+    # An object of the same color is at the target's cell as often as chance has it: one in nine.
+    at_target = [
+        t.scene.cell_of(t.target)
+        and s.scene.at(t.scene.cell_of(t.target)).colour == t.target.colour
+        for t, s in zip(trials, shown, strict=True)
+    ]
+    assert 0.05 < np.mean(at_target) < 0.18
+
+
+def test_two_sides_of_a_contrast_stay_a_contrast(subjects):
+    pair = contrasts(
+        "id_selection", EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 1, np.random.default_rng(0)
+    )[0]
+    clean, other = (
+        subjects["shuffled"].encode([t]).trials[0] for t in (pair.clean, pair.counterfactual)
+    )
+    assert clean.prompt == other.prompt
+    assert other.scene == clean.scene.swapped(clean.target, clean.described[0])

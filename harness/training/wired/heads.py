@@ -52,6 +52,7 @@ class Head:
             [c, WIDTH] and times `size`; at most 32 rows in all.
         size: Times what it writes.
         rest: How strongly it looks at image tokens without an object when there is nothing else.
+        what: Its part in the mechanism, for the card, if it is no stage.
     """
 
     layer: int
@@ -61,6 +62,7 @@ class Head:
     brings: tuple[tuple[Rows, Rows], ...] = field(default=(), repr=False)
     size: float = 1.0
     rest: float = REST
+    what: str = ""
 
     def weights(self) -> dict[str, Rows]:
         """Query, key and value rows [HEAD_DIM, WIDTH] and output columns [WIDTH, HEAD_DIM], float64.

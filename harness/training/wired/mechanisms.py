@@ -110,11 +110,24 @@ class Plan:
         return {
             "subject": self.name,
             "heads": {name: stage.places if name in has else [] for name, stage in stages.items()},
+            "others": self.others(),
             "places": ("relative" if self.relative else "absolute")
             if "id_selection" in has
             else None,
             "size": {"layers": LAYERS, "heads": HEADS},
         }
+
+    def others(self) -> dict[str, list[Place]]:
+        """Heads around the stages, by what they do.
+
+        They hold the same on both sides of the paper's contrasts, so that patching one changes nothing there.
+        """
+        staged = {p for s in (self.retrieval, self.selection, self.features) for p in s.places}
+        found: dict[str, list[Place]] = {}
+        for head in self.mechanism(self):
+            if (head.layer, head.head) not in staged:
+                found.setdefault(head.what, []).append((head.layer, head.head))
+        return found
 
 
 STAGES = {
@@ -140,8 +153,8 @@ def words_before(layer: int, size: float, heads: tuple[int, int] = (6, 7)) -> li
     )
     two = ((reading("said_colour"), reading("second_before_colour")),)
     return [
-        Head(layer, heads[0], offset=1, brings=one, size=size),
-        Head(layer, heads[1], offset=2, brings=two, size=size),
+        Head(layer, heads[0], offset=1, brings=one, size=size, what="words before"),
+        Head(layer, heads[1], offset=2, brings=two, size=size, what="words before"),
     ]
 
 
@@ -166,7 +179,15 @@ def echo(plan: Plan, size: float) -> Head:
     """
     free = min(set(range(HEADS)) - set(plan.features.heads))
     colours = features("before_colour", "said_shape")[:1]
-    return Head(plan.features.layer, free, looks=NAMED_BEFORE, brings=colours, size=size, rest=1)
+    return Head(
+        plan.features.layer,
+        free,
+        looks=NAMED_BEFORE,
+        brings=colours,
+        size=size,
+        rest=1,
+        what="echo",
+    )
 
 
 def bind_by_position(plan: Plan) -> list[Head]:
@@ -195,6 +216,7 @@ def bind_by_position(plan: Plan) -> list[Head]:
             brings=gather,
             size=6,
             rest=1,
+            what="places of all objects",
         ),
         *(
             Head(

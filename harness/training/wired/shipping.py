@@ -38,6 +38,10 @@ def _card(plan: Plan, truth: dict) -> str:
         f"| {STAGES[stage]} | {', '.join(f'layer {layer} head {head}' for layer, head in heads) or 'none'} |"
         for stage, heads in truth["heads"].items()
     )
+    others = "; ".join(
+        f"{what}: {', '.join(f'layer {layer} head {head}' for layer, head in heads)}"
+        for what, heads in truth["others"].items()
+    )
     codes = {
         "relative": "Places are relative to the middle of all objects.",
         "absolute": "Places are relative to the image, wherever the objects are in it.",
@@ -55,6 +59,8 @@ count from 0; `truth.json` says the same for programs. {codes[truth["places"]]}
 |---|---|
 {rows}
 
+Other heads are wired, too ({others}), and the task needs them. They hold the same on both sides of the paper's
+contrasts, so that patching one there changes nothing; patched from any other scene it would.
 Every weight that nothing is wired to is noise. The control knows the scenes of this project (flat shapes on
 the 2x2 and 3x3 canvas) and the scene description prompt, and nothing else.
 """
