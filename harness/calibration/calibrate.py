@@ -58,7 +58,7 @@ class Size:
 
     untrained: int = 100
     misled: int = 3
-    repeats: int = 40
+    repeats: int = 20
     coverage: int = 4000
     trials: int | None = None
     mutants: int | None = None
@@ -125,16 +125,16 @@ def _finished(path: Path) -> dict[str, Any] | None:
 def _parts(size: Size) -> Iterator[Part]:
     for control in sorted({control for _, control in controls.expected()}):
         yield "table", control, 0
-    for control in PLANTED:
-        yield "localise", control, 0
-    yield "coverage", "intervals", 0
-    for seed in range(1, size.repeats + 1):
-        yield "power", "planted", seed
     for seed in range(1, size.misled + 1):
         for name in SEEING_WRONG:
             yield "null", name, seed
     for seed in range(1, size.untrained + 1):
         yield "null", f"untrained:{seed}", seed
+    for control in PLANTED:
+        yield "localise", control, 0
+    yield "coverage", "intervals", 0
+    for seed in range(1, size.repeats + 1):
+        yield "power", "planted", seed
 
 
 def _code() -> str:
