@@ -94,9 +94,7 @@ def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) 
     say(f"{len(parts)} parts, {len(results)} of them done before; {jobs} at a time")
     # Read by every library that starts threads, before any of them is imported in the new processes.
     os.environ["OMP_NUM_THREADS"] = "1"
-    # Each run of the suite leaves some memory behind.
-    how = dict(mp_context=get_context("spawn"), max_tasks_per_child=25)
-    with ProcessPoolExecutor(jobs, **how) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         futures = {pool.submit(_do, part, size, paths[part]): part for part in waiting}
         try:
             for done, future in enumerate(as_completed(futures), 1):
@@ -108,6 +106,8 @@ def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) 
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    # In the order of the parts, so that the same results make the same file.
+    results = {part: results[part] for part in parts}
     if _code() != code:
         raise CodeMoved("the code changed while it was calibrated: run it again")
     content = add_up(results, check_all(mutants()[: size.mutants], jobs=jobs, say=say))

@@ -48,7 +48,7 @@ def test_the_same_command_goes_on_where_it_stopped(short, monkeypatch):
 def test_lines_say_what_the_numbers_say(short):
     _, content, _ = short
     text = "\n".join(render(content))
-    assert f"false passes, untrained subjects: 0 of {content['false_pass']['n']} claims" in text
+    assert f"false passes, untrained subjects: 0 of {content['false_pass']['n']} decided" in text
     assert "AUROC id_retrieval 1.000" in text
 
 

@@ -145,8 +145,8 @@ def places(subject, cells):
 def test_places_are_relative_to_the_objects_or_to_the_image(control):
     corner, moved = (Cell(0, 0), Cell(0, 1)), (Cell(1, 1), Cell(1, 2))
     here, there = (places(control("planted"), cells) for cells in (corner, moved))
-    # Cells are 3 tokens apart and 3 tokens are 42 px, the same step on both sides.
-    assert torch.allclose(torch.stack(here), torch.stack(there), atol=0.1)
+    # Half of each object lies on an edge of the code here, where rounding decides part of a step.
+    assert torch.allclose(torch.stack(here), torch.stack(there), atol=0.2)
     here, there = (places(control("planted-absolute"), cells) for cells in (corner, moved))
     assert not torch.allclose(torch.stack(here), torch.stack(there), atol=0.4)
 
