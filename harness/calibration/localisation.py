@@ -17,7 +17,8 @@ from harness.subjects.loading import load
 from harness.subjects.registry import FIXTURES, find, read_registry
 from harness.subjects.subject import Subject
 from harness.tracing.capture import capture
-from harness.tracing.edit import Edit, edited_logits
+from harness.tracing.edit import Edit
+from harness.tracing.replay import replay
 
 RANDOM_SETS = 20
 """Sets of heads drawn at random, as many heads each as are planted."""
@@ -79,11 +80,8 @@ def steering(
         [others[i] for i in rng.choice(len(others), len(heads), replace=False)]
         for _ in range(RANDOM_SETS)
     ]
-    return {
-        "untouched": _moved(subject, judged, means, []),
-        "planted": _moved(subject, judged, means, heads),
-        "random": max(_moved(subject, judged, means, chosen) for chosen in drawn),
-    }
+    untouched, planted, *random = _moved(subject, judged, means, [[], heads, *drawn])
+    return {"untouched": untouched, "planted": planted, "random": max(random)}
 
 
 def _cells(pairs: list[Contrast], which: str) -> list[int]:
@@ -103,25 +101,20 @@ def _means(subject: Subject, pairs: list[Contrast]) -> torch.Tensor:
     return torch.stack([values[:, where == c].mean(1) for c in range(len(subject.grids[2].cells))])
 
 
-def _moved(subject: Subject, pairs: list[Contrast], means: torch.Tensor, heads: HeadList) -> float:
+def _moved(
+    subject: Subject, pairs: list[Contrast], means: torch.Tensor, sets: list[HeadList]
+) -> list[float]:
+    """Share of answers that become the described object's color, for each set of steered heads."""
     batch = subject.encode([p.clean for p in pairs])
-    rows, last = torch.arange(len(pairs)), torch.full((len(pairs),), batch.last)
-    own, other = _cells(pairs, "target"), _cells(pairs, "described")
-    edits = []
-    for layer in sorted({layer for layer, _ in heads}):
-        chosen = [h for la, h in heads if la == layer]
-        values = capture(subject, batch, "head", last[:, None], [layer])[0, :, 0]
-        for h in chosen:
-            shift = means[other, layer, h] - means[own, layer, h]
-            edits.append(
-                Edit("head", layer, rows, last, values[:, h] + shift, torch.full_like(rows, h))
-            )
-    said = edited_logits(subject, batch, edits).argmax(-1).tolist()
-    named = [
-        s == subject.answer_id(p.clean.prompt, p.patched_answer)
-        for s, p in zip(said, pairs, strict=True)
+    last = torch.full((len(pairs), 1), batch.last)
+    shift = means[_cells(pairs, "described")] - means[_cells(pairs, "target")]
+    variants = [
+        [Edit("head", layer, last, shift[:, layer, h, None, None], (h,), "add") for layer, h in heads]
+        for heads in sets
     ]
-    return float(np.mean(named))
+    said = replay(subject, batch, variants).argmax(-1)
+    aim = torch.tensor([subject.answer_id(p.clean.prompt, p.patched_answer) for p in pairs])
+    return (said == aim).float().mean(-1).tolist()
 
 
 def _silent(done: int, of: int) -> None:

@@ -24,7 +24,8 @@ from harness.stimuli.contrast import CONDITIONS, Condition, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.subject import Subject
 from harness.tracing.capture import capture, last_logits
-from harness.tracing.replay import clean_answer, patch_each_head
+from harness.tracing.edit import Edit
+from harness.tracing.replay import replay
 
 ROWS = 16
 """Trials in one pass; each is as many rows as the model has heads."""
@@ -125,9 +126,13 @@ def _scores(subject: Subject, pairs: list[Contrast]) -> np.ndarray:
             ]
         )
         values = capture(subject, other, "head", tokens)
-        patched = patch_each_head(subject, clean, tokens, values, read).numpy()
-        before = clean_answer(subject, clean, int(tokens.min()), read).numpy()
-        scores[members] = mediation_score(patched, before).transpose(2, 0, 1)
+        patches = [
+            [Edit("head", layer, tokens, values[layer][:, :, [head]], (head,))]
+            for layer, head in np.ndindex(subject.layers, subject.heads)
+        ]
+        before, *patched = replay(subject, clean, [[], *patches], read).numpy()
+        moved = mediation_score(np.stack(patched), before)
+        scores[members] = moved.T.reshape(-1, subject.layers, subject.heads)
     return scores
 
 

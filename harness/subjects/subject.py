@@ -61,20 +61,19 @@ class Batch:
         """Index of the last token, whose logits are the answer."""
         return self.input_ids.shape[1] - 1
 
-    def repeated(self, times: int) -> Batch:
-        """Every row `times` times in a row: row i becomes rows i*times to i*times + times - 1."""
-        rows = [r for r in range(len(self)) for _ in range(times)]
+    def of_rows(self, rows: slice) -> Batch:
+        """Some of the rows, as long as they are here."""
         inputs = {
-            k: v.repeat_interleave(times, dim=1 if k == "position_ids" and v.ndim == 3 else 0)
+            k: v[:, rows] if k == "position_ids" and v.ndim == 3 else v[rows]
             for k, v in self.inputs.items()
         }
         return Batch(
-            tuple(self.trials[r] for r in rows),
-            self.input_ids.repeat_interleave(times, 0),
+            self.trials[rows],
+            self.input_ids[rows],
             inputs,
-            tuple(self.mentions[r] for r in rows),
-            tuple(self.separators[r] for r in rows),
-            self.image_start.repeat_interleave(times, 0),
+            self.mentions[rows],
+            self.separators[rows],
+            self.image_start[rows],
             self.image_grid,
         )
 
@@ -118,6 +117,17 @@ class Subject:
     def heads(self) -> int:
         """Query heads per layer."""
         return self.model.config.get_text_config().num_attention_heads
+
+    @property
+    def key_heads(self) -> int:
+        """Heads of keys and values per layer; several query heads may share one."""
+        return self.model.config.get_text_config().num_key_value_heads
+
+    @property
+    def head_width(self) -> int:
+        """Features of one head."""
+        config = self.model.config.get_text_config()
+        return getattr(config, "head_dim", None) or config.hidden_size // self.heads
 
     @property
     def grids(self) -> dict[int, Grid]:

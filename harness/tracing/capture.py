@@ -8,7 +8,8 @@ import nnsight
 import torch
 
 from harness.subjects.subject import Batch, Subject
-from harness.tracing.site import Kind, layers_of, traced
+from harness.tracing.answer import logits_of
+from harness.tracing.site import Kind, layers_of, read_site, traced
 
 
 def capture(
@@ -23,12 +24,12 @@ def capture(
     Args:
         subject: The model.
         batch: From `subject.encode`.
-        kind: "residual" or "head".
+        kind: What is read, see `harness.tracing.site.Kind`.
         tokens: int64 [B, S], the tokens to read in each row.
         layers: Which decoder layers, ascending; all if not given.
 
     Returns:
-        float32 on the CPU: residual [L, B, S, d], head [L, B, S, H, d/H].
+        float32 on the CPU: residual [L, B, S, d]; of all other kinds [L, B, S, H, w], cut into heads.
     """
     chosen = range(subject.layers) if layers is None else layers
     rows = torch.arange(len(batch))[:, None]
@@ -36,19 +37,24 @@ def capture(
     saved = []
     with torch.no_grad(), model.trace(**batch.inputs, use_cache=False, logits_to_keep=1):
         for index in chosen:
-            layer = layers_of(subject, model)[index]
-            if kind == "head":
-                value = layer.self_attn.o_proj.input
-            else:
-                value = layer.output
+            value = read_site(layers_of(subject, model)[index], kind)
             # Advanced indexing copies: a later edit of the tensor in place does not show.
             saved.append(nnsight.save(value[rows, tokens]))
     values = torch.stack([v.float().cpu() for v in saved])
-    return values.unflatten(-1, (subject.heads, -1)) if kind == "head" else values
+    return values if kind == "residual" else values.unflatten(-1, (-1, subject.head_width))
 
 
-def last_logits(subject: Subject, batch: Batch) -> torch.Tensor:
-    """Logits at the last token, float32 [B, vocabulary] on the CPU."""
-    with torch.no_grad():
-        logits = subject.model(**batch.inputs, use_cache=False, logits_to_keep=1).logits
-    return logits[:, -1].float().cpu()
+def last_logits(
+    subject: Subject, batch: Batch, read: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Logits at the last token, see `harness.tracing.answer.logits_of`: [B, A] or [B, vocabulary]."""
+    hidden: list[torch.Tensor] = []
+    handle = layers_of(subject, subject.model)[-1].register_forward_hook(
+        lambda module, given, output: hidden.append(output[:, -1])
+    )
+    try:
+        with torch.no_grad():
+            subject.model(**batch.inputs, use_cache=False, logits_to_keep=1)
+            return logits_of(subject, hidden[0], read)
+    finally:
+        handle.remove()

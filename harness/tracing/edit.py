@@ -1,62 +1,111 @@
-"""Write activations and read what comes of it."""
+"""What is written where, and the plain way to run it: one trace with all edits in it.
+
+`replay` gives the same numbers without computing what the edits cannot change; this is what it is
+held against, and the way to run where only nnsight can reach.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import nnsight
 import torch
 
 from harness.subjects.subject import Batch, Subject
-from harness.tracing.site import Kind, layers_of, traced
+from harness.tracing.answer import logits_of
+from harness.tracing.site import KINDS, Kind, layers_of, read_site, traced, write_site
+
+How = Literal["replace", "add", "scale"]
 
 
 @dataclass(frozen=True)
 class Edit:
-    """Values put in place of what one layer computes.
+    """A change of what one layer computes, at given tokens of every row.
+
+    To ablate is to replace by 0, or by a mean. A row with fewer tokens than others repeats one of them,
+    with the same value: a token is changed once, however often it is named.
 
     Attributes:
-        kind: "residual" or "head".
+        kind: What is written, see `harness.tracing.site.Kind`.
         layer: Decoder layer, 0-based.
-        rows: int64, broadcast with `tokens` (and `heads`): rows of the batch.
-        tokens: int64, tokens of those rows.
-        values: What is put there: [..., d] for a residual, [..., d/H] for heads.
-        heads: int64, query heads; only for kind "head".
+        tokens: int64 [B, S].
+        values: What is put there, added, or multiplied with: broadcast to [B, S, h, w] for the h heads
+            that are named (all if none is), to [B, S, d] for the residual.
+        heads: Which heads of width w; None for all. Not for the residual.
+        how: "replace", "add" or "scale".
     """
 
     kind: Kind
     layer: int
-    rows: torch.Tensor
     tokens: torch.Tensor
-    values: torch.Tensor
-    heads: torch.Tensor | None = None
+    values: torch.Tensor | float
+    heads: tuple[int, ...] | None = None
+    how: How = "replace"
 
-    def applied(self, activation: torch.Tensor, heads: int) -> torch.Tensor:
-        """A copy of a layer's activation [B, T, d] with the values in place; the original is left alone."""
-        edited = activation.clone()
-        values = self.values.to(edited.device, edited.dtype)
-        if self.kind == "head":
-            edited.unflatten(-1, (heads, -1))[self.rows, self.tokens, self.heads] = values
+    def __post_init__(self) -> None:
+        if self.kind == "residual" and self.heads is not None:
+            raise ValueError("the residual stream has no heads")
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Sorts edits in the order in which a run comes to them."""
+        return self.layer, KINDS.index(self.kind)
+
+    def of_rows(self, rows: slice) -> Edit:
+        """The same edit of some rows of the batch."""
+        values = self.values
+        whole = 3 if self.kind == "residual" else 4
+        if isinstance(values, torch.Tensor) and values.ndim == whole and len(values) > 1:
+            values = values[rows]
+        return replace(self, tokens=self.tokens[rows], values=values)
+
+    def write(self, activation: torch.Tensor, width: int, first: int = 0) -> None:
+        """Change an activation in place.
+
+        Args:
+            activation: [B, T, features] of this edit's layer and kind.
+            width: Of a head.
+            first: The token that stands first in `activation`.
+        """
+        rows = torch.arange(len(activation), device=activation.device)[:, None]
+        tokens = self.tokens.to(activation.device) - first
+        if self.kind == "residual":
+            at: tuple[torch.Tensor, ...] = (rows, tokens)
         else:
-            edited[self.rows, self.tokens] = values
-        return edited
+            activation = activation.unflatten(-1, (-1, width))
+            heads = range(activation.shape[-2]) if self.heads is None else self.heads
+            which = torch.tensor(list(heads), device=activation.device)
+            at = (rows[..., None], tokens[..., None], which)
+        values = self.values
+        if isinstance(values, torch.Tensor):
+            values = values.to(activation.device, activation.dtype)
+        if self.how == "replace":
+            activation[at] = values
+        elif self.how == "add":
+            activation[at] = activation[at] + values
+        elif self.how == "scale":
+            activation[at] = activation[at] * values
+        else:
+            raise ValueError(f"an edit can replace, add or scale, not {self.how!r}")
 
 
-def edited_logits(subject: Subject, batch: Batch, edits: Sequence[Edit]) -> torch.Tensor:
-    """Logits at the last token after all edits in one run, float32 [B, vocabulary] on the CPU.
+def edited_logits(
+    subject: Subject, batch: Batch, edits: Sequence[Edit], read: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Logits at the last token after all edits in one run.
 
-    Later layers see the effect of earlier edits.
+    Later layers see the effect of earlier edits. [B, A] or [B, vocabulary] as
+    `harness.tracing.answer.logits_of` gives them.
     """
     model = traced(subject)
-    heads = subject.heads
-    ordered = sorted(edits, key=lambda e: (e.layer, e.kind == "residual"))
-    with torch.no_grad(), model.trace(**batch.inputs, use_cache=False, logits_to_keep=1):
-        for edit in ordered:
-            layer = layers_of(subject, model)[edit.layer]
-            if edit.kind == "head":
-                layer.self_attn.o_proj.input = edit.applied(layer.self_attn.o_proj.input, heads)
-            else:
-                layer.output = edit.applied(layer.output, heads)
-        logits = nnsight.save(model.lm_head.output)
-    return logits[:, -1].detach().float().cpu()
+    with torch.no_grad():
+        with model.trace(**batch.inputs, use_cache=False, logits_to_keep=1):
+            for edit in sorted(edits, key=lambda e: e.place):
+                layer = layers_of(subject, model)[edit.layer]
+                value = read_site(layer, edit.kind).clone()
+                edit.write(value, subject.head_width)
+                write_site(layer, edit.kind, value)
+            hidden = nnsight.save(layers_of(subject, model)[-1].output)
+        return logits_of(subject, hidden[:, -1], read)

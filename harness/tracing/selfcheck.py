@@ -1,8 +1,8 @@
 """Hooks proven by their effect, on every subject that is loaded.
 
 That a path leads to a module says little; that an edit there does what it must says all. An identity
-edit changes nothing, bit for bit; a zeroed layer changes the answer; the whole residual stream of another
-run gives that run's answer.
+edit changes nothing, bit for bit; a zeroed layer changes the answer, and a replay gives the same one; the
+whole residual stream of another run gives that run's answer.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from harness.subjects.registry import Refused
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.capture import capture, last_logits
 from harness.tracing.edit import Edit, edited_logits
+from harness.tracing.replay import replay
 from harness.tracing.site import layers_of
 
 
@@ -37,13 +38,10 @@ def selfcheck(subject: Subject) -> None:
         raise SelfCheckFailed(f"{subject.name}: the logits are not finite")
     if clean.shape[1] == 1 or not torch.equal(clean, edited_logits(subject, first, [])):
         raise SelfCheckFailed(f"{subject.name}: two runs on the same batch differ")
+    _check_logits(subject, first, clean)
     last = torch.tensor([[first.last]])
-    heads = torch.arange(subject.heads)[None]
     values = capture(subject, first, "head", last)
-    identity = [
-        Edit("head", layer, torch.zeros_like(last), last, values[layer, :, 0], heads)
-        for layer in range(subject.layers)
-    ]
+    identity = [Edit("head", layer, last, values[layer]) for layer in range(subject.layers)]
     if not torch.equal(clean, edited_logits(subject, first, identity)):
         raise SelfCheckFailed(
             f"{subject.name}: putting the heads' own outputs back changes the answer"
@@ -52,16 +50,41 @@ def selfcheck(subject: Subject) -> None:
     every = torch.arange(first.last + 1)[None]
     streams = capture(subject, second, "residual", every)
     for layer in {0, subject.layers // 2, subject.layers - 1}:
-        zero = Edit("head", layer, torch.zeros_like(last), last, 0 * values[layer, :, 0], heads)
-        if torch.equal(clean, edited_logits(subject, first, [zero])):
+        zero = Edit("head", layer, last, 0.0)
+        without = edited_logits(subject, first, [zero])
+        if torch.equal(clean, without):
             raise SelfCheckFailed(
                 f"{subject.name}: zeroing the heads of layer {layer} changes nothing"
             )
-        whole = Edit("residual", layer, torch.zeros_like(every), every, streams[layer])
+        whole = Edit("residual", layer, every, streams[layer])
         if not torch.equal(goal, edited_logits(subject, first, [whole])):
             raise SelfCheckFailed(
                 f"{subject.name}: another run's residual stream at layer {layer} does not give its answer"
             )
+        replayed = replay(subject, first, [[zero]])[0]
+        if not _alike(subject, replayed, without):
+            raise SelfCheckFailed(
+                f"{subject.name}: a replay without the heads of layer {layer} is off the whole run by "
+                f"{(replayed - without).abs().max():.2g} logits: its attention is not the one that "
+                "harness/tracing/attention.py computes"
+            )
+
+
+def _check_logits(subject: Subject, batch: Batch, found: torch.Tensor) -> None:
+    """The path from the last layer to the logits is the model's own."""
+    with torch.no_grad():
+        own = subject.model(**batch.inputs, use_cache=False, logits_to_keep=1).logits
+    if not _alike(subject, found, own[:, -1].float().cpu()):
+        raise SelfCheckFailed(
+            f"{subject.name}: final norm and vocabulary projection after {subject.anatomy.layers} do "
+            "not give the model's logits"
+        )
+
+
+def _alike(subject: Subject, ours: torch.Tensor, theirs: torch.Tensor) -> bool:
+    """Equal but for rounding, which grows with the largest logit and the model's dtype."""
+    room = 256 * torch.finfo(subject.model.dtype).eps * float(theirs.abs().max())
+    return bool((ours - theirs).abs().max() <= room)
 
 
 def _check_layers(subject: Subject) -> None:

@@ -14,8 +14,24 @@ from harness.subjects.subject import Subject
 # nnsight turns its debug mode on when it finds -v in sys.argv, which is pytest's here.
 CONFIG.APP.DEBUG = False
 
-Kind = Literal["residual", "head"]
-"""residual: output of a decoder layer [B, T, d]; head: input of o_proj, cut into heads [B, T, H, d/H]."""
+Kind = Literal["query", "key", "value", "head", "residual"]
+"""What is at a site of a decoder layer, in the order in which the layer computes it.
+
+query, key, value: outputs of the projections, before norms and rotation, [B, T, H, w]; keys and values have
+as many heads as the configuration says, often fewer than queries.
+head: output of the attention heads, the input of `o_proj`, [B, T, H, w].
+residual: output of the layer, [B, T, d].
+"""
+
+KINDS: tuple[Kind, ...] = ("query", "key", "value", "head", "residual")
+
+MODULES: dict[Kind, tuple[str, Literal["input", "output"]]] = {
+    "query": ("q_proj", "output"),
+    "key": ("k_proj", "output"),
+    "value": ("v_proj", "output"),
+    "head": ("o_proj", "input"),
+}
+"""Module of `self_attn` and side at which a kind is found; the residual stream is the layer's own output."""
 
 _TRACED: WeakKeyDictionary[torch.nn.Module, NNsight] = WeakKeyDictionary()
 
@@ -32,3 +48,20 @@ def layers_of(subject: Subject, root: Any) -> Any:
     for name in subject.anatomy.layers.split("."):
         root = getattr(root, name)
     return root
+
+
+def read_site(layer: Any, kind: Kind) -> torch.Tensor:
+    """What a layer of the traced model has at a site, inside a trace: [B, T, features]."""
+    if kind == "residual":
+        return layer.output
+    module, side = MODULES[kind]
+    return getattr(getattr(layer.self_attn, module), side)
+
+
+def write_site(layer: Any, kind: Kind, value: torch.Tensor) -> None:
+    """Put a value at a site of a layer of the traced model, inside a trace."""
+    if kind == "residual":
+        layer.output = value
+    else:
+        module, side = MODULES[kind]
+        setattr(getattr(layer.self_attn, module), side, value)

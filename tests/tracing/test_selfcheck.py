@@ -7,20 +7,26 @@ from itertools import count
 
 import pytest
 import torch
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from harness.subjects.subject import SharedFirstPiece, Subject
 from harness.tracing import capture as capturing
+from harness.tracing.attention import NAME, attend
 from harness.tracing.edit import Edit
 from harness.tracing.selfcheck import SelfCheckFailed, selfcheck
 from harness.tracing.site import layers_of
 
 
 def edits_go_wrong(monkeypatch, wrong):
-    """Make every edit do `wrong(edit, rightly, activation, heads)`; `rightly` is what it should do."""
-    rightly = Edit.applied
-    monkeypatch.setattr(
-        Edit, "applied", lambda self, activation, heads: wrong(self, rightly, activation, heads)
-    )
+    """Make every edit be written as `wrong(edit)` says; None for not at all."""
+    rightly = Edit.write
+
+    def write(self, activation, width, first=0):
+        edit = wrong(self)
+        if edit is not None:
+            rightly(edit, activation, width, first)
+
+    monkeypatch.setattr(Edit, "write", write)
 
 
 def test_a_good_subject_passes(subject):
@@ -75,12 +81,10 @@ def test_a_model_that_answers_differently_each_time_is_refused(subject):
 
 
 def test_an_edit_of_the_next_head_is_found(subject, monkeypatch):
-    def next_head(edit, rightly, activation, heads):
-        if edit.kind == "head":
-            edit = replace(edit, heads=(edit.heads + 1) % heads)
-        return rightly(edit, activation, heads)
-
-    edits_go_wrong(monkeypatch, next_head)
+    turned = tuple((h + 1) % subject.heads for h in range(subject.heads))
+    edits_go_wrong(
+        monkeypatch, lambda edit: replace(edit, heads=turned) if edit.kind == "head" else edit
+    )
     with pytest.raises(SelfCheckFailed, match="putting the heads' own outputs back"):
         selfcheck(subject)
 
@@ -88,6 +92,8 @@ def test_an_edit_of_the_next_head_is_found(subject, monkeypatch):
 def test_a_capture_that_counts_layers_from_one_is_found(subject, monkeypatch):
     def shifted(subject, root):
         layers = layers_of(subject, root)
+        if root is subject.model:
+            return layers
         return [layers[max(0, i - 1)] for i in range(subject.layers)]
 
     monkeypatch.setattr(capturing, "layers_of", shifted)
@@ -96,24 +102,34 @@ def test_a_capture_that_counts_layers_from_one_is_found(subject, monkeypatch):
 
 
 def test_an_edit_without_effect_is_found(subject, monkeypatch):
-    edits_go_wrong(monkeypatch, lambda edit, rightly, activation, heads: activation)
+    edits_go_wrong(monkeypatch, lambda edit: None)
     with pytest.raises(SelfCheckFailed, match="zeroing the heads of layer 0 changes nothing"):
         selfcheck(subject)
 
 
 def test_an_edit_of_the_residual_stream_that_misses_a_token_is_found(subject, monkeypatch):
-    def all_but_one(edit, rightly, activation, heads):
+    def all_but_one(edit):
         if edit.kind == "residual":
             # The last token but one: at a layer before the last, what it holds reaches the answer.
             kept = torch.arange(edit.tokens.shape[-1]) != edit.tokens.shape[-1] - 2
-            edit = replace(
-                edit,
-                rows=edit.rows[:, kept],
-                tokens=edit.tokens[:, kept],
-                values=edit.values[:, kept],
-            )
-        return rightly(edit, activation, heads)
+            edit = replace(edit, tokens=edit.tokens[:, kept], values=edit.values[:, kept])
+        return edit
 
     edits_go_wrong(monkeypatch, all_but_one)
     with pytest.raises(SelfCheckFailed, match="residual stream at layer 0 does not give"):
+        selfcheck(subject)
+
+
+def test_attention_that_a_replay_does_not_compute_is_found(subject, monkeypatch):
+    def sharper(module, *given, scaling, **named):
+        return attend(module, *given, scaling=2 * scaling, **named)
+
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, NAME, sharper)
+    with pytest.raises(SelfCheckFailed, match="a replay without the heads of layer 0 is off"):
+        selfcheck(subject)
+
+
+def test_logits_without_the_final_norm_are_found(subject, monkeypatch):
+    monkeypatch.setattr(torch.func, "functional_call", lambda norm, weights, given: given[0])
+    with pytest.raises(SelfCheckFailed, match="do not give the model's logits"):
         selfcheck(subject)

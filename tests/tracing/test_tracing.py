@@ -12,8 +12,7 @@ from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.draw import draw
 from harness.tracing.capture import capture, last_logits
 from harness.tracing.edit import Edit, edited_logits
-from harness.tracing.replay import clean_answer, patch_each_head
-from harness.tracing.site import layers_of
+from harness.tracing.site import KINDS, layers_of
 
 
 @pytest.fixture(scope="module")
@@ -99,25 +98,6 @@ def test_heads_times_the_projection_give_the_attention_output(subject, batch):
     assert torch.allclose(by_head, outputs[0][:, -1], atol=1e-5)
 
 
-def test_an_identity_patch_changes_nothing_bit_for_bit(subject, batch):
-    # The heads' own values as the replay itself computes them, read with plain hooks.
-    seen = []
-    layers = layers_of(subject, subject.model)
-    handles = [
-        layer.self_attn.o_proj.register_forward_pre_hook(lambda m, a: seen.append(a[0][:, -1:]))
-        for layer in layers
-    ]
-    read = torch.arange(4).repeat(len(batch), 1)
-    clean = clean_answer(subject, batch, batch.last, read)
-    for handle in handles:
-        handle.remove()
-    own = torch.stack(seen[-subject.layers :])[:, :: subject.heads]
-    values = own.unflatten(-1, (subject.heads, -1))
-    patched = patch_each_head(subject, batch, last_of(batch), values, read)
-    assert torch.equal(patched, clean.expand_as(patched))
-    assert torch.allclose(clean, last_logits(subject, batch)[:, :4], atol=1e-5)
-
-
 def test_a_full_patch_gives_the_other_runs_output(subject, trials):
     trial = trials[0]
     other = type(trial)(
@@ -126,7 +106,7 @@ def test_a_full_patch_gives_the_other_runs_output(subject, trials):
     a, b = subject.encode([trial]), subject.encode([other])
     every = torch.arange(a.last + 1)[None]
     stream = capture(subject, b, "residual", every, layers=[2])[0]
-    edit = Edit("residual", 2, torch.zeros_like(every), every, stream)
+    edit = Edit("residual", 2, every, stream)
     assert not torch.equal(last_logits(subject, a), last_logits(subject, b))
     assert torch.equal(edited_logits(subject, a, [edit]), last_logits(subject, b))
 
@@ -150,32 +130,10 @@ def test_editing_a_position_leaves_those_before_untouched(subject, batch):
     assert not torch.equal(before[1:, :, position:], after[1:, :, position:])
 
 
-def test_each_head_patched_alone_equals_a_plain_hook(subject, batch):
-    """The oracle of must-show 4: one head at a time through torch's own hooks, to 1e-5."""
-    tokens = torch.tensor([row[0] for row in batch.mentions])
-    values = capture(subject, batch, "head", tokens).flip(1)
-    read = torch.arange(5).repeat(len(batch), 1)
-    ours = patch_each_head(subject, batch, tokens, values, read)
-    rows = torch.arange(len(batch))[:, None]
-    width = values.shape[-1]
-    for layer in range(0, subject.layers, 3):
-        for head in range(0, subject.heads, 3):
-
-            def change(x, layer=layer, head=head):
-                x[rows, tokens, head * width : (head + 1) * width] = values[layer, :, :, head]
-                return x
-
-            theirs = hooked(subject, batch, layer, change)[:, :5]
-            assert torch.allclose(ours[layer, head], theirs, atol=1e-5)
-
-
 def test_edits_of_two_layers_in_one_run_equal_two_hooks(subject, batch):
     values = capture(subject, batch, "head", last_of(batch)).flip(1)
-    rows, tokens = torch.arange(len(batch))[:, None], last_of(batch)
-    edits = [
-        Edit("head", layer, rows, tokens, values[layer, :, :, 2], torch.full_like(tokens, 2))
-        for layer in (5, 1)
-    ]
+    tokens = last_of(batch)
+    edits = [Edit("head", layer, tokens, values[layer][:, :, [2]], (2,)) for layer in (5, 1)]
     width = values.shape[-1]
 
     def hook_for(layer):
@@ -202,15 +160,55 @@ def test_what_is_captured_is_a_copy(subject, batch):
     assert torch.equal(first, again)
 
 
-def test_an_edit_leaves_the_activation_it_is_given_alone(subject, batch):
-    activation = torch.zeros(len(batch), 7, subject.heads * 16)
-    rows = torch.arange(len(batch))[:, None]
-    tokens = torch.full((len(batch), 1), 3)
-    edit = Edit("head", 0, rows, tokens, torch.ones(len(batch), 1, 16), torch.full_like(tokens, 1))
-    edited = edit.applied(activation, subject.heads)
-    assert not activation.any()
-    assert edited.sum() == len(batch) * 16
-    assert edited[:, 3, 16:32].all()
+def test_an_edit_leaves_what_it_is_made_of_alone(subject, batch):
+    values = capture(subject, batch, "head", last_of(batch))
+    again = values.clone()
+    edits = [
+        Edit("head", layer, last_of(batch), values[layer], how="add") for layer in (0, 1, 2)
+    ]
+    first = edited_logits(subject, batch, edits)
+    assert torch.equal(values, again)
+    assert torch.equal(first, edited_logits(subject, batch, edits))
+
+
+def test_an_edit_changes_the_tokens_and_heads_that_it_names(batch):
+    activation = torch.zeros(len(batch), 7, 8 * 16)
+    tokens = torch.full((len(batch), 1), 5)
+    Edit("head", 0, tokens, 1.0, (1,)).write(activation, 16, first=2)
+    assert activation.sum() == len(batch) * 16
+    assert activation[:, 3, 16:32].all()
+
+
+@pytest.mark.parametrize(("how", "expected"), [("replace", 3.0), ("add", 5.0), ("scale", 6.0)])
+def test_a_token_that_is_named_twice_is_changed_once(how, expected):
+    activation = torch.full((1, 4, 8), 2.0)
+    Edit("residual", 0, torch.tensor([[1, 1]]), 3.0, how=how).write(activation, 4)
+    assert activation[0, 1].tolist() == [expected] * 8
+    assert activation.sum() == 3 * 2 * 8 + 8 * expected
+
+
+def test_the_residual_stream_has_no_heads():
+    with pytest.raises(ValueError, match="no heads"):
+        Edit("residual", 0, torch.zeros(1, 1, dtype=torch.int64), 0.0, (1,))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_captured_is_what_torchs_own_hooks_see(subject, batch, kind):
+    tokens = torch.tensor([row[0] for row in batch.mentions])
+    seen = []
+    layer = layers_of(subject, subject.model)[4]
+    if kind == "residual":
+        handle = layer.register_forward_hook(lambda m, a, out: seen.append(out))
+    elif kind == "head":
+        handle = layer.self_attn.o_proj.register_forward_pre_hook(lambda m, a: seen.append(a[0]))
+    else:
+        module = getattr(layer.self_attn, f"{kind[0]}_proj")
+        handle = module.register_forward_hook(lambda m, a, out: seen.append(out))
+    last_logits(subject, batch)
+    handle.remove()
+    ours = capture(subject, batch, kind, tokens, [4])[0]
+    theirs = seen[0][torch.arange(len(batch))[:, None], tokens]
+    assert torch.equal(ours.flatten(2), theirs)
 
 
 def test_nnsight_is_not_put_into_debug_mode_by_pytests_options():

@@ -1,0 +1,175 @@
+"""The clean run, kept as far as a replay needs it: what came before the first edited token, once.
+
+Nothing before that token can change. Of the tokens before it every layer keeps keys and values, of those
+from it on the input, so that a replay can begin at any layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from transformers import DynamicCache
+
+from harness.subjects.subject import Batch, Subject
+from harness.tracing.attention import Scratch, Shared, shared_attention
+from harness.tracing.edit import Edit
+from harness.tracing.site import MODULES, layers_of
+
+VERY_NEGATIVE = torch.finfo(torch.float32).min
+"""Not -inf: a padding token may look nowhere, and a softmax over nothing must stay a number."""
+
+
+@dataclass
+class CleanRun:
+    """B rows of T tokens, of which the first P are the same in every variant.
+
+    Attributes:
+        subject: The model.
+        start: P, the first token that an edit can change.
+        entering: For each layer its input at the S = T - P tokens from there on, [B, S, d]; then the
+            output of the last layer.
+        keys: For each layer [B, Hkv, T, w], rotated.
+        values: For each layer [B, Hkv, T, w].
+        biases: For each layer what `Shared.bias` says.
+        given: For each layer the other arguments it is called with.
+    """
+
+    subject: Subject
+    start: int
+    entering: list[torch.Tensor]
+    keys: list[torch.Tensor]
+    values: list[torch.Tensor]
+    biases: list[torch.Tensor | None]
+    given: list[dict[str, Any]]
+    scratch: Scratch = field(default_factory=Scratch, repr=False)
+
+    def advance(
+        self, index: int, hidden: torch.Tensor, edits: Sequence[tuple[int, Edit]]
+    ) -> torch.Tensor:
+        """Run one layer on variants.
+
+        Args:
+            index: Of the layer.
+            hidden: [B, V, S, d], its input.
+            edits: (variant, edit) of what is changed inside the layer, in the order of the sites.
+
+        Returns:
+            [B, V, S, d], its output.
+        """
+        layer = layers_of(self.subject, self.subject.model)[index]
+        rows, variants, own, width = hidden.shape
+        shared = Shared(
+            self.keys[index], self.values[index], self.biases[index], variants, self.scratch
+        )
+        given = dict(self.given[index])
+        given["position_embeddings"] = tuple(
+            p.repeat(1, variants, 1) for p in given["position_embeddings"]
+        )
+        handles = [
+            self._hooked(layer, kind, variants, [(v, e) for v, e in edits if e.kind == kind])
+            for kind in {e.kind for _, e in edits}
+        ]
+        try:
+            with shared_attention(layer.self_attn.config):
+                output = layer(hidden.flatten(1, 2), attention_mask=shared, **given)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return output.view(rows, variants, own, width)
+
+    def _hooked(
+        self, layer: Any, kind: Any, variants: int, edits: Sequence[tuple[int, Edit]]
+    ) -> torch.utils.hooks.RemovableHandle:
+        """Make the edits at one site of a layer while it runs."""
+
+        def changed(activation: torch.Tensor) -> torch.Tensor:
+            activation = activation.clone()
+            by_variant = activation.unflatten(1, (variants, -1))
+            for variant, edit in edits:
+                edit.write(by_variant[:, variant], self.subject.head_width, self.start)
+            return activation
+
+        name, side = MODULES[kind]
+        module = getattr(layer.self_attn, name)
+        if side == "input":
+            return module.register_forward_pre_hook(lambda m, given: (changed(given[0]),))
+        return module.register_forward_hook(lambda m, given, output: changed(output))
+
+
+@torch.no_grad()
+def run_clean(subject: Subject, batch: Batch, start: int) -> CleanRun:
+    """Run the batch once and keep what replays need.
+
+    Args:
+        subject: The model.
+        batch: The clean trials.
+        start: The first token that is edited or read. Where tokens look ahead (image tokens of Gemma 3)
+            earlier ones can change, too, and the run starts before them.
+    """
+    while True:
+        run, needed = _run_once(subject, batch, start)
+        if needed == start:
+            return run
+        start = needed
+
+
+def _run_once(subject: Subject, batch: Batch, start: int) -> tuple[CleanRun, int]:
+    """A clean run kept from `start` on, and the first token that edits from there on can change."""
+    layers = layers_of(subject, subject.model)
+    entering: list[torch.Tensor] = []
+    given: list[dict[str, Any]] = []
+    biases: list[torch.Tensor | None] = []
+    known: dict[int, tuple[Any, torch.Tensor | None, int]] = {}
+    length = batch.last + 1
+
+    def enter(layer: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> None:
+        entering.append(positional[0][:, start:].clone())
+        mask = named["attention_mask"]
+        if id(mask) not in known:
+            allowed = _allowed(mask, layer.self_attn, length, positional[0].device)
+            known[id(mask)] = (mask, _bias(allowed[..., start:, :]), _first_changed(allowed, start))
+        biases.append(known[id(mask)][1])
+        dropped = {"attention_mask", "past_key_values", "use_cache", "position_ids"}
+        kept = {k: v for k, v in named.items() if k not in dropped}
+        kept["position_embeddings"] = tuple(p[:, start:] for p in named["position_embeddings"])
+        given.append(kept)
+
+    # Without the configuration, so that layers with a sliding window keep all of their keys, too.
+    cache = DynamicCache()
+    handles = [x.register_forward_pre_hook(enter, with_kwargs=True) for x in layers]
+    handles.append(
+        layers[-1].register_forward_hook(lambda m, a, out: entering.append(out[:, start:].clone()))
+    )
+    try:
+        subject.model(**batch.inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    finally:
+        for handle in handles:
+            handle.remove()
+    keys, values = [x.keys for x in cache.layers], [x.values for x in cache.layers]
+    run = CleanRun(subject, start, entering, keys, values, biases, given)
+    return run, min(first for _, _, first in known.values())
+
+
+def _allowed(mask: Any, attention: Any, length: int, device: torch.device) -> torch.Tensor:
+    """Which token may look at which, bool [B or 1, 1, T, T], from the mask that a layer was given."""
+    if mask is None:
+        everywhere = torch.ones(1, 1, length, length, dtype=torch.bool, device=device)
+        return everywhere.tril() if getattr(attention, "is_causal", True) else everywhere
+    mask = mask[..., :length]
+    # A mask that is added holds 0 or the dtype's lowest number.
+    return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+
+
+def _bias(allowed: torch.Tensor) -> torch.Tensor | None:
+    if bool(allowed.all()):
+        return None
+    return torch.zeros(allowed.shape, device=allowed.device).masked_fill(~allowed, VERY_NEGATIVE)
+
+
+def _first_changed(allowed: torch.Tensor, start: int) -> int:
+    """The first token that may look at `start` or later, or `start` itself."""
+    looks = allowed[..., :start, start:].any(-1).flatten(0, -2).any(0).nonzero()
+    return int(looks[0]) if len(looks) else start

@@ -1,0 +1,73 @@
+"""How many rows fit: an estimate from the model's sizes and what is free, halved when it was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from harness.subjects.subject import Subject
+
+SHARE = 0.4
+"""Of the free memory that rows may take; the estimate is rough, and other processes come and go."""
+
+CPU_LIMIT = 2**26
+"""Bytes on a CPU: more rows at once are no faster once its caches are full, and workers share the machine."""
+
+
+class OutOfMemory(RuntimeError):
+    """Not even one row fits."""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Bytes that a replay takes at its peak.
+
+    Attributes:
+        row: Of one trial under one variant.
+        trial: Of one trial's clean run.
+    """
+
+    row: int
+    trial: int
+
+    @classmethod
+    def of(cls, subject: Subject, length: int, start: int) -> Footprint:
+        """For T tokens of which the last S = T - start are replayed."""
+        config = subject.model.config.get_text_config()
+        size = subject.model.dtype.itemsize
+        own = length - start
+        # A token's residual stream before and after, projections, both sides of the gated MLP, scores twice.
+        token = 4 * config.hidden_size + 3 * subject.heads * subject.head_width
+        token = size * (token + 3 * config.intermediate_size)
+        kept = 2 * subject.key_heads * subject.head_width * length + config.hidden_size * own
+        clean = subject.layers * kept * size + length * (token + 4 * subject.heads * length)
+        return cls(own * (token + 8 * subject.heads * length), clean)
+
+    def trials(self, device: torch.device) -> int:
+        """Trials whose clean runs fit at once; at least one."""
+        return max(1, int(_budget(device) // self.trial))
+
+
+def rows_at_once(footprint: Footprint, device: torch.device) -> int:
+    """Rows that fit at once; at least one."""
+    return max(1, int(_budget(device) // footprint.row))
+
+
+def _budget(device: torch.device) -> float:
+    if device.type == "cuda":
+        # What torch holds and does not use is free as well.
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return SHARE * (torch.cuda.mem_get_info(device)[0] + idle)
+    return min(CPU_LIMIT, SHARE * _free_memory())
+
+
+def _free_memory() -> float:
+    """Bytes that the machine can still give, as the kernel estimates them."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        fields = dict(line.split(":", 1) for line in lines)
+        return 1024 * float(fields["MemAvailable"].split()[0])
+    except (OSError, KeyError):
+        return float("inf")
