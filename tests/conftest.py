@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from harness.subjects.registry import Entry, find, read_registry
+from harness.subjects.anatomy import ANATOMIES
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 # A busy machine is slow, not wrong; and what a build server draws must not differ from run to run.
 settings.register_profile("suite", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("suite")
 
-FAMILIES = {"tiny-llava": "llava", "tiny-qwen2-vl": "qwen2_vl"}
+ARCHITECTURES = ("tiny-llava", "tiny-qwen2-vl")
 
 
 @pytest.fixture(scope="session")
@@ -23,23 +26,36 @@ def checkpoints(tmp_path_factory) -> dict[str, Path]:
     from harness.training.architectures import build
 
     root = tmp_path_factory.mktemp("untrained")
-    for name in FAMILIES:
+    for name in ARCHITECTURES:
         build(name, seed=3).save(root / name)
+    return {name: root / name for name in ARCHITECTURES}
+
+
+@pytest.fixture(scope="session", params=ARCHITECTURES)
+def subject(request, checkpoints):
+    """One untrained subject per architecture of the embedded ones."""
+    from families import loaded
+
+    return loaded(checkpoints[request.param])
+
+
+@pytest.fixture(scope="session")
+def family_folders(tmp_path_factory) -> dict[str, Path]:
+    """Folders of tiny untrained checkpoints, one of each family."""
+    import torch
+    from families import FAMILIES
+
+    root = tmp_path_factory.mktemp("families")
+    for name, build in FAMILIES.items():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            build().save(root / name)
     return {name: root / name for name in FAMILIES}
 
 
-def entry_for(folder: Path) -> Entry:
-    """The registry's entry for a folder."""
-    return find(str(folder), read_registry())
+@pytest.fixture(scope="session", params=sorted(ANATOMIES))
+def of_family(request, family_folders):
+    """One tiny untrained subject of each family."""
+    from families import loaded
 
-
-@pytest.fixture(scope="session", params=list(FAMILIES))
-def subject(request, checkpoints):
-    """One untrained subject per family, on the CPU in float32."""
-    import torch
-
-    from harness.subjects.loading import load
-    from harness.workers import threads_per_process
-
-    torch.set_num_threads(threads_per_process())
-    return load(entry_for(checkpoints[request.param]))
+    return loaded(family_folders[request.param])

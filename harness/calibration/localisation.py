@@ -109,7 +109,10 @@ def _moved(
     last = torch.full((len(pairs), 1), batch.last)
     shift = means[_cells(pairs, "described")] - means[_cells(pairs, "target")]
     variants = [
-        [Edit("head", layer, last, shift[:, layer, h, None, None], (h,), "add") for layer, h in heads]
+        [
+            Edit("head", layer, last, shift[:, layer, h, None, None], (h,), "add")
+            for layer, h in heads
+        ]
         for heads in sets
     ]
     said = replay(subject, batch, variants).argmax(-1)

@@ -6,6 +6,7 @@ vocabulary projection at the top. Per-head values are the input of `o_proj`, cut
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,11 @@ class Anatomy:
         image_token: How an image token is written in the prompt.
         plain: What is put before the prompt in the plain arrangement; `{image}` stands for all image tokens.
         image_inputs: What the image processor gives, as the vision tower takes it.
-        image_grid: (rows, columns) of image tokens for each image, from config and processor output.
+        image_grid: (rows, columns) of image tokens for each image, from config and processor output; None
+            where image tokens are no grid (resampled latents, tiles with newlines between them).
         position_ids: Position of every token from model, ids [B, T], mask [B, T] and grids.
+        images_nested: The image processor takes one list of images per prompt, not one image.
+        token_types: Name under which the model wants to know which tokens [B, T] are of the image, if it does.
     """
 
     family: str
@@ -43,12 +47,19 @@ class Anatomy:
     image_token: str
     plain: str
     image_inputs: tuple[str, ...]
-    image_grid: Callable[[Any, dict[str, torch.Tensor]], list[Grid]]
+    image_grid: Callable[[Any, dict[str, torch.Tensor]], list[Grid]] | None
     position_ids: Callable[[Any, torch.Tensor, torch.Tensor, list[Grid]], torch.Tensor]
+    images_nested: bool = False
+    token_types: str | None = None
 
 
 def _llava_grid(config: Any, images: dict[str, torch.Tensor]) -> list[Grid]:
     side = config.vision_config.image_size // config.vision_config.patch_size
+    return [(side, side)] * len(images["pixel_values"])
+
+
+def _gemma_grid(config: Any, images: dict[str, torch.Tensor]) -> list[Grid]:
+    side = math.isqrt(config.mm_tokens_per_image)
     return [(side, side)] * len(images["pixel_values"])
 
 
@@ -103,9 +114,63 @@ ANATOMIES: dict[str, Anatomy] = {
         image_grid=_qwen_grid,
         position_ids=_m_rope,
     ),
+    "qwen2_5_vl": Anatomy(
+        family="qwen2_5_vl",
+        model_type="qwen2_5_vl",
+        architecture="Qwen2_5_VLForConditionalGeneration",
+        layers="model.language_model.layers",
+        image_token="<|image_pad|>",
+        plain="<|vision_start|>{image}<|vision_end|>",
+        image_inputs=("pixel_values", "image_grid_thw"),
+        image_grid=_qwen_grid,
+        position_ids=_m_rope,
+    ),
+    "llava_onevision": Anatomy(
+        family="llava_onevision",
+        model_type="llava_onevision",
+        architecture="LlavaOnevisionForConditionalGeneration",
+        layers="model.language_model.layers",
+        image_token="<image>",
+        plain="{image}\n",
+        image_inputs=("pixel_values", "image_sizes"),
+        image_grid=None,
+        position_ids=_counted,
+    ),
+    "idefics2": Anatomy(
+        family="idefics2",
+        model_type="idefics2",
+        architecture="Idefics2ForConditionalGeneration",
+        layers="model.text_model.layers",
+        image_token="<image>",
+        plain="<fake_token_around_image>{image}<fake_token_around_image>",
+        image_inputs=("pixel_values", "pixel_attention_mask"),
+        image_grid=None,
+        position_ids=_counted,
+        images_nested=True,
+    ),
+    "gemma3": Anatomy(
+        family="gemma3",
+        model_type="gemma3",
+        architecture="Gemma3ForConditionalGeneration",
+        layers="model.language_model.layers",
+        image_token="<image_soft_token>",
+        plain="\n\n<start_of_image>{image}<end_of_image>\n\n",
+        image_inputs=("pixel_values",),
+        image_grid=_gemma_grid,
+        position_ids=_counted,
+        # Without them image tokens would look back only, like words.
+        token_types="token_type_ids",
+    ),
 }
 
-MARKERS: dict[str, str] = {"llava": "llava", "qwen2_vl": "qwen"}
+MARKERS: dict[str, str] = {
+    "llava": "llava",
+    "llava_onevision": "llava",
+    "qwen2_vl": "qwen",
+    "qwen2_5_vl": "qwen",
+    "idefics2": "idefics",
+    "gemma3": "gemma",
+}
 """Family to the pytest marker under which people know it."""
 
 

@@ -38,11 +38,12 @@ class Batch:
         trials: The B trials.
         input_ids: int64 [B, T].
         inputs: What the model's forward takes: `inputs_embeds` [B, T, d] with the image in place,
-            `attention_mask` [B, T], `position_ids` [B, T] or [3, B, T]. All on the subject's device.
+            `attention_mask` [B, T], `position_ids` [B, T] or [3, B, T], and what else the family needs.
+            All on the subject's device.
         mentions: For each row, the token indices of each described object, colour to shape.
         separators: For each row, the token index of the comma after each described object, or None.
         image_start: int64 [B], index of the first image token.
-        image_grid: (rows, columns) of image tokens, the same for all rows.
+        image_grid: (rows, columns) of image tokens, the same for all rows; one row where they are no grid.
     """
 
     trials: tuple[Trial, ...]
@@ -189,10 +190,13 @@ class Subject:
         image = torch.stack([e for e, _ in encoded]).to(embeds.dtype)
         embeds = embeds.masked_scatter(is_image[..., None], image)
         positions = self.anatomy.position_ids(self.model, input_ids, mask, grids)
+        inputs = {"inputs_embeds": embeds, "attention_mask": mask, "position_ids": positions}
+        if self.anatomy.token_types:
+            inputs[self.anatomy.token_types] = is_image.long()
         return Batch(
             tuple(trials),
             input_ids,
-            {"inputs_embeds": embeds, "attention_mask": mask, "position_ids": positions},
+            inputs,
             tuple(mentions),
             tuple(separators),
             is_image.int().argmax(-1),
@@ -270,13 +274,16 @@ class Subject:
     def _encode_images(self, scenes: Sequence[Scene]) -> None:
         new = {s.key: s for s in scenes if s.key not in self._images}
         if new:
-            pixels = self.image_processor(
-                images=[draw(s) for s in new.values()], return_tensors="pt"
-            )
-            grids = self.anatomy.image_grid(self.model.config, pixels)
+            drawn = [draw(s) for s in new.values()]
+            images = [[image] for image in drawn] if self.anatomy.images_nested else drawn
+            pixels = self.image_processor(images=images, return_tensors="pt")
             inputs = {k: pixels[k].to(self.device) for k in self.anatomy.image_inputs}
             inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
             features = self.model.model.get_image_features(**inputs, return_dict=True).pooler_output
+            if self.anatomy.image_grid is None:
+                grids = [(1, len(f)) for f in features]
+            else:
+                grids = self.anatomy.image_grid(self.model.config, pixels)
             for key, embedding, grid in zip(new, features, grids, strict=True):
                 if len(embedding) != grid[0] * grid[1]:
                     raise ValueError(

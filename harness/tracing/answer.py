@@ -11,6 +11,7 @@ import torch
 
 from harness.subjects.subject import Subject
 
+
 def logits_of(subject: Subject, hidden: torch.Tensor, read: torch.Tensor | None) -> torch.Tensor:
     """Logits of the residual stream after the last layer.
 

@@ -44,9 +44,7 @@ def capture(
     return values if kind == "residual" else values.unflatten(-1, (-1, subject.head_width))
 
 
-def last_logits(
-    subject: Subject, batch: Batch, read: torch.Tensor | None = None
-) -> torch.Tensor:
+def last_logits(subject: Subject, batch: Batch, read: torch.Tensor | None = None) -> torch.Tensor:
     """Logits at the last token, see `harness.tracing.answer.logits_of`: [B, A] or [B, vocabulary]."""
     hidden: list[torch.Tensor] = []
     handle = layers_of(subject, subject.model)[-1].register_forward_hook(

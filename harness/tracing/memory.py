@@ -55,6 +55,11 @@ def rows_at_once(footprint: Footprint, device: torch.device) -> int:
     return max(1, int(_budget(device) // footprint.row))
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether memory was what failed; on a CPU torch has no class of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def _budget(device: torch.device) -> float:
     if device.type == "cuda":
         # What torch holds and does not use is free as well.

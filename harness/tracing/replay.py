@@ -18,7 +18,7 @@ from harness.subjects.subject import Batch, Subject
 from harness.tracing.answer import logits_of
 from harness.tracing.clean import CleanRun, run_clean
 from harness.tracing.edit import Edit
-from harness.tracing.memory import Footprint, OutOfMemory, rows_at_once
+from harness.tracing.memory import Footprint, OutOfMemory, is_out_of_memory, rows_at_once
 
 Variant = Sequence[Edit]
 """Edits that are made together in one run; none for a run as it is."""
@@ -65,7 +65,9 @@ def replay(
     ordered = [variants[v] for v in order]
     footprint = Footprint.of(subject, batch.last + 1, start)
     limit = rows or rows_at_once(footprint, subject.device)
-    trials = max(1, min(len(batch), limit // max(1, len(variants)), footprint.trials(subject.device)))
+    trials = max(
+        1, min(len(batch), limit // max(1, len(variants)), footprint.trials(subject.device))
+    )
     found = torch.cat(
         [
             _of_trials(subject, batch, block, ordered, read, at, start, limit)
@@ -100,8 +102,10 @@ def _of_trials(
                 for part in _blocks(len(mine), max(1, limit // size))
             ]
         )
-    except torch.OutOfMemoryError as error:
-        reason = str(error)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = str(error).splitlines()[0]
     # Outside the handler, whose traceback would keep the tensors that did not fit.
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -123,7 +127,8 @@ def _of_variants(
     clean: CleanRun, variants: Sequence[Variant], read: torch.Tensor | None, at: torch.Tensor
 ) -> torch.Tensor:
     """All layers once, with the variants that have started; [V, B, A]."""
-    begun = min(_entry(v) for v in variants) if variants else 0
+    # A variant without edits joins the first that has some: as a row beside them it is rounded alike.
+    begun = min((_entry(v) for v in variants if v), default=clean.subject.layers)
     hidden = clean.entering[0][:, None][:, :0]
     running: list[Variant] = []
     waiting = list(variants)
@@ -147,9 +152,7 @@ def _of_variants(
     return logits_of(clean.subject, last, read)
 
 
-def _edits_of(
-    running: Sequence[Variant], layer: int, *, residual: bool
-) -> list[tuple[int, Edit]]:
+def _edits_of(running: Sequence[Variant], layer: int, *, residual: bool) -> list[tuple[int, Edit]]:
     """(variant, edit) of one layer: those of its output, or those inside it, in the order of the sites."""
     found = [
         (number, edit)

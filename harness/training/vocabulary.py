@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
@@ -43,13 +44,16 @@ def words() -> list[str]:
     return sorted(set(re.findall(r"\w+|[^\w\s]+", text)))
 
 
-def build_tokenizer(image_token: str) -> PreTrainedTokenizerFast:
-    """A tokenizer in which every word is one token; case is folded, punctuation stands alone."""
-    vocabulary = {word: index for index, word in enumerate([*SPECIAL, *words()])}
+def build_tokenizer(image_token: str, more: Sequence[str] = ()) -> PreTrainedTokenizerFast:
+    """A tokenizer in which every word is one token; case is folded, punctuation stands alone.
+
+    `more` are special tokens of families that no embedded subject has.
+    """
+    vocabulary = {word: index for index, word in enumerate([*SPECIAL, *words(), *more])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.add_special_tokens([*SPECIAL])
+    tokenizer.add_special_tokens([*SPECIAL, *more])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="<pad>",

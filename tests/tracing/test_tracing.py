@@ -163,9 +163,7 @@ def test_what_is_captured_is_a_copy(subject, batch):
 def test_an_edit_leaves_what_it_is_made_of_alone(subject, batch):
     values = capture(subject, batch, "head", last_of(batch))
     again = values.clone()
-    edits = [
-        Edit("head", layer, last_of(batch), values[layer], how="add") for layer in (0, 1, 2)
-    ]
+    edits = [Edit("head", layer, last_of(batch), values[layer], how="add") for layer in (0, 1, 2)]
     first = edited_logits(subject, batch, edits)
     assert torch.equal(values, again)
     assert torch.equal(first, edited_logits(subject, batch, edits))

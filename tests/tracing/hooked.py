@@ -1,0 +1,61 @@
+"""The oracle of replays: whole runs with plain torch hooks, each edit made by a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from harness.subjects.subject import Batch, Subject
+from harness.tracing.edit import Edit
+from harness.tracing.site import layers_of
+
+PROJECTIONS = {"query": "q_proj", "key": "k_proj", "value": "v_proj"}
+
+
+def hooked_logits(
+    subject: Subject, batch: Batch, edits: Sequence[Edit], at: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The model's own logits [B, vocabulary] at the last token, or at `at` [B], with all edits in one run."""
+    handles = [_hook(subject, edit) for edit in edits]
+    try:
+        with torch.no_grad():
+            logits = subject.model(**batch.inputs, use_cache=False).logits
+    finally:
+        for handle in handles:
+            handle.remove()
+    if at is None:
+        return logits[:, -1]
+    return logits[torch.arange(len(batch)), at]
+
+
+def _hook(subject: Subject, edit: Edit) -> torch.utils.hooks.RemovableHandle:
+    layer = layers_of(subject, subject.model)[edit.layer]
+    if edit.kind == "residual":
+        return layer.register_forward_hook(lambda m, given, out: _looped(subject, edit, out))
+    if edit.kind == "head":
+        return layer.self_attn.o_proj.register_forward_pre_hook(
+            lambda m, given: (_looped(subject, edit, given[0]),)
+        )
+    module = getattr(layer.self_attn, PROJECTIONS[edit.kind])
+    return module.register_forward_hook(lambda m, given, out: _looped(subject, edit, out))
+
+
+def _looped(subject: Subject, edit: Edit, activation: torch.Tensor) -> torch.Tensor:
+    before, after = activation.clone(), activation.clone()
+    width = activation.shape[-1] if edit.kind == "residual" else subject.head_width
+    heads = edit.heads if edit.heads is not None else range(activation.shape[-1] // width)
+    for row in range(len(activation)):
+        for t, token in enumerate(edit.tokens[row].tolist()):
+            for h, head in enumerate(heads):
+                part = slice(head * width, (head + 1) * width)
+                value = edit.values
+                if isinstance(value, torch.Tensor):
+                    value = value[row, t] if edit.kind == "residual" else value[row, t, h]
+                if edit.how == "replace":
+                    after[row, token, part] = value
+                elif edit.how == "add":
+                    after[row, token, part] = before[row, token, part] + value
+                else:
+                    after[row, token, part] = before[row, token, part] * value
+    return after

@@ -1,0 +1,325 @@
+"""Replays give what whole runs give, for every family, wherever and however something is edited."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from families import loaded
+from hooked import hooked_logits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from harness.stimuli.contrast import contrasts
+from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.subjects.anatomy import ANATOMIES
+from harness.tracing.attention import NAME, attend
+from harness.tracing.capture import capture, last_logits
+from harness.tracing.clean import CleanRun, run_clean
+from harness.tracing.edit import Edit, edited_logits
+from harness.tracing.memory import OutOfMemory
+from harness.tracing.replay import replay
+from harness.tracing.site import KINDS, layers_of
+
+CLOSE = 1e-5
+"""The issue of this code: no logit further off than this in float32."""
+
+few = settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
+
+
+def unequal(subject, long=3, short=2):
+    """Prompts of two lengths, the short ones padded on the left."""
+    rng = np.random.default_rng(1)
+    trials = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], long, rng)
+    pairs = contrasts("id_selection", subject.grids[2], HIGH_ENTROPY[3], max(1, short), rng)
+    return subject.encode([*trials, *(p.clean for p in pairs[:short])])
+
+
+@st.composite
+def edits(draw, subject, batch):
+    """Any edit of any site: tokens differ between rows and may be of the image."""
+    kind = draw(st.sampled_from(KINDS))
+    real = (batch.inputs["attention_mask"] == 0).sum(-1).tolist()
+    count = draw(st.integers(1, 3))
+    tokens = torch.tensor(
+        [
+            draw(st.lists(st.integers(pad, batch.last), min_size=count, max_size=count))
+            for pad in real
+        ]
+    )
+    heads = None
+    if kind == "residual":
+        shape = (len(batch), count, subject.model.config.get_text_config().hidden_size)
+    else:
+        of = subject.key_heads if kind in ("key", "value") else subject.heads
+        chosen = draw(st.sets(st.integers(0, of - 1), min_size=1))
+        heads = tuple(sorted(chosen)) if draw(st.booleans()) else None
+        shape = (len(batch), count, len(heads) if heads else of, subject.head_width)
+    seed = torch.Generator().manual_seed(draw(st.integers(0, 2**16)))
+    values = torch.randn(shape, generator=seed)
+    # A token that is named twice must be given the same value.
+    for row in range(len(batch)):
+        for t in range(count):
+            values[row, t] = values[row, tokens[row].tolist().index(int(tokens[row, t]))]
+    how = draw(st.sampled_from(["replace", "add", "scale"]))
+    if how == "scale" or draw(st.booleans()):
+        values = draw(st.sampled_from([0.0, 0.5, -1.0]))
+    return Edit(kind, draw(st.integers(0, subject.layers - 1)), tokens, values, heads, how)
+
+
+@few
+@given(data=st.data())
+def test_any_edits_give_what_whole_runs_with_hooks_give(of_family, data):
+    batch = unequal(of_family)
+    variants = data.draw(
+        st.lists(st.lists(edits(of_family, batch), max_size=3), min_size=1, max_size=5)
+    )
+    rows = data.draw(st.sampled_from([None, 1, 3, 8]))
+    ours = replay(of_family, batch, variants, rows=rows)
+    for found, variant in zip(ours, variants, strict=True):
+        theirs = hooked_logits(of_family, batch, ordered(variant))
+        assert found == pytest.approx(theirs.numpy(), abs=CLOSE)
+
+
+def ordered(variant):
+    """Two edits of one site are made in the order in which they are given, as hooks are called."""
+    return sorted(variant, key=lambda edit: edit.place)
+
+
+@few
+@given(data=st.data())
+def test_any_edit_gives_what_an_nnsight_trace_gives(of_family, data):
+    batch = unequal(of_family)
+    variant = data.draw(st.lists(edits(of_family, batch), min_size=1, max_size=2))
+    ours = replay(of_family, batch, [variant])[0]
+    assert ours == pytest.approx(edited_logits(of_family, batch, variant).numpy(), abs=CLOSE)
+
+
+@pytest.mark.parametrize("condition", ["id_retrieval", "id_selection", "feature_retrieval"])
+def test_every_head_alone_agrees_with_hooks_and_nnsight(of_family, condition):
+    subject = of_family
+    pairs = contrasts(condition, subject.grids[2], HIGH_ENTROPY[3], 4, np.random.default_rng(2))
+    clean = subject.encode([p.clean for p in pairs])
+    other = subject.encode([p.counterfactual for p in pairs])
+    tokens = torch.full((4, 1), clean.last)
+    if condition == "id_retrieval":
+        tokens = torch.tensor([row[0] for row in clean.mentions])
+    values = capture(subject, other, "head", tokens)
+    patches = [
+        [Edit("head", layer, tokens, values[layer][:, :, [head]], (head,))]
+        for layer, head in np.ndindex(subject.layers, subject.heads)
+    ]
+    answers = [[p.patched_answer, p.clean_answer] for p in pairs]
+    read = torch.tensor(
+        [
+            [subject.answer_id(p.clean.prompt, word) for word in words]
+            for p, words in zip(pairs, answers, strict=True)
+        ]
+    )
+    ours = difference(replay(subject, clean, [[], *patches], read))
+    before = difference(hooked_logits(subject, clean, []).gather(1, read))
+    traced = difference(last_logits(subject, clean, read))
+    for found, patch in zip(ours[1:] - ours[0], patches, strict=True):
+        hooks = difference(hooked_logits(subject, clean, patch).gather(1, read)) - before
+        nnsight = difference(edited_logits(subject, clean, patch, read)) - traced
+        assert found == pytest.approx(hooks.numpy(), abs=CLOSE)
+        assert found == pytest.approx(nnsight.numpy(), abs=CLOSE)
+
+
+def difference(logits):
+    """Of two answers' logits [..., 2], in double."""
+    return logits.double()[..., 0] - logits.double()[..., 1]
+
+
+def doubled(subject):
+    """The subject in float64, in which a mistake cannot hide behind rounding."""
+    return replace(subject, model=deepcopy(subject.model).double(), _images=OrderedDict())
+
+
+def test_in_double_a_replay_is_the_whole_run(of_family):
+    subject = doubled(of_family)
+    batch = unequal(subject)
+    seed = torch.Generator().manual_seed(0)
+    tokens = torch.tensor([row[0][-2:] for row in batch.mentions])
+    shape = (len(batch), 2, subject.heads, subject.head_width)
+    values = torch.randn(shape, generator=seed, dtype=torch.float64)
+    variants = [
+        [Edit("head", layer, tokens, values[:, :, [head]], (head,))]
+        for layer, head in np.ndindex(subject.layers, subject.heads)
+    ]
+    every = torch.arange(len(batch))[:, None].expand(-1, 5) % 5
+    ours = replay(subject, batch, variants, read=every)
+    for found, variant in zip(ours, variants, strict=True):
+        theirs = hooked_logits(subject, batch, variant).gather(1, every)
+        # The final norms of these families go through float32, whatever they are given.
+        assert found == pytest.approx(theirs.numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("family", sorted(ANATOMIES))
+def test_eager_attention_gives_the_same_replay(family, family_folders):
+    subjects = [loaded(family_folders[family], attention=a) for a in ("eager", "sdpa")]
+    found = []
+    for subject in subjects:
+        batch = unequal(subject)
+        tokens = torch.tensor([row[0][-2:] for row in batch.mentions])
+        variants = [
+            [Edit(kind, layer, tokens, 0.0)] for kind in KINDS for layer in range(subject.layers)
+        ]
+        ours = replay(subject, batch, variants)
+        for variant, logits in zip(variants, ours, strict=True):
+            theirs = hooked_logits(subject, batch, variant)
+            assert logits == pytest.approx(theirs.numpy(), abs=CLOSE)
+        found.append(ours)
+    assert found[0] == pytest.approx(found[1].numpy(), abs=CLOSE)
+
+
+def test_an_identity_patch_changes_nothing_bit_for_bit(of_family):
+    batch = unequal(of_family)
+    last = torch.full((len(batch), 1), batch.last)
+    for layer in range(of_family.layers):
+        beside = [Edit("head", layer, last, 0.0)]
+        # What the heads give in the replay itself: a whole run may differ in the last bits.
+        seen = []
+        attention = layers_of(of_family, of_family.model)[layer].self_attn
+        handle = attention.o_proj.register_forward_pre_hook(lambda m, a, seen=seen: seen.append(a))
+        replay(of_family, batch, [[], beside])
+        handle.remove()
+        own = seen[1][0].unflatten(1, (2, -1))[:, 0].unflatten(-1, (of_family.heads, -1))
+        identity = [Edit("head", layer, last, own)]
+        # Beside the same edit, so that both stand in the same place of the same matrix product.
+        same = replay(of_family, batch, [identity, beside])[0]
+        assert torch.equal(same, replay(of_family, batch, [[], beside])[0])
+
+
+def test_another_runs_whole_residual_stream_gives_its_answer(of_family):
+    trials = balanced_trials(of_family.grids[2], HIGH_ENTROPY[2], 2, np.random.default_rng(3))
+    swapped = [replace(t, scene=t.scene.swapped(*t.scene.objects[:2])) for t in trials]
+    clean, other = of_family.encode(trials), of_family.encode(swapped)
+    every = torch.arange(clean.last + 1).repeat(2, 1)
+    streams = capture(of_family, other, "residual", every)
+    variants = [
+        [Edit("residual", layer, every, streams[layer])] for layer in range(of_family.layers)
+    ]
+    goal = last_logits(of_family, other)
+    assert (goal - last_logits(of_family, clean)).abs().max() > 10 * CLOSE
+    for found in replay(of_family, clean, variants):
+        assert found == pytest.approx(goal.numpy(), abs=CLOSE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_stands_before_an_edit_does_not_change(of_family, kind):
+    batch = unequal(of_family)
+    late = torch.full((len(batch), 1), batch.last - 1)
+    edit = [Edit(kind, 0, late, 3.0)]
+    before = torch.full((len(batch),), batch.last - 2)
+    for at, same in ((before, True), (None, False)):
+        edited = replay(of_family, batch, [edit, edit], at=at)[0]
+        untouched = replay(of_family, batch, [[], edit], at=at)[0]
+        assert torch.equal(edited, untouched) == same
+        theirs = hooked_logits(of_family, batch, [], at)
+        assert untouched == pytest.approx(theirs.numpy(), abs=CLOSE)
+
+
+def test_image_tokens_that_look_ahead_are_run_again_as_well(of_family):
+    batch = unequal(of_family, 2, 0)
+    rows, columns = batch.image_grid
+    first = int(batch.image_start[0])
+    inside = first + rows * columns // 2
+    ahead = of_family.anatomy.family == "gemma3"
+    assert run_clean(of_family, batch, inside).start == (first if ahead else inside)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 64])
+def test_rows_at_once_do_not_change_results(subject, rows):
+    batch = unequal(subject)
+    last = torch.full((len(batch), 1), batch.last)
+    variants = [[Edit("head", 7 - n, last, 0.0, (n,))] for n in range(8)]
+    whole = replay(subject, batch, variants)
+    assert replay(subject, batch, variants, rows=rows) == pytest.approx(whole.numpy(), abs=CLOSE)
+
+
+def test_results_stand_in_the_order_of_the_variants(subject):
+    batch = unequal(subject, 2, 0)
+    last = torch.full((len(batch), 1), batch.last)
+    variants = [[Edit("head", layer, last, 0.0)] for layer in (6, 0, 3)]
+    together = replay(subject, batch, variants)
+    for found, variant in zip(together, variants, strict=True):
+        alone = replay(subject, batch, [variant])[0]
+        assert found == pytest.approx(alone.numpy(), abs=CLOSE)
+    assert (together[0] - together[1]).abs().max() > CLOSE
+
+
+@pytest.mark.parametrize("fits", [1, 3, 10])
+def test_rows_are_halved_until_they_fit(subject, monkeypatch, fits):
+    batch = unequal(subject)
+    last = torch.full((len(batch), 1), batch.last)
+    variants = [[Edit("head", layer, last, 0.0)] for layer in range(4)]
+    whole = replay(subject, batch, variants)
+    tried = []
+    advance = CleanRun.advance
+
+    def scarce(self, index, hidden, edits):
+        tried.append(hidden.shape[0] * hidden.shape[1])
+        if tried[-1] > fits:
+            torch.empty(10**16)
+        return advance(self, index, hidden, edits)
+
+    monkeypatch.setattr(CleanRun, "advance", scarce)
+    assert replay(subject, batch, variants) == pytest.approx(whole.numpy(), abs=CLOSE)
+    assert max(tried) > fits
+
+
+def test_one_trial_that_does_not_fit_is_an_error_that_says_so(subject, monkeypatch):
+    def full(self, index, hidden, edits):
+        raise torch.OutOfMemoryError("tried to allocate 7 GiB")
+
+    monkeypatch.setattr(CleanRun, "advance", full)
+    batch = unequal(subject, 2, 0)
+    last = torch.full((len(batch), 1), batch.last)
+    with pytest.raises(OutOfMemory, match=r"one trial of \d+ tokens does not fit.*7 GiB"):
+        replay(subject, batch, [[Edit("head", 1, last, 0.0)]])
+
+
+def test_keys_of_the_clean_run_are_shared_not_copied(subject, monkeypatch):
+    batch = unequal(subject, 2, 0)
+    last = torch.full((len(batch), 1), batch.last)
+    seen = set()
+
+    def watched(module, query, key, value, attention_mask, **named):
+        shared = attention_mask
+        assert shared.keys.shape[0] == len(batch)
+        seen.add((module.layer_idx, shared.keys.data_ptr()))
+        return attend(module, query, key, value, shared, **named)
+
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, NAME, watched)
+    variants = [[Edit("head", layer, last, 0.0, (h,))] for layer in range(8) for h in range(8)]
+    replay(subject, batch, variants)
+    assert len(seen) == subject.layers
+
+
+def test_layers_call_their_own_attention_again_afterwards(subject):
+    config = subject.model.config.get_text_config()
+    usual = config._attn_implementation
+    batch = unequal(subject, 1, 0)
+    replay(subject, batch, [[]])
+    assert config._attn_implementation == usual != NAME
+
+
+def test_another_error_is_not_taken_for_a_lack_of_memory(subject, monkeypatch):
+    monkeypatch.setattr(CleanRun, "advance", lambda *given: torch.ones(2) @ torch.ones(3))
+    batch = unequal(subject, 2, 0)
+    last = torch.full((len(batch), 1), batch.last)
+    with pytest.raises(RuntimeError, match="size"):
+        replay(subject, batch, [[Edit("head", 1, last, 0.0)]])
+
+
+def test_a_layer_that_is_not_there_is_named(subject):
+    batch = unequal(subject, 1, 0)
+    edit = Edit("residual", 8, torch.zeros(1, 1, dtype=torch.int64), 0.0)
+    with pytest.raises(ValueError, match=r"no layer 8; it has 0 to 7"):
+        replay(subject, batch, [[edit]])
