@@ -7,6 +7,7 @@ last token, which is where the equation has them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -22,7 +23,7 @@ from harness.judging.stats import Estimate, from_draws, mean
 from harness.measures.mediation import median_layer, mediation_score, shared, top_heads
 from harness.stimuli.contrast import CONDITIONS, Condition, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
-from harness.subjects.subject import Subject
+from harness.subjects.subject import Batch, Subject
 from harness.tracing.capture import capture, last_logits
 from harness.tracing.edit import Edit
 from harness.tracing.replay import replay
@@ -69,7 +70,7 @@ def run(
             right = (_right(subject, pairs) if only_right else pairs)[: trials - found]
             if right:
                 span = slice(found, found + len(right))
-                score[c, span] = _scores(subject, right)
+                score[c, span] = head_scores(subject, right)
                 scene[c, span] = [p.clean.scene.key for p in right]
                 found += len(right)
             progress(c * trials + found, len(CONDITIONS) * trials)
@@ -98,42 +99,48 @@ def _right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:
     return [p for p, keep in zip(pairs, correct, strict=True) if keep]
 
 
-def _scores(subject: Subject, pairs: list[Contrast]) -> np.ndarray:
-    """Eq. 1 for every head, float64 [trial, layer, head]."""
-    scores = np.empty((len(pairs), subject.layers, subject.heads))
-    by_length: dict[int, list[int]] = {}
-    for i, pair in enumerate(pairs):
-        width = len(subject.encode([pair.clean]).mentions[0][0])
-        by_length.setdefault(width, []).append(i)
-    # Mentions of one token and of three cannot be rows of one rectangular patch.
-    for members in by_length.values():
-        group = [pairs[i] for i in members]
-        clean = subject.encode([p.clean for p in group])
-        other = subject.encode([p.counterfactual for p in group])
-        if not torch.equal(clean.input_ids, other.input_ids):
-            raise ValueError(
-                f"{subject.name}: clean and counterfactual differ in the prompt's tokens"
-            )
-        if group[0].patched == "mention":
-            tokens = torch.tensor([row[0] for row in clean.mentions])
-        else:
-            tokens = torch.full((len(group), 1), clean.last)
-        answers = [(p.patched_answer, p.clean_answer) for p in group]
-        read = torch.tensor(
-            [
-                [subject.answer_id(p.clean.prompt, w) for w in a]
-                for p, a in zip(group, answers, strict=True)
-            ]
-        )
-        values = capture(subject, other, "head", tokens)
-        patches = [
-            [Edit("head", layer, tokens, values[layer][:, :, [head]], (head,))]
-            for layer, head in np.ndindex(subject.layers, subject.heads)
+def head_scores(subject: Subject, pairs: Sequence[Contrast]) -> np.ndarray:
+    """Eq. 1 for every head, each patched alone.
+
+    Args:
+        subject: The model.
+        pairs: N contrasts that patch at the same place, the mention or the last token.
+
+    Returns:
+        float64 [N, layer, head], in logits.
+
+    Raises:
+        ValueError: The two sides of a contrast are not the same prompt.
+    """
+    clean = subject.encode([p.clean for p in pairs])
+    other = subject.encode([p.counterfactual for p in pairs])
+    if not torch.equal(clean.input_ids, other.input_ids):
+        raise ValueError(f"{subject.name}: clean and counterfactual differ in the prompt's tokens")
+    tokens = patched_tokens(clean, pairs)
+    words = [(p.patched_answer, p.clean_answer) for p in pairs]
+    read = torch.tensor(
+        [
+            [subject.answer_id(p.clean.prompt, w) for w in of]
+            for p, of in zip(pairs, words, strict=True)
         ]
-        before, *patched = replay(subject, clean, [[], *patches], read).numpy()
-        moved = mediation_score(np.stack(patched), before)
-        scores[members] = moved.T.reshape(-1, subject.layers, subject.heads)
-    return scores
+    )
+    values = capture(subject, other, "head", tokens)
+    patches = [
+        [Edit("head", layer, tokens, values[layer][:, :, [head]], (head,))]
+        for layer, head in np.ndindex(subject.layers, subject.heads)
+    ]
+    before, *patched = replay(subject, clean, [[], *patches], read).numpy()
+    moved = mediation_score(np.stack(patched), before)
+    return moved.T.reshape(-1, subject.layers, subject.heads)
+
+
+def patched_tokens(batch: Batch, pairs: Sequence[Contrast]) -> torch.Tensor:
+    """The tokens that each contrast patches, int64 [B, S]; a shorter mention repeats its last one."""
+    if pairs[0].patched == "last":
+        return torch.full((len(batch), 1), batch.last)
+    mentions = [row[0] for row in batch.mentions]
+    longest = max(map(len, mentions))
+    return torch.tensor([m + m[-1:] * (longest - len(m)) for m in mentions])
 
 
 MEDIATION = Experiment("mediation", run, trials=50, ungated=partial(run, only_right=False))

@@ -22,8 +22,8 @@ SYSTEM_TURN = (
 )
 """System turn of the chat arrangement, as the public reproduction gives it."""
 
-IMAGES_KEPT = 1024
-"""Encoded images kept at most, oldest dropped first."""
+IMAGES_KEPT, IMAGE_BYTES = 256, 2**28
+"""Encoded images kept at most, by number and by size, oldest dropped first; those of a batch always are."""
 
 
 class SharedFirstPiece(Refused, ValueError):
@@ -289,12 +289,16 @@ class Subject:
                     raise ValueError(
                         f"{self.name}: {len(embedding)} image tokens for a {grid} grid"
                     )
-                self._images[key] = (embedding, grid)
+                # A copy: a view would keep the whole batch that it was encoded in.
+                self._images[key] = (embedding.clone(), grid)
         wanted = {s.key for s in scenes}
         for key in wanted:
             self._images.move_to_end(key)
-        while len(self._images) > max(IMAGES_KEPT, len(wanted)):
-            self._images.popitem(last=False)
+        held = sum(e.nbytes for e, _ in self._images.values())
+        while len(self._images) > len(wanted) and (
+            len(self._images) > IMAGES_KEPT or held > IMAGE_BYTES
+        ):
+            held -= self._images.popitem(last=False)[1][0].nbytes
 
 
 def tokens_of(span: Span, offsets: Sequence[Span], shift: int, left: int) -> tuple[int, ...]:

@@ -86,7 +86,7 @@ class CleanRun:
         """Make the edits at one site of a layer while it runs."""
 
         def changed(activation: torch.Tensor) -> torch.Tensor:
-            activation = activation.clone()
+            # In place: what a projection gives or takes was made for it alone.
             by_variant = activation.unflatten(1, (variants, -1))
             for variant, edit in edits:
                 edit.write(by_variant[:, variant], self.subject.head_width, self.start)

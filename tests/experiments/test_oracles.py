@@ -116,7 +116,7 @@ def test_the_components_measurement_holds_what_pca_gives(embedded):
 @pytest.mark.parametrize("condition", mediation.CONDITIONS)
 def test_mediation_agrees_with_plain_hooks_one_head_at_a_time(embedded, condition):
     pairs = contrasts(condition, embedded.grids[2], HIGH_ENTROPY[3], 3, np.random.default_rng(2))
-    ours = mediation._scores(embedded, pairs)
+    ours = mediation.head_scores(embedded, pairs)
     width = embedded.model.config.get_text_config().hidden_size // embedded.heads
     layers = layers_of(embedded, embedded.model)
     for trial, pair in enumerate(pairs):

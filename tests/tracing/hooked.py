@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
+from harness.stimuli.contrast import contrasts
+from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.edit import Edit
 from harness.tracing.site import layers_of
 
 PROJECTIONS = {"query": "q_proj", "key": "k_proj", "value": "v_proj"}
+
+
+def unequal(subject: Subject, long: int = 3, short: int = 2) -> Batch:
+    """Prompts of two lengths, the short ones padded on the left."""
+    rng = np.random.default_rng(1)
+    trials = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], long, rng)
+    pairs = contrasts("id_selection", subject.grids[2], HIGH_ENTROPY[3], max(1, short), rng)
+    return subject.encode([*trials, *(p.clean for p in pairs[:short])])
 
 
 def hooked_logits(
