@@ -149,7 +149,7 @@ def _gemma3() -> Untrained:
     tokenizer = build_tokenizer(
         "<image_soft_token>", ["<image_soft_token>", "<start_of_image>", "<end_of_image>"]
     )
-    text = _text(tokenizer, head_dim=8, query_pre_attn_scalar=8, sliding_window=WINDOW)
+    text = _text(tokenizer, head_dim=8, query_pre_attn_scalar=5, sliding_window=WINDOW)
     config = Gemma3Config(
         vision_config=dict(model_type="siglip_vision_model", vision_use_head=False, **VISION),
         text_config=Gemma3TextConfig(sliding_window_pattern=2, **text),

@@ -29,7 +29,7 @@ from harness.tracing.edit import Edit
 from harness.tracing.replay import replay
 
 ROWS = 16
-"""Trials in one pass; each is as many rows as the model has heads."""
+"""Contrasts drawn and measured at a time, so that memory does not grow with their number."""
 
 PATIENCE = 4
 """Contrasts drawn at most, as a multiple of those wanted, to find trials right on both sides."""
@@ -124,7 +124,7 @@ def head_scores(subject: Subject, pairs: Sequence[Contrast]) -> np.ndarray:
             for p, of in zip(pairs, words, strict=True)
         ]
     )
-    values = capture(subject, other, "head", tokens)
+    values = capture(subject, other, "head", tokens).to(subject.device)
     patches = [
         [Edit("head", layer, tokens, values[layer][:, :, [head]], (head,))]
         for layer, head in np.ndindex(subject.layers, subject.heads)

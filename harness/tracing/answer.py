@@ -11,6 +11,9 @@ import torch
 
 from harness.subjects.subject import Subject
 
+VOCABULARY_PART = 2**14
+"""Words whose logits are computed at once when all are wanted."""
+
 
 def logits_of(subject: Subject, hidden: torch.Tensor, read: torch.Tensor | None) -> torch.Tensor:
     """Logits of the residual stream after the last layer.
@@ -31,8 +34,9 @@ def logits_of(subject: Subject, hidden: torch.Tensor, read: torch.Tensor | None)
     weights = {name: p.to(dtype) for name, p in norm.named_parameters()}
     normed = torch.func.functional_call(norm, weights, (hidden.to(dtype),))
     if read is None:
-        logits = torch.nn.functional.linear(normed, head.weight.to(dtype))
-        bias = head.bias
+        # In parts, since in half precision each is copied to float32 first.
+        parts = [normed @ w.to(dtype).mT for w in head.weight.split(VOCABULARY_PART)]
+        logits, bias = torch.cat(parts, -1), head.bias
     else:
         chosen = read.to(head.weight.device)
         logits = torch.einsum("...bd,bad->...ba", normed, head.weight[chosen].to(dtype))

@@ -19,16 +19,21 @@ NAME = "shared_with_clean_run"
 
 
 class Scratch:
-    """Memory for the scores, the same for all layers: to get it anew costs more than to fill it."""
+    """Memory for the scores, the same for all layers: to get it anew costs more than to fill it.
+
+    Attributes:
+        variants: For how many there is to be room in the end; more of them start at later layers.
+    """
 
     def __init__(self) -> None:
+        self.variants = 1
         self._held = torch.empty(0)
 
-    def of(self, like: torch.Tensor, *shape: int) -> torch.Tensor:
+    def of(self, like: torch.Tensor, variants: int, shape: tuple[int, ...]) -> torch.Tensor:
         """Uninitialised, of this shape, dtype and device of `like`; what was given before is void."""
         size = math.prod(shape)
         if self._held.numel() < size or self._held.dtype != like.dtype:
-            self._held = like.new_empty(size)
+            self._held = like.new_empty(size // variants * max(self.variants, variants))
         return self._held[:size].view(shape)
 
 
@@ -86,7 +91,7 @@ def attend(
     key = key.view(rows, groups, 1, shared.variants, own, width)
     value = value.view(rows, groups, 1, shared.variants, own, width)
     flat = (rows, groups, times * length)
-    scores = shared.scratch.of(query, *flat, before + own)
+    scores = shared.scratch.of(query, shared.variants, (*flat, before + own))
     torch.matmul(query.reshape(*flat, width), shared.keys.mT, out=scores)
     scores = scores.view(*query.shape[:-1], before + own)
     scores[..., before:] = query @ key.mT

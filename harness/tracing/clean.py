@@ -22,15 +22,15 @@ VERY_NEGATIVE = torch.finfo(torch.float32).min
 """Not -inf: a padding token may look nowhere, and a softmax over nothing must stay a number."""
 
 
-@dataclass
+@dataclass(eq=False)
 class CleanRun:
     """B rows of T tokens, of which the first P are the same in every variant.
 
     Attributes:
         subject: The model.
         start: P, the first token that an edit can change.
-        entering: For each layer its input at the S = T - P tokens from there on, [B, S, d]; then the
-            output of the last layer.
+        entering: For each layer its input at the S = T - P tokens from there on, [B, S, d], computed as a
+            replay computes it; then the output of the last layer.
         keys: For each layer [B, Hkv, T, w], rotated.
         values: For each layer [B, Hkv, T, w].
         biases: For each layer what `Shared.bias` says.
@@ -112,8 +112,16 @@ def run_clean(subject: Subject, batch: Batch, start: int) -> CleanRun:
     while True:
         run, needed = _run_once(subject, batch, start)
         if needed == start:
-            return run
+            break
+        del run
         start = needed
+    # Rounded as the variants will be. Otherwise an edit that changes nothing would have an effect in half
+    # precision: that of having gone through other kernels from its layer on.
+    hidden = run.entering[0][:, None]
+    for index in range(subject.layers):
+        hidden = run.advance(index, hidden, [])
+        run.entering[index + 1] = hidden[:, 0].clone()
+    return run
 
 
 def _run_once(subject: Subject, batch: Batch, start: int) -> tuple[CleanRun, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import nnsight
 import torch
@@ -30,7 +30,7 @@ class Edit:
     Attributes:
         kind: What is written, see `harness.tracing.site.Kind`.
         layer: Decoder layer, 0-based.
-        tokens: int64 [B, S].
+        tokens: int64 [B, S], indices in the batch, padding counted.
         values: What is put there, added, or multiplied with: broadcast to [B, S, h, w] for the h heads
             that are named (all if none is), to [B, S, d] for the residual.
         heads: Which heads of width w; None for all. Not for the residual.
@@ -45,19 +45,30 @@ class Edit:
     how: How = "replace"
 
     def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"no kind {self.kind!r}; there are {', '.join(KINDS)}")
         if self.kind == "residual" and self.heads is not None:
             raise ValueError("the residual stream has no heads")
+        if self.heads is not None and not self.heads:
+            raise ValueError("an edit of no heads; leave heads out to edit all of them")
+        if self.how not in get_args(How):
+            raise ValueError(f"an edit can replace, add or scale, not {self.how!r}")
 
     @property
     def place(self) -> tuple[int, int]:
         """Sorts edits in the order in which a run comes to them."""
         return self.layer, KINDS.index(self.kind)
 
+    @property
+    def by_row(self) -> bool:
+        """Whether the values have a dimension of rows."""
+        whole = 3 if self.kind == "residual" else 4
+        return isinstance(self.values, torch.Tensor) and self.values.ndim == whole
+
     def of_rows(self, rows: slice) -> Edit:
         """The same edit of some rows of the batch."""
         values = self.values
-        whole = 3 if self.kind == "residual" else 4
-        if isinstance(values, torch.Tensor) and values.ndim == whole and len(values) > 1:
+        if self.by_row and len(values) > 1:
             values = values[rows]
         return replace(self, tokens=self.tokens[rows], values=values)
 
@@ -72,12 +83,17 @@ class Edit:
         rows = torch.arange(len(activation), device=activation.device)[:, None]
         tokens = self.tokens.to(activation.device) - first
         if self.kind == "residual":
-            at: tuple[torch.Tensor, ...] = (rows, tokens)
+            at: tuple[Any, ...] = (rows, tokens)
         else:
             activation = activation.unflatten(-1, (-1, width))
-            heads = range(activation.shape[-2]) if self.heads is None else self.heads
-            which = torch.tensor(list(heads), device=activation.device)
-            at = (rows[..., None], tokens[..., None], which)
+            at = (rows, tokens)
+            if self.heads is not None:
+                # One head is the usual case, and needs no indices on the device.
+                first_head, *more = self.heads
+                at = (rows, tokens, slice(first_head, first_head + 1))
+                if more:
+                    heads = torch.tensor(self.heads, device=activation.device)
+                    at = (rows[..., None], tokens[..., None], heads)
         values = self.values
         if isinstance(values, torch.Tensor):
             values = values.to(activation.device, activation.dtype)
@@ -85,10 +101,8 @@ class Edit:
             activation[at] = values
         elif self.how == "add":
             activation[at] = activation[at] + values
-        elif self.how == "scale":
-            activation[at] = activation[at] * values
         else:
-            raise ValueError(f"an edit can replace, add or scale, not {self.how!r}")
+            activation[at] = activation[at] * values
 
 
 def edited_logits(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from harness.subjects.subject import Subject
+from harness.subjects.subject import Batch, Subject
 
 SHARE = 0.4
 """Of the free memory that rows may take; the estimate is rough, and other processes come and go."""
@@ -33,21 +33,26 @@ class Footprint:
     trial: int
 
     @classmethod
-    def of(cls, subject: Subject, length: int, start: int) -> Footprint:
-        """For T tokens of which the last S = T - start are replayed."""
+    def of(
+        cls, subject: Subject, batch: Batch, start: int, *, whole_vocabulary: bool = False
+    ) -> Footprint:
+        """For replays of the tokens from `start` on, reading a few logits or the whole vocabulary."""
         config = subject.model.config.get_text_config()
         size = subject.model.dtype.itemsize
+        length = batch.last + 1
+        if subject.anatomy.token_types:
+            # Image tokens look ahead, so that an edit of one reaches back to the first.
+            rows, columns = batch.image_grid
+            if start < int(batch.image_start.max()) + rows * columns:
+                start = min(start, int(batch.image_start.min()))
         own = length - start
         # A token's residual stream before and after, projections, both sides of the gated MLP, scores twice.
         token = 4 * config.hidden_size + 3 * subject.heads * subject.head_width
         token = size * (token + 3 * config.intermediate_size)
         kept = 2 * subject.key_heads * subject.head_width * length + config.hidden_size * own
         clean = subject.layers * kept * size + length * (token + 4 * subject.heads * length)
-        return cls(own * (token + 8 * subject.heads * length), clean)
-
-    def trials(self, device: torch.device) -> int:
-        """Trials whose clean runs fit at once; at least one."""
-        return max(1, int(_budget(device) // self.trial))
+        logits = 8 * config.vocab_size if whole_vocabulary else 0
+        return cls(own * (token + 8 * subject.heads * length) + logits, clean)
 
 
 def rows_at_once(footprint: Footprint, device: torch.device) -> int:
@@ -55,9 +60,17 @@ def rows_at_once(footprint: Footprint, device: torch.device) -> int:
     return max(1, int(_budget(device) // footprint.row))
 
 
+def trials_at_once(footprint: Footprint, device: torch.device) -> int:
+    """Trials whose clean runs fit at once; at least one."""
+    return max(1, int(_budget(device) // footprint.trial))
+
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
+
+
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether memory was what failed; on a CPU torch has no class of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether memory was what failed; torch has a class of its own for one of several ways."""
+    return isinstance(error, torch.OutOfMemoryError) or any(s in str(error) for s in _NO_MEMORY)
 
 
 def _budget(device: torch.device) -> float:

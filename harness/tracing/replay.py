@@ -18,7 +18,13 @@ from harness.subjects.subject import Batch, Subject
 from harness.tracing.answer import logits_of
 from harness.tracing.clean import CleanRun, run_clean
 from harness.tracing.edit import Edit
-from harness.tracing.memory import Footprint, OutOfMemory, is_out_of_memory, rows_at_once
+from harness.tracing.memory import (
+    Footprint,
+    OutOfMemory,
+    is_out_of_memory,
+    rows_at_once,
+    trials_at_once,
+)
 
 Variant = Sequence[Edit]
 """Edits that are made together in one run; none for a run as it is."""
@@ -40,7 +46,7 @@ def replay(
         batch: The clean trials, B rows.
         variants: V sets of edits.
         read: int64 [B, A], tokens whose logits are read; the whole vocabulary if None.
-        at: int64 [B], the position at which they are read; the last token if None.
+        at: int64 [B], the position at which they are read, not of padding; the last token if None.
         rows: Trials times variants that run at once; as many as free memory allows if None. What comes
             out does not depend on it, but for rounding.
 
@@ -49,77 +55,98 @@ def replay(
 
     Raises:
         harness.tracing.memory.OutOfMemory: One trial and one variant alone do not fit.
-        ValueError: An edit of a layer that the model does not have.
+        ValueError: A layer or token that is not there, or tensors of other rows than the batch's.
     """
-    for edit in (e for v in variants for e in v):
-        if not 0 <= edit.layer < subject.layers:
-            raise ValueError(
-                f"{subject.name}: no layer {edit.layer}; it has 0 to {subject.layers - 1}"
-            )
-    if at is None:
-        at = torch.full((len(batch),), batch.last)
-    first = [int(e.tokens.min()) for v in variants for e in v]
-    start = min([int(at.min()), *first])
+    _check(subject, batch, variants, read, at)
+    vocabulary = len(subject.model.get_output_embeddings().weight)
+    width = vocabulary if read is None else read.shape[1]
+    dtype = torch.float32 if read is None else torch.float64
+    found = torch.empty(len(variants), len(batch), width, dtype=dtype)
+    if not variants:
+        return found
+    at = torch.full((len(batch),), batch.last) if at is None else at
+    edited = [e.tokens for v in variants for e in v if e.tokens.numel()]
+    start = min(int(tokens.min()) for tokens in (at, *edited))
     # Variants that start late run through few layers; neighbours start together.
     order = sorted(range(len(variants)), key=lambda v: _entry(variants[v]))
-    ordered = [variants[v] for v in order]
-    footprint = Footprint.of(subject, batch.last + 1, start)
+    footprint = Footprint.of(subject, batch, start, whole_vocabulary=read is None)
     limit = rows or rows_at_once(footprint, subject.device)
-    trials = max(
-        1, min(len(batch), limit // max(1, len(variants)), footprint.trials(subject.device))
-    )
-    found = torch.cat(
-        [
-            _of_trials(subject, batch, block, ordered, read, at, start, limit)
-            for block in _blocks(len(batch), trials)
-        ],
-        1,
-    )
-    restored = torch.empty_like(found)
-    restored[order] = found
-    return restored
+    size = min(limit // len(variants), trials_at_once(footprint, subject.device))
+    waiting = _blocks(0, len(batch), max(1, size))
+    while waiting:
+        block = waiting.pop(0)
+        size = block.stop - block.start
+        try:
+            found[order, block] = _of_trials(
+                subject,
+                batch.of_rows(block),
+                [[e.of_rows(block) for e in variants[v]] for v in order],
+                None if read is None else read[block],
+                at[block],
+                start,
+                max(1, limit // size),
+            )
+            continue
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            reason = str(error).splitlines()[0]
+        # Outside the handler: what did not fit hangs on the error's traceback.
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        failed = min(limit, size * len(variants))
+        if failed == 1:
+            raise OutOfMemory(
+                f"{subject.name}: one trial of {batch.last + 1} tokens does not fit into memory ({reason})"
+            )
+        limit = failed // 2
+        size = max(1, limit // len(variants))
+        waiting = [part for b in (block, *waiting) for part in _blocks(b.start, b.stop, size)]
+    return found
+
+
+def _check(
+    subject: Subject,
+    batch: Batch,
+    variants: Sequence[Variant],
+    read: torch.Tensor | None,
+    at: torch.Tensor | None,
+) -> None:
+    """Refuse what is not of this batch, before anything is run."""
+
+    def refuse(what: str) -> None:
+        raise ValueError(f"{subject.name}: {what}")
+
+    rows = len(batch)
+    for name, given in (("read", read), ("at", at)):
+        if given is not None and len(given) != rows:
+            refuse(f"{name} is of {len(given)} rows, the batch of {rows}")
+    for edit in (e for v in variants for e in v):
+        if not 0 <= edit.layer < subject.layers:
+            refuse(f"no layer {edit.layer}; it has 0 to {subject.layers - 1}")
+        if len(edit.tokens) != rows:
+            refuse(f"an edit's tokens are of {len(edit.tokens)} rows, the batch of {rows}")
+        if edit.by_row and len(edit.values) not in (1, rows):
+            refuse(f"an edit's values are of {len(edit.values)} rows, the batch of {rows}")
+    tokens = [e.tokens for v in variants for e in v if e.tokens.numel()] + [at] * (at is not None)
+    for given in tokens:
+        if not 0 <= int(given.min()) <= int(given.max()) <= batch.last:
+            refuse(f"tokens {int(given.min())} to {int(given.max())}; there are 0 to {batch.last}")
 
 
 def _of_trials(
     subject: Subject,
     batch: Batch,
-    block: slice,
     variants: Sequence[Variant],
     read: torch.Tensor | None,
     at: torch.Tensor,
     start: int,
-    limit: int,
+    variants_at_once: int,
 ) -> torch.Tensor:
-    """Some trials under all variants; fewer at a time where memory does not suffice."""
-    size = block.stop - block.start
-    mine = [[e.of_rows(block) for e in v] for v in variants]
-    chosen = None if read is None else read[block]
-    try:
-        clean = run_clean(subject, batch.of_rows(block), start)
-        return torch.cat(
-            [
-                _of_variants(clean, mine[part], chosen, at[block])
-                for part in _blocks(len(mine), max(1, limit // size))
-            ]
-        )
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        reason = str(error).splitlines()[0]
-    # Outside the handler, whose traceback would keep the tensors that did not fit.
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if size == 1 and limit == 1:
-        raise OutOfMemory(
-            f"{subject.name}: one trial of {batch.last + 1} tokens does not fit into memory ({reason})"
-        )
-    middle = block.start + size // 2
-    halves = [slice(block.start, middle), slice(middle, block.stop)] if size > 1 else [block]
-    found = [
-        _of_trials(subject, batch, half, variants, read, at, start, max(1, limit // 2))
-        for half in halves
-    ]
-    return torch.cat(found, 1)
+    """A block of trials under all variants, from one clean run; [V, B, A]."""
+    clean = run_clean(subject, batch, start)
+    parts = _blocks(0, len(variants), variants_at_once)
+    return torch.cat([_of_variants(clean, variants[part], read, at) for part in parts])
 
 
 @torch.no_grad()
@@ -129,6 +156,7 @@ def _of_variants(
     """All layers once, with the variants that have started; [V, B, A]."""
     # A variant without edits joins the first that has some: as a row beside them it is rounded alike.
     begun = min((_entry(v) for v in variants if v), default=clean.subject.layers)
+    clean.scratch.variants = len(variants)
     hidden = clean.entering[0][:, None][:, :0]
     running: list[Variant] = []
     waiting = list(variants)
@@ -168,8 +196,8 @@ def _entry(variant: Variant) -> int:
     return min((e.layer + (e.kind == "residual") for e in variant), default=0)
 
 
-def _blocks(length: int, size: int) -> list[slice]:
+def _blocks(start: int, stop: int, size: int) -> list[slice]:
     """Blocks of at most `size`, as even as can be, so that none is a small rest."""
-    count = -(-length // size)
-    edges = [length * i // count for i in range(count + 1)] if count else []
+    count = -(-(stop - start) // size)
+    edges = [start + (stop - start) * i // count for i in range(count + 1)]
     return [slice(a, b) for a, b in pairwise(edges)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 
@@ -17,7 +18,6 @@ from hypothesis import strategies as st
 from harness.stimuli.contrast import contrasts
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.subjects.anatomy import ANATOMIES
-from harness.tracing.attention import NAME
 from harness.tracing.capture import capture, last_logits
 from harness.tracing.clean import run_clean
 from harness.tracing.edit import Edit, edited_logits
@@ -70,9 +70,11 @@ def test_any_edits_give_what_whole_runs_with_hooks_give(of_family, data):
         st.lists(st.lists(edits(of_family, batch), max_size=3), min_size=1, max_size=5)
     )
     rows = data.draw(st.sampled_from([None, 1, 3, 8]))
-    ours = replay(of_family, batch, variants, rows=rows)
+    real = (batch.inputs["attention_mask"] == 0).sum(-1).tolist()
+    at = torch.tensor([data.draw(st.integers(pad, batch.last)) for pad in real])
+    ours = replay(of_family, batch, variants, at=at, rows=rows)
     for found, variant in zip(ours, variants, strict=True):
-        theirs = hooked_logits(of_family, batch, ordered(variant))
+        theirs = hooked_logits(of_family, batch, ordered(variant), at)
         assert found == pytest.approx(theirs.numpy(), abs=CLOSE)
 
 
@@ -179,7 +181,7 @@ def test_an_identity_patch_changes_nothing_bit_for_bit(of_family):
         handle = attention.o_proj.register_forward_pre_hook(lambda m, a, seen=seen: seen.append(a))
         replay(of_family, batch, [[], beside])
         handle.remove()
-        own = seen[1][0].unflatten(1, (2, -1))[:, 0].unflatten(-1, (of_family.heads, -1))
+        own = seen[-1][0].unflatten(1, (2, -1))[:, 0].unflatten(-1, (of_family.heads, -1))
         identity = [Edit("head", layer, last, own)]
         # Beside the same edit, so that both stand in the same place of the same matrix product.
         same = replay(of_family, batch, [identity, beside])[0]
@@ -244,16 +246,70 @@ def test_results_stand_in_the_order_of_the_variants(subject):
     assert (together[0] - together[1]).abs().max() > CLOSE
 
 
-def test_layers_call_their_own_attention_again_afterwards(subject):
-    config = subject.model.config.get_text_config()
-    usual = config._attn_implementation
+@pytest.mark.parametrize("fails", [False, True])
+def test_layers_are_as_they_were_afterwards(subject, monkeypatch, fails):
     batch = unequal(subject, 1, 0)
-    replay(subject, batch, [[]])
-    assert config._attn_implementation == usual != NAME
-
-
-def test_a_layer_that_is_not_there_is_named(subject):
-    batch = unequal(subject, 1, 0)
-    edit = Edit("residual", 8, torch.zeros(1, 1, dtype=torch.int64), 0.0)
-    with pytest.raises(ValueError, match=r"no layer 8; it has 0 to 7"):
+    before = last_logits(subject, batch)
+    if fails:
+        write = Edit.write
+        monkeypatch.setattr(Edit, "write", lambda *given: write(*given) or 1 / 0)
+    edit = Edit("head", 2, torch.full((1, 1), batch.last), 0.0)
+    with pytest.raises(ZeroDivisionError) if fails else nullcontext():
         replay(subject, batch, [[edit]])
+    assert subject.model.config.get_text_config()._attn_implementation == "sdpa"
+    assert torch.equal(last_logits(subject, batch), before)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_in_half_precision_an_edit_that_changes_nothing_scores_nothing(of_family, dtype):
+    model = deepcopy(of_family.model).to(dtype)
+    subject = replace(of_family, model=model, _images=OrderedDict())
+    batch = unequal(subject)
+    last = torch.full((len(batch), 1), batch.last)
+    layers = range(subject.layers)
+    nothing = [[Edit("head", layer, last, 1.0, how="scale")] for layer in layers]
+    zeroed = [[Edit("head", layer, last, 0.0)] for layer in layers]
+    read = torch.arange(4).repeat(len(batch), 1)
+    before, *after = replay(subject, batch, [[], *nothing, *zeroed], read)
+    own, effects = torch.stack(after).sub(before).abs().unflatten(0, (2, -1))
+    assert own.max() <= torch.finfo(dtype).eps * before.abs().max()
+    assert effects.mean() > 10 * own.mean()
+
+
+def test_no_variants_give_no_results(subject):
+    batch = unequal(subject, 2, 0)
+    assert replay(subject, batch, [], torch.zeros(2, 3, dtype=torch.int64)).shape == (0, 2, 3)
+
+
+def test_values_may_be_the_same_for_all_rows(subject):
+    batch = unequal(subject)
+    tokens = torch.full((len(batch), 1), batch.last)
+    values = torch.randn(1, 1, 2, subject.head_width, generator=torch.Generator().manual_seed(0))
+    edit = [Edit("head", 3, tokens, values, (1, 4))]
+    theirs = hooked_logits(
+        subject, batch, [replace(edit[0], values=values.expand(len(batch), -1, -1, -1))]
+    )
+    for rows in (None, 1, 2):
+        ours = replay(subject, batch, [edit], rows=rows)[0]
+        assert ours == pytest.approx(theirs.numpy(), abs=CLOSE)
+
+
+def at_last(rows, value=0):
+    return torch.full((rows, 1), value)
+
+
+@pytest.mark.parametrize(
+    ("edit", "named", "said"),
+    [
+        (Edit("residual", 8, at_last(2), 0.0), {}, "no layer 8; it has 0 to 7"),
+        (Edit("residual", 0, at_last(1), 0.0), {}, "tokens are of 1 rows, the batch of 2"),
+        (Edit("residual", 0, at_last(2, 999), 0.0), {}, r"tokens 999 to 999; there are 0 to \d+"),
+        (Edit("residual", 0, at_last(2, -1), 0.0), {}, "tokens -1 to -1"),
+        (Edit("residual", 0, at_last(2), torch.ones(3, 1, 8)), {}, "values are of 3 rows"),
+        (Edit("residual", 0, at_last(2), 0.0), {"read": at_last(1)}, "read is of 1 rows"),
+        (Edit("residual", 0, at_last(2), 0.0), {"at": at_last(1)[0]}, "at is of 1 rows"),
+    ],
+)
+def test_what_is_not_of_the_batch_is_refused(subject, edit, named, said):
+    with pytest.raises(ValueError, match=said):
+        replay(subject, unequal(subject, 2, 0), [[edit]], **named)

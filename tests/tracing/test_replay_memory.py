@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 from hooked import unequal
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from harness.tracing import memory
+from harness.tracing import replay as replaying
 from harness.tracing.attention import NAME, attend
-from harness.tracing.clean import CleanRun
+from harness.tracing.clean import CleanRun, run_clean
 from harness.tracing.edit import Edit
-from harness.tracing.memory import OutOfMemory
+from harness.tracing.memory import Footprint, OutOfMemory, rows_at_once, trials_at_once
 from harness.tracing.replay import replay
 
 CLOSE = 1e-5
@@ -22,10 +26,12 @@ def test_rows_are_halved_until_they_fit(subject, monkeypatch, fits):
     last = torch.full((len(batch), 1), batch.last)
     variants = [[Edit("head", layer, last, 0.0)] for layer in range(4)]
     whole = replay(subject, batch, variants)
-    tried = []
+    tried, alive = [], weakref.WeakSet()
     advance = CleanRun.advance
 
     def scarce(self, index, hidden, edits):
+        alive.add(self)
+        assert len(alive) == 1, "a clean run is kept while another one is tried"
         tried.append(hidden.shape[0] * hidden.shape[1])
         if tried[-1] > fits:
             torch.empty(10**16)
@@ -33,7 +39,10 @@ def test_rows_are_halved_until_they_fit(subject, monkeypatch, fits):
 
     monkeypatch.setattr(CleanRun, "advance", scarce)
     assert replay(subject, batch, variants) == pytest.approx(whole.numpy(), abs=CLOSE)
-    assert max(tried) > fits
+    # Halved at each failure and not forgotten: 20 rows are tried, then 10, 5, 2 and 1 at most.
+    failures = [rows for rows in tried if rows > fits]
+    assert len(failures) <= 5
+    assert failures == sorted(failures, reverse=True)
 
 
 def test_one_trial_that_does_not_fit_is_an_error_that_says_so(subject, monkeypatch):
@@ -45,6 +54,78 @@ def test_one_trial_that_does_not_fit_is_an_error_that_says_so(subject, monkeypat
     last = torch.full((len(batch), 1), batch.last)
     with pytest.raises(OutOfMemory, match=r"one trial of \d+ tokens does not fit.*7 GiB"):
         replay(subject, batch, [[Edit("head", 1, last, 0.0)]])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: out of memory",
+        "CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate",
+        "DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes",
+    ],
+)
+def test_a_clean_run_that_does_not_fit_is_tried_with_fewer_trials(subject, monkeypatch, said):
+    batch = unequal(subject)
+    last = torch.full((len(batch), 1), batch.last)
+    whole = replay(subject, batch, [[Edit("head", 1, last, 0.0)]])
+
+    def scarce(subject, batch, start):
+        if len(batch) > 2:
+            raise RuntimeError(said)
+        return run_clean(subject, batch, start)
+
+    monkeypatch.setattr(replaying, "run_clean", scarce)
+    found = replay(subject, batch, [[Edit("head", 1, last, 0.0)]])
+    assert found == pytest.approx(whole.numpy(), abs=CLOSE)
+
+
+def test_rows_at_once_follow_from_free_memory(subject, monkeypatch):
+    batch, cpu = unequal(subject), torch.device("cpu")
+    footprint = Footprint.of(subject, batch, batch.last)
+    assert rows_at_once(footprint, cpu) == memory.CPU_LIMIT // footprint.row
+    monkeypatch.setattr(memory, "_free_memory", lambda: 10 * footprint.row / memory.SHARE)
+    assert rows_at_once(footprint, cpu) in (9, 10)
+    monkeypatch.setattr(memory, "_free_memory", lambda: 0.0)
+    assert rows_at_once(footprint, cpu) == trials_at_once(footprint, cpu) == 1
+
+
+def test_more_is_needed_for_more_tokens_and_for_the_whole_vocabulary(subject):
+    batch = unequal(subject)
+    one, half = (Footprint.of(subject, batch, s) for s in (batch.last, batch.last // 2))
+    assert half.row > 10 * one.row
+    words = len(subject.model.get_output_embeddings().weight)
+    whole = Footprint.of(subject, batch, batch.last, whole_vocabulary=True)
+    assert whole.row >= one.row + 4 * words
+
+
+def test_the_footprint_of_image_tokens_that_look_ahead_is_from_the_first_of_them(of_family):
+    batch = unequal(of_family, 2, 0)
+    rows, columns = batch.image_grid
+    inside = int(batch.image_start[0]) + rows * columns - 1
+    ahead = of_family.anatomy.family == "gemma3"
+    start = run_clean(of_family, batch, inside).start
+    assert (start < inside) == ahead
+    given = Footprint.of(of_family, batch, inside)
+    assert given == Footprint.of(of_family, batch, start)
+
+
+def test_rows_run_at_once_are_as_many_as_allowed(subject, monkeypatch):
+    batch = unequal(subject)
+    last = torch.full((len(batch), 1), batch.last)
+    seen, advance = [], CleanRun.advance
+
+    def counted(self, index, hidden, edits):
+        seen.append(hidden.shape[0] * hidden.shape[1])
+        return advance(self, index, hidden, edits)
+
+    monkeypatch.setattr(CleanRun, "advance", counted)
+    monkeypatch.setattr(replaying, "rows_at_once", lambda footprint, device: 6)
+    replay(subject, batch, [[Edit("head", 1, last, 0.0, (h,))] for h in range(3)])
+    assert max(seen) == 6
+    seen.clear()
+    monkeypatch.setattr(replaying, "trials_at_once", lambda footprint, device: 1)
+    replay(subject, batch, [[Edit("head", 1, last, 0.0, (h,))] for h in range(3)])
+    assert max(seen) == 3
 
 
 def test_keys_of_the_clean_run_are_shared_not_copied(subject, monkeypatch):

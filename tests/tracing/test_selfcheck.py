@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from itertools import count
 
@@ -120,12 +121,28 @@ def test_an_edit_of_the_residual_stream_that_misses_a_token_is_found(subject, mo
         selfcheck(subject)
 
 
-def test_attention_that_a_replay_does_not_compute_is_found(subject, monkeypatch):
-    def sharper(module, *given, scaling, **named):
-        return attend(module, *given, scaling=2 * scaling, **named)
+DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
-    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, NAME, sharper)
-    with pytest.raises(SelfCheckFailed, match="a replay without the heads of layer 0 is off"):
+
+def sharper(module, *given, scaling, **named):
+    return attend(module, *given, scaling=2 * scaling, **named)
+
+
+def blind(module, *given, **named):
+    return torch.zeros_like(attend(module, *given, **named)[0]), None
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_good_subject_of_any_family_passes_in_any_precision(of_family, dtype):
+    selfcheck(replace(of_family, model=deepcopy(of_family.model).to(dtype)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("wrong", [sharper, blind])
+def test_attention_that_a_replay_does_not_compute_is_found(of_family, monkeypatch, wrong, dtype):
+    monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, NAME, wrong)
+    subject = replace(of_family, model=deepcopy(of_family.model).to(dtype))
+    with pytest.raises(SelfCheckFailed, match="a replay that edits nothing is off the whole run"):
         selfcheck(subject)
 
 

@@ -185,9 +185,17 @@ def test_a_token_that_is_named_twice_is_changed_once(how, expected):
     assert activation.sum() == 3 * 2 * 8 + 8 * expected
 
 
-def test_the_residual_stream_has_no_heads():
-    with pytest.raises(ValueError, match="no heads"):
-        Edit("residual", 0, torch.zeros(1, 1, dtype=torch.int64), 0.0, (1,))
+@pytest.mark.parametrize(
+    ("kind", "heads", "how", "said"),
+    [
+        ("residual", (1,), "replace", "the residual stream has no heads"),
+        ("head", (), "replace", "leave heads out to edit all"),
+        ("head", None, "multiply", "not 'multiply'"),
+    ],
+)
+def test_an_edit_that_cannot_be_is_refused(kind, heads, how, said):
+    with pytest.raises(ValueError, match=said):
+        Edit(kind, 0, torch.zeros(1, 1, dtype=torch.int64), 0.0, heads, how)
 
 
 @pytest.mark.parametrize("kind", KINDS)
