@@ -58,7 +58,9 @@ def measure(subject: Subject, trials: int, *, repeats: int, sample: int | None, 
     heads: Heads = [
         (layer, int(h)) for layer, chosen in enumerate(of_layer) for h in sorted(chosen)
     ]
-    share = len(heads) / (subject.layers * subject.heads)
+    # Each trial is run twice more, once without a patch and once on the counterfactual.
+    runs = subject.layers * subject.heads + 2
+    share = (len(heads) + 2) / runs
     seconds = {"nnsight": 0.0, "hooks": 0.0, "replay": 0.0}
     tokens = {"naive": 0, "replay": 0}
     by_condition, flops, worst = {}, 0, 0.0
@@ -78,7 +80,6 @@ def measure(subject: Subject, trials: int, *, repeats: int, sample: int | None, 
         nnsight, by_nnsight = _timed(subject, one.traced, heads)
         hooks, nnsight = hooks / share, nnsight / share
         off = float(max(np.abs(chosen - by_hooks).max(), np.abs(chosen - by_nnsight).max()))
-        runs = subject.layers * subject.heads + 2
         tokens["naive"] += sum(c.input_ids.numel() for c, _ in one.sides) * subject.layers * runs
         tokens["replay"] += sum(seen)
         flops += counter.get_total_flops()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -148,6 +150,15 @@ def test_mediation_agrees_with_plain_hooks_one_head_at_a_time(embedded, conditio
             handle.remove()
             expected = (after[star] - after[plain]) - (before[star] - before[plain])
             assert ours[trial, layer, head] == pytest.approx(expected.item(), abs=1e-5)
+
+
+def test_a_shorter_mention_repeats_its_last_token(embedded):
+    pairs = contrasts(
+        "id_retrieval", embedded.grids[2], HIGH_ENTROPY[3], 2, np.random.default_rng(0)
+    )
+    batch = embedded.encode([p.clean for p in pairs])
+    batch = replace(batch, mentions=(((70, 71, 72),), ((71, 72),)))
+    assert mediation.patched_tokens(batch, pairs).tolist() == [[70, 71, 72], [71, 72, 72]]
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.prompt import scene_description
 from harness.stimuli.scene import Object
+from harness.subjects import subject as subject_module
 from harness.subjects.loading import CannotLoad, load
 from harness.subjects.registry import UnknownSubject, find, read_registry
 from harness.subjects.subject import SharedFirstPiece, tokens_of
@@ -142,10 +145,6 @@ def test_spans_map_to_all_pieces_of_a_word():
 
 
 def test_images_are_encoded_once_for_all_prompts_about_them(checkpoints, monkeypatch):
-    import numpy as np
-
-    from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
-
     subject = load(entry(checkpoints["tiny-llava"]))
     trials = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 48, np.random.default_rng(0))
     seen = []
@@ -159,3 +158,23 @@ def test_images_are_encoded_once_for_all_prompts_about_them(checkpoints, monkeyp
     subject.encode(trials)
     subject.encode(trials[:5])
     assert sum(seen) == len({t.scene.key for t in trials}) <= 24
+
+
+@pytest.mark.parametrize("limit", [("IMAGES_KEPT", 3), ("IMAGE_BYTES", 3 * 64 * 128 * 4)])
+def test_images_are_kept_up_to_a_limit_and_while_a_batch_needs_them(
+    checkpoints, monkeypatch, limit
+):
+    loaded = load(entry(checkpoints["tiny-llava"]))
+    monkeypatch.setattr(subject_module, *limit)
+    trials = balanced_trials(loaded.grids[2], HIGH_ENTROPY[2], 12, np.random.default_rng(0))
+    distinct = list({t.scene.key: t for t in trials}.values())
+    loaded.encode(distinct[:2])
+    assert len(loaded._images) == 2
+    whole = loaded.encode(distinct)
+    assert len(loaded._images) == len(distinct) > 3
+    loaded.encode(distinct[-1:])
+    assert list(loaded._images) == [t.scene.key for t in distinct[-3:]]
+    # One that was dropped is encoded again, to the same.
+    again = loaded.encode(distinct)
+    found, expected = again.inputs["inputs_embeds"], whole.inputs["inputs_embeds"]
+    assert torch.allclose(found, expected, atol=1e-5)
