@@ -291,7 +291,7 @@ class Subject:
                     )
                 # A copy: a view would keep the whole batch that it was encoded in.
                 self._images[key] = (embedding.clone(), grid)
-        wanted = {s.key for s in scenes}
+        wanted = dict.fromkeys(s.key for s in scenes)
         for key in wanted:
             self._images.move_to_end(key)
         held = sum(e.nbytes for e, _ in self._images.values())
