@@ -130,7 +130,12 @@ def picture(found: dict[str, Any], path: Path) -> None:
     axes[0].legend(frameon=False)
     memory = found["peak_mib"]
     axes[-1].plot([int(t) for t in memory], list(memory.values()), marker="o", color="black")
-    axes[-1].set(xscale="log", xlabel="trials", ylabel="peak memory, MiB", ylim=(0, None))
+    axes[-1].set(
+        xscale="log",
+        xlabel="trials",
+        ylabel="peak memory, MiB",
+        ylim=(0, 1.3 * max(memory.values())),
+    )
     axes[-1].set_xticks([int(t) for t in memory], list(map(str, memory)))
     axes[-1].minorticks_off()
     figure.savefig(path, dpi=110)
