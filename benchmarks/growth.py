@@ -169,7 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("reports/benchmarks"))
+    parser.add_argument("--out", type=Path, default=Path("reports/runs/benchmarks"))
     parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.peak:
