@@ -1,8 +1,8 @@
 """Hooks proven by their effect, on every subject that is loaded.
 
 That a path leads to a module says little; that an edit there does what it must says all. An identity
-edit changes nothing, bit for bit; a zeroed layer changes the answer, and a replay gives the same one; the
-whole residual stream of another run gives that run's answer.
+edit changes nothing, bit for bit; a zeroed layer changes the answer; the whole residual stream of another
+run gives that run's answer; a replay that edits nothing gives the whole run's.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class SelfCheckFailed(Refused, RuntimeError):
 
 
 def selfcheck(subject: Subject) -> None:
-    """Check a loaded subject; some ten forward passes over two trials.
+    """Check a loaded subject; some fifteen forward passes over one or two trials.
 
     Raises:
         SelfCheckFailed: A hook has not its effect; the message names check and layer.
