@@ -1,32 +1,38 @@
 """Scenes to images: Pillow, supersampled, so that the same scene gives the same pixels everywhere.
 
-Each shape is drawn once at eight times its size and reduced by whole boxes; no font, no randomness and
-no library that picks another renderer from version to version.
+Each shape is drawn once at eight times its size and reduced by whole boxes; no randomness.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageOps
 
-from harness.stimuli.scene import COLOURS, REFERENCE_CELL, SHAPES, Object, Scene
+from harness.stimuli.glyphs import silhouette
+from harness.stimuli.render import render_array
+from harness.stimuli.scene import COLOURS, Object, Photo, Scene
 
 SUPERSAMPLING = 8
 
-Points = list[tuple[float, float]]
-
 
 def draw(scene: Scene) -> Image.Image:
-    """The scene as an RGB image of `scene.grid.canvas` pixels a side, on white."""
-    return Image.fromarray(draw_array(scene))
+    """The scene as an RGB image of `scene.grid.canvas` pixels a side."""
+    if isinstance(scene.setting, Photo):
+        return _photograph(scene.setting, scene.grid.canvas)
+    return Image.fromarray(draw_array(scene) if scene.setting is None else render_array(scene))
+
+
+def _photograph(photo: Photo, side: int) -> Image.Image:
+    """The file, fitted into a square on gray, since images of one batch must be of one size."""
+    with Image.open(photo.path) as image:
+        fitted = ImageOps.pad(image.convert("RGB"), (side, side), color=(127, 127, 127))
+    return ImageOps.mirror(fitted) if photo.mirrored else fitted
 
 
 def draw_array(scene: Scene) -> np.ndarray:
-    """The scene as uint8 pixels [canvas, canvas, 3]."""
+    """Flat shapes on white, uint8 pixels [canvas, canvas, 3]."""
     pixels = np.full((scene.grid.canvas, scene.grid.canvas, 3), 255, np.uint8)
     for obj, cell in scene:
         left, top, right, bottom = scene.grid.box(cell)
@@ -37,110 +43,9 @@ def draw_array(scene: Scene) -> np.ndarray:
 @lru_cache(maxsize=4096)
 def sprite(obj: Object, side: int) -> np.ndarray:
     """One object on white, uint8 [side, side, 3], read-only."""
-    big = side * SUPERSAMPLING
-    mask = Image.new("L", (big, big), 0)
-    width, height = (extent * big / REFERENCE_CELL for extent in SHAPES[obj.shape])
-    _GLYPHS[obj.shape](ImageDraw.Draw(mask), _Frame(big, width, height))
+    mask = silhouette(obj.shape, side * SUPERSAMPLING)
     cover = np.asarray(mask.reduce(SUPERSAMPLING), np.float64)[..., None] / 255
     colour = np.asarray(COLOURS[obj.colour], np.float64)
     pixels = np.rint(255 * (1 - cover) + colour * cover).astype(np.uint8)
     pixels.setflags(write=False)
     return pixels
-
-
-class _Frame:
-    """Maps the unit square (x right, y down, centre 0) onto the box a shape is drawn in."""
-
-    def __init__(self, big: int, width: float, height: float) -> None:
-        self.middle, self.width, self.height = big / 2, width, height
-
-    def points(self, unit: Points) -> Points:
-        return [(self.middle + x * self.width, self.middle + y * self.height) for x, y in unit]
-
-    def box(self, left: float, top: float, right: float, bottom: float) -> Points:
-        return self.points([(left, top), (right, bottom)])
-
-
-def _circle(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
-    pen.ellipse(frame.box(-0.5, -0.5, 0.5, 0.5), fill=255)
-
-
-def _square(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
-    pen.rectangle(frame.box(-0.5, -0.5, 0.5, 0.5), fill=255)
-
-
-def _triangle(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
-    pen.polygon(frame.points([(0, -0.5), (0.5, 0.5), (-0.5, 0.5)]), fill=255)
-
-
-def _heart(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
-    curve = []
-    for step in range(200):
-        t = 2 * math.pi * step / 200
-        x = 16 * math.sin(t) ** 3
-        y = -(13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t))
-        curve.append((x / 32, (y - 2.5) / 29))
-    pen.polygon(frame.points(curve), fill=255)
-
-
-def _star(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
-    corners = []
-    for step in range(10):
-        radius = 0.5 if step % 2 == 0 else 0.19
-        angle = math.pi * step / 5
-        corners.append((radius * math.sin(angle), -radius * math.cos(angle)))
-    pen.polygon(frame.points(corners), fill=255)
-
-
-def _cross(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
-    arm = 0.16
-    for sign in (1, -1):
-        bar = [(-0.5, -0.5 + arm), (-0.5 + arm, -0.5), (0.5, 0.5 - arm), (0.5 - arm, 0.5)]
-        pen.polygon(frame.points([(sign * x, y) for x, y in bar]), fill=255)
-
-
-def _umbrella(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
-    pen.pieslice(frame.box(-0.5, -0.5, 0.5, 0.5), 180, 360, fill=255)
-    pen.rectangle(frame.box(-0.04, -0.05, 0.04, 0.4), fill=255)
-    pen.pieslice(frame.box(-0.24, 0.26, 0.04, 0.5), 0, 180, fill=255)
-    pen.pieslice(frame.box(-0.16, 0.28, -0.04, 0.42), 0, 180, fill=0)
-
-
-def _plane(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
-    pen.polygon(
-        frame.points([(-0.45, -0.07), (0.38, -0.07), (0.5, 0), (0.38, 0.07), (-0.45, 0.07)]),
-        fill=255,
-    )
-    for sign in (1, -1):
-        pen.polygon(
-            frame.points([(0.15, 0), (-0.12, sign * 0.5), (-0.26, sign * 0.5), (-0.1, 0)]), fill=255
-        )
-        pen.polygon(
-            frame.points([(-0.32, 0), (-0.42, sign * 0.22), (-0.5, sign * 0.22), (-0.46, 0)]),
-            fill=255,
-        )
-
-
-def _sun(pen: ImageDraw.ImageDraw, frame: _Frame) -> None:
-    pen.ellipse(frame.box(-0.24, -0.25, 0.24, 0.25), fill=255)
-    for step in range(8):
-        angle = math.pi * step / 4
-        tip = (0.5 * math.sin(angle), -0.5 * math.cos(angle))
-        base = [
-            (0.29 * math.sin(angle + side), -0.29 * math.cos(angle + side))
-            for side in (-0.22, 0.22)
-        ]
-        pen.polygon(frame.points([tip, *base]), fill=255)
-
-
-_GLYPHS: dict[str, Callable[[ImageDraw.ImageDraw, _Frame], None]] = {
-    "circle": _circle,
-    "square": _square,
-    "triangle": _triangle,
-    "heart": _heart,
-    "star": _star,
-    "cross": _cross,
-    "umbrella": _umbrella,
-    "plane": _plane,
-    "sun": _sun,
-}

@@ -7,8 +7,9 @@ in its figures; sizes are pixels at the paper's scale, where a cell is 56 px and
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 COLOURS: dict[str, tuple[int, int, int]] = {
@@ -69,6 +70,16 @@ class Object:
     def name(self) -> str:
         """As prompts say it: "red square"."""
         return f"{self.colour} {self.shape}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Photographed(Object):
+    """An object of a photograph, whose names are not ours to choose: "white elephant"."""
+
+    def __post_init__(self) -> None:
+        for word in (self.colour, self.shape):
+            if not re.fullmatch(r"[a-z]+", word):
+                raise ValueError(f"{word!r} is not one word of lower-case letters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +155,55 @@ the paper, and at least one row or column of empty tokens lies between any two o
 """
 
 
+PHOTO_GRID = Grid(2, cell=252, gap=0, margin=0)
+"""Photographs are shown at 504 px, a whole number of tokens; their cells say left and right, no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backdrop:
+    """A textured ground with solid objects on it, in place of flat shapes on white.
+
+    Attributes:
+        kind: One of BACKDROPS.
+        seed: Of the texture, the light and where each object stands within its cell.
+    """
+
+    kind: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.kind not in BACKDROPS:
+            raise ValueError(f"unknown backdrop {self.kind!r}; known: {', '.join(BACKDROPS)}")
+
+
+BACKDROPS = ("sand", "salt", "tiles")
+"""After the beach, the salt desert and the museum of section 4.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """An image file in place of a drawing.
+
+    Attributes:
+        digest: SHA-256 of the file, hexadecimal: what the image is, wherever it lies.
+        path: Where it lies.
+        mirrored: Shown with left and right exchanged.
+    """
+
+    digest: str
+    path: str = field(repr=False, compare=False)
+    mirrored: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """Objects at distinct cells of one grid.
+
+    Attributes:
+        grid: The canvas.
+        objects: What is there.
+        cells: Where, in the order of `objects`.
+        setting: None for flat shapes on white; a backdrop with solids on it; a photograph.
 
     Raises:
         ValueError: A cell is off the grid or holds two objects, or the lengths differ.
@@ -155,6 +212,7 @@ class Scene:
     grid: Grid
     objects: tuple[Object, ...]
     cells: tuple[Cell, ...]
+    setting: Backdrop | Photo | None = None
 
     def __post_init__(self) -> None:
         if len(self.objects) != len(self.cells):
@@ -188,19 +246,18 @@ class Scene:
         It is what intervals are clustered by and what encoded images are shared by.
         """
         placed = sorted((cell, obj.name) for obj, cell in self)
-        text = repr((self.grid, placed))
+        text = repr((self.grid, placed) if self.setting is None else (self.grid, placed, self.setting))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def replaced(self, old: Object, new: Object) -> Scene:
         """The same scene with one object turned into another."""
         self.cell_of(old)
-        return Scene(self.grid, tuple(new if o == old else o for o in self.objects), self.cells)
+        return replace(self, objects=tuple(new if o == old else o for o in self.objects))
 
     def swapped(self, first: Object, second: Object) -> Scene:
         """The same scene with two objects at each other's cells."""
         exchange = {first: self.cell_of(second), second: self.cell_of(first)}
-        cells = tuple(exchange.get(o, cell) for o, cell in self)
-        return Scene(self.grid, self.objects, cells)
+        return replace(self, cells=tuple(exchange.get(o, cell) for o, cell in self))
 
 
 def objects(names: Iterable[str]) -> tuple[Object, ...]:

@@ -11,7 +11,16 @@ from harness.stimuli.prompt import scene_description
 from harness.stimuli.scene import EMBEDDED_GRIDS, Scene
 from harness.training.architectures import Untrained
 from harness.training.packing import pack, supervised_logits
-from harness.training.tasks import TASKS, Task, draw_objects, draw_scene, held_out
+from harness.training.tasks import (
+    LAYOUTS,
+    SOLIDS,
+    TASKS,
+    Layouts,
+    Task,
+    draw_objects,
+    draw_scene,
+    held_out,
+)
 
 EVALUATION_SEED = 20_000
 """Apart from every training seed, so that no evaluation batch repeats a training batch."""
@@ -38,6 +47,8 @@ def evaluate(subject: Untrained, prompts: int = 400, *, rows: int = 50) -> Accur
     drawn = {name: _drawer(name, task) for name, task in TASKS.items()}
     for entropy in ("high", "low"):
         drawn[f"scene description, {entropy} entropy, 2x2"] = _four(entropy)
+    for name in SOLID_TASKS:
+        drawn[f"{name}, solids"] = _drawer(name, TASKS[name], SOLIDS)
     for index, (name, draw) in enumerate(drawn.items()):
         rng = np.random.default_rng([EVALUATION_SEED, index])
         right: list[bool] = []
@@ -52,10 +63,14 @@ def evaluate(subject: Untrained, prompts: int = 400, *, rows: int = 50) -> Accur
     return results
 
 
-def _drawer(name: str, task: Task) -> Callable:
+SOLID_TASKS = ("scene description", "color of a shape", "numbered list")
+"""Tasks that the claims ask about solids."""
+
+
+def _drawer(name: str, task: Task, layouts: Layouts = LAYOUTS) -> Callable:
     def draw(rng: np.random.Generator) -> tuple[Scene, object]:
         while True:
-            scene = draw_scene(rng, evaluation=True)
+            scene = draw_scene(rng, evaluation=True, layouts=layouts)
             prompt = task.draw(scene, rng)
             if prompt is not None:
                 return scene, prompt

@@ -7,13 +7,23 @@ is ever trained on, whatever prompt it comes with.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.stimuli import prompt as prompts
 from harness.stimuli.prompt import RELATIONS, Prompt
-from harness.stimuli.scene import COLOURS, EMBEDDED_GRIDS, SHAPES, Cell, Grid, Object, Scene
+from harness.stimuli.scene import (
+    BACKDROPS,
+    COLOURS,
+    EMBEDDED_GRIDS,
+    SHAPES,
+    Backdrop,
+    Cell,
+    Grid,
+    Object,
+    Scene,
+)
 
 HELD_OUT = 16
 """One scene in this many is never trained on."""
@@ -68,6 +78,24 @@ def _line(rng: np.random.Generator) -> Scene:
     return _placed(EMBEDDED_GRIDS[3], draw_objects(3, "high", rng), rng, cells)
 
 
+def _solid_pair(rng: np.random.Generator) -> Scene:
+    """A solid on the left and one on the right, on textured ground (section 4.2)."""
+    grid = EMBEDDED_GRIDS[2]
+    cells = tuple(Cell(int(rng.integers(2)), column) for column in (0, 1))
+    objects = draw_objects(2, str(rng.choice(["high", "any"])), rng)
+    return Scene(grid, objects, cells, _backdrop(rng))
+
+
+def _solids(rng: np.random.Generator) -> Scene:
+    """Two to four solids on textured ground (appendix B)."""
+    objects = draw_objects(int(rng.integers(2, 5)), _entropy(rng), rng)
+    return replace(_placed(EMBEDDED_GRIDS[2], objects, rng), setting=_backdrop(rng))
+
+
+def _backdrop(rng: np.random.Generator) -> Backdrop:
+    return Backdrop(str(rng.choice(BACKDROPS)), int(rng.integers(2**31)))
+
+
 def _placed(
     grid: Grid,
     objects: Sequence[Object],
@@ -83,19 +111,35 @@ def _entropy(rng: np.random.Generator) -> str:
     return str(rng.choice(["high", "any", "low"], p=[0.5, 0.25, 0.25]))
 
 
-LAYOUTS: dict[Callable[[np.random.Generator], Scene], float] = {
+Layouts = dict[Callable[[np.random.Generator], Scene], float]
+
+LAYOUTS: Layouts = {
     _two_by_two: 0.55,
     _three_by_three: 0.2,
     _block: 0.1,
     _line: 0.15,
 }
 
+FURTHER: Layouts = {
+    _two_by_two: 0.3,
+    _three_by_three: 0.12,
+    _block: 0.06,
+    _line: 0.07,
+    _solid_pair: 0.25,
+    _solids: 0.2,
+}
+"""The mix of the second part of the training, which brings solids."""
 
-def draw_scene(rng: np.random.Generator, *, evaluation: bool = False) -> Scene:
+SOLIDS: Layouts = {_solid_pair: 1.0, _solids: 1.0}
+
+
+def draw_scene(
+    rng: np.random.Generator, *, evaluation: bool = False, layouts: Layouts = LAYOUTS
+) -> Scene:
     """A scene of the training part, or with `evaluation` of the held-out part."""
-    layouts, shares = list(LAYOUTS), np.array(list(LAYOUTS.values()))
+    kinds, shares = list(layouts), np.array(list(layouts.values()))
     while True:
-        scene = layouts[rng.choice(len(layouts), p=shares / shares.sum())](rng)
+        scene = kinds[rng.choice(len(kinds), p=shares / shares.sum())](rng)
         if held_out(scene) == evaluation:
             return scene
 
@@ -167,27 +211,29 @@ class Task:
     Attributes:
         draw: Draws a prompt about a scene, or None.
         share: How often it is drawn relative to the others.
+        further: The same in the second part of the training.
         learns: "statements" (every object and cell word stated) or "completion" (the answer only).
     """
 
     draw: Callable[[Scene, np.random.Generator], Prompt | None]
     share: float
+    further: float
     learns: str = "statements"
 
 
 TASKS: dict[str, Task] = {
-    "scene description": Task(describe, 4),
-    "color of a shape": Task(name_colour, 1, "completion"),
-    "directly beside": Task(look_beside, 2, "completion"),
-    "counting": Task(count, 0.5, "completion"),
-    "numbered list": Task(enumerate_objects, 1.5),
-    "three in a line": Task(ask_in_line, 2, "completion"),
-    "grounded caption": Task(ground, 2),
+    "scene description": Task(describe, 4, 3),
+    "color of a shape": Task(name_colour, 1, 3, "completion"),
+    "directly beside": Task(look_beside, 2, 4, "completion"),
+    "counting": Task(count, 0.5, 0.5, "completion"),
+    "numbered list": Task(enumerate_objects, 1.5, 2),
+    "three in a line": Task(ask_in_line, 2, 1, "completion"),
+    "grounded caption": Task(ground, 2, 1),
 }
 
 
 def draw_prompts(
-    scene: Scene, how_many: int, words: int, rng: np.random.Generator
+    scene: Scene, how_many: int, words: int, rng: np.random.Generator, *, further: bool = False
 ) -> list[tuple[str, Prompt]]:
     """Prompts about one scene, tasks drawn by their shares.
 
@@ -197,9 +243,10 @@ def draw_prompts(
         words: A prompt that would bring the row over this many words is left out, so that rows with
             many objects do not pad all others. The first prompt always stays.
         rng: Where the randomness comes from.
+        further: Shares of the second part of the training.
     """
     names = list(TASKS)
-    shares = np.array([task.share for task in TASKS.values()])
+    shares = np.array([task.further if further else task.share for task in TASKS.values()])
     drawn: list[tuple[str, Prompt]] = []
     used = attempts = 0
     while attempts < how_many:

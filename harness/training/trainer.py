@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from harness.training.architectures import Untrained, build
 from harness.training.packing import pack, supervised_logits
-from harness.training.tasks import TASKS, draw_prompts, draw_scene
+from harness.training.tasks import FURTHER, LAYOUTS, TASKS, draw_prompts, draw_scene
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -34,11 +34,14 @@ class Recipe:
     Attributes:
         name: The architecture and the name of the subject.
         seed: Of the weights and of every batch.
-        steps: Optimiser steps.
+        steps: Optimiser steps of the first part, on flat shapes.
+        further: Steps of the second part, in which solids join and questions are asked more often; it
+            begins with a fresh optimiser.
         images: Images per step.
         prompts: Prompts drawn per image.
         words: Most words of prompts behind one image.
         rate: Highest learning rate, reached after `warmup` steps, then decayed along a cosine to a tenth.
+        further_rate: The same of the second part.
         warmup: Steps.
         decay: Weight decay of AdamW.
         clip: Highest gradient norm.
@@ -50,10 +53,12 @@ class Recipe:
     name: str
     seed: int = 1
     steps: int = 5500
+    further: int = 3000
     images: int = 16
     prompts: int = 5
     words: int = 90
     rate: float = 1e-3
+    further_rate: float = 6e-4
     warmup: int = 200
     decay: float = 0.01
     clip: float = 1.0
@@ -62,15 +67,24 @@ class Recipe:
 
     def smoke(self) -> Recipe:
         """The same recipe cut to about a minute: proof that the code runs, not a subject."""
-        return replace(self, steps=60, images=8, prompts=3, warmup=10, questions_from=40)
+        small = dict(images=8, prompts=3, warmup=10, questions_from=40)
+        return replace(self, steps=60, further=10, **small)
+
+    @property
+    def whole(self) -> int:
+        """Steps of both parts."""
+        return self.steps + self.further
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then a cosine to a tenth of the highest rate."""
+    """Linear warm-up, then a cosine to a tenth of the highest rate; once for each part."""
+    steps, highest = recipe.steps, recipe.rate
+    if step >= steps:
+        step, steps, highest = step - steps, recipe.further, recipe.further_rate
     if step < recipe.warmup:
-        return recipe.rate * (step + 1) / recipe.warmup
-    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return recipe.rate * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
+        return highest * (step + 1) / recipe.warmup
+    done = (step - recipe.warmup) / max(1, steps - recipe.warmup)
+    return highest * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
 
 
 def train(
@@ -96,18 +110,22 @@ def train(
     torch.set_num_threads(recipe.threads)
     subject = build(recipe.name, recipe.seed)
     model = subject.model.train()
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=recipe.rate, betas=(0.9, 0.95), weight_decay=recipe.decay
-    )
+    optimiser = _optimiser(recipe, model)
     start, seconds = _resume(recipe, folder, subject, optimiser)
     if start:
-        say(f"{recipe.name}: goes on from step {start} of {recipe.steps}")
+        say(f"{recipe.name}: goes on from step {start} of {recipe.whole}")
     begun = time.monotonic() - seconds
     right, seen = np.zeros(len(TASKS)), np.zeros(len(TASKS))
-    for step in range(start, recipe.steps):
+    for step in range(start, recipe.whole):
+        further = step >= recipe.steps
+        if step == recipe.steps:
+            optimiser = _optimiser(recipe, model)
         rng = np.random.default_rng([recipe.seed, step])
-        scenes = [draw_scene(rng) for _ in range(recipe.images)]
-        asked = [draw_prompts(s, recipe.prompts, recipe.words, rng) for s in scenes]
+        layouts = FURTHER if further else LAYOUTS
+        scenes = [draw_scene(rng, layouts=layouts) for _ in range(recipe.images)]
+        asked = [
+            draw_prompts(s, recipe.prompts, recipe.words, rng, further=further) for s in scenes
+        ]
         batch = pack(scenes, asked, subject)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step)
@@ -122,19 +140,25 @@ def train(
         right += np.bincount(batch.tasks, hit, len(TASKS))
         seen += np.bincount(batch.tasks, minlength=len(TASKS))
         done = step + 1
-        if done % every == 0 or done == recipe.steps:
+        if done % every == 0 or done == recipe.whole:
             share = ", ".join(
                 f"{n} {r / max(1, s):.0%}" for n, r, s in zip(TASKS, right, seen, strict=True)
             )
             elapsed = time.monotonic() - begun
-            left = elapsed / done * (recipe.steps - done)
-            at = f"{recipe.name} {done}/{recipe.steps} loss {loss.item():.3f}"
+            left = elapsed / done * (recipe.whole - done)
+            at = f"{recipe.name} {done}/{recipe.whole} loss {loss.item():.3f}"
             say(f"{at} | {share} | {left / 60:.0f} min left")
             right[:], seen[:] = 0, 0
-        if done % keep_every == 0 or done == recipe.steps:
+        if done % keep_every == 0 or done in (recipe.steps, recipe.whole):
             _keep(recipe, folder, subject, optimiser, done, time.monotonic() - begun)
     model.eval()
     return subject
+
+
+def _optimiser(recipe: Recipe, model: torch.nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        model.parameters(), lr=recipe.rate, betas=(0.9, 0.95), weight_decay=recipe.decay
+    )
 
 
 def spent_hours(folder: Path) -> float:
