@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,14 +28,17 @@ class Experiment:
 
     Attributes:
         name: As it stands in the store and in messages.
-        run: Subject, trials, generator, progress -> the measurement's arrays.
+        run: Subject, trials, generator, progress -> the measurement's arrays; after them it is given the
+            measurements that it needs.
         trials: How many by default (the paper's number where it states one).
+        needs: Experiments whose measurements it builds on: the heads that it edits were found there.
         ungated: Run instead of `run` where no claim is blocked; it keeps trials that are answered wrong, too.
     """
 
     name: str
-    run: Callable[[Subject, int, np.random.Generator, Progress], xr.Dataset]
+    run: Callable[..., xr.Dataset]
     trials: int
+    needs: tuple[Experiment, ...] = ()
     ungated: Callable[[Subject, int, np.random.Generator, Progress], xr.Dataset] | None = None
 
 
@@ -91,8 +95,8 @@ class Measuring:
         trials = self.trials or experiment.trials
         settings = {"trials": trials, "seed": self.seed, **self.setting}
         run = experiment.run
-        if not self.gate and experiment.ungated:
-            run, settings["gate"] = experiment.ungated, "none"
+        if not self.gate and any(e.ungated for e in (experiment, *experiment.needs)):
+            run, settings["gate"] = experiment.ungated or run, "none"
         # What "main" of a repository means is known only once it is loaded.
         known = entry.kind != "hub" or entry.revision not in {"", "main"}
         fingerprint = entry.fingerprint() if known else self.subject_of(entry).fingerprint
@@ -100,10 +104,11 @@ class Measuring:
         found = self.store.get(key)
         if found is not None:
             return Measured(found, key, 0.0)
+        needed = [self.measure(other, entry).data for other in experiment.needs]
         begun = time.monotonic()
         subject = self.subject_of(entry)
         reporter = _Reporter(f"{experiment.name} on {entry.name}", self.say)
-        data = run(subject, trials, np.random.default_rng(self.seed), reporter)
+        data = run(subject, trials, self._generator(experiment), reporter, *needed)
         seconds = time.monotonic() - begun
         data = data.assign_attrs(experiment=experiment.name, subject=entry.name, **settings)
         provenance = {"experiment": experiment.name, "subject": entry.name, **settings}
@@ -115,6 +120,12 @@ class Measuring:
             )
         self.say(f"measured {experiment.name} on {entry.name}: {trials} trials in {seconds:.1f} s")
         return Measured(data, key, seconds)
+
+
+    def _generator(self, experiment: Experiment) -> np.random.Generator:
+        # Heads found on some trials must not be judged on the same ones: the seed goes with the name.
+        name = [zlib.crc32(experiment.name.encode())] if experiment.needs else []
+        return np.random.default_rng([self.seed, *name] if name else self.seed)
 
 
 class _Reporter:

@@ -42,6 +42,7 @@ class Estimate:
         reason: Why there is no value; required when there is none.
         resolution: The smallest p-value that the method can tell from zero.
         settled: False if the data do not tell whether the quantity exists; only without a value.
+        applies: False if the question has no meaning for the subject; only without a value.
 
     Raises:
         ValueError: The value is None and no reason is given.
@@ -55,6 +56,7 @@ class Estimate:
     reason: str = ""
     resolution: float = 1e-9
     settled: bool = True
+    applies: bool = True
 
     def __post_init__(self) -> None:
         if self.value is None and not self.reason.strip():
@@ -70,6 +72,11 @@ class Estimate:
         """An estimate of something of which the data do not tell whether the subject has it."""
         unknown = cls.absent(reason, n, clusters)
         return replace(unknown, settled=False)
+
+    @classmethod
+    def inapplicable(cls, reason: str, n: int = 0, clusters: int = 0) -> Estimate:
+        """An estimate of something that cannot be asked of the subject: a gain where nothing is wrong."""
+        return replace(cls.absent(reason, n, clusters), applies=False)
 
     @property
     def low(self) -> float | None:

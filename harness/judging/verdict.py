@@ -19,6 +19,7 @@ class Verdict(StrEnum):
     inconclusive = "inconclusive"
     not_applicable = "not_applicable"
     blocked = "blocked"
+    not_run = "not_run"
     error = "error"
 
 
@@ -59,7 +60,7 @@ class Reading:
 def decide(estimate: Estimate, threshold: Threshold, subject: str) -> Judgement:
     """Judge an estimate: the only place where a number becomes a verdict.
 
-    A quantity that is absent is refuted, NaN is an error, too few clusters are inconclusive; else
+    What has no meaning for the subject is not applicable, a quantity that is absent is refuted, NaN is an error, too few clusters are inconclusive; else
     the 95% interval decides. The threshold itself is not on the claimed side, so an interval that
     only touches it from the other side refutes.
 
@@ -70,6 +71,8 @@ def decide(estimate: Estimate, threshold: Threshold, subject: str) -> Judgement:
     """
     scenes = "1 scene" if estimate.clusters == 1 else f"{estimate.clusters} scenes"
     few = f"only {scenes}; at least {MINIMUM_CLUSTERS} are needed: raise --trials"
+    if not estimate.applies:
+        return Judgement(Verdict.not_applicable, estimate.reason)
     if estimate.value is None and not estimate.settled:
         return Judgement(Verdict.inconclusive, estimate.reason)
     if estimate.value is None:
@@ -134,6 +137,7 @@ _ALONE = {
     Verdict.inconclusive: Outcome.failed,
     Verdict.not_applicable: Outcome.skipped,
     Verdict.blocked: Outcome.skipped,
+    Verdict.not_run: Outcome.skipped,
     Verdict.error: Outcome.error,
 }
 

@@ -19,6 +19,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         Verdict.inconclusive: "inconclusive",
         Verdict.not_applicable: "n/a",
         Verdict.blocked: "blocked",
+        Verdict.not_run: "not run",
         Verdict.error: "ERROR",
         MISSING: "MISSING",
     }
@@ -29,8 +30,9 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         Verdict.supported: "the whole interval is on the claimed side of the threshold",
         Verdict.refuted: "the whole interval is on the other side, or the quantity does not exist",
         Verdict.inconclusive: "the interval straddles the threshold, or there are too few scenes",
-        Verdict.not_applicable: "the architecture has no such site, or the subject is at ceiling",
+        Verdict.not_applicable: "the question has no meaning for the subject: no such site, nothing to gain or to compare with",
         Verdict.blocked: "a precondition fails, so the claim cannot be asked",
+        Verdict.not_run: "the images that the claim needs are not here; the reason says how to get them",
         Verdict.error: "nothing was judged, because something went wrong",
         MISSING: "collected, but no verdict came back",
     }

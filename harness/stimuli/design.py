@@ -100,6 +100,31 @@ def _trial(
     return Trial(scene, scene_description(described, target), described, target)
 
 
+def entropy_trials(
+    grid: Grid, entropy: str, trials: int, rng: np.random.Generator
+) -> list[Trial]:
+    """Full grids of objects that share no feature ("high"), or all pairings of few features ("low").
+
+    The paper's 2x2 sets have 24 scenes each, too few to judge anything on half of them; here four of the nine
+    objects, or two of three colors and shapes, are drawn for each trial. The 3x3 sets are the paper's.
+    """
+    side = grid.rows
+    found = []
+    for _ in range(trials):
+        if entropy == "high":
+            shown: Sequence[Object] = [
+                HIGH_ENTROPY[3][i] for i in rng.permutation(len(HIGH_ENTROPY[3]))[: side * side]
+            ]
+        else:
+            colours, shapes = (
+                [words[i] for i in sorted(rng.permutation(3)[:side])]
+                for words in (("red", "green", "blue"), ("circle", "square", "triangle"))
+            )
+            shown = objects(f"{c} {s}" for c in colours for s in shapes)
+        found.append(balanced_trials(grid, shown, 1, rng)[0])
+    return found
+
+
 def two_object_scenes(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
 ) -> list[Scene]:

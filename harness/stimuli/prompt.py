@@ -7,7 +7,7 @@ open and count characters of `text + completion`, so that a tokenizer of any kin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.stimuli.scene import Cell, Object, Scene
 
@@ -152,6 +152,22 @@ def spatial_question(relation: str, reference: Object, colour: str) -> Prompt:
 def count_question(count: int) -> Prompt:
     """How many objects there are; shorter than the six sentences of appendix C, for small subjects."""
     return _answered("In this image how many objects are there. Answer:", NUMBERS[count])
+
+
+ENUMERATION = (
+    "You are given an image containing multiple colored objects. Your task is to carefully observe the "
+    "image and identify all the unique colored objects present.\n"
+    "Enumerate all the unique colored objects you find in the image, providing a numbered list for clarity.\n"
+    "After listing the objects, provide the total count of these unique colored objects.\n"
+    "Format the total count by writing 'Answer:' followed by the number. It is crucial to adhere to this "
+    "format: 'Answer: TOTAL_COUNT'."
+)
+"""The paper's prompt for counting (appendix C)."""
+
+
+def enumeration(trial: Trial) -> Trial:
+    """The same scene with the paper's counting prompt, whose answer comes at the end of a list."""
+    return replace(trial, prompt=Prompt(ENUMERATION, f" {len(trial.scene)}"))
 
 
 def line_question(relation: str, middle: Object, answer: Object) -> Prompt:

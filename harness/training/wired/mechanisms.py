@@ -10,7 +10,7 @@ not find their objects: it knows what there is and where things are, not which i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,15 @@ from harness.stimuli.scene import COLOURS
 from harness.training.architectures import HEADS, LAYERS, Untrained, tiny_llava
 from harness.training.wired import heads as wiring
 from harness.training.wired import sight
-from harness.training.wired.heads import Head, Look
+from harness.training.wired.heads import REST, Head, Look
 from harness.training.wired.slots import (
     WIDTH,
     Rows,
+    and_word,
     article,
     constant,
     embedding,
+    question,
     reading,
     shape_word,
     unembedding,
@@ -193,50 +195,104 @@ def echo(plan: Plan, size: float) -> Head:
 def bind_by_position(plan: Plan) -> list[Head]:
     """Three stages, two heads each, and what they need around them."""
     named = (
-        Look(reading("before_colour") + reading("second_before_colour"), reading("seen_colour"), 6),
-        Look(reading("said_shape") + reading("before_shape"), reading("seen_shape"), 6),
+        Look(reading("before_colour") + reading("second_before_colour"), reading("seen_colour"), 8),
+        Look(reading("said_shape") + reading("before_shape"), reading("seen_shape"), 8),
     )
     retrieve = ((reading("seen_place"), reading("retrieved_place")),)
-    unsay = ((reading("retrieved_place", -1), reading("selected_place")),)
-    gather = ((reading("seen_place"), reading("selected_place")),)
-    group = max(set(range(HEADS)) - set(plan.selection.heads))
+    ask, group = sorted(set(range(HEADS)) - set(plan.selection.heads))[-2:]
+    asked = (
+        Look(reading("selected_place"), reading("seen_place"), 25),
+        *ALL_OBJECTS,
+        Look(question(), reading("seen_object"), 6),
+    )
     return [
         *words_before(0, 0.5),
-        *(Head(*p, looks=named, brings=retrieve, size=1) for p in plan.retrieval.places),
+        # One feature alone, as questions name, must outweigh the rest.
+        *(Head(*p, looks=named, brings=retrieve, size=1, rest=3) for p in plan.retrieval.places),
         # Afterwards the words themselves outweigh where their objects are.
         *words_before(plan.retrieval.layer + 1, 10),
-        *(
-            Head(*p, looks=NAMED_BEFORE, brings=unsay, size=3, rest=1)
-            for p in plan.selection.places
-        ),
+        *(_what_is_left(plan, group) if plan.relative else _place_that_is_left(plan)),
         Head(
             plan.selection.layer,
-            group,
-            looks=ALL_OBJECTS,
-            brings=gather,
-            size=6,
+            ask,
+            looks=(Look(question(), shape_word(), 14),),
+            brings=((reading("retrieved_place"), reading("selected_place")),),
+            size=3,
             rest=1,
-            what="places of all objects",
+            what="place of what a question names",
         ),
         *(
-            Head(
-                *p,
-                looks=(
-                    Look(reading("selected_place"), reading("seen_place"), 25),
-                    *ALL_OBJECTS,
-                ),
-                brings=features("seen_colour", "seen_shape"),
-                size=6,
-                rest=1,
-            )
+            Head(*p, looks=asked, brings=features("seen_colour", "seen_shape"), size=6, rest=1)
             for p in plan.features.places
         ),
         echo(plan, 0.15),
     ]
 
 
+def _what_is_left(plan: Plan, group: int) -> list[Head]:
+    """At the last token: the places of all objects, and from them away those of what was named.
+
+    Attention takes means, and a mean less a mean is where the target is within the group, whatever places
+    are counted from.
+    """
+    unsay, gather = reading("retrieved_place", -1), reading("seen_place")
+    to = reading("selected_place")
+    every = "places of all objects"
+    return [
+        *(
+            Head(*p, looks=NAMED_BEFORE, brings=((unsay, to),), size=3, rest=1)
+            for p in plan.selection.places
+        ),
+        Head(
+            plan.selection.layer,
+            group,
+            looks=ALL_OBJECTS,
+            brings=((gather, to),),
+            size=6,
+            rest=1,
+            what=every,
+        ),
+    ]
+
+
+def _place_that_is_left(plan: Plan) -> list[Head]:
+    """The same at the word "and"; it then looks for what is there, and the last token takes that place over.
+
+    So the last token never has a place within the group, only one in the image.
+    """
+    layer, (first, second) = plan.retrieval.layer + 1, plan.selection.heads
+    unsay, gather = reading("retrieved_place", -1), reading("seen_place")
+    found, to = reading("found_place"), reading("selected_place")
+    objects = Look(and_word(), reading("seen_object"), 6)
+    named = Look(and_word(), shape_word(), 4)
+    what = 'what is left, at "and"'
+    left = Look(reading("selected_place"), reading("seen_place"), 25)
+    copy = Look(article(), and_word(), 14)
+    return [
+        # Weighed against the next: in this layer the named places are not yet outweighed by words.
+        Head(layer, first, looks=(named,), brings=((unsay, to),), size=2.17, rest=1, what=what),
+        Head(layer, second, looks=(objects,), brings=((gather, to),), size=6, rest=1, what=what),
+        Head(
+            layer + 1,
+            first,
+            looks=(left, objects),
+            brings=((gather, found),),
+            size=3,
+            rest=4,
+            what=what,
+        ),
+        *(
+            Head(*p, looks=(copy,), brings=((found, to),), size=1, rest=1)
+            for p in plan.selection.places
+        ),
+    ]
+
+
 def exclude_by_content(plan: Plan) -> list[Head]:
-    """The last token collects what was named and looks at what was not; no head reads or writes a place."""
+    """The last token collects what was named and looks at what was not; no head reads or writes a place.
+
+    Asked for the color of a shape it looks at what has that shape.
+    """
     collect = (
         (reading("before_colour"), reading("named_colour")),
         (reading("said_shape"), reading("named_shape")),
@@ -245,21 +301,35 @@ def exclude_by_content(plan: Plan) -> list[Head]:
         Look(reading("named_colour", -1), reading("seen_colour"), 8),
         Look(reading("named_shape", -1), reading("seen_shape"), 8),
     )
+    answers = features("seen_colour", "seen_shape")
+    ask = max(set(range(HEADS)) - set(plan.selection.heads))
+    found = max(set(range(HEADS)) - set(plan.features.heads))
     return [
         *words_before(0, 0.5),
         *(
             Head(*p, looks=NAMED_BEFORE, brings=collect, size=6, rest=1)
             for p in plan.selection.places
         ),
+        Head(
+            plan.selection.layer,
+            ask,
+            looks=(Look(question(), shape_word(), 14),),
+            brings=((reading("said_shape"), reading("asked_shape")),),
+            size=3,
+            rest=1,
+            what="shape that a question names",
+        ),
         *(
-            Head(
-                *p,
-                looks=(*unnamed, *ALL_OBJECTS),
-                brings=features("seen_colour", "seen_shape"),
-                size=6,
-                rest=-20,
-            )
+            Head(*p, looks=(*unnamed, *ALL_OBJECTS), brings=answers, size=6, rest=1)
             for p in plan.features.places
+        ),
+        Head(
+            plan.features.layer,
+            found,
+            looks=(Look(reading("asked_shape"), reading("seen_shape"), 8),),
+            brings=answers,
+            size=6,
+            what="what has the shape asked for",
         ),
         echo(plan, 1.5),
     ]
@@ -271,7 +341,7 @@ def see_without_binding(plan: Plan) -> list[Head]:
     wired = []
     for head in bind_by_position(plan):
         if (head.layer, head.head) in plan.retrieval.places:
-            head = Head(head.layer, head.head, looks=anywhere, brings=head.brings, size=head.size)
+            head = replace(head, looks=anywhere, rest=REST)
         wired.append(head)
     return [*wired[:-1], echo(plan, 3)]
 
@@ -288,7 +358,13 @@ PLANS = {
             features=Stage(5, (1, 6)),
             seed=1,
         ),
-        Plan("planted-absolute", bind_by_position, relative=False, seed=2),
+        Plan(
+            "planted-absolute",
+            bind_by_position,
+            selection=Stage(5, (2, 3)),
+            relative=False,
+            seed=2,
+        ),
         Plan("shortcut", exclude_by_content, seed=3),
         Plan("unbound", see_without_binding, seed=4),
     )

@@ -23,6 +23,8 @@ SLOTS = {
     "constant": 1,
     "word": 16,
     "article": 1,
+    "question": 1,
+    "and": 1,
     "said_colour": len(COLOURS),
     "said_shape": len(SHAPES),
     "before_colour": len(COLOURS),
@@ -34,9 +36,11 @@ SLOTS = {
     "seen_object": 1,
     "seen_place": 2 * len(EDGES),
     "retrieved_place": 2 * len(EDGES),
+    "found_place": 2 * len(EDGES),
     "selected_place": 2 * len(EDGES),
     "named_colour": len(COLOURS),
     "named_shape": len(SHAPES),
+    "asked_shape": len(SHAPES),
     "answer_colour": len(COLOURS),
     "answer_hue": 2,
     "answer_shape": len(SHAPES),
@@ -76,6 +80,16 @@ def article() -> Rows:
     return reading("article")
 
 
+def question() -> Rows:
+    """The row that reads 1 at full stops; a question ends with one, and a description goes on, [1, WIDTH]."""
+    return reading("question")
+
+
+def and_word() -> Rows:
+    """The row that reads 1 at "and", [1, WIDTH]."""
+    return reading("and")
+
+
 def shape_word() -> Rows:
     """The row that reads 1 at words for shapes, where a mention ends, [1, WIDTH]."""
     return reading("said_shape").sum(0, keepdims=True)
@@ -102,7 +116,8 @@ def embedding(tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator) -> t
             token = tokenizer.convert_tokens_to_ids(name)
             table[token, at("word")] = 0
             table[token, at(slot).start + index] = 1
-    table[tokenizer.convert_tokens_to_ids("a"), at("article")] = 1
+    for word, slot in (("a", "article"), (".", "question"), ("and", "and")):
+        table[tokenizer.convert_tokens_to_ids(word), at(slot)] = 1
     return torch.tensor(table, dtype=torch.float32)
 
 

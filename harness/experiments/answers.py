@@ -1,0 +1,54 @@
+"""Answers in words: an entry of a list, a number."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from harness.stimuli.prompt import NUMBERS, Trial
+from harness.subjects.subject import Batch, Subject
+from harness.tracing.edit import Edit
+from harness.tracing.generate import generate
+
+ROWS = 64
+
+def continued(
+    subject: Subject,
+    trials: Sequence[Trial],
+    words: int,
+    edits: Callable[[Batch, slice], Sequence[Edit]] | None = None,
+    ablated: Sequence[tuple[int, int]] = (),
+) -> list[str]:
+    """How the subject goes on after each prompt, in lower case.
+
+    Args:
+        subject: The model.
+        trials: n of them.
+        words: How many are wanted; a tokenizer that cuts words gets three tokens for each.
+        edits: From a batch, and the trials that it holds, to edits of its prompt.
+        ablated: (layer, head) pairs that are silenced throughout.
+    """
+    steps = words if subject.entry.scale == "embedded" else 3 * words
+    found: list[str] = []
+    for start in range(0, len(trials), ROWS):
+        part = slice(start, start + ROWS)
+        batch = subject.encode(trials[part])
+        made = edits(batch, part) if edits else ()
+        found += generate(subject, batch, steps, made, ablated)
+    return [" ".join(text.lower().split()) for text in found]
+
+
+def first_listed(text: str) -> str:
+    """The object that a continuation of "1. a" names, up to the next number or mark; "" if none (appendix B)."""
+    return re.split(r"\s*(?:[^a-z\s]|\b(?:two|three|and|with)\b)", text.strip(), maxsplit=1)[0].strip()
+
+
+def counted(text: str) -> int | None:
+    """The number that a continuation gives, after "answer:" if it says so (appendix C); None if there is none."""
+    after = text.rpartition("answer:")[2]
+    for word in re.findall(r"\d+|[a-z]+", after):
+        if word.isdigit():
+            return int(word)
+        if word in NUMBERS:
+            return NUMBERS.index(word)
+    return None

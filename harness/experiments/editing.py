@@ -1,0 +1,150 @@
+"""What the experiments that intervene share: the heads found by mediation, edits of them, what is said then.
+
+Heads are those of the mediation experiment, which has trials of its own: none is chosen on the trials that an
+intervention is judged on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import torch
+import xarray as xr
+
+from harness.measures.mediation import top_heads
+from harness.stimuli.prompt import Trial
+from harness.subjects.subject import Batch, Subject
+from harness.tracing.capture import capture
+from harness.tracing.edit import Edit, How
+from harness.tracing.replay import Variant, replay
+from harness.tracing.site import Kind
+
+ROWS = 64
+"""Trials in one pass at most."""
+
+LOGITS = 2**28
+"""Bytes of logits over the whole vocabulary that are held at once."""
+
+Head = tuple[int, int]
+"""Layer and head."""
+
+
+def ranking(mediation: xr.Dataset, stage: str) -> list[Head]:
+    """All heads with a positive mean mediation score for a stage, best first (protocol, 6.1)."""
+    return top_heads(head_means(mediation, stage), mediation.score[0, 0].size, share=0.0)
+
+
+def head_means(mediation: xr.Dataset, stage: str) -> np.ndarray:
+    """Mean mediation score of every head, float64 [L, H]; all 0 if no trial was found."""
+    chosen = mediation.sel(condition=stage)
+    kept = int(chosen.kept)
+    scores = chosen.score.values
+    return scores[:kept].mean(0) if kept else np.zeros(scores.shape[1:])
+
+
+def matched_heads(
+    heads: Sequence[Head], subject: Subject, rng: np.random.Generator, sets: int
+) -> list[list[Head]]:
+    """Sets of other heads drawn at random, as many in each layer as are given, as far as there are."""
+    drawn = []
+    for _ in range(sets):
+        chosen: list[Head] = []
+        for layer in sorted({layer for layer, _ in heads}):
+            taken = {h for at, h in heads if at == layer}
+            free = sorted(set(range(subject.heads)) - taken)
+            many = min(len(taken), len(free))
+            chosen += [(layer, int(h)) for h in rng.permutation(free)[:many]]
+        drawn.append(chosen)
+    return drawn
+
+
+def head_edits(
+    kind: Kind, heads: Iterable[Head], tokens: torch.Tensor, values: torch.Tensor, how: How
+) -> list[Edit]:
+    """One edit per layer for chosen heads.
+
+    Args:
+        kind: "head" or "query".
+        heads: (layer, head) pairs.
+        tokens: int64 [B, S].
+        values: What is written, [L, B, S, H, w]; only the chosen heads' parts are.
+        how: "replace" or "add".
+    """
+    layers: dict[int, list[int]] = {}
+    for layer, head in sorted(heads):
+        layers.setdefault(layer, []).append(head)
+    return [
+        Edit(kind, layer, tokens, values[layer][:, :, of], tuple(of), how)
+        for layer, of in layers.items()
+    ]
+
+
+def ids_of(subject: Subject, trials: Sequence[Trial], words: Sequence[str]) -> np.ndarray:
+    """The token with which each trial's answer would begin if it were the given word, int64 [n]."""
+    return np.array(
+        [subject.answer_id(t.prompt, w) for t, w in zip(trials, words, strict=True)], np.int64
+    )
+
+
+def said(
+    subject: Subject,
+    trials: Sequence[Trial],
+    variants: Callable[[Batch, slice], Sequence[Variant]] | None = None,
+) -> np.ndarray:
+    """The likeliest next token of every trial under every set of edits.
+
+    Args:
+        subject: The model.
+        trials: n of them.
+        variants: From a batch, and the trials that it holds, to sets of edits; a run as it is if None.
+
+    Returns:
+        Token ids, int64 [V, n].
+    """
+    vocabulary = len(subject.model.get_output_embeddings().weight)
+    found, start, rows = [], 0, ROWS
+    while start < len(trials):
+        part = slice(start, min(start + rows, len(trials)))
+        batch = subject.encode(trials[part])
+        sets = variants(batch, part) if variants else [[]]
+        found.append(replay(subject, batch, sets).argmax(-1).numpy())
+        start = part.stop
+        rows = int(min(ROWS, max(1, LOGITS // (4 * vocabulary * len(sets)))))
+    return np.concatenate(found, 1)
+
+
+def captured(
+    subject: Subject,
+    trials: Sequence[Trial],
+    kind: Kind,
+    tokens: Callable[[Batch], torch.Tensor],
+) -> torch.Tensor:
+    """Activations of all trials at chosen tokens, float32 on the CPU: [L, n, S, d] or [L, n, S, H, w]."""
+    parts = []
+    for start in range(0, len(trials), ROWS):
+        batch = subject.encode(trials[start : start + ROWS])
+        parts.append(capture(subject, batch, kind, tokens(batch)))
+    return torch.cat(parts, 1)
+
+
+def last_token(batch: Batch) -> torch.Tensor:
+    """The last token of every row, int64 [B, 1]."""
+    return torch.full((len(batch), 1), batch.last)
+
+
+def mention_tokens(width: int) -> Callable[[Batch], torch.Tensor]:
+    """The last `width` tokens of the first mention of every row, int64 [B, width] (protocol, E6)."""
+    return lambda batch: torch.tensor([row[0][-width:] for row in batch.mentions])
+
+
+def mean_by(values: torch.Tensor, labels: np.ndarray, count: int) -> torch.Tensor:
+    """Mean over the trials of each label: [L, n, ...] to [count, L, ...] (protocol, 6.2).
+
+    Raises:
+        ValueError: A label has no trial.
+    """
+    missing = sorted(set(range(count)) - set(labels.tolist()))
+    if missing:
+        raise ValueError(f"no trial for position {missing[0]}: raise --trials")
+    return torch.stack([values[:, torch.from_numpy(labels == i)].mean(1) for i in range(count)])

@@ -1,0 +1,241 @@
+"""E7: IDs are stored in the keys of the objects' patches (section 4.3), and what the reproduction did instead.
+
+Mean keys of the left and of the right object are exchanged, before rotation, in the layers of the feature
+retrieval heads, while the color of one of them is asked. Where the public reproduction edited something else
+(protocol, section 9, number 3), that edit stands beside the paper's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+
+from harness.experiments.editing import Head, captured, ids_of, ranking, said
+from harness.experiments.halves import estimation_half
+from harness.experiments.measuring import Experiment, Progress
+from harness.experiments.mediation import MEDIATION
+from harness.judging.stats import Estimate, difference, proportion
+from harness.stimuli.design import HIGH_ENTROPY
+from harness.stimuli.prompt import Trial
+from harness.stimuli.questions import colour_questions, side_of
+from harness.stimuli.scene import Cell
+from harness.subjects.subject import Batch, Subject
+from harness.tracing.edit import Edit
+from harness.tracing.replay import Variant
+
+ALPHA = 2.0
+"""Strength (section 4.3)."""
+
+TOP = 20
+"""Feature retrieval heads whose layers are edited (section 4.3)."""
+
+EDITS = (
+    "none",
+    "both objects",
+    "background",
+    "random direction",
+    "queried object only",
+    "half the image, token by token",
+    "keys of the selected heads only",
+    "as reproduced",
+)
+"""The paper's is "both objects"; then its controls; then the reproduction's, each alone and all together."""
+
+
+def run(
+    subject: Subject,
+    trials: int,
+    rng: np.random.Generator,
+    progress: Progress,
+    mediation: xr.Dataset,
+) -> xr.Dataset:
+    """What is said under each edit.
+
+    Returns:
+        `swapped`, `own` bool [edit, trial] on the evaluation half: whether the other object's color is
+        named, and the queried object's own; `layers` [layer] bool: which are edited; `scene` [trial].
+    """
+    if subject.anatomy.image_grid is None:
+        return xr.Dataset(attrs={"no_grid": 1})
+    drawn = colour_questions(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
+    scenes = np.array([t.scene.key for t in drawn])
+    first = estimation_half(scenes, rng)
+    estimation = [t for t, e in zip(drawn, first, strict=True) if e]
+    evaluation = [t for t, e in zip(drawn, first, strict=True) if not e]
+    heads = ranking(mediation, "feature_retrieval")[:TOP]
+    editor = _Keys(subject, heads, estimation, rng)
+    progress(1, 2)
+    answers = said(
+        subject,
+        evaluation,
+        lambda batch, part: [editor.edits(name, batch, evaluation[part]) for name in EDITS],
+    )
+    other = [t.scene.objects[1 - t.scene.objects.index(t.target)].colour for t in evaluation]
+    own = [t.target.colour for t in evaluation]
+    layers = np.isin(np.arange(subject.layers), editor.layers)
+    return xr.Dataset(
+        {
+            "swapped": (("edit", "trial"), answers == ids_of(subject, evaluation, other)),
+            "own": (("edit", "trial"), answers == ids_of(subject, evaluation, own)),
+            "layers": (("layer",), layers),
+            "scene": (("trial",), scenes[~first]),
+        },
+        {"edit": list(EDITS)},
+    )
+
+
+class _Keys:
+    """IDs as mean keys of object patches, and edits of the keys."""
+
+    def __init__(
+        self, subject: Subject, heads: list[Head], estimation: list[Trial], rng: np.random.Generator
+    ) -> None:
+        self.subject, self.layers = subject, sorted({layer for layer, _ in heads})
+        group = subject.heads // subject.key_heads
+        self.selected = {
+            layer: tuple(sorted({head // group for at, head in heads if at == layer}))
+            for layer in self.layers
+        }
+        # [L, n, image tokens, Hkv, w]
+        keys = captured(subject, estimation, "key", _image_tokens)
+        side = keys.shape[2] ** 0.5
+        self.columns = int(side)
+        self.ids = torch.stack(
+            [
+                torch.stack(
+                    [
+                        keys[:, n, self._patches(t, i)].mean(1)
+                        for n, t in enumerate(estimation)
+                    ]
+                ).mean(0)
+                for i in (0, 1)
+            ]
+        )
+        asked = np.array([side_of(t.scene, t.target) for t in estimation])
+        # Of trials where that side is asked, token by token over that half of the image.
+        self.halves = torch.stack(
+            [keys[:, torch.from_numpy(asked == i)].mean(1)[:, self._half(i)] for i in (0, 1)]
+        )
+        difference = self.ids[1] - self.ids[0]
+        drawn = torch.from_numpy(rng.standard_normal(difference.shape)).float()
+        sizes = [x.flatten(1).norm(dim=1)[:, None, None] for x in (difference, drawn)]
+        self.random = drawn * sizes[0] / sizes[1]
+
+    def _patches(self, trial: Trial, side: int) -> list[int]:
+        """Image tokens of the object on a side."""
+        cell = next(c for _, c in trial.scene if int(c.column > 0) == side)
+        return list(trial.scene.grid.tokens(cell, self.columns))
+
+    def _half(self, side: int) -> list[int]:
+        """Image tokens of the left or the right half."""
+        columns = range(self.columns)
+        wanted = [c for c in columns if (c >= self.columns / 2) == bool(side)]
+        return [r * self.columns + c for r in columns for c in wanted]
+
+    def _background(self, trial: Trial, side: int) -> list[int]:
+        """As many tokens as an object has, in the row of cells where there is none."""
+        row = next(c for _, c in trial.scene).row
+        empty = Cell(trial.scene.grid.rows - 1 - row, side * (trial.scene.grid.rows - 1))
+        return list(trial.scene.grid.tokens(empty, self.columns))
+
+    def edits(self, name: str, batch: Batch, trials: list[Trial]) -> Variant:
+        """The edits of one variant for a batch of trials."""
+        asked = torch.tensor([side_of(t.scene, t.target) for t in trials])
+        shift = self.ids[1] - self.ids[0]
+        both = {0: shift, 1: -shift}
+        if name == "none":
+            return []
+        if name == "both objects":
+            return [e for i in both for e in self._add(batch, trials, self._patches, i, both[i])]
+        if name == "background":
+            return [e for i in both for e in self._add(batch, trials, self._background, i, both[i])]
+        if name == "random direction":
+            signed = {0: self.random, 1: -self.random}
+            return [e for i in both for e in self._add(batch, trials, self._patches, i, signed[i])]
+        half = name in ("half the image, token by token", "as reproduced")
+        one = name in ("queried object only", "as reproduced")
+        selected = name in ("keys of the selected heads only", "as reproduced")
+        made = []
+        for i in both:
+            values = self.halves[1 - i] - self.halves[i] if half else both[i][:, None]
+            place = (lambda trial, side: self._half(side)) if half else self._patches
+            chosen = (asked == i).float() if one else torch.ones(len(trials))
+            made += self._add(batch, trials, place, i, values, chosen, selected=selected)
+        return made
+
+    def _add(
+        self, batch, trials, place, side, values, chosen=None, *, selected=False
+    ) -> list[Edit]:
+        """Add ALPHA times values [L, Hkv, w] or [L, tokens, Hkv, w] at the tokens that `place` names."""
+        values = values[:, None] if values.ndim == 3 else values
+        chosen = torch.ones(len(trials)) if chosen is None else chosen
+        tokens = torch.tensor([place(t, side) for t in trials]) + batch.image_start.cpu()[:, None]
+        made = []
+        for layer in self.layers:
+            heads = self.selected[layer] if selected else tuple(range(self.subject.key_heads))
+            added = ALPHA * chosen[:, None, None, None] * values[layer][None][:, :, heads]
+            made.append(Edit("key", layer, tokens, added, heads, "add"))
+        return made
+
+
+def _image_tokens(batch: Batch) -> torch.Tensor:
+    rows, columns = batch.image_grid
+    return batch.image_start.cpu()[:, None] + torch.arange(rows * columns)
+
+
+KEYS = Experiment("keys", run, trials=160, needs=(MEDIATION,))
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Reading of the edits of keys; names are those of EDITS."""
+
+    data: xr.Dataset
+
+    def swapped(self, edit: str = "both objects") -> Estimate:
+        """Share of answers that are the other object's color."""
+        missing = self._missing()
+        if missing:
+            return missing
+        return proportion(
+            self.data.swapped.sel(edit=edit).values.astype(bool), self.data.scene.values
+        )
+
+    def specific(self) -> Estimate:
+        """How much more often than under the stronger control: background, or random direction."""
+        missing = self._missing()
+        if missing:
+            return missing
+        swapped = self.data.swapped.astype(float)
+        controls = [swapped.sel(edit=e).values for e in ("background", "random direction")]
+        return difference(
+            swapped.sel(edit="both objects").values,
+            max(controls, key=np.mean),
+            self.data.scene.values,
+        )
+
+    def lost(self, edit: str) -> Estimate:
+        """How much less often than under the paper's edit."""
+        missing = self._missing()
+        if missing:
+            return missing
+        swapped = self.data.swapped.astype(float)
+        return difference(
+            swapped.sel(edit="both objects").values,
+            swapped.sel(edit=edit).values,
+            self.data.scene.values,
+        )
+
+    def _missing(self) -> Estimate | None:
+        if "no_grid" in self.data.attrs:
+            return Estimate.inapplicable("its image tokens are no grid: objects have no patches")
+        if not self.data.layers.values.any():
+            return Estimate.absent(
+                "no head retrieves features, so there is no layer to edit",
+                n=self.data.sizes["trial"],
+                clusters=len(np.unique(self.data.scene.values)),
+            )
+        return None

@@ -1,0 +1,125 @@
+"""Blocks of four objects in a corner of the 3x3 canvas: where in the block, or where in the image? (section 4.1)
+
+All four blocks share the middle cell, which is another corner of each: a code relative to the group of objects
+and one relative to the image differ there most plainly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations, product
+
+import numpy as np
+
+from harness.stimuli.prompt import Trial, scene_description
+from harness.stimuli.scene import Cell, Grid, Object, Scene
+
+CORNERS = tuple(product((0, 1), repeat=2))
+"""Row and column of a block's upper left cell, and of a slot within a block."""
+
+
+def slot_of(scene: Scene, obj: Object) -> Cell:
+    """Where an object is within the block: its cell, counted from the group's upper left."""
+    cell = scene.cell_of(obj)
+    return Cell(
+        cell.row - min(c.row for c in scene.cells),
+        cell.column - min(c.column for c in scene.cells),
+    )
+
+
+def block_scene(grid: Grid, objects: Sequence[Object], corner: tuple[int, int]) -> Scene:
+    """Four objects at the slots of one block, in reading order."""
+    cells = tuple(Cell(corner[0] + row, corner[1] + column) for row, column in CORNERS)
+    return Scene(grid, tuple(objects), cells)
+
+
+def block_trials(
+    grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
+) -> list[Trial]:
+    """Scene descriptions in which the target is at every slot of every block equally often.
+
+    The paper shows four fixed objects; here four of `objects` are drawn for each trial, so that the words
+    do not determine the target.
+    """
+    pairs = list(product(CORNERS, range(4)))
+    rounds = -(-trials // len(pairs))
+    drawn = []
+    for index in [i for _ in range(rounds) for i in rng.permutation(len(pairs))][:trials]:
+        corner, place = pairs[index]
+        four = [objects[i] for i in rng.permutation(len(objects))[:4]]
+        scene = block_scene(grid, four, corner)
+        described = tuple(four[i] for i in rng.permutation(4) if i != place)
+        drawn.append(
+            Trial(scene, scene_description(described, four[place]), described, four[place])
+        )
+    return drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Transplant:
+    """An ID taken from one image and put into another (Figure 13).
+
+    Attributes:
+        source: Its target is in the cell that both blocks share.
+        recipient: The same objects in another block, of which the prompt describes two.
+        relative: The object at the slot that the source's target has in its block.
+        absolute: The object in the cell that the source's target is in.
+    """
+
+    source: Trial
+    recipient: Trial
+    relative: Object
+    absolute: Object
+
+
+def transplants(
+    grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
+) -> list[Transplant]:
+    """Pairs over all ordered pairs of blocks, each about as often.
+
+    The recipient's prompt leaves out both candidates, so that without the transplant it could go on with
+    either; the source's target is one of the two that it describes.
+    """
+    couples = list(permutations(CORNERS, 2))
+    rounds = -(-trials // len(couples))
+    order = [i for _ in range(rounds) for i in rng.permutation(len(couples))][:trials]
+    return [_transplant(grid, objects, *couples[i], rng) for i in order]
+
+
+def _transplant(
+    grid: Grid,
+    objects: Sequence[Object],
+    first: tuple[int, int],
+    second: tuple[int, int],
+    rng: np.random.Generator,
+) -> Transplant:
+    shared = [
+        Cell(r, c)
+        for r, c in product(range(3), repeat=2)
+        if all(0 <= r - corner[0] <= 1 and 0 <= c - corner[1] <= 1 for corner in (first, second))
+    ]
+    where = shared[rng.integers(len(shared))]
+    slot = (where.row - first[0], where.column - first[1])
+    four = [objects[i] for i in rng.permutation(len(objects))[:4]]
+    source = block_scene(grid, four, first)
+    target = source.at(where)
+    same_slot = Cell(second[0] + slot[0], second[1] + slot[1])
+    candidates = (same_slot, where)
+    others = [o for o in four if o != target]
+    others = [others[i] for i in rng.permutation(3)]
+    free = [Cell(second[0] + r, second[1] + c) for r, c in CORNERS]
+    left = [c for c in free if c not in candidates]
+    # The source's target must not be a candidate: its features would answer for it.
+    placed = {candidates[0]: others[0], candidates[1]: others[1]}
+    placed |= dict(zip(left, (target, others[2]), strict=True))
+    recipient = Scene(grid, tuple(placed.values()), tuple(placed))
+    told = [o for o in four if o != target]
+    told = tuple(told[i] for i in rng.permutation(3))
+    two = tuple((target, others[2])[i] for i in rng.permutation(2))
+    return Transplant(
+        Trial(source, scene_description(told, target), told, target),
+        Trial(recipient, scene_description(two, others[0]), two, others[0]),
+        relative=others[0],
+        absolute=others[1],
+    )

@@ -1,0 +1,170 @@
+"""Trials of the question sections: the color of a shape (4.3), what is next to what (4.4), how many (appendix C)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from harness.stimuli.design import balanced_trials
+from harness.stimuli.prompt import (
+    RELATIONS,
+    Trial,
+    colour_question,
+    count_question,
+    numbered_list,
+    scene_description,
+    spatial_question,
+)
+from harness.stimuli.scene import BACKDROPS, Backdrop, Cell, Grid, Object, Scene
+
+SIDES = 2
+"""Position IDs of scenes with one object on the left (0) and one on the right (1)."""
+
+
+def _beside(
+    grid: Grid, objects: Sequence[Object], rng: np.random.Generator, *, same_row: bool
+) -> Scene:
+    """Two objects that share no feature, one in each outer column."""
+    first = objects[rng.integers(len(objects))]
+    distinct = [o for o in objects if o.colour != first.colour and o.shape != first.shape]
+    second = distinct[rng.integers(len(distinct))]
+    rows = [int(r) for r in rng.integers(grid.rows, size=2)]
+    if same_row:
+        rows[1] = rows[0]
+    return Scene(grid, (first, second), (Cell(rows[0], 0), Cell(rows[1], grid.rows - 1)))
+
+
+def side_of(scene: Scene, obj: Object) -> int:
+    """0 if an object is in the left column, else 1."""
+    return int(scene.cell_of(obj).column > 0)
+
+
+def colour_questions(
+    grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
+) -> list[Trial]:
+    """Two objects side by side, and the color of one of them is asked; each side about as often."""
+    found = []
+    for side in (int(s) for s in np.resize((0, 1), trials)[rng.permutation(trials)]):
+        scene = _beside(grid, objects, rng, same_row=True)
+        asked = scene.objects[side]
+        found.append(Trial(scene, colour_question(asked.shape, asked.colour), (), asked))
+    return found
+
+
+def side_pairs(
+    grid: Grid,
+    objects: Sequence[Object],
+    trials: int,
+    rng: np.random.Generator,
+    *,
+    solids: bool,
+) -> list[Trial]:
+    """A pair of objects, left and right, of which the prompt names one; each side about as often.
+
+    Args:
+        grid: The canvas.
+        objects: Drawn from.
+        trials: How many.
+        rng: Where the randomness comes from.
+        solids: On textured ground, each backdrop about as often (section 4.2); else flat shapes on white,
+            side by side.
+    """
+    found = []
+    for index, side in enumerate(int(s) for s in np.resize((0, 1), trials)[rng.permutation(trials)]):
+        scene = _beside(grid, objects, rng, same_row=not solids)
+        if solids:
+            kind = BACKDROPS[index % len(BACKDROPS)]
+            scene = replace(scene, setting=Backdrop(kind, int(rng.integers(2**31))))
+        found.append(describing(scene, side))
+    return found
+
+
+def describing(scene: Scene, side: int) -> Trial:
+    """The scene of two objects with the prompt that leaves out the one on a side (protocol, E6)."""
+    target, described = scene.objects[side], scene.objects[1 - side]
+    return Trial(
+        scene, scene_description((described,), target, commas=False), (described,), target
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A question about what is next to a named object.
+
+    Attributes:
+        trial: Its target is the asked-for object, its described object the reference.
+        relation: One of RELATIONS.
+    """
+
+    trial: Trial
+    relation: str
+
+
+def spatial_questions(
+    grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
+) -> list[Beside]:
+    """Full grids; every relation and every cell that has such a neighbour about equally often (E8)."""
+    places = [
+        (name, cell)
+        for name, (rows, columns) in RELATIONS.items()
+        for cell in grid.cells
+        if Cell(cell.row + rows, cell.column + columns) in grid.cells
+    ]
+    rounds = -(-trials // len(places))
+    order = [i for _ in range(rounds) for i in rng.permutation(len(places))][:trials]
+    found = []
+    for relation, cell in (places[i] for i in order):
+        shown = [objects[i] for i in rng.permutation(len(objects))[: len(grid.cells)]]
+        scene = Scene(grid, tuple(shown), grid.cells)
+        rows, columns = RELATIONS[relation]
+        reference = scene.at(cell)
+        target = scene.at(Cell(cell.row + rows, cell.column + columns))
+        prompt = spatial_question(relation, reference, target.colour)
+        found.append(Beside(Trial(scene, prompt, (reference,), target), relation))
+    return found
+
+
+def counting_questions(
+    grid: Grid, trials: int, rng: np.random.Generator, counts: Sequence[int] = range(3, 9)
+) -> list[Trial]:
+    """Unique objects of four colors and four shapes in random cells, each number about as often (E11)."""
+    kinds = [
+        Object(c, s)
+        for c, s in product(
+            ("red", "blue", "green", "yellow"), ("triangle", "square", "circle", "cross")
+        )
+    ]
+    found = []
+    for index in rng.permutation(trials):
+        count = counts[index % len(counts)]
+        shown = tuple(kinds[i] for i in rng.permutation(len(kinds))[:count])
+        cells = tuple(grid.cells[i] for i in rng.permutation(len(grid.cells))[:count])
+        scene = Scene(grid, shown, cells)
+        found.append(Trial(scene, count_question(count), (), shown[0]))
+    return found
+
+
+def listing_scenes(
+    grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
+) -> list[Scene]:
+    """Two to four solids on textured ground, of which a list can be made (appendix B)."""
+    found = []
+    for index in range(trials):
+        drawn = balanced_trials(grid, objects, 1, rng)[0].scene
+        count = int(rng.integers(2, len(grid.cells) + 1))
+        kept = rng.permutation(len(drawn))[:count]
+        setting = Backdrop(BACKDROPS[index % len(BACKDROPS)], int(rng.integers(2**31)))
+        shown, cells = (tuple(of[i] for i in kept) for of in (drawn.objects, drawn.cells))
+        found.append(Scene(grid, shown, cells, setting))
+    return found
+
+
+def list_begun(scene: Scene, listed: Sequence[Object]) -> Trial:
+    """A numbered list that goes on after the given objects: "In this image there is 1. a" (appendix B)."""
+    rest = [o for o in scene.objects if o not in listed] or list(scene.objects)
+    return Trial(
+        scene, numbered_list((*listed, rest[0]), len(listed)), tuple(listed), rest[0]
+    )
