@@ -70,14 +70,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--attention", choices=["sdpa", "eager"], default="sdpa", dest="claim_attention",
         help="attention implementation (default sdpa)",
     )  # fmt: skip
+    group.addoption(
+        "--photographs", type=Path, metavar="DIR", dest="claim_photographs",
+        help="two-object photographs for section 4.2: PUG: SPAR, or your own with a manifest.csv (default "
+        "data/photographs); without them those claims are not run",
+    )  # fmt: skip
+    group.addoption(
+        "--coco", type=Path, metavar="DIR", dest="claim_coco",
+        help="COCO 2017 validation images for appendix B (default data/coco); without them not run",
+    )  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
     markers = {
+        "xdist_group(name)": "tests that one worker runs (pytest-xdist, --dist loadgroup)",
         "embedded": "subjects that ship with the project",
         "control": "subjects whose mechanism is known: run with -m control",
         "visual_symbols": "claims of Assouel et al. 2026",
         "dual_mechanisms": "claims of Cui et al. 2026",
+        "reproduction": "what the deviations of the public reproduction change",
     }
     for entry in read_registry().values():
         markers.setdefault(entry.markers[0], f"subjects of the family {entry.family}")
@@ -123,6 +134,8 @@ def _run(config: pytest.Config) -> ClaimsRun:
             records=config.stash[RECORDS],
             store=option("claim_store") or Options.store,
             attention=option("claim_attention"),
+            photographs=option("claim_photographs") or Options.photographs,
+            coco=option("claim_coco") or Options.coco,
         )
         config.stash[RUN] = ClaimsRun(options, _speaker(config))
     return config.stash[RUN]
@@ -195,6 +208,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         claim = _claim_of(item)
         if claim is not None:
             item.add_marker(getattr(pytest.mark, claim.paper))
+            entry = _entry_of(item)
+            if entry is not None:
+                # With pytest-xdist and --dist loadgroup one worker has a subject to itself.
+                item.add_marker(pytest.mark.xdist_group(entry.name))
             # So that -k finds a claim by its id as well as by its function.
             item.extra_keyword_matches.update([claim.id, *claim.id.split(".")])
 

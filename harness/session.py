@@ -57,6 +57,8 @@ class Options:
         records: Folder for this run's records, emptied when it begins.
         store: Folder of measurements.
         attention: "sdpa" or "eager".
+        photographs: Folder of two-object photographs, for subjects that were not trained on drawn solids.
+        coco: Folder of COCO 2017 validation images, for the same.
     """
 
     subjects: tuple[str, ...] = ()
@@ -71,6 +73,8 @@ class Options:
     records: Path = ROOT / "reports" / "runs" / "records"
     store: Path = ROOT / "reports" / "store"
     attention: str = "sdpa"
+    photographs: Path = ROOT / "data" / "photographs"
+    coco: Path = ROOT / "data" / "coco"
 
 
 class ClaimsRun:

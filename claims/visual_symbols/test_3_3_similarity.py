@@ -93,3 +93,18 @@ def test_mentions_come_before_the_last_token(similarity, judge):
 )
 def test_position_comes_before_features(similarity, judge):
     judge(similarity.gap("position@last", "features@last"))
+
+
+@claim(
+    id="visual_symbols.3.3.published_curve",
+    statement="Over the layers, position at the last token rises and falls as published.",
+    source="Assouel et al. 2026, section 3.3, Figures 1c and 14 to 19",
+    threshold=above(
+        0.80,
+        unit="r over layers",
+        origin="chosen by us",
+        note="two thirds of the variance of the curve; its object set is not stated",
+    ),
+)
+def test_the_curve_is_the_published_one(similarity, judge):
+    judge(similarity.agreement("position@last", PAPER.curve(judge.entry.name, "position@last")))

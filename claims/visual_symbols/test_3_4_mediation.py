@@ -98,3 +98,62 @@ def test_selection_heads_come_before_feature_heads(mediation, judge):
 )
 def test_stages_have_heads_of_their_own(mediation, judge):
     judge(mediation.overlap())
+
+
+@claim(
+    id="visual_symbols.3.4.few_heads",
+    statement="Each stage is carried by few heads.",
+    source="Assouel et al. 2026, section 3.4, Figures 1d and 20 to 25",
+    threshold=below(
+        0.15,
+        unit="share of all heads",
+        origin="chosen by us",
+        note="in no published map do more than a tenth of the heads reach a tenth of the highest score",
+    ),
+)
+def test_few_heads_carry_a_stage(mediation, judge):
+    judge(mediation.sparsity())
+
+
+def published_heads(judge, stage):
+    heads = PAPER.heads(judge.entry.name, stage)
+    return heads and [(h.layer, h.head) for h in heads]
+
+
+def survive(share):
+    return above(
+        share,
+        unit="share of heads",
+        origin="chosen by us",
+        note="of the ten best published heads, in the twenty best here: images and precision are not stated",
+    )
+
+
+@claim(
+    id="visual_symbols.3.4.same_retrieval_heads",
+    statement="The heads that retrieve IDs are the published ones.",
+    source="Assouel et al. 2026, section 3.4, Figures 1d and 20 to 25",
+    threshold=survive(0.25),
+)
+def test_retrieval_heads_are_the_published_ones(mediation, judge):
+    judge(mediation.replicated("id_retrieval", published_heads(judge, "id_retrieval")))
+
+
+@claim(
+    id="visual_symbols.3.4.same_selection_heads",
+    statement="The heads that select an ID are the published ones.",
+    source="Assouel et al. 2026, section 3.4, Figures 1d and 20 to 25",
+    threshold=survive(0.45),
+)
+def test_selection_heads_are_the_published_ones(mediation, judge):
+    judge(mediation.replicated("id_selection", published_heads(judge, "id_selection")))
+
+
+@claim(
+    id="visual_symbols.3.4.same_feature_heads",
+    statement="The heads that retrieve features are the published ones.",
+    source="Assouel et al. 2026, section 3.4, Figures 1d and 20 to 25",
+    threshold=survive(0.55),
+)
+def test_feature_heads_are_the_published_ones(mediation, judge):
+    judge(mediation.replicated("feature_retrieval", published_heads(judge, "feature_retrieval")))

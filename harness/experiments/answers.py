@@ -12,6 +12,7 @@ from harness.tracing.generate import generate
 
 ROWS = 64
 
+
 def continued(
     subject: Subject,
     trials: Sequence[Trial],
@@ -40,13 +41,20 @@ def continued(
 
 def first_listed(text: str) -> str:
     """The object that a continuation of "1. a" names, up to the next number or mark; "" if none (appendix B)."""
-    return re.split(r"\s*(?:[^a-z\s]|\b(?:two|three|and|with)\b)", text.strip(), maxsplit=1)[0].strip()
+    return re.split(r"\s*(?:[^a-z\s]|\b(?:two|three|and|with)\b)", text.strip(), maxsplit=1)[
+        0
+    ].strip()
 
 
 def counted(text: str) -> int | None:
     """The number that a continuation gives, after "answer:" if it says so (appendix C); None if there is none."""
-    after = text.rpartition("answer:")[2]
-    for word in re.findall(r"\d+|[a-z]+", after):
+    # A subject that corrects itself means what it says last.
+    said = re.findall(r"answer\s*:\s*(\d+|[a-z]+)", text)[::-1] or re.findall(
+        # Numbers with a dot behind them count the entries of the list.
+        r"\b\d+\b(?!\s*\.\s*[a-z])|[a-z]+",
+        text,
+    )
+    for word in said:
         if word.isdigit():
             return int(word)
         if word in NUMBERS:

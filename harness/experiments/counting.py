@@ -18,7 +18,7 @@ from harness.stimuli.prompt import enumeration
 from harness.stimuli.questions import counting_questions
 from harness.subjects.subject import Subject
 
-PUBLISHED_K, OF = (50, 100, 250, 500), 2560
+PUBLISHED_K, OF = (50, 250, 500), 2560
 """Heads silenced in Figure 46, of the heads of Qwen2.5-VL-32B; as large a part is taken elsewhere."""
 
 JUDGED = 250

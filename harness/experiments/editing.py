@@ -7,11 +7,13 @@ intervention is judged on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
 import xarray as xr
 
+from harness.judging.stats import Estimate, difference
 from harness.measures.mediation import top_heads
 from harness.stimuli.prompt import Trial
 from harness.subjects.subject import Batch, Subject
@@ -117,7 +119,7 @@ def said(
 def captured(
     subject: Subject,
     trials: Sequence[Trial],
-    kind: Kind,
+    kind: Kind | Literal["norm"],
     tokens: Callable[[Batch], torch.Tensor],
 ) -> torch.Tensor:
     """Activations of all trials at chosen tokens, float32 on the CPU: [L, n, S, d] or [L, n, S, H, w]."""
@@ -148,3 +150,27 @@ def mean_by(values: torch.Tensor, labels: np.ndarray, count: int) -> torch.Tenso
     if missing:
         raise ValueError(f"no trial for position {missing[0]}: raise --trials")
     return torch.stack([values[:, torch.from_numpy(labels == i)].mean(1) for i in range(count)])
+
+
+def beyond_controls(
+    moved: np.ndarray, controls: Sequence[np.ndarray], sides: np.ndarray, scenes: np.ndarray
+) -> Estimate:
+    """How much more often an edit exchanges two objects than the strongest control does.
+
+    An edit that draws every answer to one side moves half of them and exchanges nothing. So each control is
+    taken on the side where it moves least, and compared on the trials of that side.
+
+    Args:
+        moved: Whether each answer became the other object's, [n].
+        controls: The same, or a mean over draws, under each control, [n] each.
+        sides: 0 or 1 for each trial.
+        scenes: For the interval.
+    """
+    compared = []
+    for control in controls:
+        of = [np.flatnonzero(sides == side) for side in (0, 1)]
+        chosen = min((part for part in of if len(part)), key=lambda part: control[part].mean())
+        compared.append(
+            (moved[chosen].astype(float), control[chosen].astype(float), scenes[chosen])
+        )
+    return difference(*min(compared, key=lambda c: (c[0] - c[1]).mean()))

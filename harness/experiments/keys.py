@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from harness.experiments.editing import Head, captured, ids_of, ranking, said
+from harness.experiments.editing import Head, beyond_controls, captured, ids_of, ranking, said
 from harness.experiments.halves import estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.experiments.mediation import MEDIATION
@@ -56,7 +56,8 @@ def run(
 
     Returns:
         `swapped`, `own` bool [edit, trial] on the evaluation half: whether the other object's color is
-        named, and the queried object's own; `layers` [layer] bool: which are edited; `scene` [trial].
+        named, and the queried object's own; `layers` [layer] bool: which are edited; `scene`, `side` [trial]: of the
+        queried object.
     """
     if subject.anatomy.image_grid is None:
         return xr.Dataset(attrs={"no_grid": 1})
@@ -82,6 +83,7 @@ def run(
             "own": (("edit", "trial"), answers == ids_of(subject, evaluation, own)),
             "layers": (("layer",), layers),
             "scene": (("trial",), scenes[~first]),
+            "side": (("trial",), [side_of(t.scene, t.target) for t in evaluation]),
         },
         {"edit": list(EDITS)},
     )
@@ -106,10 +108,7 @@ class _Keys:
         self.ids = torch.stack(
             [
                 torch.stack(
-                    [
-                        keys[:, n, self._patches(t, i)].mean(1)
-                        for n, t in enumerate(estimation)
-                    ]
+                    [keys[:, n, self._patches(t, i)].mean(1) for n, t in enumerate(estimation)]
                 ).mean(0)
                 for i in (0, 1)
             ]
@@ -210,10 +209,10 @@ class Keys:
         if missing:
             return missing
         swapped = self.data.swapped.astype(float)
-        controls = [swapped.sel(edit=e).values for e in ("background", "random direction")]
-        return difference(
+        return beyond_controls(
             swapped.sel(edit="both objects").values,
-            max(controls, key=np.mean),
+            [swapped.sel(edit=e).values for e in ("background", "random direction")],
+            self.data.side.values,
             self.data.scene.values,
         )
 

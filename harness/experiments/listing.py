@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -15,6 +17,7 @@ from harness.experiments.mediation import MEDIATION
 from harness.experiments.sweeps import share_of_heads
 from harness.judging.stats import Estimate, difference, proportion
 from harness.stimuli.design import HIGH_ENTROPY
+from harness.stimuli.photographs import digest_of, read_coco
 from harness.stimuli.prompt import Prompt, Trial
 from harness.stimuli.questions import list_begun, listing_scenes
 from harness.stimuli.scene import Scene
@@ -64,7 +67,9 @@ def run(
     if len(np.unique(keys)) < 48 or not heads:
         return xr.Dataset({"heads": 0 if not heads else -1, **facts})
     source = estimation_half(keys, rng)
-    values = captured(subject, [t for (t, _), s in zip(usable, source, strict=True) if s], "head", last_token)
+    values = captured(
+        subject, [t for (t, _), s in zip(usable, source, strict=True) if s], "head", last_token
+    )
     first_id = values.mean(1)
     targets = [pair for pair, s in zip(usable, source, strict=True) if not s]
     choosing = estimation_half(keys[~source], rng)
@@ -77,15 +82,17 @@ def run(
             subject,
             part,
             2,
-            lambda batch, rows: head_edits(
-                "head",
-                which,
-                last_token(batch),
-                first_id[:, None].expand(-1, len(batch), -1, -1, -1),
-                "replace",
-            )
-            if which
-            else (),
+            lambda batch, rows: (
+                head_edits(
+                    "head",
+                    which,
+                    last_token(batch),
+                    first_id[:, None].expand(-1, len(batch), -1, -1, -1),
+                    "replace",
+                )
+                if which
+                else ()
+            ),
         )
         first = [x.split()[:1] == w.split()[:1] for x, w in zip(texts, wanted, strict=True)]
         exact = [x.startswith(w) for x, w in zip(texts, wanted, strict=True)]
@@ -118,7 +125,21 @@ def _begun(scene: Scene, first: str) -> Trial:
     return Trial(scene, Prompt(text, ""), (), None)
 
 
-LISTING = Experiment("listing", run, trials=240, needs=(MEDIATION,))
+def on_photographs(folder: Path) -> Experiment:
+    """The experiment on COCO 2017 validation images (appendix B).
+
+    Raises:
+        harness.stimuli.photographs.NoData: They are not there; the message says how to get them.
+    """
+    scenes = read_coco(folder, PHOTOGRAPHS, np.random.default_rng(0))
+    asked = partial(run, scenes=scenes)
+    return Experiment(f"listing on {digest_of(scenes)}", asked, PHOTOGRAPHS, needs=(MEDIATION,))
+
+
+PHOTOGRAPHS = 1000
+"""Images: 500 sources, since only a mean over many objects is free of content (protocol, E10)."""
+
+LISTING = Experiment("listing", run, trials=160, needs=(MEDIATION,))
 
 
 @dataclass(frozen=True)

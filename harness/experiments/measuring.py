@@ -121,7 +121,6 @@ class Measuring:
         self.say(f"measured {experiment.name} on {entry.name}: {trials} trials in {seconds:.1f} s")
         return Measured(data, key, seconds)
 
-
     def _generator(self, experiment: Experiment) -> np.random.Generator:
         # Heads found on some trials must not be judged on the same ones: the seed goes with the name.
         name = [zlib.crc32(experiment.name.encode())] if experiment.needs else []

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from harness.experiments.halves import DRAWS, estimation_half
+from harness.experiments.halves import DRAWS, PERMUTATIONS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.clusters import cluster_weights
 from harness.judging.stats import Estimate, from_draws, mean
@@ -99,12 +99,16 @@ def _right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:
     return [p for p, keep in zip(pairs, correct, strict=True) if keep]
 
 
-def head_scores(subject: Subject, pairs: Sequence[Contrast]) -> np.ndarray:
+def head_scores(
+    subject: Subject, pairs: Sequence[Contrast], *, at_patch: bool = False
+) -> np.ndarray:
     """Eq. 1 for every head, each patched alone.
 
     Args:
         subject: The model.
         pairs: N contrasts that patch at the same place, the mention or the last token.
+        at_patch: Read the logits where the patch is, which is not the equation but was done (protocol,
+            section 9, number 1); else at the last token.
 
     Returns:
         float64 [N, layer, head], in logits.
@@ -129,7 +133,8 @@ def head_scores(subject: Subject, pairs: Sequence[Contrast]) -> np.ndarray:
         [Edit("head", layer, tokens, values[layer][:, :, [head]], (head,))]
         for layer, head in np.ndindex(subject.layers, subject.heads)
     ]
-    before, *patched = replay(subject, clean, [[], *patches], read).numpy()
+    at = tokens[:, -1] if at_patch else None
+    before, *patched = replay(subject, clean, [[], *patches], read, at=at).numpy()
     moved = mediation_score(np.stack(patched), before)
     return moved.T.reshape(-1, subject.layers, subject.heads)
 
@@ -200,16 +205,65 @@ class Mediation:
         value = max(_common(self.heads(a), self.heads(b)) for a, b in couples)
         return self._drawn(value, draws, CONDITIONS)
 
+    def significant(self, stage: str) -> list[tuple[int, int]]:
+        """Heads above what no head reaches in 95% of sign flips, and at least a tenth of the highest score.
+
+        Each scene's scores change sign as one, and the highest mean over heads is kept: one threshold for all
+        heads, however many there are.
+        """
+        scores, scenes = self._kept(stage)
+        labels, index = np.unique(scenes, return_inverse=True)
+        sums = np.zeros((len(labels), *scores.shape[1:]))
+        np.add.at(sums, index, scores)
+        flips = np.random.default_rng(0).choice((-1.0, 1.0), size=(PERMUTATIONS, len(labels)))
+        highest = np.tensordot(flips, sums, axes=1).reshape(PERMUTATIONS, -1).max(1) / len(scores)
+        limit = float(np.quantile(highest, 0.95))
+        means = self.mean_scores(stage)
+        return [h for h in top_heads(means, means.size) if means[h] > limit]
+
+    def sparsity(self) -> Estimate:
+        """The largest share of all heads that counts as one stage's: significant, and a tenth of the best."""
+        missing = self._missing(*CONDITIONS)
+        if missing:
+            return missing
+        found = {s: set(self.significant(s)) for s in CONDITIONS}
+        whole = self.mean_scores(CONDITIONS[0]).size
+        draws = []
+        for s in CONDITIONS:
+            scores, scenes = self._kept(s)
+            weights = cluster_weights(scenes, DRAWS, np.random.default_rng(CONDITIONS.index(s)))
+            means = np.tensordot(weights / weights.sum(1, keepdims=True), scores, axes=1)
+            draws.append([len(found[s] & set(top_heads(m, m.size))) / whole for m in means])
+        value = max(len(heads) for heads in found.values()) / whole
+        return self._drawn(value, np.max(draws, 0), CONDITIONS)
+
+    def replicated(self, stage: str, theirs: Sequence[tuple[int, int]] | None) -> Estimate:
+        """Share of the ten best published heads of this subject that are among the twenty best here.
+
+        Args:
+            stage: Named by its condition.
+            theirs: Published (layer, head) pairs of the same subject, best first; None if there are none.
+        """
+        if not theirs:
+            return Estimate.inapplicable("the paper shows no heads of this subject")
+        missing = self._missing(stage)
+        if missing:
+            return missing
+        wanted = set(theirs[:TOP])
+        draws = self._over_draws(stage, lambda heads: len(wanted & set(heads)), k=2 * TOP)
+        own = set(top_heads(self.mean_scores(stage), 2 * TOP, share=0.0))
+        return self._drawn(len(wanted & own) / len(wanted), draws / len(wanted), (stage,))
+
     def _kept(self, stage: str) -> tuple[np.ndarray, np.ndarray]:
         chosen = self.data.sel(condition=stage)
         kept = int(chosen.kept)
         return chosen.score.values[:kept], chosen.scene.values[:kept]
 
-    def _over_draws(self, stage: str, reduce) -> np.ndarray:
+    def _over_draws(self, stage: str, reduce, k: int = TOP) -> np.ndarray:
         scores, scenes = self._kept(stage)
         weights = cluster_weights(scenes, DRAWS, np.random.default_rng(CONDITIONS.index(stage)))
         means = np.tensordot(weights / weights.sum(1, keepdims=True), scores, axes=1)
-        found = [reduce(top_heads(m, TOP)) for m in means]
+        found = [reduce(top_heads(m, k, 0.1 if k == TOP else 0.0)) for m in means]
         if reduce is not list:
             return np.array(found)
         result = np.empty(len(found), object)

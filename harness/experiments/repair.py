@@ -101,7 +101,7 @@ def _put_in(heads: list[Head], batch: Batch, prototypes: torch.Tensor) -> list[E
     return head_edits("head", heads, last_token(batch), prototypes.transpose(0, 1), "replace")
 
 
-REPAIR = Experiment("repair", run, trials=240, needs=(MEDIATION,))
+REPAIR = Experiment("repair", run, trials=200, needs=(MEDIATION,))
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,8 @@ class Repaired:
         sizes = {"n": plain.n, "clusters": plain.clusters}
         if plain.value > TESTABLE:
             return Estimate.inapplicable(
-                f"{plain.value:.0%} of low-entropy scenes are named right: little to repair", **sizes
+                f"{plain.value:.0%} of low-entropy scenes are named right: little to repair",
+                **sizes,
             )
         if not int(self.data.heads):
             return Estimate.absent(

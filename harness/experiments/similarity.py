@@ -8,7 +8,7 @@ since likeness of an image to itself is no evidence for a code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,6 +149,19 @@ class Similarity:
         draws = {p: _peaks(chosen.r_draws.sel(pair=p).values) for p in (earlier, later)}
         # That both codes are there rests on the evaluation half, and so does the order.
         return self._estimate(float(at[later] - at[earlier]), draws[later] - draws[earlier])
+
+    def agreement(self, pair: str, theirs: Sequence[float] | None) -> Estimate:
+        """Correlation over layers of this curve with the published one of the same subject."""
+        if theirs is None:
+            return Estimate.inapplicable("the paper shows no curve of this subject")
+        chosen = self.data.sel(pair=pair, half="all")
+        if len(theirs) != chosen.sizes["layer"]:
+            raise ValueError(
+                f"the published curve has {len(theirs)} layers, the subject {chosen.sizes['layer']}"
+            )
+        curves = np.vstack([chosen.r.values, chosen.r_draws.values])
+        r = [np.corrcoef(curve, theirs)[0, 1] for curve in curves]
+        return self._estimate(float(r[0]), np.array(r[1:]))
 
     def permutation_p(self, pair: str) -> float:
         """Chance of so high a peak over layers if items were labelled at random (Mantel, all trials)."""

@@ -92,6 +92,11 @@ class Published:
         found = {s: self.peak(s, pair) for s in self.subjects}
         return {s: peak.r for s, peak in found.items() if peak is not None}
 
+    def leads(self, pair: str, other: str) -> dict[str, float]:
+        """Height of the peak of one pair less that of another, for every subject that has both."""
+        ours, theirs = self.peaks(pair), self.peaks(other)
+        return {s: round(r - theirs[s], 3) for s, r in ours.items() if s in theirs}
+
     def maxima(self, stage: str) -> dict[str, float]:
         """Highest mean score of a stage, in logits, for every subject that the paper shows."""
         found = {s: self.maximum(s, stage) for s in self.subjects}

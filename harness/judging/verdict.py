@@ -60,9 +60,9 @@ class Reading:
 def decide(estimate: Estimate, threshold: Threshold, subject: str) -> Judgement:
     """Judge an estimate: the only place where a number becomes a verdict.
 
-    What has no meaning for the subject is not applicable, a quantity that is absent is refuted, NaN is an error, too few clusters are inconclusive; else
-    the 95% interval decides. The threshold itself is not on the claimed side, so an interval that
-    only touches it from the other side refutes.
+    What has no meaning for the subject is not applicable, a quantity that is absent is refuted, NaN is an
+    error, too few clusters are inconclusive; else the 95% interval decides. The threshold itself is not on
+    the claimed side, so an interval that only touches it from the other side refutes.
 
     Args:
         estimate: What was measured.

@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def nearest_mean(
-    known: ArrayLike, labels: ArrayLike, unknown: ArrayLike
-) -> NDArray[np.int64]:
+def nearest_mean(known: ArrayLike, labels: ArrayLike, unknown: ArrayLike) -> NDArray[np.int64]:
     """The label whose mean activation is most alike, by the cosine after the overall mean is taken away.
 
     Args:

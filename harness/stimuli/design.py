@@ -100,14 +100,14 @@ def _trial(
     return Trial(scene, scene_description(described, target), described, target)
 
 
-def entropy_trials(
-    grid: Grid, entropy: str, trials: int, rng: np.random.Generator
-) -> list[Trial]:
+def entropy_trials(grid: Grid, entropy: str, trials: int, rng: np.random.Generator) -> list[Trial]:
     """Full grids of objects that share no feature ("high"), or all pairings of few features ("low").
 
     The paper's 2x2 sets have 24 scenes each, too few to judge anything on half of them; here four of the nine
     objects, or two of three colors and shapes, are drawn for each trial. The 3x3 sets are the paper's.
     """
+    if entropy not in ("high", "low"):
+        raise ValueError(f"entropy is high or low, not {entropy!r}")
     side = grid.rows
     found = []
     for _ in range(trials):

@@ -27,7 +27,9 @@ def draw(scene: Scene) -> Image.Image:
 def _photograph(photo: Photo, side: int) -> Image.Image:
     """The file, fitted into a square on gray, since images of one batch must be of one size."""
     with Image.open(photo.path) as image:
-        fitted = ImageOps.pad(image.convert("RGB"), (side, side), color=(127, 127, 127))
+        fitted = ImageOps.pad(
+            ImageOps.exif_transpose(image).convert("RGB"), (side, side), color=(127, 127, 127)
+        )
     return ImageOps.mirror(fitted) if photo.mirrored else fitted
 
 

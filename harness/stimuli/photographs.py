@@ -50,6 +50,11 @@ COCO_ANNOTATIONS = Path("annotations", "instances_val2017.json")
 COCO_URL = "http://images.cocodataset.org"
 
 
+def digest_of(scenes: Sequence[Scene]) -> str:
+    """A short name for a list of photographs: it moves when any of them does."""
+    return hashlib.sha256(" ".join(s.key for s in scenes).encode()).hexdigest()[:12]
+
+
 class NoData(Exception):
     """Data that a claim needs is not there; the message is for the user and says how to get it."""
 

@@ -73,7 +73,9 @@ def side_pairs(
             side by side.
     """
     found = []
-    for index, side in enumerate(int(s) for s in np.resize((0, 1), trials)[rng.permutation(trials)]):
+    for index, side in enumerate(
+        int(s) for s in np.resize((0, 1), trials)[rng.permutation(trials)]
+    ):
         scene = _beside(grid, objects, rng, same_row=not solids)
         if solids:
             kind = BACKDROPS[index % len(BACKDROPS)]
@@ -85,9 +87,7 @@ def side_pairs(
 def describing(scene: Scene, side: int) -> Trial:
     """The scene of two objects with the prompt that leaves out the one on a side (protocol, E6)."""
     target, described = scene.objects[side], scene.objects[1 - side]
-    return Trial(
-        scene, scene_description((described,), target, commas=False), (described,), target
-    )
+    return Trial(scene, scene_description((described,), target, commas=False), (described,), target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +165,4 @@ def listing_scenes(
 def list_begun(scene: Scene, listed: Sequence[Object]) -> Trial:
     """A numbered list that goes on after the given objects: "In this image there is 1. a" (appendix B)."""
     rest = [o for o in scene.objects if o not in listed] or list(scene.objects)
-    return Trial(
-        scene, numbered_list((*listed, rest[0]), len(listed)), tuple(listed), rest[0]
-    )
+    return Trial(scene, numbered_list((*listed, rest[0]), len(listed)), tuple(listed), rest[0])

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 from harness.stimuli.glyphs import silhouette
-from harness.stimuli.scene import COLOURS, Scene
+from harness.stimuli.scene import BACKDROPS, COLOURS, Scene
 
 SIZE = 1.3
 """Side of a solid's frame, in cells."""
@@ -34,7 +34,7 @@ Pixels = np.ndarray
 def render_array(scene: Scene) -> np.ndarray:
     """A scene with a backdrop as uint8 pixels [canvas, canvas, 3]; the same scene, the same pixels."""
     setting = scene.setting
-    rng = np.random.default_rng([_KINDS.index(setting.kind), setting.seed])
+    rng = np.random.default_rng([BACKDROPS.index(setting.kind), setting.seed])
     canvas = _ground(setting.kind, scene.grid.canvas, int(rng.integers(_GROUNDS)))
     canvas = np.rot90(canvas, rng.integers(4)) * rng.uniform(0.85, 1.1)
     azimuth = rng.uniform(0, 2 * np.pi)
@@ -105,15 +105,13 @@ def _solid(shape: str, side: int, degrees: int) -> tuple[Pixels, Pixels]:
     return cover, normals
 
 
-_KINDS = ("sand", "salt", "tiles")
-
 _GROUNDS = 16
 """Different grounds of each kind."""
 
 
 @lru_cache(maxsize=256)
 def _ground(kind: str, side: int, number: int) -> Pixels:
-    rng = np.random.default_rng([_KINDS.index(kind), number, side])
+    rng = np.random.default_rng([BACKDROPS.index(kind), number, side])
     fine = rng.normal(size=(side, side))
     waves = ndimage.gaussian_filter(rng.normal(size=(side, side)), side / 12, mode="wrap")
     waves /= np.abs(waves).max()

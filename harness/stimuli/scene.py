@@ -155,6 +155,12 @@ the paper, and at least one row or column of empty tokens lies between any two o
 """
 
 
+REPRODUCED_GRIDS = {
+    "paper": Grid(2, cell=100, gap=68, margin=34),
+    "embedded": Grid(2, cell=34, gap=22, margin=11),
+}
+"""As the public reproduction draws: 336 px, objects of 0.6 cells, off the grid of tokens; and its embedded scale."""
+
 PHOTO_GRID = Grid(2, cell=252, gap=0, margin=0)
 """Photographs are shown at 504 px, a whole number of tokens; their cells say left and right, no more."""
 
@@ -246,7 +252,9 @@ class Scene:
         It is what intervals are clustered by and what encoded images are shared by.
         """
         placed = sorted((cell, obj.name) for obj, cell in self)
-        text = repr((self.grid, placed) if self.setting is None else (self.grid, placed, self.setting))
+        text = repr(
+            (self.grid, placed) if self.setting is None else (self.grid, placed, self.setting)
+        )
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def replaced(self, old: Object, new: Object) -> Scene:

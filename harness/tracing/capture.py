@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import nnsight
 import torch
@@ -15,7 +16,7 @@ from harness.tracing.site import Kind, layers_of, read_site, traced
 def capture(
     subject: Subject,
     batch: Batch,
-    kind: Kind,
+    kind: Kind | Literal["norm"],
     tokens: torch.Tensor,
     layers: Sequence[int] | None = None,
 ) -> torch.Tensor:
@@ -29,7 +30,8 @@ def capture(
         layers: Which decoder layers, ascending; all if not given.
 
     Returns:
-        float32 on the CPU: residual [L, B, S, d]; of all other kinds [L, B, S, H, w], cut into heads.
+        float32 on the CPU: residual and norm [L, B, S, d]; of all other kinds [L, B, S, H, w], cut into
+        heads.
     """
     chosen = range(subject.layers) if layers is None else layers
     rows = torch.arange(len(batch))[:, None]
@@ -41,7 +43,9 @@ def capture(
             # Advanced indexing copies: a later edit of the tensor in place does not show.
             saved.append(nnsight.save(value[rows, tokens]))
     values = torch.stack([v.float().cpu() for v in saved])
-    return values if kind == "residual" else values.unflatten(-1, (-1, subject.head_width))
+    return (
+        values if kind in ("residual", "norm") else values.unflatten(-1, (-1, subject.head_width))
+    )
 
 
 def last_logits(subject: Subject, batch: Batch, read: torch.Tensor | None = None) -> torch.Tensor:

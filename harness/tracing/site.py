@@ -50,10 +50,15 @@ def layers_of(subject: Subject, root: Any) -> Any:
     return root
 
 
-def read_site(layer: Any, kind: Kind) -> torch.Tensor:
-    """What a layer of the traced model has at a site, inside a trace: [B, T, features]."""
+def read_site(layer: Any, kind: Kind | Literal["norm"]) -> torch.Tensor:
+    """What a layer of the traced model has at a site, inside a trace: [B, T, features].
+
+    "norm", which can only be read, is the output of the norm after attention.
+    """
     if kind == "residual":
         return layer.output
+    if kind == "norm":
+        return layer.post_attention_layernorm.output
     module, side = MODULES[kind]
     return getattr(getattr(layer.self_attn, module), side)
 

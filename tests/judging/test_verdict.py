@@ -164,16 +164,19 @@ EVERY_PAIR = list(itertools.product(Verdict, Verdict))
 # Rows: this run's verdict. Columns: the baseline's, in the order of Verdict.
 TABLE = {
     V.supported: "passed same|passed improved|passed improved|passed improved|passed improved"
-    "|passed improved",
+    "|passed improved|passed improved",
     V.refuted: "failed regressed|xfailed same|failed changed|failed changed|failed changed"
-    "|failed changed",
+    "|failed changed|failed changed",
     V.inconclusive: "failed regressed|xfailed changed|xfailed same|xfailed changed|xfailed changed"
-    "|xfailed changed",
+    "|xfailed changed|xfailed changed",
     V.not_applicable: "failed regressed|skipped changed|skipped changed|skipped same"
-    "|skipped changed|skipped changed",
+    "|skipped changed|skipped changed|skipped changed",
     V.blocked: "failed regressed|skipped changed|skipped changed|skipped changed|skipped same"
-    "|skipped changed",
-    V.error: "error regressed|error changed|error changed|error changed|error changed|error same",
+    "|skipped changed|skipped changed",
+    V.not_run: "failed regressed|skipped changed|skipped changed|skipped changed|skipped changed"
+    "|skipped same|skipped changed",
+    V.error: "error regressed|error changed|error changed|error changed|error changed|error changed"
+    "|error same",
 }
 ALONE = {
     V.supported: O.passed,
@@ -181,6 +184,7 @@ ALONE = {
     V.inconclusive: O.failed,
     V.not_applicable: O.skipped,
     V.blocked: O.skipped,
+    V.not_run: O.skipped,
     V.error: O.error,
 }
 

@@ -320,7 +320,7 @@ def exclude_by_content(plan: Plan) -> list[Head]:
             what="shape that a question names",
         ),
         *(
-            Head(*p, looks=(*unnamed, *ALL_OBJECTS), brings=answers, size=6, rest=1)
+            Head(*p, looks=(*unnamed, *ALL_OBJECTS), brings=answers, size=6, rest=-1)
             for p in plan.features.places
         ),
         Head(
@@ -366,6 +366,6 @@ PLANS = {
             seed=2,
         ),
         Plan("shortcut", exclude_by_content, seed=3),
-        Plan("unbound", see_without_binding, seed=4),
+        Plan("unbound", see_without_binding, seed=8),
     )
 }

@@ -1,0 +1,44 @@
+"""Assouel et al. 2026, appendix B and Figure 45: a numbered list repeats its first object when told that object's ID.
+
+The ID of "the first object" is the mean over many images, so that no single object is in it. Asked of photographs;
+the embedded subjects are shown solids on textured ground, which they were trained to list.
+"""
+
+from harness.judging.claim import above, claim
+
+
+@claim(
+    id="visual_symbols.b.repeats_first",
+    statement="With the ID of the first object put in, the model lists it again.",
+    source="Assouel et al. 2026, appendix B, Figures 44 and 45",
+    threshold=above(
+        0.60,
+        unit="share of lists",
+        origin="chosen by us",
+        note="best of three numbers of heads; the published ones are 0.81 to 0.94",
+    ),
+    published={
+        "llava-1.5-13b": 0.939,
+        "qwen2.5-vl-7b": 0.937,
+        "qwen2.5-vl-3b": 0.873,
+        "llava-1.5-7b": 0.810,
+        "qwen2.5-vl-32b": 0.842,
+    },
+)
+def test_the_first_object_comes_again(listing, judge):
+    judge(listing.repeats())
+
+
+@claim(
+    id="visual_symbols.b.repeats_first_specific",
+    statement="Replacing as many random heads does not.",
+    source="Assouel et al. 2026, appendix B; the control is ours",
+    threshold=above(
+        0.45,
+        unit="share of lists",
+        origin="chosen by us",
+        note="at least 0.60 with selection heads and at most 0.15 with random ones",
+    ),
+)
+def test_selection_heads_are_what_repeats(listing, judge):
+    judge(listing.specific())

@@ -1,0 +1,65 @@
+"""Assouel et al. 2026, appendix C and Figure 46: without the heads that bind, counting breaks down.
+
+A tenth of all heads is silenced, those with the highest mediation scores or those with the lowest. A count that
+cannot be read is weaker evidence than one that is wrong, so whether there is a number at all is its own claim.
+"""
+
+from harness.judging.claim import above, below, claim
+
+FIGURE = "Assouel et al. 2026, appendix C, Figure 46"
+
+
+@claim(
+    id="visual_symbols.c.top_heads_needed",
+    statement="Without the heads that mediate binding most, the model cannot count.",
+    source=FIGURE,
+    threshold=below(
+        0.20, unit="share right", origin="chosen by us", note="the published share is 0 of 120"
+    ),
+    published={"qwen2.5-vl-32b": 0.0},
+)
+def test_counting_needs_the_top_heads(counting, judge):
+    judge(counting.accuracy("top"))
+
+
+@claim(
+    id="visual_symbols.c.bottom_heads_not_needed",
+    statement="Without the heads that mediate binding least, it can.",
+    source=FIGURE,
+    threshold=above(
+        0.70, unit="share right", origin="chosen by us", note="the published share is 0.867"
+    ),
+    published={"qwen2.5-vl-32b": 0.867},
+)
+def test_counting_does_not_need_the_bottom_heads(counting, judge):
+    judge(counting.accuracy("bottom"))
+
+
+@claim(
+    id="visual_symbols.c.worse_than_random",
+    statement="Random heads are missed less than those that mediate binding.",
+    source="Assouel et al. 2026, appendix C; the control is ours",
+    threshold=above(
+        0.30,
+        unit="share right",
+        origin="chosen by us",
+        note="a third of the published gap between the best and the worst heads",
+    ),
+)
+def test_random_heads_are_missed_less(counting, judge):
+    judge(counting.against_random())
+
+
+@claim(
+    id="visual_symbols.c.still_a_number",
+    statement="Without the heads that mediate binding most, the model still gives a number.",
+    source="Assouel et al. 2026, appendix C; the control is ours",
+    threshold=above(
+        0.80,
+        unit="share of answers",
+        origin="chosen by us",
+        note="else a wrong count says only that the text broke",
+    ),
+)
+def test_what_is_wrong_is_the_number(counting, judge):
+    judge(counting.valid())

@@ -1,0 +1,109 @@
+"""What cannot be asked of a subject is not applicable; what lacks its images is not run."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.judging.claim import above, below
+from harness.judging.stats import MINIMUM_CLUSTERS, Estimate
+from harness.judging.verdict import Judgement, Outcome, Reading, Verdict, decide, read_against
+
+WHY = "95% are right without it: nothing to improve"
+SIDES = st.sampled_from([above, below])
+COUNTS = st.integers(0, 100)
+
+
+def stated(side, limit):
+    return side(limit, unit="share", origin="stated in the paper")
+
+
+@given(COUNTS, COUNTS, SIDES, st.floats(-1e6, 1e6))
+def test_what_has_no_meaning_is_not_applicable_whatever_the_number_of_scenes(
+    n, clusters, side, limit
+):
+    estimate = Estimate.inapplicable(WHY, n=n, clusters=clusters)
+    assert decide(estimate, stated(side, limit), "q") == Judgement(Verdict.not_applicable, WHY)
+
+
+@pytest.mark.parametrize("clusters", [0, 1, MINIMUM_CLUSTERS - 1, MINIMUM_CLUSTERS])
+def test_three_kinds_of_no_value_get_three_verdicts(clusters):
+    kinds = (Estimate.inapplicable, Estimate.unsettled, Estimate.absent)
+    found = [
+        decide(kind(WHY, n=clusters, clusters=clusters), stated(above, 0), "q").verdict
+        for kind in kinds
+    ]
+    few = 0 < clusters < MINIMUM_CLUSTERS
+    absent = Verdict.inconclusive if few else Verdict.refuted
+    assert found == [Verdict.not_applicable, Verdict.inconclusive, absent]
+
+
+@given(COUNTS, st.sampled_from(["above", "below"]), st.floats(allow_nan=False))
+def test_its_p_value_is_one(clusters, direction, limit):
+    estimate = Estimate.inapplicable(WHY, n=clusters, clusters=clusters)
+    assert estimate.p_value(limit, direction) == 1.0
+
+
+def test_it_has_no_value_no_interval_and_keeps_its_numbers():
+    estimate = Estimate.inapplicable(WHY, n=40, clusters=20)
+    assert (estimate.value, estimate.low, estimate.high) == (None, None, None)
+    assert (estimate.n, estimate.clusters, estimate.reason) == (40, 20, WHY)
+    assert (estimate.applies, estimate.settled) == (False, True)
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_it_needs_a_reason(reason):
+    with pytest.raises(ValueError, match="needs a reason"):
+        Estimate.inapplicable(reason)
+
+
+def test_estimates_apply_unless_they_say_otherwise():
+    assert Estimate.absent(WHY).applies
+    assert Estimate.unsettled(WHY).applies
+
+
+@pytest.mark.parametrize("verdict", [Verdict.not_run, Verdict.not_applicable])
+def test_what_was_not_asked_is_skipped_without_a_baseline(verdict):
+    assert read_against(verdict, None) == Reading(Outcome.skipped, "")
+    assert read_against(verdict, None, in_use=True) == Reading(Outcome.skipped, "new")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.not_run, Verdict.not_applicable])
+def test_what_was_not_asked_fails_if_the_baseline_supports_it(verdict):
+    assert read_against(verdict, Verdict.supported) == Reading(Outcome.failed, "regressed")
+
+
+@pytest.mark.parametrize("before", [v for v in Verdict if v is not Verdict.supported])
+def test_what_was_not_run_is_skipped_if_the_baseline_does_not_support_it(before):
+    change = "same" if before is Verdict.not_run else "changed"
+    assert read_against(Verdict.not_run, before) == Reading(Outcome.skipped, change)
+
+
+@pytest.mark.parametrize(
+    ("now", "outcome", "change"),
+    [
+        (Verdict.supported, Outcome.passed, "improved"),
+        (Verdict.refuted, Outcome.failed, "changed"),
+        (Verdict.inconclusive, Outcome.xfailed, "changed"),
+        (Verdict.not_applicable, Outcome.skipped, "changed"),
+        (Verdict.blocked, Outcome.skipped, "changed"),
+        (Verdict.error, Outcome.error, "changed"),
+    ],
+)
+def test_what_is_run_for_the_first_time_is_read_on_its_own_terms(now, outcome, change):
+    assert read_against(now, Verdict.not_run) == Reading(outcome, change)
+
+
+def test_a_control_that_was_not_run_is_wrong_unless_the_table_says_so():
+    assert read_against(Verdict.not_run, None, exact=True) == Reading(Outcome.failed, "wrong")
+    assert read_against(Verdict.not_run, Verdict.refuted, exact=True) == Reading(
+        Outcome.failed, "wrong"
+    )
+    assert read_against(Verdict.not_run, Verdict.not_run, exact=True) == Reading(
+        Outcome.skipped, "same"
+    )
+
+
+def test_the_word_in_a_file_is_plain():
+    assert read_against("not_run", "supported") == Reading(Outcome.failed, "regressed")
