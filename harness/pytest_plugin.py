@@ -83,7 +83,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     markers = {
-        "xdist_group(name)": "tests that one worker runs (pytest-xdist, --dist loadgroup)",
         "embedded": "subjects that ship with the project",
         "control": "subjects whose mechanism is known: run with -m control",
         "visual_symbols": "claims of Assouel et al. 2026",
@@ -208,10 +207,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         claim = _claim_of(item)
         if claim is not None:
             item.add_marker(getattr(pytest.mark, claim.paper))
-            entry = _entry_of(item)
-            if entry is not None:
-                # With pytest-xdist and --dist loadgroup one worker has a subject to itself.
-                item.add_marker(pytest.mark.xdist_group(entry.name))
             # So that -k finds a claim by its id as well as by its function.
             item.extra_keyword_matches.update([claim.id, *claim.id.split(".")])
 

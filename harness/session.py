@@ -21,7 +21,7 @@ from harness.judging.claim import Claim, claims_hash
 from harness.judging.record import SCHEMA, Record, Run, load_records, save_record, write_json
 from harness.judging.stats import Estimate
 from harness.judging.verdict import Judgement, Reading, Verdict, read_against
-from harness.reporting import calibration
+from harness.reporting import calibration, deviations
 from harness.reporting.scorecard import Pair, Scorecard, build, load_baseline
 from harness.reporting.writing import write_pages
 from harness.subjects.registry import Entry, Refused, UnknownSubject, find, read_registry
@@ -212,6 +212,7 @@ class ClaimsRun:
         if self.options.scorecard:
             found = calibration.read(CALIBRATION)
             said = {"calibration": calibration.sentence(found, scorecard)}
+            said["deviations"] = deviations.to_json(scorecard)
             write_json(self.options.scorecard / "scorecard.json", {**scorecard.to_json(), **said})
             write_pages(scorecard, self.measuring.store, self.options.scorecard, found)
         return scorecard

@@ -1,7 +1,8 @@
 """Deviation 3 of the public reproduction: which keys were edited.
 
-It found that exchanged keys change nothing, in any model. It edited the queried object only, over half of the image
-and token by token, and only the keys of the selected heads. Each is asked alone, then all together.
+It found that exchanged keys change nothing, in any model. It edited the queried object only, over half of
+the image and token by token, and only the keys of the selected heads. Each is asked alone, then all
+together.
 """
 
 from harness.judging.claim import above, claim

@@ -1,7 +1,8 @@
 """Deviations 1 and 2 of the public reproduction: how single heads were scored.
 
-It found the heads of the three stages intertwined in several models, and no difference between silencing the best
-and the worst heads. It read logits where the patch is, took one pair of images per condition, and ran in bfloat16.
+It found the heads of the three stages intertwined in several models, and no difference between silencing
+the best and the worst heads. It read logits where the patch is, took one pair of images per condition, and
+ran in bfloat16.
 """
 
 from harness.judging.claim import above, below, claim

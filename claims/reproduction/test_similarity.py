@@ -1,8 +1,8 @@
 """Deviations 4, 6 and 7 of the public reproduction: what was shown, and what was read.
 
-It found no position at the last token of LLaVA-1.5-7B. It showed two colors and two shapes, took 24 trials, read on
-until the target's color, and after a norm; objects were drawn larger and off the grid of tokens, and asked for in a
-chat. A subject without position at the last token has nothing that a variant could miss.
+It found no position at the last token of LLaVA-1.5-7B. It showed two colors and two shapes, took 24 trials,
+read on until the target's color, and after a norm; objects were drawn larger and off the grid of tokens,
+and asked for in a chat. A subject without position at the last token has nothing that a variant could miss.
 """
 
 from harness.judging.claim import above, claim

@@ -1,10 +1,11 @@
 """Assouel et al. 2026, section 4.2 and Figure 3: editing an ID at any stage changes the answer.
 
-IDs are mean activations by side. Pushing the best heads of a stage from one side's ID to the other's makes the
-model name the object that the prompt has named already: in photorealistic images, as in the paper, and in drawn
-scenes, which is where a control with a known mechanism can be asked. How many heads and how strongly is chosen on
-the images that the IDs come from, and judged on others. An edit that merely breaks the model moves answers
-anywhere: `specific` asks for more than other heads of the same layers do, and more than the opposite push.
+IDs are mean activations by side. Pushing the best heads of a stage from one side's ID to the other's makes
+the model name the object that the prompt has named already: in photorealistic images, as in the paper, and
+in drawn scenes, which is where a control with a known mechanism can be asked. How many heads and how
+strongly is chosen on the images that the IDs come from, and judged on others. An edit that merely breaks
+the model moves answers anywhere: `specific` asks for more than other heads of the same layers do, and more
+than the opposite push.
 """
 
 from harness.judging.claim import above, claim

@@ -1,8 +1,9 @@
-"""Assouel et al. 2026, section 4.4 and Figure 5: IDs of scene description help to answer questions about space.
+"""Assouel et al. 2026, section 4.4 and Figure 5: IDs of scene description help to answer questions about
+space.
 
-Twice the ID of the asked-for object's position is added to the selection heads, nothing taken away. A gain could
-be leaked features; so the ID of a wrong position must pull answers to what is there. Subjects that are right
-already have nothing to gain: not applicable, as the paper leaves them out.
+Twice the ID of the asked-for object's position is added to the selection heads, nothing taken away. A gain
+could be leaked features; so the ID of a wrong position must pull answers to what is there. Subjects that
+are right already have nothing to gain: not applicable, as the paper leaves them out.
 """
 
 from harness.judging.claim import above, claim

@@ -1,9 +1,10 @@
 """Assouel et al. 2026, section 4.5 and Figures 6, 7: where features are shared, IDs are less accurate.
 
-Scenes whose objects share no feature are compared with scenes that pair few colors with few shapes. Similarity is
-the mean of five layers at the peak, which is chosen on the other half of the scenes. A subject without IDs has
-none to lose. That accuracy falls is no sign of IDs: the control `shortcut`, which looks for what was not named,
-fails where everything was. Whether a wrong answer is what the ID points to is asked for each trial.
+Scenes whose objects share no feature are compared with scenes that pair few colors with few shapes.
+Similarity is the mean of five layers at the peak, which is chosen on the other half of the scenes. A
+subject without IDs has none to lose. That accuracy falls is no sign of IDs: the control `shortcut`, which
+looks for what was not named, fails where everything was. Whether a wrong answer is what the ID points to is
+asked for each trial.
 """
 
 from harness.judging.claim import above, below, claim

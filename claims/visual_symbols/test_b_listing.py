@@ -1,7 +1,7 @@
-"""Assouel et al. 2026, appendix B and Figure 45: a numbered list repeats its first object when told that object's ID.
+"""Assouel et al. 2026, appendix B and Figure 45: told the first object's ID, a list repeats that object.
 
-The ID of "the first object" is the mean over many images, so that no single object is in it. Asked of photographs;
-the embedded subjects are shown solids on textured ground, which they were trained to list.
+The ID of "the first object" is the mean over many images, so that no single object is in it. Asked of
+photographs; the embedded subjects are shown solids on textured ground, which they were trained to list.
 """
 
 from harness.judging.claim import above, claim

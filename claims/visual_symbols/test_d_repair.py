@@ -1,8 +1,8 @@
 """Assouel et al. 2026, appendix D and Table 1: IDs from clear scenes repair errors in crowded ones.
 
-The mean activation of the selection heads for a position, taken from scenes without shared features, replaces that
-of a crowded scene. How many heads is chosen on other scenes. A subject with few errors has little to repair: not
-applicable.
+The mean activation of the selection heads for a position, taken from scenes without shared features,
+replaces that of a crowded scene. How many heads is chosen on other scenes. A subject with few errors has
+little to repair: not applicable.
 """
 
 from harness.judging.claim import above, claim

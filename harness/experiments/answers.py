@@ -40,14 +40,14 @@ def continued(
 
 
 def first_listed(text: str) -> str:
-    """The object that a continuation of "1. a" names, up to the next number or mark; "" if none (appendix B)."""
+    """The object that a continuation of "1. a" names, up to the next number or mark; "" if none."""
     return re.split(r"\s*(?:[^a-z\s]|\b(?:two|three|and|with)\b)", text.strip(), maxsplit=1)[
         0
     ].strip()
 
 
 def counted(text: str) -> int | None:
-    """The number that a continuation gives, after "answer:" if it says so (appendix C); None if there is none."""
+    """The number that a continuation gives, after "answer:" if it says so; None if there is none."""
     # A subject that corrects itself means what it says last.
     said = re.findall(r"answer\s*:\s*(\d+|[a-z]+)", text)[::-1] or re.findall(
         # Numbers with a dot behind them count the entries of the list.

@@ -56,8 +56,8 @@ def run(
 
     Returns:
         `swapped`, `own` bool [edit, trial] on the evaluation half: whether the other object's color is
-        named, and the queried object's own; `layers` [layer] bool: which are edited; `scene`, `side` [trial]: of the
-        queried object.
+        named, and the queried object's own; `layers` [layer] bool: which are edited; `scene`, `side` [trial]:
+        of the queried object.
     """
     if subject.anatomy.image_grid is None:
         return xr.Dataset(attrs={"no_grid": 1})

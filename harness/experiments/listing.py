@@ -1,4 +1,4 @@
-"""E10: the ID of the first object, estimated on some photographs, makes the model repeat it on others (appendix B)."""
+"""E10: the ID of "the first object", from some photographs, makes models repeat it on others (appendix B)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""E12: IDs from scenes of distinct features, put into scenes of shared ones, repair binding errors (appendix D)."""
+"""E12: IDs from scenes of distinct features repair binding errors in scenes of shared ones (appendix D)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Mediation as the public reproduction measured it (protocol, section 9, numbers 1 and 2).
 
-The same contrasts are scored by the equation, 50 of them in the model's precision; with logits read where the patch
-is; and one at a time in bfloat16.
+The same contrasts are scored by the equation, 50 of them in the model's precision; with logits read where
+the patch is; and one at a time in bfloat16.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _in_bfloat16(subject: Subject) -> Subject:
     return replace(subject, model=deepcopy(subject.model).bfloat16(), _images=OrderedDict())
 
 
-RETRIEVAL_VARIANTS = Experiment("retrieval_variants", run, trials=48, needs=(MEDIATION,))
+RETRIEVAL_VARIANTS = Experiment("retrieval_variants", run, trials=96, needs=(MEDIATION,))
 
 
 @dataclass(frozen=True)

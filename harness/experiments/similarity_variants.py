@@ -1,8 +1,8 @@
 """Similarity as the public reproduction measured it (protocol, section 9, numbers 4 and 6).
 
-Position of the target at the last token, at the layer where the paper's protocol has its peak: with few colors and
-shapes, with 24 trials, with the target's color as the last token, after the norm that follows attention, in scenes
-drawn larger and off the grid of tokens; each alone, and those of its RSA all together.
+Position of the target at the last token, at the layer where the paper's protocol has its peak: with few
+colors and shapes, with 24 trials, with the target's color as the last token, after the norm that follows
+attention, in scenes drawn larger and off the grid of tokens; each alone, and those of its RSA all together.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ KIND: dict[str, Kind] = {
 
 RANDOM_SETS = 5
 CONTROLS = ("top", "random", "away", "best on test")
-"""The best heads pushed towards the other side; as many others, in the same layers; the best pushed away; and, as
-the public reproduction did, the setting that is best on the very images it is judged on."""
+"""The best heads pushed towards the other side; as many others, in the same layers; the best pushed away; and,
+as the public reproduction did, the setting that is best on the very images it is judged on."""
 
 
 def draw_pairs(

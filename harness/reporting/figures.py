@@ -48,10 +48,10 @@ _STYLE = {
     "figure.facecolor": "white",
 }
 
-_styled = matplotlib.style.context(["default", _STYLE])
+styled = matplotlib.style.context(["default", _STYLE])
 """From the defaults, since a reader's own matplotlibrc must not change the file."""
 
-_HUES = (
+HUES = (
     "#0072b2",
     "#d55e00",
     "#009e73",
@@ -65,9 +65,9 @@ _HUES = (
 """Okabe and Ito's palette, which those who do not see red and green apart can tell apart too."""
 
 _PAIRS = {
-    "position@mentions": ("position, at the mentions", _HUES[5], "--"),
-    "position@last": ("position, at the last token", _HUES[0], "-"),
-    "features@last": ("features, at the last token", _HUES[1], "-"),
+    "position@mentions": ("position, at the mentions", HUES[5], "--"),
+    "position@last": ("position, at the last token", HUES[0], "-"),
+    "features@last": ("features, at the last token", HUES[1], "-"),
 }
 
 _MARKERS = {
@@ -83,7 +83,7 @@ _MARKERS = {
 }
 
 
-@_styled
+@styled
 def similarity_curves(
     dataset: xr.Dataset,
     subject: str,
@@ -106,7 +106,7 @@ def similarity_curves(
     axes = figure.subplots()
     axes.axhline(0, color="#676b73", linewidth=0.6)
     for pair in data.pair.values.tolist():
-        name, colour, dashes = _PAIRS.get(pair, (pair, _HUES[6], ":"))
+        name, colour, dashes = _PAIRS.get(pair, (pair, HUES[6], ":"))
         one = data.sel(pair=pair)
         low, high = np.quantile(
             one.r_draws.transpose("draw", "layer").values, (0.025, 0.975), axis=0
@@ -130,7 +130,7 @@ def similarity_curves(
     axes.set_xlim(-0.2, len(layers) - 0.8)
     axes.xaxis.get_major_locator().set_params(integer=True)
     figure.legend(loc="outside upper left", ncols=3)
-    return _save(
+    return save(
         figure,
         folder,
         f"similarity--{quote(subject, safe='')}.svg",
@@ -139,7 +139,7 @@ def similarity_curves(
     )
 
 
-@_styled
+@styled
 def component_planes(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
     """The last token in the plane of two layers, coloured by the target's cell and by its object.
 
@@ -188,10 +188,10 @@ def component_planes(dataset: xr.Dataset, subject: str, folder: str | Path) -> P
         "layers chosen on one half of the scenes, shares read on the other",
     ]
     name = f"components--{quote(subject, safe='')}.svg"
-    return _save(figure, folder, name, f"{subject}: planes of the last token", caption)
+    return save(figure, folder, name, f"{subject}: planes of the last token", caption)
 
 
-@_styled
+@styled
 def mediation_maps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
     """Mean mediation score of every head, a panel for each condition.
 
@@ -246,12 +246,12 @@ def mediation_maps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Pic
         "each panel has its own scale",
     ]
     name = f"mediation--{quote(subject, safe='')}.svg"
-    return _save(figure, folder, name, f"{subject}: heads that mediate the answer", caption)
+    return save(figure, folder, name, f"{subject}: heads that mediate the answer", caption)
 
 
 def _scatter(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
     for index, label in enumerate(sorted(set(labels.tolist()))):
-        colour, marker, name = _HUES[index % len(_HUES)], "o", label.replace(" ", ", ")
+        colour, marker, name = HUES[index % len(HUES)], "o", label.replace(" ", ", ")
         words = label.split()
         if words and words[0] in COLOURS:
             colour = tuple(np.array(COLOURS[words[0]]) / 255 * 0.85)
@@ -263,9 +263,10 @@ def _scatter(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
     axes.set(xticks=[], yticks=[])
 
 
-def _save(
+def save(
     figure: Figure, folder: str | Path, filename: str, title: str, caption: Sequence[str]
 ) -> Picture:
+    """Write a figure as SVG, whole or not at all; the caption's parts become one sentence."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{secrets.token_hex(8)}.tmp"

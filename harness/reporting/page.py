@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
-from harness.reporting import forest
+from harness.reporting import deviations, forest
 from harness.reporting.calibration import Content, sentence
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import (
@@ -30,7 +30,8 @@ from harness.reporting.wording import (
 LIMITS = (
     (
         "Other images.",
-        "The scenes are drawn shapes on a grid, named in a fixed form of words. A mechanism "
+        "The scenes are drawn shapes on a grid, or solids on textured ground, named in a fixed form of "
+        "words. A mechanism "
         "found here may not be what the subject uses on photographs or in conversation, and one "
         "that is not found here may be.",
     ),
@@ -141,6 +142,8 @@ def _content(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str, 
         "plots": forest.plots(card.records),
         "axis": (forest.WIDTH, forest.LEFT, forest.RIGHT),
         "figures": figures,
+        "deviations": deviations.table(card),
+        "explains": deviations.WORDS,
         "facts": [
             (name.replace("_", " "), "not recorded" if value is None else str(value))
             for name, value in card.run.to_json().items()

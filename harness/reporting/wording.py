@@ -30,7 +30,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         Verdict.supported: "the whole interval is on the claimed side of the threshold",
         Verdict.refuted: "the whole interval is on the other side, or the quantity does not exist",
         Verdict.inconclusive: "the interval straddles the threshold, or there are too few scenes",
-        Verdict.not_applicable: "the question has no meaning for the subject: no such site, nothing to gain or to compare with",
+        Verdict.not_applicable: "the question has no meaning for the subject: no such site, nothing to gain",
         Verdict.blocked: "a precondition fails, so the claim cannot be asked",
         Verdict.not_run: "the images that the claim needs are not here; the reason says how to get them",
         Verdict.error: "nothing was judged, because something went wrong",

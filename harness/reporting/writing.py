@@ -8,7 +8,7 @@ from typing import Protocol
 import xarray as xr
 
 from harness.judging import published
-from harness.reporting import figures, junit, page
+from harness.reporting import figures, interventions, junit, page
 from harness.reporting.calibration import Content
 from harness.reporting.scorecard import Scorecard
 
@@ -38,7 +38,8 @@ def write_pages(
     pictures = []
     for experiment, draw in DRAWN.items():
         for subject, data in behind:
-            if data.attrs["experiment"] == experiment:
+            # On a user's photographs the experiment's name goes on with what they are.
+            if data.attrs["experiment"].partition(" on ")[0] == experiment:
                 picture = draw(data, subject, folder / "figures")
                 pictures.append(picture._replace(filename=f"figures/{picture.filename}"))
     page.write(scorecard, pictures, folder / "index.html", calibration)
@@ -51,8 +52,23 @@ def _curves(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:
     return figures.similarity_curves(data, subject, folder, shown)
 
 
+def _blocks(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:
+    """Curves of relative and absolute positions, with the paper's own where it shows this subject."""
+    paper = published.load()
+    pairs = {
+        "relative": "relative@last",
+        "absolute": "absolute@last",
+        "features": "block_features@last",
+    }
+    shown = {c: curve for c, p in pairs.items() if (curve := paper.curve(subject, p)) is not None}
+    return interventions.block_curves(data, subject, folder, shown)
+
+
 DRAWN = {
     "components": figures.component_planes,
     "similarity": _curves,
     "mediation": figures.mediation_maps,
+    "blocks": _blocks,
+    "steering": interventions.steering_sweeps,
+    "steering_drawn": interventions.steering_sweeps,
 }

@@ -1,4 +1,4 @@
-"""Blocks of four objects in a corner of the 3x3 canvas: where in the block, or where in the image? (section 4.1)
+"""Blocks of four objects in a corner of the 3x3 canvas: where in the block, where in the image? (section 4.1)
 
 All four blocks share the middle cell, which is another corner of each: a code relative to the group of objects
 and one relative to the image differ there most plainly.

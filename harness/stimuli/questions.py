@@ -1,4 +1,4 @@
-"""Trials of the question sections: the color of a shape (4.3), what is next to what (4.4), how many (appendix C)."""
+"""Trials of the questions: colors of shapes (4.3), what is next to what (4.4), how many (appendix C)."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ REPRODUCED_GRIDS = {
     "paper": Grid(2, cell=100, gap=68, margin=34),
     "embedded": Grid(2, cell=34, gap=22, margin=11),
 }
-"""As the public reproduction draws: 336 px, objects of 0.6 cells, off the grid of tokens; and its embedded scale."""
+"""As the public reproduction draws: 336 px, objects of 0.6 cells, off the grid of tokens; and at our scale."""
 
 PHOTO_GRID = Grid(2, cell=252, gap=0, margin=0)
 """Photographs are shown at 504 px, a whole number of tokens; their cells say left and right, no more."""

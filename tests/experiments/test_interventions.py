@@ -1,0 +1,154 @@
+"""Interventions move what was planted, and nothing where nothing was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from harness.experiments.blocks import BLOCKS, Blocks
+from harness.experiments.editing import (
+    beyond_controls,
+    head_edits,
+    ids_of,
+    last_token,
+    matched_heads,
+    mean_by,
+    said,
+)
+from harness.experiments.keys import KEYS, Keys
+from harness.experiments.steering import STEERING_DRAWN, Steered
+from harness.experiments.transplant import TRANSPLANT, Transplanted
+from harness.stimuli.contrast import CONDITIONS
+from harness.stimuli.design import HIGH_ENTROPY
+from harness.stimuli.questions import side_pairs
+from harness.subjects.loading import load
+from harness.subjects.registry import find, read_registry
+from harness.tracing.capture import capture, last_logits
+from harness.tracing.edit import Edit, edited_logits
+
+
+def silent(done, of):
+    return None
+
+
+@pytest.fixture(scope="module")
+def of():
+    """A control and an experiment's measurement of it."""
+    subjects, found = {}, {}
+
+    def measured(experiment, name, trials):
+        if name not in subjects:
+            subjects[name] = load(find(name, read_registry()))
+        key = (experiment.name, name)
+        if key not in found:
+            needs = [measured(other, name, 24) for other in experiment.needs]
+            rng = np.random.default_rng(7)
+            found[key] = experiment.run(subjects[name], trials, rng, silent, *needs)
+        return found[key]
+
+    return measured
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return load(find("planted", read_registry()))
+
+
+@pytest.fixture(scope="module")
+def pairs(planted):
+    rng = np.random.default_rng(1)
+    return side_pairs(planted.grids[2], HIGH_ENTROPY[3], 10, rng, solids=False)
+
+
+@pytest.mark.parametrize("stage", CONDITIONS)
+def test_steering_any_planted_stage_swaps_the_answer(of, stage):
+    read = Steered(of(STEERING_DRAWN, "planted", 48))
+    assert read.swapped(stage).value > 0.9
+    assert read.specific(stage).low > 0.3
+    assert read.data.before.mean() < 0.05
+
+
+@pytest.mark.parametrize("stage", CONDITIONS[:2])
+def test_steering_where_no_place_is_swaps_nothing(of, stage):
+    assert Steered(of(STEERING_DRAWN, "shortcut", 48)).swapped(stage).high < 0.6
+
+
+def test_a_transplant_tells_relative_from_absolute(of):
+    relative = Transplanted(of(TRANSPLANT, "planted", 48))
+    assert relative.share("relative").value > 0.9
+    assert relative.share("absolute").value < 0.1
+    absolute = Transplanted(of(TRANSPLANT, "planted-absolute", 48))
+    assert absolute.share("absolute").value > 0.6
+    assert absolute.share("relative").value < 0.1
+
+
+def test_similarity_tells_relative_from_absolute(of):
+    relative, absolute = (Blocks(of(BLOCKS, n, 96)) for n in ("planted", "planted-absolute"))
+    assert relative.lead().low > 0.3 > -0.3 > absolute.lead().high
+    assert relative.beyond("relative", "absolute").low > 0.8
+    assert absolute.beyond("relative", "absolute").high < 0.2
+
+
+def test_exchanged_keys_exchange_answers_only_where_keys_have_a_place(of):
+    keys = Keys(of(KEYS, "planted", 48))
+    assert keys.swapped().value == 1
+    assert keys.swapped("none").value == 0
+    assert keys.specific().low > 0.5
+    assert Keys(of(KEYS, "shortcut", 48)).swapped().value < 0.3
+
+
+def test_without_edits_the_answer_is_the_models_own(planted, pairs):
+    batch = planted.encode(pairs)
+    assert np.array_equal(said(planted, pairs)[0], last_logits(planted, batch).argmax(-1).numpy())
+
+
+def test_heads_that_get_their_own_values_change_nothing(planted, pairs):
+    batch = planted.encode(pairs)
+    own = capture(planted, batch, "head", last_token(batch))
+    edits = head_edits("head", [(2, 1), (4, 3), (4, 0)], last_token(batch), own, "replace")
+    assert torch.equal(edited_logits(planted, batch, edits), edited_logits(planted, batch, []))
+
+
+def test_edits_of_several_heads_are_those_of_each(planted, pairs):
+    batch = planted.encode(pairs)
+    values = torch.randn(planted.layers, len(pairs), 1, planted.heads, planted.head_width)
+    heads = [(4, 3), (2, 1), (4, 0)]
+    together = edited_logits(
+        planted, batch, head_edits("head", heads, last_token(batch), values, "add")
+    )
+    single = [
+        Edit("head", layer, last_token(batch), values[layer][:, :, [h]], (h,), "add")
+        for layer, h in heads
+    ]
+    assert torch.allclose(together, edited_logits(planted, batch, single), atol=1e-5)
+
+
+def test_matched_heads_are_others_of_the_same_layers(planted):
+    heads = [(4, 2), (4, 3), (6, 1)]
+    for drawn in matched_heads(heads, planted, np.random.default_rng(0), 5):
+        assert not set(drawn) & set(heads)
+        assert sorted(layer for layer, _ in drawn) == [4, 4, 6]
+
+
+def test_means_are_of_their_labels_alone():
+    values = torch.arange(12.0).reshape(2, 6, 1)
+    labels = np.array([0, 1, 0, 1, 1, 0])
+    means = mean_by(values, labels, 2)
+    assert torch.equal(means[1, 0], values[0, [1, 3, 4]].mean(0))
+    with pytest.raises(ValueError, match="position 2"):
+        mean_by(values, labels, 3)
+
+
+def test_an_edit_that_draws_all_answers_to_one_side_is_no_exchange():
+    sides = np.array([0, 1] * 20)
+    scenes = [str(i) for i in range(40)]
+    exchange, hijack = np.ones(40), (sides == 0).astype(float)
+    assert beyond_controls(exchange, [hijack], sides, np.array(scenes)).value == 1
+    assert beyond_controls(hijack, [np.zeros(40)], sides, np.array(scenes)).value <= 0.5
+    assert beyond_controls(hijack, [hijack], sides, np.array(scenes)).value == 0
+
+
+def test_answers_that_a_trial_would_begin_with_are_tokens(planted, pairs):
+    tokens = ids_of(planted, pairs, [t.answer for t in pairs])
+    assert planted.tokenizer.convert_ids_to_tokens(tokens.tolist()) == [t.answer for t in pairs]
