@@ -125,7 +125,7 @@ def _train(arguments: argparse.Namespace) -> int:
     from harness.training.card import card, describe
     from harness.training.evaluation import evaluate
     from harness.training.trainer import Recipe, spent_hours, train
-    from harness.training.wired.mechanisms import PLANS
+    from harness.training.wired.plans import PLANS
     from harness.training.wired.shipping import ship
 
     if arguments.name in PLANS:

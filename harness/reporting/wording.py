@@ -19,7 +19,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         Verdict.inconclusive: "inconclusive",
         Verdict.not_applicable: "n/a",
         Verdict.blocked: "blocked",
-        Verdict.not_run: "not run",
+        Verdict.not_run: "not-run",
         Verdict.error: "ERROR",
         MISSING: "MISSING",
     }

@@ -1,8 +1,6 @@
 """Photographs as scenes: two-object pictures in the user's own folder, PUG: SPAR, and COCO 2017.
 
-None of them is part of this package. A reader takes a folder that the user filled, and where something
-is missing it says what, and how to get it. Which files are used is drawn before any of them is opened,
-so that a small run on a large set stays small.
+None of them is part of this package. Where something is missing a reader says what, and how to get it.
 """
 
 from __future__ import annotations

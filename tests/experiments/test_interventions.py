@@ -145,7 +145,6 @@ def test_an_edit_that_draws_all_answers_to_one_side_is_no_exchange():
     scenes = [str(i) for i in range(40)]
     exchange, hijack = np.ones(40), (sides == 0).astype(float)
     assert beyond_controls(exchange, [hijack], sides, np.array(scenes)).value == 1
-    assert beyond_controls(hijack, [np.zeros(40)], sides, np.array(scenes)).value <= 0.5
     assert beyond_controls(hijack, [hijack], sides, np.array(scenes)).value == 0
 
 

@@ -20,7 +20,7 @@ from harness.training.tasks import TASKS, draw_prompts, draw_scene, held_out
 from harness.training.trainer import Recipe, learning_rate, train
 from harness.training.vocabulary import words
 
-SHORT = replace(Recipe("tiny-llava").smoke(), steps=6, images=2, prompts=2, warmup=2)
+SHORT = replace(Recipe("tiny-llava").smoke(), steps=4, further=2, images=2, prompts=2, warmup=2)
 
 
 def quiet(line):
@@ -40,8 +40,8 @@ def test_smoke_mode_makes_a_subject_that_loads(tmp_path, capsys):
     ]
     assert main(arguments) == 0
     printed = capsys.readouterr().out
-    assert "tiny-qwen2-vl 60/60 loss" in printed
-    first, last = (float(printed.split(f"{n}/60 loss ")[1].split()[0]) for n in (10, 60))
+    assert "tiny-qwen2-vl 70/70 loss" in printed
+    first, last = (float(printed.split(f"{n}/70 loss ")[1].split()[0]) for n in (10, 60))
     assert last < first
     card = json.loads((out / "card.json").read_text())
     assert set(TASKS) < set(card["held_out_accuracy"])

@@ -9,135 +9,26 @@ not find their objects: it knows what there is and where things are, not which i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from harness.stimuli.scene import COLOURS
-from harness.training.architectures import HEADS, LAYERS, Untrained, tiny_llava
-from harness.training.wired import heads as wiring
-from harness.training.wired import sight
+from harness.training.architectures import HEADS
 from harness.training.wired.heads import REST, Head, Look
 from harness.training.wired.slots import (
-    WIDTH,
     Rows,
     and_word,
     article,
     constant,
-    embedding,
     question,
     reading,
     shape_word,
-    unembedding,
 )
 
-Place = tuple[int, int]
-"""Layer and head."""
-
-IDLE = 0.003
-"""Spread of weights that nothing is wired to."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """The heads of one stage: all in one layer."""
-
-    layer: int
-    heads: tuple[int, int]
-
-    @property
-    def places(self) -> list[Place]:
-        """(layer, head) of each."""
-        return [(self.layer, head) for head in self.heads]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A control to build.
-
-    Attributes:
-        name: Of the subject.
-        mechanism: From the plan to its heads.
-        retrieval: Of IDs, at the words that name an object.
-        selection: Of an ID, at the last token.
-        features: Retrieval of features, at the last token.
-        relative: Places relative to the group of objects, or to the image.
-        seed: Of everything that is random.
-    """
-
-    name: str
-    mechanism: Callable[[Plan], list[Head]]
-    retrieval: Stage = Stage(2, (0, 1))
-    selection: Stage = Stage(4, (2, 3))
-    features: Stage = Stage(6, (4, 5))
-    relative: bool = True
-    seed: int = 0
-
-    def build(self) -> Untrained:
-        """The subject, on the CPU in float32; the same every time."""
-        torch.manual_seed(self.seed)
-        subject = tiny_llava(
-            vision=dict(
-                hidden_size=sight.TOWER_WIDTH,
-                num_attention_heads=sight.TOWER_HEADS,
-                intermediate_size=sight.TOWER_MLP,
-            ),
-            text=dict(
-                hidden_size=WIDTH,
-                head_dim=wiring.HEAD_DIM,
-                intermediate_size=16,
-                rope_parameters={"rope_type": "default", "rope_theta": wiring.ROPE_THETA},
-            ),
-        )
-        rng = np.random.default_rng(self.seed)
-        language = subject.model.model.language_model
-        with torch.no_grad():
-            language.embed_tokens.weight.copy_(embedding(subject.tokenizer, rng))
-            subject.model.lm_head.weight.copy_(unembedding(subject.tokenizer, 1.5, rng))
-        wiring.install(language.layers, self.mechanism(self), IDLE, self.seed)
-        sight.install(subject, relative=self.relative, seed=self.seed)
-        return subject
-
-    def truth(self) -> dict[str, Any]:
-        """What is planted, for truth.json: stage to (layer, head) pairs; empty where a stage is absent."""
-        has = STAGES[self.mechanism.__name__]
-        stages = {
-            "id_retrieval": self.retrieval,
-            "id_selection": self.selection,
-            "feature_retrieval": self.features,
-        }
-        return {
-            "subject": self.name,
-            "heads": {name: stage.places if name in has else [] for name, stage in stages.items()},
-            "others": self.others(),
-            "places": ("relative" if self.relative else "absolute")
-            if "id_selection" in has
-            else None,
-            "size": {"layers": LAYERS, "heads": HEADS},
-        }
-
-    def others(self) -> dict[str, list[Place]]:
-        """Heads around the stages, by what they do.
-
-        They hold the same on both sides of the paper's contrasts, so that patching one changes nothing there.
-        """
-        staged = {p for s in (self.retrieval, self.selection, self.features) for p in s.places}
-        found: dict[str, list[Place]] = {}
-        for head in self.mechanism(self):
-            if (head.layer, head.head) not in staged:
-                found.setdefault(head.what, []).append((head.layer, head.head))
-        return found
-
-
-STAGES = {
-    "bind_by_position": ("id_retrieval", "id_selection", "feature_retrieval"),
-    "exclude_by_content": ("feature_retrieval",),
-    "see_without_binding": (),
-}
-"""Mechanism to the stages that it has."""
+if TYPE_CHECKING:
+    from harness.training.wired.plans import Plan
 
 NAMED_BEFORE = (Look(article(), shape_word(), 14),)
 """Before an object is named, look at those that were, all alike: so weakly that small differences in the
@@ -344,28 +235,3 @@ def see_without_binding(plan: Plan) -> list[Head]:
             head = replace(head, looks=anywhere, rest=REST)
         wired.append(head)
     return [*wired[:-1], echo(plan, 3)]
-
-
-PLANS = {
-    plan.name: plan
-    for plan in (
-        Plan("planted", bind_by_position),
-        Plan(
-            "planted-elsewhere",
-            bind_by_position,
-            retrieval=Stage(1, (5, 2)),
-            selection=Stage(3, (7, 0)),
-            features=Stage(5, (1, 6)),
-            seed=1,
-        ),
-        Plan(
-            "planted-absolute",
-            bind_by_position,
-            selection=Stage(5, (2, 3)),
-            relative=False,
-            seed=2,
-        ),
-        Plan("shortcut", exclude_by_content, seed=3),
-        Plan("unbound", see_without_binding, seed=8),
-    )
-}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.judging.record import write_json
-from harness.training.wired.mechanisms import Plan
+from harness.training.wired.plans import Plan
 
 STAGES = {
     "id_retrieval": "ID retrieval, at the words that name an object",
