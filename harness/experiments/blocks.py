@@ -83,6 +83,9 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
         between[h] = rsa_draws(own, truth["absolute"], ones, scenes[chosen])[0, 0]
         between_draws[h] = rsa_draws(own, truth["absolute"], weights, scenes[chosen])[:, 0]
         for w, among in enumerate((half, half & middle)):
+            if among.sum() <= 2 * NEIGHBOURS:
+                # The reading says that they are too few.
+                continue
             # A plane of its own: among targets in the middle other differences may be the largest.
             for layer, state in enumerate(states):
                 points = planes[layer][among] if w == 0 else plane(state[among])[0]
