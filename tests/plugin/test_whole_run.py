@@ -68,7 +68,7 @@ def test_every_claim_has_a_record_and_the_pictures_are_drawn(undisturbed):
         assert f"measured {name} on tiny-llava" in printed
     page = (folder / "out" / "index.html").read_text()
     pictures = re.findall(r'src="([^"]+\.svg)"', page)
-    assert len(pictures) == 3
+    assert len(pictures) == 6
     assert all((folder / "out" / p).exists() for p in pictures)
     assert "://" not in re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
 
@@ -84,7 +84,7 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(undisturbed, tmp_pa
     assert not (tmp_path / "out" / "scorecard.json").exists()
     printed = finish(start(tmp_path))
     assert "measured behaviour" not in printed
-    assert "measured mediation" in printed
+    assert "measured similarity" in printed
     assert without_timings(tmp_path) == without_timings(undisturbed[0])
 
 
