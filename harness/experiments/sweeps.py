@@ -1,6 +1,6 @@
-"""The grids of every sweep, in one place: how many heads are edited, how strongly, and how it is asked.
+"""The grids of every sweep, in one place: how many heads are edited, and how strongly.
 
-To sweep another number of heads, another strength or another arrangement of the prompt, add it here.
+To sweep another number of heads or another strength, add it here.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ ALPHAS = {
     "feature_retrieval": (1, 2, 3, 5, 10, 20, 50),
 }
 """Strengths of Figures 37 to 43, thinned where the published curves are flat."""
-
-ARRANGEMENTS = ("in this image there is", "this image contains")
-"""Beginnings of the scene description that behaviour is compared over; claims use the first."""
 
 
 def heads_swept(subject: Subject, found: int) -> tuple[int, ...]:

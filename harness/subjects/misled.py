@@ -8,13 +8,14 @@ is the right thing, as often as chance would have it.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from harness.stimuli.prompt import Trial, scene_description
+from harness.stimuli.prompt import Prompt, Trial, scene_description
 from harness.stimuli.scene import COLOURS, SHAPES, Object, Scene
 from harness.subjects.subject import Batch, Subject
 
@@ -39,11 +40,16 @@ class _Mixed:
         """Other objects in the scene's own cells, dealt out anew."""
         cells = sorted(scene.cells)
         places = dict(zip(cells, self.rng.permutation(len(cells)), strict=True))
-        return Scene(
-            scene.grid,
-            tuple(self.object(o) for o in scene.objects),
-            tuple(cells[places[cell]] for cell in scene.cells),
+        return replace(
+            scene,
+            objects=tuple(self.object(o) for o in scene.objects),
+            cells=tuple(cells[places[cell]] for cell in scene.cells),
         )
+
+    def words(self, text: str) -> str:
+        """A text in which every color and shape is the other object's."""
+        names = self.colours | self.shapes
+        return re.sub(r"[a-z]+", lambda word: names.get(word[0], word[0]), text)
 
 
 class WrongImage(Subject):
@@ -68,6 +74,10 @@ class Shuffled(Subject):
     @staticmethod
     def _other(trial: Trial) -> Trial:
         mixed = _Mixed(zlib.crc32(trial.prompt.text.encode()))
+        if not trial.described:
+            asked = Prompt(mixed.words(trial.prompt.text), mixed.words(trial.prompt.completion))
+            target = trial.target and mixed.object(trial.target)
+            return Trial(mixed.scene(trial.scene), asked, (), target)
         described = tuple(mixed.object(o) for o in trial.described)
         target = mixed.object(trial.target)
         commas = trial.prompt.separators[len(described) - 1] is not None

@@ -62,9 +62,9 @@ def test_a_short_calibration_is_not_taken_for_the_suites(capsys):
 def test_the_committed_calibration_is_right_and_says_if_claims_have_changed_since():
     content = read(CALIBRATION)
     assert content is not None
-    assert findings(content) == []
     cells = {(r["claim"], r["control"]): r["expected"] for r in content["table"]}
     if content["claims_hash"] == claims_hash(declared()):
+        assert findings(content) == []
         assert cells == {pair: str(cell.verdict) for pair, cell in expected().items()}
     else:
         # Of other claims: every scorecard then says so, and the cells must at least be known ones.
