@@ -67,7 +67,9 @@ def false_passes(null: Mapping[Part, Mapping[str, str]]) -> dict[str, Any]:
     Returns:
         `rate`: supported of all decided verdicts. `upper`: its one-sided 95% bound (Clopper and Pearson) as if
         the claims of one subject stood and fell together. `n`: how many were decided; `asked` says it for
-        each claim. `subjects`: on how many. `passed`: which, as (subject, seed, claim).
+        each claim. `subjects`: on how many. `passed`: which, as (subject, seed, claim). `often`: claims that
+        are supported more often than the 5% that their interval allows, beyond chance (exact, one-sided
+        95%): a share of all claims hides one that always passes.
     """
     passed = [
         (part[1], part[2], claim)
@@ -86,6 +88,7 @@ def false_passes(null: Mapping[Part, Mapping[str, str]]) -> dict[str, Any]:
     rate = len(passed) / n if n else 0.0
     # Claims of one subject are not independent: the bound counts subjects, not claims.
     upper = float(beta.ppf(0.95, rate * subjects + 1, (1 - rate) * subjects)) if rate < 1 else 1.0
+    count = Counter(claim for _, _, claim in passed)
     return {
         "rate": rate,
         "upper": upper,
@@ -93,6 +96,11 @@ def false_passes(null: Mapping[Part, Mapping[str, str]]) -> dict[str, Any]:
         "subjects": subjects,
         "asked": dict(sorted(asked.items())),
         "passed": [list(p) for p in passed],
+        "often": {
+            claim: k / asked[claim]
+            for claim, k in sorted(count.items())
+            if beta.ppf(0.05, k, asked[claim] - k + 1) > 0.05
+        },
     }
 
 
@@ -117,6 +125,11 @@ def findings(content: Mapping[str, Any]) -> list[str]:
         wrong.append(f"false passes: {false['rate']:.2%} of claims, at most {false['upper']:.2%}")
     if false["misled"]["rate"] > 0.01:
         wrong.append(f"false passes on misled subjects: {false['misled']['rate']:.2%} of claims")
+    for where, found in (("untrained", false), ("misled", false["misled"])):
+        wrong += [
+            f"false passes of {claim} on {where} subjects: {share:.0%}"
+            for claim, share in found["often"].items()
+        ]
     if not excused:
         wrong += [f"power of {c}: {p:.0%}" for c, p in content["power"].items() if p < 0.95]
     for control, stages in content["auroc"].items():

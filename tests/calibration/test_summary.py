@@ -114,13 +114,20 @@ def test_what_was_not_judged_or_measured_is_told():
 
 
 def test_false_passes_and_lack_of_power_are_told():
-    often = [(("null", f"untrained:{i}", i), CLAIMS[0], "supported") for i in range(40)]
-    assert any(f.startswith("false passes: 2.1") for f in findings(content(often)))
-    misled = [(("null", "tiny-llava:shuffled", 1), CLAIMS[0], "supported")]
-    assert any(f.startswith("false passes on misled") for f in findings(content(misled)))
+    every = [(("null", f"untrained:{i}", i), c, "supported") for i in range(2) for c in CLAIMS]
+    assert any(f.startswith("false passes: 2.00%") for f in findings(content(every)))
+    misled = [(("null", "tiny-llava:shuffled", 1), c, "supported") for c in CLAIMS]
+    assert "false passes on misled subjects: 100.00% of claims" in findings(content(misled))
     weak = [(("power", "planted", i), CLAIMS[0], str(Verdict.inconclusive)) for i in (0, 1)]
     assert findings(content(weak)) == [f"power of {CLAIMS[0]}: 90%"]
     assert findings(content(weak[:1])) == []
+
+
+@pytest.mark.parametrize(("times", "told"), [(1, False), (9, False), (10, True), (40, True)])
+def test_a_claim_that_passes_often_is_told_however_many_never_do(times, told):
+    once = [(("null", f"untrained:{i}", i), CLAIMS[0], "supported") for i in range(times)]
+    line = f"false passes of {CLAIMS[0]} on untrained subjects: {times}%"
+    assert (line in findings(content(once))) is told
 
 
 def test_heads_peaks_steering_intervals_and_mutants_are_told():
