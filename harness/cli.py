@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from harness.judging.record import read_json, write_json
+from harness.judging.files import read_json, write_json
 
 EPILOG = """\
 judging is done by pytest:
@@ -17,6 +17,8 @@ judging is done by pytest:
   pytest claims --scorecard out            and write scorecard.json, scorecard.xml, index.html into out/
   pytest claims --subject ./checkpoint     a model of your own (a folder with safetensors)
   pytest claims -m qwen --gpu              the published Qwen models, on a GPU
+  pytest claims --subject ./checkpoint --baseline out/scorecard.json
+                                           a release against the model before it: red if it lost something
   pytest claims -m control                 subjects whose mechanism is known: is the suite right?
 """
 
@@ -59,6 +61,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     blessing.add_argument("run", type=Path, help="folder of --scorecard, or its scorecard.json")
     blessing.add_argument("--into", type=Path, help="another folder than reports/baselines")
+    comparing = commands.add_parser(
+        "compare",
+        help="what a run lost against a baseline, claim by claim",
+        description="Compare two scorecards on the same scenes. Each is the folder of a --scorecard, its "
+        "scorecard.json, or the name of a baseline in reports/baselines.",
+        epilog="exit status: 0 nothing lost; 1 a claim regressed, is missing on one side or has no verdict; "
+        "2 a file cannot be read; 3 the two were not asked the same and cannot be compared",
+    )
+    comparing.add_argument("before", help="the baseline")
+    comparing.add_argument("after", help="the run")
+    comparing.add_argument(
+        "--margin",
+        type=float,
+        metavar="SHARE",
+        help="share of its distance to the threshold that a claim may lose (default 0.25)",
+    )
+    comparing.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="append a table, for a job's summary"
+    )
+    comparing.add_argument(
+        "--json", type=Path, metavar="FILE", help="write everything, for programs"
+    )
     calibrating = commands.add_parser(
         "calibrate",
         help="find out how often the suite is wrong",
@@ -157,11 +181,13 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _bless(arguments: argparse.Namespace) -> int:
-    from harness.session import BASELINES
+    from harness.baselines import BASELINES
+    from harness.judging.evidence import load_evidence, save_evidence
+    from harness.reporting.sides import evidence_beside
 
     target_folder = arguments.into or BASELINES
     path = arguments.run / "scorecard.json" if arguments.run.is_dir() else arguments.run
-    content = read_json(path)
+    content, evidence = read_json(path), load_evidence(evidence_beside(path))
     if any(r.get("control") for r in content["records"]):
         raise ValueError(
             f"{path} has controls: what they must give stands in fixtures/controls.toml"
@@ -182,8 +208,31 @@ def _bless(arguments: argparse.Namespace) -> int:
         run = {**content["run"], "started": ""}
         kept = {"missing": [], "correction": content["correction"]}
         write_json(target, {"run": run, "records": records, **kept})
+        own = {pair: found for pair, found in evidence.items() if pair[1] == subject}
+        save_evidence(evidence_beside(target), own)
         print(f"{target}: {len(records)} claims")
     return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from harness.baselines import baseline_file
+    from harness.reporting.compare import MARGIN, compare
+    from harness.reporting.gate import markdown, render, to_json
+    from harness.reporting.sides import NotComparable, load_side
+
+    before, after = (load_side(baseline_file(name)) for name in (arguments.before, arguments.after))
+    try:
+        found = compare(before, after, MARGIN if arguments.margin is None else arguments.margin)
+    except NotComparable as refusal:
+        print(f"claims compare: {refusal}", file=sys.stderr)
+        return 3
+    print("\n".join(render(found)))
+    if arguments.json:
+        write_json(arguments.json, to_json(found))
+    if arguments.markdown:
+        with arguments.markdown.open("a", encoding="utf-8") as file:
+            file.write(markdown(found))
+    return 1 if found.red else 0
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
@@ -212,7 +261,13 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-_COMMANDS = {"list": _list, "train": _train, "bless": _bless, "calibrate": _calibrate}
+_COMMANDS = {
+    "list": _list,
+    "train": _train,
+    "bless": _bless,
+    "compare": _compare,
+    "calibrate": _calibrate,
+}
 
 
 if __name__ == "__main__":

@@ -14,71 +14,20 @@ import pytest
 from harness.judge import Judge
 from harness.judging.claim import Claim
 from harness.judging.verdict import Judgement, Verdict
+from harness.options import options_of, pytest_addoption
 from harness.reporting.scorecard import Scorecard
-from harness.session import CALIBRATION, ROOT, BadOption, ClaimsRun, Options
+from harness.session import CALIBRATION, ROOT, BadOption, ClaimsRun
 from harness.subjects.registry import Entry, Refused, read_registry
+
+__all__ = ["pytest_addoption"]
 
 RUN = pytest.StashKey[ClaimsRun]()
 CLAIMS = ROOT / "claims"
 COMPLAINT = pytest.StashKey[str]()
+LEFT_OUT = pytest.StashKey[list[str]]()
 JUDGE = pytest.StashKey[Judge]()
 RECORDS = pytest.StashKey[Path]()
 SCORECARD = pytest.StashKey[Scorecard]()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("claims", "claims of papers, judged on vision-language models")
-    group.addoption(
-        "--subject", action="append", default=[], metavar="NAME|FOLDER", dest="claim_subjects",
-        help="model to judge: a name from fixtures/subjects.toml or a folder with a checkpoint; may be "
-        "given several times. Default: the embedded subjects, and with --gpu the hub's",
-    )  # fmt: skip
-    group.addoption(
-        "--family", metavar="FAMILY", dest="claim_family",
-        help="architecture of a folder (else read from its config.json), or only subjects of this one",
-    )  # fmt: skip
-    group.addoption(
-        "--gpu", action="store_true", dest="claim_gpu",
-        help="run on a GPU and add the hub's subjects; an error where there is no GPU",
-    )  # fmt: skip
-    group.addoption(
-        "--trials", type=int, metavar="N", dest="claim_trials",
-        help="trials per experiment instead of each experiment's own number; fewer widen the intervals",
-    )  # fmt: skip
-    group.addoption(
-        "--seed", type=int, default=0, metavar="N", dest="claim_seed",
-        help="seed of all stimuli and draws (default 0); the same seed gives the same scorecard",
-    )  # fmt: skip
-    group.addoption(
-        "--baseline", metavar="NAME|FILE|none", dest="claim_baseline",
-        help="scorecard to compare with; default: reports/baselines/SUBJECT.json for embedded subjects",
-    )  # fmt: skip
-    group.addoption(
-        "--scorecard", type=Path, metavar="DIR", dest="claim_scorecard",
-        help="write scorecard.json, scorecard.xml, index.html and the figures into DIR",
-    )  # fmt: skip
-    group.addoption(
-        "--store", type=Path, metavar="DIR", dest="claim_store",
-        help="folder of measurements, shared between runs (default reports/store)",
-    )  # fmt: skip
-    group.addoption(
-        "--no-gate", action="store_false", dest="claim_gate",
-        help="ask every claim, even of a subject that does not do the task; for calibration: such verdicts "
-        "say nothing about binding",
-    )  # fmt: skip
-    group.addoption(
-        "--attention", choices=["sdpa", "eager"], default="sdpa", dest="claim_attention",
-        help="attention implementation (default sdpa)",
-    )  # fmt: skip
-    group.addoption(
-        "--photographs", type=Path, metavar="DIR", dest="claim_photographs",
-        help="two-object photographs for section 4.2: PUG: SPAR, or your own with a manifest.csv (default "
-        "data/photographs); without them those claims are not run",
-    )  # fmt: skip
-    group.addoption(
-        "--coco", type=Path, metavar="DIR", dest="claim_coco",
-        help="COCO 2017 validation images for appendix B (default data/coco); without them not run",
-    )  # fmt: skip
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -94,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in markers.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     config.stash[RUN] = None
+    config.stash[LEFT_OUT] = []
     config.stash[RECORDS] = _records_folder(config)
 
 
@@ -118,24 +68,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _run(config: pytest.Config) -> ClaimsRun:
     """The run of this process, built when the first claim is collected."""
     if config.stash[RUN] is None:
-        option = config.getoption
-        options = Options(
-            subjects=tuple(option("claim_subjects")),
-            family=option("claim_family"),
-            gpu=option("claim_gpu"),
-            # Deselected by -m they would only be loaded for nothing; unasked they double the time.
-            controls="control" in (option("markexpr") or ""),
-            gate=option("claim_gate"),
-            trials=option("claim_trials"),
-            seed=option("claim_seed"),
-            baseline=option("claim_baseline"),
-            scorecard=option("claim_scorecard"),
-            records=config.stash[RECORDS],
-            store=option("claim_store") or Options.store,
-            attention=option("claim_attention"),
-            photographs=option("claim_photographs") or Options.photographs,
-            coco=option("claim_coco") or Options.coco,
-        )
+        options = options_of(config, config.stash[RECORDS])
         config.stash[RUN] = ClaimsRun(options, _speaker(config))
     return config.stash[RUN]
 
@@ -220,7 +153,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             except BadOption as error:
                 raise pytest.UsageError(str(error)) from None
         pairs = [(c, e) for i in session.items if (c := _claim_of(i)) and (e := _entry_of(i))]
-        run.note_collected(pairs, os.environ.get("PYTEST_XDIST_WORKER", "main"))
+        left_out = None if _narrowed(session.config.args) else session.config.stash[LEFT_OUT]
+        run.note_collected(pairs, os.environ.get("PYTEST_XDIST_WORKER", "main"), left_out)
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    for item in items:
+        claim = _claim_of(item)
+        if claim is not None:
+            item.config.stash[LEFT_OUT].append(claim.id)
+
+
+def _narrowed(args: list[str]) -> bool:
+    """Whether only some files of claims are looked into."""
+    paths = [Path(a.partition("::")[0]).resolve() for a in args]
+    return any("::" in a for a in args) or any(p.is_file() or CLAIMS in p.parents for p in paths)
 
 
 @pytest.fixture(scope="session")
@@ -286,7 +233,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     partial = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
     scorecard = config.stash[SCORECARD] = run.conclude(partial=partial)
-    if scorecard.red and exitstatus == pytest.ExitCode.OK:
+    lost = run.refusal or (run.comparison is not None and run.comparison.red)
+    if (scorecard.red or lost) and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -296,12 +244,19 @@ def pytest_terminal_summary(
     scorecard = config.stash.get(SCORECARD, None)
     if scorecard is None:
         return
-    from harness.reporting import calibration
+    from harness.reporting import calibration, gate
     from harness.reporting.terminal import render
 
     terminalreporter.section("scorecard")
     for line in render(scorecard, config.stash[RUN].baselines, width=100):
         terminalreporter.write_line(line)
+    run = config.stash[RUN]
+    if run.refusal:
+        terminalreporter.write_line(f"cannot be compared with the baseline: {run.refusal}")
+    elif run.comparison:
+        terminalreporter.section("gate")
+        for line in gate.render(run.comparison, width=100):
+            terminalreporter.write_line(line)
     said = calibration.sentence(calibration.read(CALIBRATION), scorecard)
     for line in textwrap.wrap(said, 100):
         terminalreporter.write_line(line)

@@ -14,29 +14,28 @@ from importlib.metadata import version
 from pathlib import Path
 
 from harness import __version__
+from harness.baselines import PUBLISHED, ROOT, BadOption, as_published, baseline_file, baselines_of
 from harness.experiments.measuring import Experiment, Measured, Measuring
-from harness.experiments.store import Store
+from harness.experiments.store import Store, stimuli_hash
 from harness.judging import controls
 from harness.judging.claim import Claim, claims_hash
-from harness.judging.record import SCHEMA, Record, Run, load_records, save_record, write_json
+from harness.judging.evidence import gathered, save_evidence
+from harness.judging.files import write_json
+from harness.judging.record import SCHEMA, Record, Run, load_records, save_record
 from harness.judging.stats import Estimate
 from harness.judging.verdict import Judgement, Reading, Verdict, read_against
 from harness.reporting import calibration, deviations
-from harness.reporting.scorecard import Pair, Scorecard, build, load_baseline
+from harness.reporting.compare import Comparison, compare
+from harness.reporting.scorecard import Pair, Scorecard, build
+from harness.reporting.sides import NotComparable, Side, evidence_beside, load_side, only_asked
 from harness.reporting.writing import write_pages
 from harness.subjects.registry import Entry, Refused, UnknownSubject, find, read_registry
 from harness.workers import SubjectHolder, device_for
 
-ROOT = Path(__file__).resolve().parents[1]
-BASELINES = ROOT / "reports" / "baselines"
 CALIBRATION = ROOT / "reports" / "calibration.json"
 
 MEASURED_WITH = ("torch", "transformers", "nnsight", "numpy", "pillow")
 """Packages whose version is part of a measurement's name in the store."""
-
-
-class BadOption(ValueError):
-    """An option cannot be used; the message says what was expected and what to try."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class ClaimsRun:
                 say=say,
                 gate=options.gate,
             )
-            self.baselines = _baselines(options, self.entries)
+            self.baselines = baselines_of(options.baseline, self.entries)
             self.expected = None if options.baseline == "none" else controls.expected()
         except (Refused, ValueError, RuntimeError) as error:
             raise BadOption(str(error)) from error
@@ -117,6 +116,8 @@ class ClaimsRun:
                 f"{error.filename}: {error.strerror}; name a folder that can be written"
             ) from error
         self.begun = False
+        self.comparison: Comparison | None = None
+        self.refusal = ""
         self._measured: dict[tuple[str, Entry], Measured] = {}
 
     @property
@@ -128,8 +129,9 @@ class ClaimsRun:
         """Empty the folder of records; what was judged by an earlier run is not this run's."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for path in [*self.folder.glob("*.json"), *self.folder.glob("collected-*.txt")]:
-                path.unlink()
+            for old in ("*.json", "*.evidence.gz", "collected-*.txt"):
+                for path in self.folder.glob(old):
+                    path.unlink()
             probe = self.folder / ".writable"
             probe.touch()
             probe.unlink()
@@ -156,6 +158,8 @@ class ClaimsRun:
         if self._exact(entry):
             cell = self.expected.get((claim.id, entry.name.partition(":")[0]))
             return cell.verdict if cell else None
+        if self.options.baseline == PUBLISHED:
+            return as_published(claim, entry.name)
         record = self.baselines.get((claim.id, entry.name))
         return record.verdict if record else None
 
@@ -180,17 +184,29 @@ class ClaimsRun:
             control=self._exact(entry),
             **facts,
         )
-        save_record(self.folder, record)
+        save_record(self.folder, record, estimate.evidence if estimate else None)
         in_use = any(subject == entry.name for _, subject in self.baselines) or record.control
         return record, read_against(judgement.verdict, before, in_use=in_use, exact=record.control)
 
-    def note_collected(self, pairs: Iterable[tuple[Claim, Entry]], process: str) -> None:
-        """Write down what was collected, so that a process that dies is missed."""
+    def note_collected(
+        self,
+        pairs: Iterable[tuple[Claim, Entry]],
+        process: str,
+        left_out: Iterable[str] | None = (),
+    ) -> None:
+        """Write down what was collected, so that a process that dies is missed.
+
+        Args:
+            pairs: What is to be judged.
+            process: Which process collected them.
+            left_out: Claims that were found and not chosen; None if only some files were looked into.
+        """
         pairs = list(pairs)
         claims = {claim.id: claim for claim, _ in pairs}
         facts = {
             "claims_hash": claims_hash(claims.values()),
             "pairs": [[claim.id, entry.name] for claim, entry in pairs],
+            "left_out": None if left_out is None else sorted(set(left_out)),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / f"collected-{process}.txt").write_text(json.dumps(facts))
@@ -206,16 +222,37 @@ class ClaimsRun:
         return list(found), digest
 
     def conclude(self, *, partial: bool) -> Scorecard:
-        """The scorecard of the records, written to the run's folder; with --scorecard also its pictures."""
+        """The scorecard of the records, compared with a baseline that was named.
+
+        With --scorecard it is written there, with its evidence and its pictures.
+        """
         pairs, digest = self.collected()
         scorecard = build(self.facts(digest, partial=partial), load_records(self.folder), pairs)
+        # Controls are held against what is known of them, whatever else is named.
+        gated = self.options.baseline not in (None, "none", PUBLISHED)
+        if gated and not any(map(self._exact, self.entries)):
+            before = load_side(baseline_file(self.options.baseline))
+            asked = only_asked(before, pairs, self._left_out())
+            self._compare(asked, Side("this run", scorecard, gathered(self.folder)))
         if self.options.scorecard:
             found = calibration.read(CALIBRATION)
             said = {"calibration": calibration.sentence(found, scorecard)}
             said["deviations"] = deviations.to_json(scorecard)
-            write_json(self.options.scorecard / "scorecard.json", {**scorecard.to_json(), **said})
+            path = self.options.scorecard / "scorecard.json"
+            write_json(path, {**scorecard.to_json(), **said})
+            save_evidence(evidence_beside(path), gathered(self.folder))
             write_pages(scorecard, self.measuring.store, self.options.scorecard, found)
         return scorecard
+
+    def _compare(self, before: Side, after: Side) -> None:
+        try:
+            self.comparison = compare(before, after)
+        except NotComparable as refusal:
+            self.refusal = str(refusal)
+
+    def _left_out(self) -> set[str] | None:
+        found = [json.loads(p.read_text())["left_out"] for p in self.folder.glob("collected-*.txt")]
+        return None if None in found else {claim for claims in found for claim in claims}
 
     def facts(self, digest: str, *, partial: bool) -> Run:
         """What stands at the top of the scorecard."""
@@ -235,6 +272,7 @@ class ClaimsRun:
             python=platform.python_version(),
             platform=platform.platform(),
             partial=partial,
+            stimuli=stimuli_hash(),
         )
 
 
@@ -269,32 +307,3 @@ def select(options: Options) -> list[Entry]:
             known = ", ".join(sorted({e.family for e in registry.values()}))
             raise UnknownSubject(f"no subject of family {options.family!r}; there are: {known}")
     return entries
-
-
-def _baselines(options: Options, entries: list[Entry]) -> dict[Pair, Record]:
-    """The baseline's record of every (claim, subject) that it speaks about.
-
-    A baseline that is named and holds one subject speaks about every subject of the run: it is the
-    model that a release is compared with.
-    """
-    if options.baseline == "none":
-        return {}
-    found: dict[Pair, Record] = {}
-    if options.baseline is None:
-        for entry in entries:
-            path = BASELINES / f"{entry.name}.json"
-            if entry.kind == "embedded" and path.exists():
-                found |= load_baseline(path)
-        return found
-    path = Path(options.baseline)
-    named = BASELINES / f"{options.baseline}.json"
-    if not path.is_file() and not named.is_file():
-        known = ", ".join(sorted(p.stem for p in BASELINES.glob("*.json"))) or "none"
-        raise BadOption(
-            f"--baseline {options.baseline}: no such file or baseline; there are: {known}"
-        )
-    path = path if path.is_file() else named
-    subjects = {subject for _, subject in load_baseline(path)}
-    for entry in entries:
-        found |= load_baseline(path, entry.name if len(subjects) == 1 else None)
-    return found

@@ -22,6 +22,8 @@ FLOORS = {
     "training": 5,
     "calibration": 6,
     "workers": 5,
+    "baselines": 5,
+    "options": 5,
     "session": 5,
     "judge": 5,
     "pytest_plugin": 5,
@@ -31,6 +33,9 @@ FLOORS = {
 NEIGHBOURS = {
     ("subjects", "stimuli"),
     ("session", "workers"),
+    ("session", "baselines"),
+    ("options", "session"),
+    ("pytest_plugin", "options"),
     ("judge", "session"),
     ("pytest_plugin", "session"),
     ("pytest_plugin", "judge"),

@@ -22,7 +22,7 @@ from harness.calibration.summary import Part, add_up
 from harness.experiments.store import content_key
 from harness.judging import controls
 from harness.judging.claim import claims_hash
-from harness.judging.record import read_json, write_json
+from harness.judging.files import read_json, write_json
 from harness.reporting.calibration import SCHEMA
 from harness.session import MEASURED_WITH
 from harness.subjects.registry import find, read_registry

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
-from harness.judging.record import write_json
+from harness.judging.files import write_json
 
 MEASURING_ROOMS = ("stimuli", "subjects", "tracing", "measures", "experiments")
 
@@ -24,16 +24,18 @@ MEASURING_ROOMS = ("stimuli", "subjects", "tracing", "measures", "experiments")
 @lru_cache(maxsize=1)
 def code_hash() -> str:
     """Hash of all code that a measurement can depend on."""
-    digest = hashlib.sha256()
     root = Path(__file__).resolve().parents[1]
-    for room in MEASURING_ROOMS:
-        for path in sorted((root / room).glob("*.py")):
-            digest.update(f"{room}/{path.name}".encode())
-            digest.update(path.read_bytes())
+    digest = _hash(root, MEASURING_ROOMS)
     # Bootstrap draws are part of a measurement.
     for name in ("stats.py", "clusters.py"):
         digest.update((root / "judging" / name).read_bytes())
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def stimuli_hash() -> str:
+    """Hash of the code that draws scenes and prompts: with another, the same seed gives other trials."""
+    return _hash(Path(__file__).resolve().parents[1], ["stimuli"]).hexdigest()
 
 
 def content_key(experiment: str, fingerprint: str, **settings: Any) -> str:
@@ -83,3 +85,12 @@ class Store:
         finally:
             temporary.unlink(missing_ok=True)
         write_json(self.folder / f"{key}.json", {"sha256": checksum, **provenance})
+
+
+def _hash(root: Path, rooms: Iterable[str]) -> hashlib._Hash:
+    digest = hashlib.sha256()
+    for room in rooms:
+        for path in sorted((root / room).glob("*.py")):
+            digest.update(f"{room}/{path.name}".encode())
+            digest.update(path.read_bytes())
+    return digest

@@ -13,6 +13,9 @@ from typing import Literal, TypeVar, get_args
 
 Direction = Literal["above", "below"]
 
+Pair = tuple[str, str]
+"""Claim id and subject."""
+
 ORIGINS = ("stated in the paper", "read off a figure", "chosen by us")
 
 _ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+){2,}")

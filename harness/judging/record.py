@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
@@ -13,6 +10,8 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from harness.judging.claim import Claim
+from harness.judging.evidence import Evidence, save_evidence
+from harness.judging.files import read_json, write_json
 from harness.judging.stats import Estimate
 from harness.judging.verdict import Judgement, Verdict
 
@@ -164,6 +163,8 @@ class Record:
 class Run:
     """What a whole run has in common: versions, device, seed. `partial` marks an interrupted one.
 
+    `stimuli` is a hash of the code that draws scenes and prompts; empty if it was not recorded.
+
     Raises:
         ValueError: Made by another version of the schema.
     """
@@ -183,6 +184,7 @@ class Run:
     python: str
     platform: str
     partial: bool = False
+    stimuli: str = ""
 
     def __post_init__(self) -> None:
         _check_schema(self.schema, "run")
@@ -199,61 +201,20 @@ class Run:
         return _from_row(cls, row)
 
 
-def write_json(path: str | Path, payload: Any) -> None:
-    """Write JSON so that the file is at any moment the old one or the new one, whole.
-
-    A temporary file in the same folder (so that the replacement is a rename) is flushed to disk
-    before it takes the name. Keys keep their order. Folders are made as needed.
-
-    Args:
-        path: Where to.
-        payload: Dicts, lists, strings, finite numbers, booleans, None.
-
-    Raises:
-        ValueError: A number in the payload is not finite; nothing is written.
-        OSError: The disk refuses; the old file is untouched.
-    """
-    path = Path(path)
-    text = json.dumps(payload, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Not named *.json: what a killed process leaves behind must not be read as a record.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def read_json(path: str | Path) -> Any:
-    """Read a file of `write_json`.
-
-    Raises:
-        ValueError: The file is cut off, damaged or holds NaN; the message names it and the remedy.
-        OSError: There is no such file.
-    """
-    try:
-        return json.loads(Path(path).read_bytes().decode(), parse_constant=_refuse)
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is not a whole JSON file ({error}); it was cut off or edited: delete it and "
-            "run what made it again"
-        ) from error
-
-
-def save_record(folder: str | Path, record: Record) -> Path:
+def save_record(folder: str | Path, record: Record, evidence: Evidence | None = None) -> Path:
     """Write one record to its own file in the folder; a record of the same name is replaced.
+
+    What the estimate was made of goes into a file of its own beside it.
 
     Returns:
         The path, "<subject>--<claim>.json", the subject's name quoted as in a URL.
     """
     path = Path(folder) / f"{quote(record.subject, safe='')}--{record.claim}.json"
+    beside = path.with_suffix(".evidence.gz")
+    if evidence is None:
+        beside.unlink(missing_ok=True)
+    else:
+        save_evidence(beside, {(record.claim, record.subject): evidence})
     write_json(path, {"schema": SCHEMA, "record": record.to_json()})
     return path
 
@@ -290,10 +251,6 @@ def _check_schema(found: object, what: str) -> None:
         raise ValueError(f"{what} of schema {found}; this version reads schema {SCHEMA}")
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
 def _finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
@@ -302,13 +259,3 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # Windows cannot open a folder; the rename is durable without.
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

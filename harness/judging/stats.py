@@ -17,6 +17,7 @@ from scipy.stats import false_discovery_control
 
 from harness.judging.claim import Direction
 from harness.judging.clusters import clustered, standard_error
+from harness.judging.evidence import Evidence
 
 MINIMUM_CLUSTERS = 12
 """Below this, the between-cluster variance is too poorly known for any verdict but inconclusive.
@@ -43,6 +44,7 @@ class Estimate:
         resolution: The smallest p-value that the method can tell from zero.
         settled: False if the data do not tell whether the quantity exists; only without a value.
         applies: False if the question has no meaning for the subject; only without a value.
+        evidence: The items or draws it was made of; None where it cannot be compared scene by scene.
 
     Raises:
         ValueError: The value is None and no reason is given.
@@ -57,6 +59,7 @@ class Estimate:
     resolution: float = 1e-9
     settled: bool = True
     applies: bool = True
+    evidence: Evidence | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.value is None and not self.reason.strip():
@@ -144,16 +147,17 @@ def proportion(successes: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
         ValueError: Lengths differ, nothing was given, a label is missing, or an outcome is not a
             boolean.
     """
-    outcomes = np.asarray(successes)
+    outcomes, clusters = np.asarray(successes), _kept(clusters)
     if outcomes.dtype.kind not in "biuf" or not np.isin(outcomes, (0, 1)).all():
         raise ValueError("successes must be booleans")
     values, codes, count = clustered(outcomes, clusters, "successes")
     n, share = len(values), float(values.mean())
+    found = Evidence(values, tuple(map(str, clusters)))
     if count == n:
-        return Estimate(share, _wilson(share, n, ndtri), n, count, "Wilson")
+        return Estimate(share, _wilson(share, n, ndtri), n, count, "Wilson", evidence=found)
     method = "Wilson, clustered"
     if count == 1:
-        return Estimate(share, lambda level: (0.0, 1.0), n, count, method)
+        return Estimate(share, lambda level: (0.0, 1.0), n, count, method, evidence=found)
     if share in (0.0, 1.0):
         effective = float(count)
     else:
@@ -161,7 +165,7 @@ def proportion(successes: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
         between = standard_error(values - share, codes, count) ** 2
         effective = n / max(1.0, between / independent)
     interval = _wilson(share, effective, lambda q: stdtrit(count - 1, q))
-    return Estimate(share, interval, n, count, method)
+    return Estimate(share, interval, n, count, method, evidence=found)
 
 
 def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
@@ -180,11 +184,14 @@ def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
     Raises:
         ValueError: Lengths differ, nothing was given, a label is missing, or a value is not finite.
     """
+    clusters = _kept(clusters)
     numbers, codes, count = clustered(values, clusters, "values")
-    centre = float(numbers.mean())
-    method = "skew-corrected t" + ", clustered" * (count < len(numbers))
+    centre, n = float(numbers.mean()), len(numbers)
+    found = Evidence(numbers, tuple(map(str, clusters)))
+    method = "skew-corrected t" + ", clustered" * (count < n)
     if count == 1:
-        return Estimate(centre, lambda level: (-math.inf, math.inf), len(numbers), 1, method)
+        unknown = (-math.inf, math.inf)
+        return Estimate(centre, lambda level: unknown, n, 1, method, evidence=found)
     error = standard_error(numbers - centre, codes, count)
     sums = np.bincount(codes, weights=numbers - centre, minlength=count)
     # Sums that differ by rounding alone have no skewness; sized to one, none leaves the range of floats.
@@ -196,7 +203,7 @@ def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
         t = float(stdtrit(count - 1, (1 + level) / 2))
         return centre - _unbent(t, bent) * error, centre - _unbent(-t, bent) * error
 
-    return Estimate(centre, interval, len(numbers), count, method)
+    return Estimate(centre, interval, n, count, method, evidence=found)
 
 
 def difference(values_a: ArrayLike, values_b: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
@@ -235,7 +242,8 @@ def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Esti
     Raises:
         ValueError: No draws, or the value or a draw is not finite.
     """
-    ordered = np.sort(np.asarray(draws, dtype=np.float64))
+    given = np.asarray(draws, dtype=np.float64)
+    ordered = np.sort(given)
     if ordered.ndim != 1 or not len(ordered):
         raise ValueError(f"draws must be one number per draw; their shape is {ordered.shape}")
     lost = int((~np.isfinite(ordered)).sum())
@@ -243,10 +251,11 @@ def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Esti
         raise ValueError(
             f"the value is {value} and {lost} of {len(ordered)} draws are not finite: no interval"
         )
-    total = len(ordered)
+    total, found = len(ordered), Evidence(given)
     method = "expanded percentile bootstrap" + ", clustered" * (clusters < n)
     if clusters < 2:
-        return Estimate(float(value), lambda level: (-math.inf, math.inf), n, clusters, method)
+        unknown = (-math.inf, math.inf)
+        return Estimate(float(value), lambda level: unknown, n, clusters, method, evidence=found)
     wider = math.sqrt(clusters / (clusters - 1))
 
     def interval(level: float) -> tuple[float, float]:
@@ -257,7 +266,7 @@ def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Esti
         return float(ordered[rank - 1]), float(ordered[total - rank])
 
     finest = float(stdtr(clusters - 1, ndtri(1 / (total + 1)) / wider))
-    return Estimate(float(value), interval, n, clusters, method, resolution=finest)
+    return Estimate(float(value), interval, n, clusters, method, resolution=finest, evidence=found)
 
 
 def adjust(p_values: ArrayLike) -> NDArray[np.float64]:
@@ -270,6 +279,11 @@ def adjust(p_values: ArrayLike) -> NDArray[np.float64]:
     if not ((raw >= 0) & (raw <= 1)).all():
         raise ValueError("p-values must lie in [0, 1]")
     return false_discovery_control(raw, method="bh") if raw.size else raw
+
+
+def _kept(labels: Iterable[Hashable]) -> Iterable[Hashable]:
+    # They are read twice.
+    return labels if hasattr(labels, "__len__") else list(labels)
 
 
 def _wilson(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.judging.record import read_json
+from harness.judging.files import read_json
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import counted
 

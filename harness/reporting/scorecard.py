@@ -9,13 +9,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from harness.judging.record import Record, Run, read_json
+from harness.judging.claim import Pair
+from harness.judging.files import read_json
+from harness.judging.record import Record, Run
 from harness.judging.stats import adjust
 from harness.judging.verdict import Outcome, Reading, Verdict, read_against
 from harness.reporting.wording import counted, measured, number, paper
-
-Pair = tuple[str, str]
-"""Claim id and subject."""
 
 ALPHA = 0.025
 """One-sided level of a verdict: a 95% interval wholly on the claimed side has p below it."""

@@ -61,7 +61,7 @@ def test_listing_what_would_run_leaves_the_last_run_alone(run, pytester):
     before = sorted(p.name for p in (pytester.path / "out" / "records").iterdir())
     run("--collect-only")
     assert sorted(p.name for p in (pytester.path / "out" / "records").iterdir()) == before
-    assert len(before) == len(VERDICTS) + 1
+    assert len([n for n in before if n.endswith(".json")]) == len(VERDICTS)
 
 
 def test_a_claim_is_found_by_its_id(run):

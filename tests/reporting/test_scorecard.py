@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
-from harness.judging.record import write_json
+from harness.judging.files import write_json
 from harness.judging.verdict import Outcome, Verdict
 from harness.reporting.scorecard import ALPHA, Scorecard, build, load_baseline
 

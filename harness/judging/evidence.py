@@ -1,0 +1,108 @@
+"""What an estimate was made of, kept so that two runs can be compared scene by scene.
+
+An interval alone says how far a run is from the truth; two runs on the same scenes err together, and only what
+each scene gave tells how little they may differ.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.judging.claim import Pair
+from harness.judging.files import write_bytes
+
+SCHEMA = 1
+
+DIGITS = 6
+"""Significant digits that are kept; more would only make files longer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """The items or the bootstrap draws behind an estimate.
+
+    Attributes:
+        values: float64 [n], one per item; or [D], the quantity on each bootstrap draw.
+        scenes: The scene of each item; None for draws. The draws of two runs with one seed are of the same
+            scenes, and independent otherwise: either way their difference is a draw of the difference.
+    """
+
+    values: NDArray[np.float64]
+    scenes: tuple[str, ...] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
+        if self.scenes is not None and len(self.scenes) != len(self.values):
+            raise ValueError(f"{len(self.values)} values but {len(self.scenes)} scenes")
+        if not np.isfinite(self.values).all():
+            raise ValueError("evidence must be finite numbers")
+
+    @property
+    def binary(self) -> bool:
+        """Whether each item was either right or wrong."""
+        return self.scenes is not None and bool(np.isin(self.values, (0.0, 1.0)).all())
+
+
+def save_evidence(path: Path, evidence: Mapping[Pair, Evidence]) -> None:
+    """Write the evidence of a run, compressed JSON; the same evidence gives the same bytes.
+
+    Raises:
+        OSError: The disk refuses; an old file is untouched.
+    """
+    # Scenes recur from claim to claim, so each name is written once.
+    names = {
+        s: i for i, s in enumerate(sorted({s for e in evidence.values() for s in e.scenes or ()}))
+    }
+    rows = [
+        {
+            "claim": claim,
+            "subject": subject,
+            "values": [float(f"{v:.{DIGITS}g}") for v in found.values],
+            "scenes": None if found.scenes is None else [names[s] for s in found.scenes],
+        }
+        for (claim, subject), found in sorted(evidence.items())
+    ]
+    content = {"schema": SCHEMA, "scenes": list(names), "evidence": rows}
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    write_bytes(path, gzip.compress(text.encode(), mtime=0))
+
+
+def load_evidence(path: Path) -> dict[Pair, Evidence]:
+    """The evidence of `save_evidence`, by (claim, subject); empty if there is no such file.
+
+    Raises:
+        ValueError: The file is damaged or of another schema; the message names it.
+    """
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(gzip.decompress(path.read_bytes()))
+        if content["schema"] != SCHEMA:
+            raise ValueError(f"schema {content['schema']}; this version reads schema {SCHEMA}")
+        return dict(_row(row, content["scenes"]) for row in content["evidence"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise ValueError(
+            f"{path} is not the evidence of a run ({error}); without the file runs are compared by their "
+            "intervals alone: delete it, or make the run again"
+        ) from error
+
+
+def gathered(folder: Path) -> dict[Pair, Evidence]:
+    """The evidence of all records in a folder, by (claim, subject)."""
+    found: dict[Pair, Evidence] = {}
+    for path in sorted(folder.glob("*.evidence.gz")):
+        found |= load_evidence(path)
+    return found
+
+
+def _row(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Pair, Evidence]:
+    scenes = None if row["scenes"] is None else tuple(names[i] for i in row["scenes"])
+    return (row["claim"], row["subject"]), Evidence(np.array(row["values"], float), scenes)

@@ -1,0 +1,80 @@
+"""Files that are whole or not there: what a killed process or a full disk leaves is never half a record."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+
+def write_json(path: str | Path, payload: Any) -> None:
+    """Write JSON, whole or not at all, as `write_bytes` does it; keys keep their order.
+
+    Args:
+        path: Where to.
+        payload: Dicts, lists, strings, finite numbers, booleans, None.
+
+    Raises:
+        ValueError: A number in the payload is not finite; nothing is written.
+        OSError: The disk refuses; the old file is untouched.
+    """
+    text = json.dumps(payload, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file so that it is at any moment the old one or the new one, whole.
+
+    A temporary file in the same folder (so that the replacement is a rename) is flushed to disk
+    before it takes the name. Folders are made as needed.
+
+    Raises:
+        OSError: The disk refuses; the old file is untouched.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not named *.json: what a killed process leaves behind must not be read as a record.
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a file of `write_json`.
+
+    Raises:
+        ValueError: The file is cut off, damaged or holds NaN; the message names it and the remedy.
+        OSError: There is no such file.
+    """
+    try:
+        return json.loads(Path(path).read_bytes().decode(), parse_constant=_refuse)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is not a whole JSON file ({error}); it was cut off or edited: delete it and "
+            "run what made it again"
+        ) from error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":  # Windows cannot open a folder; the rename is durable without.
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,136 @@
+"""The two sides of a comparison, and when they may not be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from harness.judging.claim import Pair
+from harness.judging.evidence import Evidence, load_evidence
+from harness.judging.files import read_json
+from harness.judging.record import Record
+from harness.reporting.scorecard import Scorecard
+
+
+class NotComparable(ValueError):
+    """The two were not asked the same; no difference between them would mean anything."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two scorecards.
+
+    Attributes:
+        where: The file, for messages.
+        card: Its verdicts.
+        evidence: What its estimates were made of, by (claim, subject); may be empty.
+    """
+
+    where: str
+    card: Scorecard
+    evidence: Mapping[Pair, Evidence] = field(default_factory=dict, repr=False)
+
+
+def load_side(path: Path) -> Side:
+    """A scorecard with its evidence, from its file or from the folder of --scorecard.
+
+    Raises:
+        ValueError: A file is damaged, of another schema or no scorecard; the message names it.
+        OSError: There is no such file.
+    """
+    path = path / "scorecard.json" if path.is_dir() else path
+    try:
+        card = Scorecard.from_json(read_json(path))
+    except (TypeError, AttributeError, KeyError) as error:
+        raise ValueError(f"{path} is not a scorecard: {error!r}") from error
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be compared: {error}") from error
+    return Side(str(path), card, load_evidence(evidence_beside(path)))
+
+
+def evidence_beside(scorecard: Path) -> Path:
+    """Where the evidence of a scorecard is."""
+    return scorecard.with_name(f"{scorecard.stem}.evidence.json.gz")
+
+
+def only_asked(before: Side, pairs: Iterable[Pair], left_out: set[str] | None) -> Side:
+    """The baseline without the claims that a run was told to leave out; one that is gone stays, and is missed.
+
+    Args:
+        before: The baseline.
+        pairs: What the run collected.
+        left_out: Claims that it found and was told to leave out; None if it looked at some files only, and
+            cannot know what else there is.
+    """
+    asked = {claim for claim, _ in pairs}
+    kept = tuple(
+        r
+        for r in before.card.records
+        if r.claim in asked or (left_out is not None and r.claim not in left_out)
+    )
+    return replace(before, card=replace(before.card, records=kept))
+
+
+def refuse_other_settings(before: Side, after: Side) -> None:
+    """Raise NotComparable if the two were not shown the same scenes, or are not of one family."""
+    if before.card.run.partial or before.card.missing:
+        raise NotComparable(f"{before.where} is not whole: part of its claims have no verdict")
+    for name, why in (
+        ("stimuli", "the code that draws the scenes is another one"),
+        ("seed", "the scenes are others"),
+        ("trials", "as many trials must be asked"),
+    ):
+        a, b = getattr(before.card.run, name), getattr(after.card.run, name)
+        if a != b:
+            raise NotComparable(
+                f"{name}: {_shown(a)} in {before.where}, {_shown(b)} in {after.where} ({why}): run the "
+                "baseline's model again with this version and these options, and compare with that"
+            )
+    families = [{r.family for r in side.card.records} for side in (before, after)]
+    if families[1] and not families[1] <= families[0]:
+        raise NotComparable(
+            f"a baseline from another model: {before.where} is of {_list(families[0])}, "
+            f"{after.where} of {_list(families[1])}"
+        )
+
+
+def refuse_other_claim(before: Record, after: Record) -> None:
+    """Raise NotComparable if a claim does not say what it said."""
+    for name in ("threshold", "direction", "unit", "statement"):
+        a, b = getattr(before, name), getattr(after, name)
+        if a != b:
+            raise NotComparable(
+                f"{after.claim} says something else now: its {name} was {a!r} and is {b!r}; "
+                "run the baseline's model again"
+            )
+
+
+def renamed(before: Scorecard, after: Scorecard) -> dict[str, str]:
+    """The run's name for each of the baseline's subjects; a lone subject stands for a lone subject."""
+    if len(before.subjects) == 1 and len(after.subjects) == 1:
+        return {before.subjects[0]: after.subjects[0]}
+    return {s: s for s in before.subjects}
+
+
+def notes(before: Side, after: Side) -> tuple[str, ...]:
+    """Differences of setting that do not forbid a comparison, in words."""
+    found = []
+    for name in ("harness", "torch", "transformers", "nnsight", "device", "dtype", "attention"):
+        a, b = getattr(before.card.run, name), getattr(after.card.run, name)
+        if a != b:
+            found.append(f"{name} {_shown(a)} before, {_shown(b)} after")
+    for side in (before, after):
+        if not side.evidence:
+            found.append(
+                f"{side.where} has no evidence beside it: compared by intervals alone, not scene by scene"
+            )
+    return tuple(found)
+
+
+def _shown(value: object) -> str:
+    return "each experiment's own" if value is None else str(value)[:16] or "unknown"
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
