@@ -10,7 +10,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 from scipy.stats import binomtest
 
@@ -103,8 +102,7 @@ def trials_for(difference: Estimate, wanted: float) -> int | None:
 def _shares(before: Evidence, after: Evidence) -> Estimate:
     one, other = (proportion(e.values.astype(bool), e.scenes) for e in (before, after))
     same = before.scenes == after.scenes
-    both = [before.values, after.values] if same else _by_scene(before, after)
-    r = _correlation(*both)
+    r = _correlation(before, after)
 
     def interval(level: float) -> tuple[float, float]:
         (a_low, a_high), (b_low, b_high) = one.interval(level), other.interval(level)
@@ -128,20 +126,17 @@ def _reach(own: float, others: float, r: float) -> float:
     return math.sqrt(max(0.0, own**2 - 2 * r * own * others + others**2))
 
 
-def _correlation(a: NDArray, b: NDArray) -> float:
-    if len(a) < 3 or a.std() == 0 or b.std() == 0:
-        return 0.0
-    return float(np.corrcoef(a, b)[0, 1])
-
-
-def _by_scene(before: Evidence, after: Evidence) -> list[NDArray]:
-    """The mean of each scene that both have, before and after."""
-    means = [
-        {s: e.values[np.array(e.scenes) == s].mean() for s in set(e.scenes)}
+def _correlation(before: Evidence, after: Evidence) -> float:
+    """Correlation of the two shares: that of the shared scenes, as far as the scenes are shared."""
+    one, other = (
+        {s: e.values[np.array(e.scenes) == s].mean() for s in dict.fromkeys(e.scenes)}
         for e in (before, after)
-    ]
-    common = sorted(means[0].keys() & means[1].keys())
-    return [np.array([m[s] for s in common]) for m in means]
+    )
+    common = [s for s in one if s in other]
+    a, b = (np.array([side[s] for s in common]) for side in (one, other))
+    if len(common) < 3 or a.std() == 0 or b.std() == 0:
+        return 0.0
+    return float(np.corrcoef(a, b)[0, 1]) * len(common) / math.sqrt(len(one) * len(other))
 
 
 def _shared(before: Evidence, after: Evidence) -> str:

@@ -1,0 +1,79 @@
+"""Evidence on disk: read back as it was, the same bytes each time, and a damaged file named."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from records import order
+
+from harness.judging.evidence import Evidence, gathered, load_evidence, save_evidence
+from harness.judging.record import load_records, save_record
+from harness.judging.stats import difference, from_draws, mean, proportion
+
+PAIR = ("paper.1.a", "tiny")
+
+numbers = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)
+
+
+@given(numbers, st.booleans())
+def test_what_is_read_back_is_what_was_saved(tmp_path_factory, values, drawn):
+    path = tmp_path_factory.mktemp("evidence") / "e.json.gz"
+    scenes = None if drawn else tuple(f"s{i // 2}" for i in range(len(values)))
+    save_evidence(path, {PAIR: Evidence(np.array(values), scenes)})
+    found = load_evidence(path)[PAIR]
+    assert found.scenes == scenes
+    assert found.values == pytest.approx(values, rel=1e-5)
+    first = path.read_bytes()
+    save_evidence(path, {PAIR: Evidence(np.array(values), scenes)})
+    assert path.read_bytes() == first
+
+
+def test_every_kind_of_estimate_says_what_it_was_made_of():
+    right, scenes = [True, False, True, True], "aabb"
+    assert proportion(right, scenes).evidence.scenes == tuple(scenes)
+    assert proportion(right, scenes).evidence.binary
+    assert mean([1, 2, 3, 4], iter(scenes)).evidence.scenes == tuple(scenes)
+    assert difference([1, 2, 3, 4], [0, 0, 0, 1], scenes).evidence.values.tolist() == [1, 2, 3, 3]
+    drawn = from_draws(0.0, [2.0, 1.0, 3.0], n=3, clusters=3).evidence
+    assert drawn.values.tolist() == [2, 1, 3], "in the order drawn, so that draws of two runs meet"
+    assert drawn.scenes is None
+    assert not drawn.binary
+
+
+def test_records_keep_their_evidence_beside_them(tmp_path):
+    record = order()
+    save_record(tmp_path, record, Evidence(np.arange(3.0)))
+    assert load_records(tmp_path) == [record]
+    assert gathered(tmp_path)[record.claim, record.subject].values.tolist() == [0, 1, 2]
+    save_record(tmp_path, record)
+    assert gathered(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"not gzip",
+        gzip.compress(b"not json"),
+        gzip.compress(json.dumps({"schema": 99, "scenes": [], "evidence": []}).encode()),
+        gzip.compress(json.dumps({"schema": 1}).encode()),
+        gzip.compress(json.dumps({"schema": 1, "scenes": [], "evidence": []}).encode())[:-6],
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, content):
+    path = tmp_path / "e.json.gz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"e\.json\.gz is not the evidence of a run"):
+        load_evidence(path)
+
+
+def test_no_file_is_no_evidence_and_nan_is_none(tmp_path):
+    assert load_evidence(tmp_path / "none") == {}
+    with pytest.raises(ValueError, match="finite"):
+        Evidence(np.array([1.0, np.nan]))
+    with pytest.raises(ValueError, match="2 values but 1 scenes"):
+        Evidence(np.array([1.0, 2.0]), ("a",))

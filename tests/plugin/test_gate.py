@@ -1,0 +1,100 @@
+"""The gate as a release engineer meets it: --baseline, claims compare, claims bless, exit statuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from made_up import CLAIMS, scorecard
+
+from harness.cli import main
+
+GOOD = CLAIMS.split('@stated("raises")')[0]
+WEAKER = GOOD.replace("judge(around(0.9))", "judge(around(0.7))")
+MORE = GOOD + '\n@stated("another")\ndef test_another(judge):\n    judge(around(0.9))\n'
+FEWER = GOOD.replace('@stated("fails")\ndef test_fails', "def untested")
+
+
+@pytest.fixture
+def before(run, pytester):
+    """A scorecard of the claims that end well, in `before`; gives a function that runs others against it."""
+    pytester.makepyfile(test_made_up=GOOD)
+    run("--baseline", "none", "--scorecard", "before")
+
+    def against(claims, *options, out="after"):
+        pytester.makepyfile(test_made_up=claims)
+        return run("--baseline", "before", "--scorecard", out, *options)
+
+    return against
+
+
+def test_a_run_against_itself_is_green(before):
+    result = before(GOOD)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*gate*", "*0 regressed, 5 unchanged*", "GREEN"])
+
+
+def test_a_claim_that_is_weaker_is_red_though_it_still_holds(before):
+    result = before(WEAKER)
+    result.assert_outcomes(passed=1, xfailed=3, skipped=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["REGRESSED made_up.1.holds*", "*lost more than 0.1 r*", "RED*"])
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"), [(FEWER, "MISSING made_up.1.fails"), (MORE, "NEW made_up.1.another")]
+)
+def test_a_claim_that_was_deleted_or_added_is_red(before, claims, said):
+    result = before(claims)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"{said}*"])
+
+
+def test_claims_that_were_not_chosen_are_not_missing(before):
+    result = before(GOOD, "-k", "holds")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*0 regressed, 1 unchanged*"])
+
+
+def test_other_trials_are_refused_and_red(before):
+    result = before(GOOD, "--seed", "3")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["cannot be compared with the baseline: seed: 0 in *, 3 in *"])
+
+
+def test_compare_says_the_same_as_the_run_and_ends_with_its_status(before, pytester, capsys):
+    before(WEAKER)
+    here = pytester.path
+    files = ["--json", str(here / "c.json"), "--markdown", str(here / "c.md")]
+    assert main(["compare", str(here / "before"), str(here / "after"), *files]) == 1
+    assert "REGRESSED made_up.1.holds" in capsys.readouterr().out
+    rows = {r["claim"]: r for r in json.loads((here / "c.json").read_text())["rows"]}
+    assert rows["made_up.1.holds"]["difference"] == pytest.approx(-0.2)
+    assert "paired" in rows["made_up.1.holds"]["method"]
+    assert "| regressed | made_up.1.holds |" in (here / "c.md").read_text()
+    assert main(["compare", str(here / "before"), str(here / "after"), "--margin", "0.9"]) == 0
+    assert main(["compare", str(here / "before"), str(here / "nowhere")]) == 2
+    before(GOOD, "--seed", "3", out="other")
+    assert main(["compare", str(here / "before"), str(here / "other")]) == 3
+
+
+def test_a_blessed_run_is_compared_scene_by_scene(before, pytester, capsys):
+    here = pytester.path
+    assert main(["bless", str(here / "before"), "--into", str(here / "blessed")]) == 0
+    before(WEAKER)
+    assert main(["compare", str(here / "blessed" / "tiny-llava.json"), str(here / "after")]) == 1
+    assert "paired, 40 trials" in capsys.readouterr().out
+    (here / "blessed" / "tiny-llava.evidence.json.gz").unlink()
+    assert main(["compare", str(here / "blessed" / "tiny-llava.json"), str(here / "after")]) == 1
+    assert "unpaired, from the two intervals" in capsys.readouterr().out
+
+
+def test_a_published_number_is_a_baseline(run, pytester):
+    pytester.makepyfile(test_made_up=GOOD)
+    held = run("-k", "holds", "--baseline", "published")
+    held.assert_outcomes(passed=1)
+    assert scorecard(pytester)["records"][0]["baseline"] == "supported"
+    pytester.makepyfile(test_made_up=GOOD.replace("judge(around(0.9))", "judge(around(0.1))"))
+    lost = run("-k", "holds", "--baseline", "published")
+    lost.assert_outcomes(failed=1)
+    lost.stdout.fnmatch_lines(["*was supported*"])

@@ -1,0 +1,241 @@
+"""Two scorecards: what counts as lost, what is refused, and that nothing missing is ever green."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cards import card, record
+
+from harness.judging.evidence import Evidence, save_evidence
+from harness.judging.files import write_json
+from harness.judging.stats import mean, proportion
+from harness.reporting.compare import Fate, compare
+from harness.reporting.gate import markdown, render, to_json
+from harness.reporting.sides import NotComparable, Side, evidence_beside, load_side, only_asked
+
+N = 60
+
+
+def measured(right, **changes):
+    """A record and its evidence, of N answers that are right or wrong."""
+    found = proportion(np.asarray(right, bool), [f"s{i}" for i in range(len(right))])
+    low, high = found.low, found.high
+    word = "supported" if low > 0.4 else "refuted" if high <= 0.4 else "inconclusive"
+    facts = {"estimate": found.value, "ci_low": low, "ci_high": high, "n": found.n}
+    facts |= {"clusters": found.clusters, "p_value": found.p_value(0.4, "above")}
+    return record(verdict=changes.pop("verdict", word), **{**facts, **changes}), found.evidence
+
+
+def first(share, n=N):
+    return np.arange(n) < round(share * n)
+
+
+def side(*pairs, where="a run", evidence=True, **changes):
+    records = [r for r, _ in pairs]
+    made = {(r.claim, r.subject): e for r, e in pairs if evidence and e is not None}
+    return Side(where, card(*records, **changes), made)
+
+
+def fate(before, after, **how):
+    """What becomes of one claim."""
+    [row] = compare(side(before), side(after), **how).rows
+    return row
+
+
+def test_a_run_against_itself_is_green_and_nothing_has_changed():
+    one = side(measured(first(0.9)), measured(first(0.2), claim="paper.1.other"))
+    found = compare(one, one)
+    assert {row.fate for row in found.rows} == {Fate.unchanged}
+    assert not found.red
+    assert render(found)[-1] == "GREEN"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wanted"),
+    [
+        (0.9, 0.2, Fate.regressed),
+        (0.9, 0.6, Fate.regressed),
+        (0.9, 0.87, Fate.unchanged),
+        (0.6, 0.95, Fate.improved),
+        (0.2, 0.9, Fate.improved),
+        (0.2, 0.02, Fate.unchanged),
+        (0.5, 0.1, Fate.regressed),
+    ],
+    ids=str,
+)
+def test_fates(before, after, wanted):
+    assert fate(measured(first(before)), measured(first(after))).fate is wanted
+
+
+def test_a_verdict_that_slips_on_a_few_trials_is_no_loss_and_says_so():
+    before, after = measured(first(0.56)), measured(first(0.52))
+    assert (before[0].verdict, after[0].verdict) == ("supported", "inconclusive")
+    row = fate(before, after)
+    assert row.fate is Fate.unchanged
+    low, high = row.difference.interval(0.95)
+    assert low < row.difference.value < high
+    assert row.detectable > row.margin
+    assert row.trials > N
+
+
+@pytest.mark.parametrize("verdict", ["refuted", "blocked", "not_applicable"])
+def test_what_cannot_be_asked_any_more_is_lost(verdict):
+    gone = record(verdict=verdict, estimate=None, ci_low=None, ci_high=None, n=0, clusters=0)
+    row = fate(measured(first(0.9)), (gone, None))
+    assert row.fate is Fate.regressed
+    assert row.difference is None
+    assert verdict in row.reason
+
+
+@pytest.mark.parametrize("verdict", ["error", "not_run"])
+def test_what_was_not_judged_is_missing_on_either_side(verdict):
+    nothing = (record(verdict=verdict), None)
+    assert fate(measured(first(0.9)), nothing).fate is Fate.missing
+    assert fate(nothing, measured(first(0.9))).fate is Fate.new
+
+
+def test_a_claim_missing_on_either_side_is_red():
+    one, two = measured(first(0.9)), measured(first(0.9), claim="paper.1.other")
+    for before, after, wanted in (
+        (side(one, two), side(one), Fate.missing),
+        (side(one), side(one, two), Fate.new),
+        (side(one), side(one, missing=[("paper.1.other", "tiny")]), Fate.missing),
+    ):
+        found = compare(before, after)
+        assert [r.claim for r in found.of(wanted)] == ["paper.1.other"]
+        assert found.red
+        assert render(found)[-1].startswith("RED")
+
+
+def test_many_claims_are_corrected_for():
+    """One loss in forty at p near 0.025 is what chance gives; alone it counts."""
+    before = [measured(first(0.9), claim=f"paper.1.c{i}") for i in range(40)]
+    after = [measured(first(0.9), claim=f"paper.1.c{i}") for i in range(40)]
+    # Margin 12.5 points; lost 23: one-sided p about 0.02.
+    after[0] = measured(first(0.67), claim="paper.1.c0")
+    alone = compare(side(before[0]), side(after[0])).rows[0]
+    among = compare(side(*before), side(*after)).rows[0]
+    assert 0.001 < alone.p < 0.025 < among.p
+    assert (alone.fate, among.fate) == (Fate.regressed, Fate.unchanged)
+
+
+def test_down_is_up_for_a_claim_of_something_small():
+    def small(values):
+        found = mean(values, range(len(values)))
+        facts = {"estimate": found.value, "ci_low": found.low, "ci_high": found.high}
+        facts |= {
+            "n": N,
+            "clusters": N,
+            "direction": "below",
+            "verdict": "supported",
+            "p_value": 0.0,
+        }
+        return record(**facts), found.evidence
+
+    noise = np.random.default_rng(0).normal(scale=0.05, size=N)
+    assert fate(small(noise), small(noise + 0.3)).fate is Fate.regressed
+    assert fate(small(noise + 0.2), small(noise)).fate is Fate.improved
+
+
+def test_one_subject_stands_for_one_and_several_go_by_name():
+    old, new = measured(first(0.9)), measured(first(0.1), subject="release")
+    assert compare(side(old), side(new)).rows[0].fate is Fate.regressed
+    other = measured(first(0.9), subject="other")
+    found = compare(side(old, other), side(new))
+    assert {r.fate for r in found.rows} == {Fate.new, Fate.missing}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 8}, "seed: 7 in a run, 8 in a run"),
+        ({"trials": 48}, "trials: each experiment's own in a run, 48"),
+        ({"stimuli": "ab"}, "stimuli: unknown in a run, ab"),
+    ],
+)
+def test_other_scenes_are_refused(changes, said):
+    one = measured(first(0.9))
+    with pytest.raises(NotComparable, match=said):
+        compare(side(one), side(one, **changes))
+
+
+@pytest.mark.parametrize("changes", [{"threshold": 0.3}, {"direction": "below"}, {"unit": "x"}])
+def test_a_claim_that_says_something_else_is_refused(changes):
+    with pytest.raises(NotComparable, match="says something else now"):
+        compare(side(measured(first(0.9))), side(measured(first(0.9), **changes)))
+
+
+def test_another_family_and_a_partial_baseline_are_refused():
+    one = measured(first(0.9))
+    with pytest.raises(NotComparable, match="another model: a run is of family, a run of else"):
+        compare(side(one), side(measured(first(0.9), family="else")))
+    with pytest.raises(NotComparable, match="not whole"):
+        compare(side(one, partial=True), side(one))
+    with pytest.raises(NotComparable, match="margin is 1"):
+        compare(side(one), side(one), share=1.0)
+
+
+def test_without_evidence_the_intervals_are_compared_and_it_is_said():
+    one, other = measured(first(0.9)), measured(first(0.2))
+    blind = compare(side(one, evidence=False), side(other))
+    [row] = blind.rows
+    assert "unpaired" in row.difference.method
+    assert any("no evidence beside it" in note for note in blind.notes)
+    [seen] = compare(side(one), side(other)).rows
+    widths = [np.diff(r.difference.interval(0.95))[0] for r in (row, seen)]
+    assert widths[0] > 0
+    assert widths[1] > 0
+
+
+def test_other_versions_are_noted_not_refused():
+    one = measured(first(0.9))
+    found = compare(side(one, torch="1"), side(one, torch="2"))
+    assert found.notes == ("torch 1 before, 2 after",)
+
+
+def test_files_are_read_back_with_their_evidence(tmp_path):
+    rec, evidence = measured(first(0.9))
+    path = tmp_path / "scorecard.json"
+    write_json(path, card(rec).to_json())
+    save_evidence(evidence_beside(path), {(rec.claim, rec.subject): evidence})
+    for where in (path, tmp_path):
+        assert load_side(where).evidence[rec.claim, rec.subject].scenes == evidence.scenes
+    write_json(path, {"run": {}})
+    with pytest.raises(ValueError, match="cannot be compared"):
+        load_side(path)
+    write_json(path, [])
+    with pytest.raises(ValueError, match="not a scorecard"):
+        load_side(path)
+
+
+def test_claims_that_were_left_out_are_not_missed_but_those_that_are_gone_are():
+    whole = side(*(measured(first(0.9), claim=f"paper.1.{c}") for c in "abc"))
+    pairs = [("paper.1.a", "tiny")]
+    for left_out, kept in (({"paper.1.b"}, "ac"), (None, "a"), (set(), "abc")):
+        asked = only_asked(whole, pairs, left_out)
+        assert [r.claim[-1] for r in asked.card.records] == list(kept)
+
+
+def test_json_and_markdown_say_the_same_and_break_nothing():
+    odd = measured(first(0.2), reason="<b>|pipe|</b>\nnext")
+    found = compare(side(measured(first(0.9))), side(odd))
+    content = json.loads(json.dumps(to_json(found), allow_nan=False))
+    assert content["red"] is True
+    [row] = content["rows"]
+    assert row["ci_low"] < row["difference"] < row["ci_high"] < 0
+    table = markdown(found)
+    assert "| regressed | paper.1.order |" in table
+    lost = (replace(odd[0], estimate=None, ci_low=None, ci_high=None), None)
+    shown = markdown(compare(side(measured(first(0.9))), side(lost)))
+    assert "<b>" not in shown
+    assert len({line.count(" | ") for line in shown.splitlines() if line.startswith("| ")}) == 1
+
+
+def test_values_that_are_draws_keep_the_number_of_trials():
+    draws = Evidence(np.random.default_rng(0).normal(0.6, 0.05, 1000))
+    row = fate((record(), draws), (record(), Evidence(draws.values)))
+    assert row.difference.n == 40
+    assert "draw by draw" in row.difference.method
