@@ -131,7 +131,7 @@ def _pointed(high, low) -> tuple[np.ndarray, float]:
     return nearest_mean(states[best], cells, low[1][best]), shares[best]
 
 
-ENTROPY = Experiment("entropy", run, trials=160)
+ENTROPY = Experiment("entropy", run, trials=128)
 
 
 @dataclass(frozen=True)

@@ -185,7 +185,7 @@ def _image_tokens(batch: Batch) -> torch.Tensor:
     return batch.image_start.cpu()[:, None] + torch.arange(rows * columns)
 
 
-KEYS = Experiment("keys", run, trials=160, needs=(MEDIATION,))
+KEYS = Experiment("keys", run, trials=128, needs=(MEDIATION,))
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def _put_in(heads: list[Head], batch: Batch, prototypes: torch.Tensor) -> list[E
     return head_edits("head", heads, last_token(batch), prototypes.transpose(0, 1), "replace")
 
 
-REPAIR = Experiment("repair", run, trials=200, needs=(MEDIATION,))
+REPAIR = Experiment("repair", run, trials=144, needs=(MEDIATION,))
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
     )
 
 
-SIMILARITY = Experiment("similarity", run, trials=360)
+SIMILARITY = Experiment("similarity", run, trials=288)
 
 
 @dataclass(frozen=True)

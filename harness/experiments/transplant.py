@@ -83,7 +83,7 @@ def run(
     )
 
 
-TRANSPLANT = Experiment("transplant", run, trials=240, needs=(MEDIATION,))
+TRANSPLANT = Experiment("transplant", run, trials=180, needs=(MEDIATION,))
 
 
 @dataclass(frozen=True)
