@@ -12,6 +12,7 @@ from urllib.parse import quote
 from harness.judging.claim import Claim
 from harness.judging.evidence import Evidence, save_evidence
 from harness.judging.files import read_json, write_json
+from harness.judging.sequential import inflated
 from harness.judging.stats import Estimate
 from harness.judging.verdict import Judgement, Verdict
 
@@ -113,7 +114,7 @@ class Record:
             value, low, high = map(_finite, (estimate.value, estimate.low, estimate.high))
             # An absent quantity is a claim that was asked and lost, so it counts in the correction.
             if judgement.verdict in (Verdict.supported, Verdict.refuted, Verdict.inconclusive):
-                p_value = _finite(estimate.p_value(limit, threshold.direction))
+                p_value = _finite(inflated(estimate.p_value(limit, threshold.direction)))
         return cls(
             claim=claim.id,
             statement=claim.statement,
@@ -180,7 +181,7 @@ class Run:
     attention: str | None
     started: str
     seed: int
-    trials: int | None
+    trials: int | str | None
     python: str
     platform: str
     partial: bool = False

@@ -18,6 +18,7 @@ from scipy.stats import false_discovery_control
 from harness.judging.claim import Direction
 from harness.judging.clusters import clustered, standard_error
 from harness.judging.evidence import Evidence
+from harness.judging.sequential import confidence
 
 MINIMUM_CLUSTERS = 12
 """Below this, the between-cluster variance is too poorly known for any verdict but inconclusive.
@@ -25,8 +26,6 @@ MINIMUM_CLUSTERS = 12
 With 8 or 10 scenes that are mostly all right or all wrong, a 95% interval of a share holds the truth in 92.5
 of 100 cases; with 12 it is 93.5 (`harness.calibration.coverage`).
 """
-
-_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -83,13 +82,13 @@ class Estimate:
 
     @property
     def low(self) -> float | None:
-        """Lower end of the 95% interval; None without a value."""
-        return None if self.value is None else self.interval(_CONFIDENCE)[0]
+        """Lower end of the interval that decides (95%, see `sequential`); None without a value."""
+        return None if self.value is None else self.interval(confidence())[0]
 
     @property
     def high(self) -> float | None:
-        """Upper end of the 95% interval; None without a value."""
-        return None if self.value is None else self.interval(_CONFIDENCE)[1]
+        """Upper end of the interval that decides; None without a value."""
+        return None if self.value is None else self.interval(confidence())[1]
 
     def p_value(self, threshold: float, direction: Direction) -> float:
         """One-sided p-value by duality with the interval.
