@@ -5,7 +5,6 @@ The plugin wires this into pytest; nothing here is a hook.
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from harness import __version__
+from harness import __version__, collected
+from harness.collected import Task
 from harness.experiments.measuring import Experiment, Measured, Measuring
 from harness.experiments.store import Store
 from harness.judging import controls
@@ -127,12 +127,7 @@ class ClaimsRun:
     def begin(self) -> None:
         """Empty the folder of records; what was judged by an earlier run is not this run's."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for path in [*self.folder.glob("*.json"), *self.folder.glob("collected-*.txt")]:
-                path.unlink()
-            probe = self.folder / ".writable"
-            probe.touch()
-            probe.unlink()
+            collected.forget(self.folder)
             self.begun = True
         except OSError as error:
             raise BadOption(
@@ -184,37 +179,29 @@ class ClaimsRun:
         in_use = any(subject == entry.name for _, subject in self.baselines) or record.control
         return record, read_against(judgement.verdict, before, in_use=in_use, exact=record.control)
 
-    def note_collected(self, pairs: Iterable[tuple[Claim, Entry]], process: str) -> None:
-        """Write down what was collected, so that a process that dies is missed."""
-        pairs = list(pairs)
-        claims = {claim.id: claim for claim, _ in pairs}
-        facts = {
-            "claims_hash": claims_hash(claims.values()),
-            "pairs": [[claim.id, entry.name] for claim, entry in pairs],
-        }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / f"collected-{process}.txt").write_text(json.dumps(facts))
+    def note_collected(self, tests: Iterable[tuple[str, Claim, Entry, str]], process: str) -> None:
+        """Write down what was collected, so that a process that dies is missed.
 
-    def collected(self) -> tuple[list[Pair], str]:
-        """Everything that any process of this run collected, in order, and the hash of its claims."""
-        found: dict[Pair, None] = {}
-        digest = ""
-        for path in sorted(self.folder.glob("collected-*.txt")):
-            facts = json.loads(path.read_text())
-            found |= dict.fromkeys(map(tuple, facts["pairs"]))
-            digest = facts["claims_hash"]
-        return list(found), digest
+        Args:
+            tests: Id of a test, its claim, its subject and what measures for it.
+            process: Name of this process.
+        """
+        tests = list(tests)
+        claims = {claim.id: claim for _, claim, _, _ in tests}
+        tasks = {test: Task(claim.id, entry.name, by) for test, claim, entry, by in tests}
+        collected.note(self.folder, process, tasks, claims_hash(claims.values()))
 
     def conclude(self, *, partial: bool) -> Scorecard:
         """The scorecard of the records, written to the run's folder; with --scorecard also its pictures."""
-        pairs, digest = self.collected()
-        scorecard = build(self.facts(digest, partial=partial), load_records(self.folder), pairs)
+        found = collected.read(self.folder)
+        run = self.facts(found.digest, partial=partial)
+        scorecard = build(run, load_records(self.folder), found.pairs)
         if self.options.scorecard:
-            found = calibration.read(CALIBRATION)
-            said = {"calibration": calibration.sentence(found, scorecard)}
+            known = calibration.read(CALIBRATION)
+            said = {"calibration": calibration.sentence(known, scorecard)}
             said["deviations"] = deviations.to_json(scorecard)
             write_json(self.options.scorecard / "scorecard.json", {**scorecard.to_json(), **said})
-            write_pages(scorecard, self.measuring.store, self.options.scorecard, found)
+            write_pages(scorecard, self.measuring.store, self.options.scorecard, known)
         return scorecard
 
     def facts(self, digest: str, *, partial: bool) -> Run:
