@@ -105,20 +105,22 @@ class Measuring:
         if found is not None:
             return Measured(found, key, 0.0)
         needed = [self.measure(other, entry).data for other in experiment.needs]
-        begun = time.monotonic()
-        subject = self.subject_of(entry)
-        reporter = _Reporter(f"{experiment.name} on {entry.name}", self.say)
-        data = run(subject, trials, self._generator(experiment), reporter, *needed)
-        seconds = time.monotonic() - begun
-        data = data.assign_attrs(experiment=experiment.name, subject=entry.name, **settings)
-        provenance = {"experiment": experiment.name, "subject": entry.name, **settings}
-        try:
-            self.store.put(key, data, provenance)
-        except OSError as error:
-            self.say(
-                f"could not keep {experiment.name} on {entry.name}: {error}; judged all the same"
-            )
-        self.say(f"measured {experiment.name} on {entry.name}: {trials} trials in {seconds:.1f} s")
+        what = f"{experiment.name} on {entry.name}"
+        with self.store.alone(key, what) as found:
+            if found is not None:
+                return Measured(found, key, 0.0)
+            begun = time.monotonic()
+            subject = self.subject_of(entry)
+            reporter = _Reporter(what, self.say)
+            data = run(subject, trials, self._generator(experiment), reporter, *needed)
+            seconds = time.monotonic() - begun
+            provenance = {"experiment": experiment.name, "subject": entry.name, **settings}
+            data = data.assign_attrs(provenance)
+            try:
+                self.store.put(key, data, provenance)
+            except OSError as error:
+                self.say(f"could not keep {what}: {error}; judged all the same")
+        self.say(f"measured {what}: {trials} trials in {seconds:.1f} s")
         return Measured(data, key, seconds)
 
     def _generator(self, experiment: Experiment) -> np.random.Generator:
