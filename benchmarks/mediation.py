@@ -28,11 +28,11 @@ from shapes import SHAPES, shaped
 from torch.utils.flop_counter import FlopCounterMode
 from ways import Heads, OneByOne, counted, drawn, replayed
 
+from harness.placement import threads_per_process
 from harness.stimuli.contrast import CONDITIONS
 from harness.subjects.loading import load
 from harness.subjects.registry import Refused, find, read_registry
 from harness.subjects.subject import Subject
-from harness.workers import threads_per_process
 
 AGREE = 1e-5
 """Scores of two ways may differ by this in float32; in other dtypes they are rounded more and only reported."""

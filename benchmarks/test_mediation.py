@@ -11,10 +11,10 @@ import pytest
 import torch
 from ways import OneByOne, drawn, replayed
 
+from harness.placement import threads_per_process
 from harness.stimuli.contrast import CONDITIONS
 from harness.subjects.loading import load
 from harness.subjects.registry import read_registry
-from harness.workers import threads_per_process
 
 TRIALS = 8
 

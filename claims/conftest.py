@@ -29,6 +29,7 @@ from harness.experiments.steering import STEERING, STEERING_DRAWN, Steered
 from harness.experiments.steering import on_photographs as steering_on
 from harness.experiments.transplant import TRANSPLANT, Transplanted
 from harness.judging.claim import above
+from harness.judging.sequential import looking
 from harness.judging.verdict import Judgement, Verdict, decide
 from harness.stimuli.photographs import NoData
 
@@ -63,10 +64,12 @@ def photographed(experiment_on, option, judge):
 
 def block_unless_right(which, judge, least=DOES_THE_TASK):
     """End the test as blocked if the subject surely fails the task on one set of images."""
-    if judge.run.options.gate:
-        experiment = READINESS if which in TASKS else BEHAVIOUR
-        accuracy = Behaviour(measured(experiment, judge)).accuracy(which)
-        block_below(accuracy, which, judge, least)
+    # A precondition is settled before the claim is looked at, whatever --trials auto asks of the claim.
+    with looking(None):
+        if judge.run.options.gate:
+            experiment = READINESS if which in TASKS else BEHAVIOUR
+            accuracy = Behaviour(measured(experiment, judge)).accuracy(which)
+            block_below(accuracy, which, judge, least)
 
 
 def block_below(accuracy, which, judge, least=DOES_THE_TASK):

@@ -10,6 +10,7 @@ import pytest
 
 from harness.judging.claim import Claim
 from harness.judging.record import Record
+from harness.judging.sequential import settled
 from harness.judging.stats import Estimate
 from harness.judging.verdict import Judgement, Outcome, Reading, decide
 from harness.session import ClaimsRun
@@ -58,6 +59,12 @@ class Judge:
             measurement=self.measurement,
             seconds=round(time.monotonic() - self.begun, 3),
         )
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing that more trials could say would change the verdict."""
+        found = self.record
+        return found is not None and settled(found.verdict, found.p_value, has_value=found.n > 0)
 
     def message(self) -> str:
         """Verdict, what it rests on and what it is compared with, for a person reading a failure."""

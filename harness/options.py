@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.judging.sequential import AUTO
 from harness.session import Options
 
 
@@ -25,8 +26,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run on a GPU and add the hub's subjects; an error where there is no GPU",
     )  # fmt: skip
     group.addoption(
-        "--trials", type=int, metavar="N", dest="claim_trials",
-        help="trials per experiment instead of each experiment's own number; fewer widen the intervals",
+        "--trials", type=_trials, metavar="N|auto", dest="claim_trials",
+        help="trials per experiment instead of each experiment's own number; fewer widen the intervals. auto: "
+        "a sixth of its own number, then two fifths, then all, until the claim is settled",
     )  # fmt: skip
     group.addoption(
         "--seed", type=int, default=0, metavar="N", dest="claim_seed",
@@ -62,6 +64,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--coco", type=Path, metavar="DIR", dest="claim_coco",
         help="COCO 2017 validation images for appendix B (default data/coco); without them not run",
     )  # fmt: skip
+
+
+def _trials(text: str) -> int | str:
+    return text if text == AUTO else int(text)
 
 
 def options_of(config: pytest.Config, records: Path) -> Options:

@@ -10,23 +10,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.runner import runtestprotocol
 
+from harness import collected
 from harness.judge import Judge
 from harness.judging.claim import Claim
+from harness.judging.sequential import AUTO, LOOKS, looking
 from harness.judging.verdict import Judgement, Verdict
-from harness.options import options_of, pytest_addoption
+from harness.options import pytest_addoption
 from harness.reporting.scorecard import Scorecard
-from harness.session import CALIBRATION, ROOT, BadOption, ClaimsRun
+from harness.session import CALIBRATION, ROOT, BadOption
 from harness.subjects.registry import Entry, Refused, read_registry
+from harness.wiring import RECORDS, RUN, run_of
+
+pytest_plugins = ["harness.pytest_workers"]
 
 __all__ = ["pytest_addoption"]
 
-RUN = pytest.StashKey[ClaimsRun]()
 CLAIMS = ROOT / "claims"
 COMPLAINT = pytest.StashKey[str]()
 LEFT_OUT = pytest.StashKey[list[str]]()
-JUDGE = pytest.StashKey[Judge]()
-RECORDS = pytest.StashKey[Path]()
+JUDGE = pytest.StashKey[Judge | None]()
 SCORECARD = pytest.StashKey[Scorecard]()
 
 
@@ -55,37 +59,9 @@ def _records_folder(config: pytest.Config) -> Path:
     return (scorecard / "records") if scorecard else Path(tempfile.mkdtemp(prefix="claims-"))
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node) -> None:
-    node.workerinput["claim_records"] = str(node.config.stash[RECORDS].absolute())
-
-
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and not config.getoption("claim_scorecard"):
         shutil.rmtree(config.stash[RECORDS], ignore_errors=True)
-
-
-def _run(config: pytest.Config) -> ClaimsRun:
-    """The run of this process, built when the first claim is collected."""
-    if config.stash[RUN] is None:
-        options = options_of(config, config.stash[RECORDS])
-        config.stash[RUN] = ClaimsRun(options, _speaker(config))
-    return config.stash[RUN]
-
-
-def _speaker(config: pytest.Config):
-    """Prints a line of progress past the capture of output."""
-
-    def say(line: str) -> None:
-        terminal = config.pluginmanager.getplugin("terminalreporter")
-        capture = config.pluginmanager.getplugin("capturemanager")
-        if terminal is None:
-            return
-        with capture.global_and_fixture_disabled():
-            terminal.ensure_newline()
-            terminal.write_line(f"  {line}")
-
-    return say
 
 
 def _claim_of(item: pytest.Item) -> Claim | None:
@@ -97,23 +73,12 @@ def _entry_of(item: pytest.Item) -> Entry | None:
     return spec.params.get("entry") if spec else None
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    # Under pytest-xdist this process collects nothing, but it is the one that writes the scorecard.
-    config = session.config
-    asked = any(Path(a.split("::")[0]).resolve().is_relative_to(CLAIMS) for a in config.args)
-    if config.pluginmanager.hasplugin("dsession") and asked:
-        try:
-            _run(config).begin()
-        except BadOption as error:
-            raise pytest.UsageError(str(error)) from None
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     claim: Claim | None = getattr(metafunc.function, "claim", None)
     if claim is None or "entry" not in metafunc.fixturenames:
         return
     try:
-        entries = _run(metafunc.config).entries
+        entries = run_of(metafunc.config).entries
     except BadOption as error:
         # Raised here it would be one collection error per claim; `pytest_collection` says it once.
         metafunc.config.stash[COMPLAINT] = str(error)
@@ -144,6 +109,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.extra_keyword_matches.update([claim.id, *claim.id.split(".")])
 
 
+@pytest.hookimpl(
+    tryfirst=True
+)  # before pytest-xdist tells the scheduler, which reads what is noted
 def pytest_collection_finish(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
     if run is not None and not session.config.getoption("collectonly"):
@@ -152,9 +120,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                 run.begin()
             except BadOption as error:
                 raise pytest.UsageError(str(error)) from None
-        pairs = [(c, e) for i in session.items if (c := _claim_of(i)) and (e := _entry_of(i))]
+        tests = [
+            (i.nodeid, c, e, _measured_by(i))
+            for i in session.items
+            if (c := _claim_of(i)) and (e := _entry_of(i))
+        ]
         left_out = None if _narrowed(session.config.args) else session.config.stash[LEFT_OUT]
-        run.note_collected(pairs, os.environ.get("PYTEST_XDIST_WORKER", "main"), left_out)
+        run.note_collected(tests, os.environ.get("PYTEST_XDIST_WORKER", "main"), left_out)
+
+
+def _measured_by(item: pytest.Item) -> str:
+    """The fixtures that only some claims have, or the claim's file: claims alike in it share measurements."""
+    own = sorted(set(item.fixturenames) - {"judge", "entry", "request"})
+    return " ".join(own) or item.nodeid.split("::")[0]
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -179,9 +157,28 @@ def entry(request: pytest.FixtureRequest) -> Entry:
 @pytest.fixture
 def judge(request: pytest.FixtureRequest, entry: Entry) -> Judge:
     """Call it with an estimate: it writes the record and ends the test as the verdict says."""
-    found = Judge(_run(request.config), request.node.function.claim, entry)
+    found = Judge(run_of(request.config), request.node.function.claim, entry)
     request.node.stash[JUDGE] = found
     return found
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    if item.config.getoption("claim_trials") != AUTO or _claim_of(item) is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for look in range(LOOKS):
+        item.user_properties.clear()
+        item.stash[JUDGE] = None
+        with looking(look):
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        # Without a judge its fixtures broke, and would break again.
+        if item.stash[JUDGE] is None or item.stash[JUDGE].settled:
+            break
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
@@ -190,7 +187,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
     claim, entry = _claim_of(item), _entry_of(item)
     if claim is None or entry is None or call.when == "teardown":
         return report
-    judge = item.stash.get(JUDGE, None) or Judge(_run(item.config), claim, entry)
+    judge = item.stash.get(JUDGE, None) or Judge(run_of(item.config), claim, entry)
     if judge.record is None:
         raised = call.excinfo is not None
         if not raised and call.when == "setup":
@@ -228,8 +225,14 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     config = session.config
+    if hasattr(config, "workerinput"):
+        return
     run = config.stash.get(RUN, None)
-    if hasattr(config, "workerinput") or run is None or not run.begun:
+    if run is None and RECORDS in config.stash and collected.read(config.stash[RECORDS]).tasks:
+        # Workers found claims where nothing on the command line said that there are any.
+        run = run_of(config)
+        run.begun = True
+    if run is None or not run.begun:
         return
     partial = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
     scorecard = config.stash[SCORECARD] = run.conclude(partial=partial)
@@ -251,6 +254,8 @@ def pytest_terminal_summary(
     for line in render(scorecard, config.stash[RUN].baselines, width=100):
         terminalreporter.write_line(line)
     run = config.stash[RUN]
+    if run.saved:
+        terminalreporter.write_line(run.saved)
     if run.refusal:
         terminalreporter.write_line(f"cannot be compared with the baseline: {run.refusal}")
     elif run.comparison:

@@ -5,7 +5,6 @@ The plugin wires this into pytest; nothing here is a hook.
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from harness import __version__
+from harness import __version__, collected
 from harness.baselines import PUBLISHED, ROOT, BadOption, as_published, baseline_file, baselines_of
+from harness.collected import Task
 from harness.experiments.measuring import Experiment, Measured, Measuring
 from harness.experiments.store import Store, stimuli_hash
 from harness.judging import controls
@@ -22,11 +22,12 @@ from harness.judging.claim import Claim, claims_hash
 from harness.judging.evidence import gathered, save_evidence
 from harness.judging.files import write_json
 from harness.judging.record import SCHEMA, Record, Run, load_records, save_record
+from harness.judging.sequential import AUTO
 from harness.judging.stats import Estimate
 from harness.judging.verdict import Judgement, Reading, Verdict, read_against
 from harness.reporting import calibration, deviations
 from harness.reporting.compare import Comparison, compare
-from harness.reporting.scorecard import Pair, Scorecard, build
+from harness.reporting.scorecard import Scorecard, build
 from harness.reporting.sides import NotComparable, Side, evidence_beside, load_side, only_asked
 from harness.reporting.writing import write_pages
 from harness.subjects.registry import Entry, Refused, UnknownSubject, find, read_registry
@@ -48,7 +49,7 @@ class Options:
         gpu: Run on a GPU and include the hub's subjects.
         controls: Include the controls.
         gate: Block claims of which the subject fails the task; without it they are asked all the same.
-        trials: For every experiment; each experiment's own number if None.
+        trials: For every experiment; each experiment's own number if None; "auto" as `sequential` says.
         seed: Of all stimuli.
         baseline: Name, path, "none", or None for the committed ones of the embedded subjects. Controls are
             read against the table of what each must give.
@@ -65,7 +66,7 @@ class Options:
     gpu: bool = False
     controls: bool = False
     gate: bool = True
-    trials: int | None = None
+    trials: int | str | None = None
     seed: int = 0
     baseline: str | None = None
     scorecard: Path | None = None
@@ -118,7 +119,7 @@ class ClaimsRun:
         self.begun = False
         self.comparison: Comparison | None = None
         self.refusal = ""
-        self._measured: dict[tuple[str, Entry], Measured] = {}
+        self._measured: dict[tuple[str, Entry, int], Measured] = {}
 
     @property
     def folder(self) -> Path:
@@ -128,13 +129,7 @@ class ClaimsRun:
     def begin(self) -> None:
         """Empty the folder of records; what was judged by an earlier run is not this run's."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for old in ("*.json", "*.evidence.gz", "collected-*.txt"):
-                for path in self.folder.glob(old):
-                    path.unlink()
-            probe = self.folder / ".writable"
-            probe.touch()
-            probe.unlink()
+            collected.forget(self.folder)
             self.begun = True
         except OSError as error:
             raise BadOption(
@@ -144,10 +139,23 @@ class ClaimsRun:
 
     def measured(self, experiment: Experiment, entry: Entry) -> Measured:
         """The measurement of an experiment on a subject, asked for once per process."""
-        key = (experiment.name, entry)
+        trials = self.measuring.trials_of(experiment)
+        key = (experiment.name, entry, trials)
         if key not in self._measured:
             self._measured[key] = self.measuring.measure(experiment, entry)
+            if self.options.trials == AUTO:
+                collected.note_asked(
+                    self.folder, f"{entry.name} {experiment.name}", trials, experiment.trials
+                )
         return self._measured[key]
+
+    @property
+    def saved(self) -> str:
+        """What --trials auto saved, in words; empty without it."""
+        if self.options.trials != AUTO:
+            return ""
+        asked, whole = collected.asked(self.folder)
+        return f"--trials auto: {asked} trials asked, where all are {whole} ({1 - asked / max(1, whole):.0%} saved)"
 
     def baseline(self, claim: Claim, entry: Entry) -> Verdict | None:
         """The verdict of a claim in the baseline, or None if there is none.
@@ -190,58 +198,44 @@ class ClaimsRun:
 
     def note_collected(
         self,
-        pairs: Iterable[tuple[Claim, Entry]],
+        tests: Iterable[tuple[str, Claim, Entry, str]],
         process: str,
         left_out: Iterable[str] | None = (),
     ) -> None:
         """Write down what was collected, so that a process that dies is missed.
 
         Args:
-            pairs: What is to be judged.
-            process: Which process collected them.
+            tests: Id of a test, its claim, its subject and what measures for it.
+            process: Name of this process.
             left_out: Claims that were found and not chosen; None if only some files were looked into.
         """
-        pairs = list(pairs)
-        claims = {claim.id: claim for claim, _ in pairs}
-        facts = {
-            "claims_hash": claims_hash(claims.values()),
-            "pairs": [[claim.id, entry.name] for claim, entry in pairs],
-            "left_out": None if left_out is None else sorted(set(left_out)),
-        }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / f"collected-{process}.txt").write_text(json.dumps(facts))
-
-    def collected(self) -> tuple[list[Pair], str]:
-        """Everything that any process of this run collected, in order, and the hash of its claims."""
-        found: dict[Pair, None] = {}
-        digest = ""
-        for path in sorted(self.folder.glob("collected-*.txt")):
-            facts = json.loads(path.read_text())
-            found |= dict.fromkeys(map(tuple, facts["pairs"]))
-            digest = facts["claims_hash"]
-        return list(found), digest
+        tests = list(tests)
+        claims = {claim.id: claim for _, claim, _, _ in tests}
+        tasks = {test: Task(claim.id, entry.name, by) for test, claim, entry, by in tests}
+        collected.note(self.folder, process, tasks, claims_hash(claims.values()), left_out)
 
     def conclude(self, *, partial: bool) -> Scorecard:
         """The scorecard of the records, compared with a baseline that was named.
 
         With --scorecard it is written there, with its evidence and its pictures.
         """
-        pairs, digest = self.collected()
-        scorecard = build(self.facts(digest, partial=partial), load_records(self.folder), pairs)
+        found = collected.read(self.folder)
+        run = self.facts(found.digest, partial=partial)
+        scorecard = build(run, load_records(self.folder), found.pairs)
         # Controls are held against what is known of them, whatever else is named.
         gated = self.options.baseline not in (None, "none", PUBLISHED)
         if gated and not any(map(self._exact, self.entries)):
             before = load_side(baseline_file(self.options.baseline))
-            asked = only_asked(before, pairs, self._left_out())
+            asked = only_asked(before, found.pairs, found.left_out)
             self._compare(asked, Side("this run", scorecard, gathered(self.folder)))
         if self.options.scorecard:
-            found = calibration.read(CALIBRATION)
-            said = {"calibration": calibration.sentence(found, scorecard)}
+            known = calibration.read(CALIBRATION)
+            said = {"calibration": calibration.sentence(known, scorecard)}
             said["deviations"] = deviations.to_json(scorecard)
             path = self.options.scorecard / "scorecard.json"
             write_json(path, {**scorecard.to_json(), **said})
             save_evidence(evidence_beside(path), gathered(self.folder))
-            write_pages(scorecard, self.measuring.store, self.options.scorecard, found)
+            write_pages(scorecard, self.measuring.store, self.options.scorecard, known)
         return scorecard
 
     def _compare(self, before: Side, after: Side) -> None:
@@ -249,10 +243,6 @@ class ClaimsRun:
             self.comparison = compare(before, after)
         except NotComparable as refusal:
             self.refusal = str(refusal)
-
-    def _left_out(self) -> set[str] | None:
-        found = [json.loads(p.read_text())["left_out"] for p in self.folder.glob("collected-*.txt")]
-        return None if None in found else {claim for claims in found for claim in claims}
 
     def facts(self, digest: str, *, partial: bool) -> Run:
         """What stands at the top of the scorecard."""

@@ -1,4 +1,4 @@
-"""One subject in memory at a time, and the device and threads of this process."""
+"""One subject in memory at a time, on the device of this process."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from harness.placement import PLACED, NoGpu, threads_per_process
 from harness.subjects.registry import Entry
 
 if TYPE_CHECKING:
     from harness.subjects.subject import Subject
-
-
-class NoGpu(RuntimeError):
-    """--gpu was given and there is none; nothing falls back to the CPU in silence."""
 
 
 def device_for(gpu: bool) -> str:
@@ -28,24 +25,15 @@ def device_for(gpu: bool) -> str:
     import torch
 
     if not torch.cuda.is_available():
+        if os.environ.get(PLACED) and not os.environ.get("CUDA_VISIBLE_DEVICES"):
+            raise NoGpu(
+                f"--gpu: no GPU is left for worker {os.environ[PLACED]}: use fewer workers (-n)"
+            )
         raise NoGpu(
             "--gpu: torch sees no CUDA device. Check nvidia-smi and CUDA_VISIBLE_DEVICES, and that torch "
             f"({torch.__version__}) is a CUDA build; or leave --gpu out to run the embedded subjects"
         )
     return "cuda"
-
-
-def threads_per_process(environ: dict[str, str] | None = None) -> int:
-    """Torch threads for this process: the cores, shared out between pytest-xdist's workers.
-
-    OMP_NUM_THREADS decides where it is set: only who started several processes knows of the others, and
-    threads that wait for each other's cores are slower than one alone.
-    """
-    environ = dict(os.environ) if environ is None else environ
-    if environ.get("OMP_NUM_THREADS", "").isdigit():
-        return max(1, int(environ["OMP_NUM_THREADS"]))
-    workers = int(environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
-    return max(1, len(os.sched_getaffinity(0)) // workers)
 
 
 class SubjectHolder:

@@ -29,12 +29,12 @@ from transformers.models.llava_onevision.image_processing_pil_llava_onevision im
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from harness.placement import threads_per_process
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
 from harness.subjects.subject import Subject
 from harness.training.architectures import ARCHITECTURES, CANVAS, INITIAL, Untrained
 from harness.training.vocabulary import build_tokenizer
-from harness.workers import threads_per_process
 
 WIDTH, LAYERS, HEADS, KEY_HEADS, PATCH = 32, 4, 4, 2, 14
 WINDOW = 12

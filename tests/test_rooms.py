@@ -21,11 +21,16 @@ FLOORS = {
     "reporting": 4,
     "training": 5,
     "calibration": 6,
+    "placement": 0,
+    "collected": 4,
+    "scheduling": 5,
     "workers": 5,
     "baselines": 5,
     "options": 5,
     "session": 5,
     "judge": 5,
+    "wiring": 5,
+    "pytest_workers": 5,
     "pytest_plugin": 5,
     "cli": 7,
 }
@@ -39,6 +44,12 @@ NEIGHBOURS = {
     ("judge", "session"),
     ("pytest_plugin", "session"),
     ("pytest_plugin", "judge"),
+    ("pytest_plugin", "wiring"),
+    ("pytest_workers", "session"),
+    ("pytest_workers", "wiring"),
+    ("pytest_workers", "scheduling"),
+    ("wiring", "session"),
+    ("wiring", "options"),
 }
 """Imports within one floor that are meant."""
 

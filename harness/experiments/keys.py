@@ -44,6 +44,9 @@ EDITS = (
 )
 """The paper's is "both objects"; then its controls; then the reproduction's, each alone and all together."""
 
+RESAMPLES = 16
+"""Means over half of the image, each of other images: what they exchange differs much from one to the next."""
+
 
 def run(
     subject: Subject,
@@ -57,7 +60,7 @@ def run(
     Returns:
         `swapped`, `own` bool [edit, trial] on the evaluation half: whether the other object's color is
         named, and the queried object's own; `layers` [layer] bool: which are edited; `scene`, `side` [trial]:
-        of the queried object.
+        of the queried object; `means` [trial]: which images the means over half of its image are of.
     """
     if subject.anatomy.image_grid is None:
         return xr.Dataset(attrs={"no_grid": 1})
@@ -68,11 +71,15 @@ def run(
     evaluation = [t for t, e in zip(drawn, first, strict=True) if not e]
     heads = ranking(mediation, "feature_retrieval")[:TOP]
     editor = _Keys(subject, heads, estimation, rng)
+    shown = scenes[~first]
+    resample = np.unique(shown, return_inverse=True)[1] % RESAMPLES
     progress(1, 2)
     answers = said(
         subject,
         evaluation,
-        lambda batch, part: [editor.edits(name, batch, evaluation[part]) for name in EDITS],
+        lambda batch, part: [
+            editor.edits(name, batch, evaluation[part], resample[part]) for name in EDITS
+        ],
     )
     other = [t.scene.objects[1 - t.scene.objects.index(t.target)].colour for t in evaluation]
     own = [t.target.colour for t in evaluation]
@@ -82,7 +89,8 @@ def run(
             "swapped": (("edit", "trial"), answers == ids_of(subject, evaluation, other)),
             "own": (("edit", "trial"), answers == ids_of(subject, evaluation, own)),
             "layers": (("layer",), layers),
-            "scene": (("trial",), scenes[~first]),
+            "scene": (("trial",), shown),
+            "means": (("trial",), resample),
             "side": (("trial",), [side_of(t.scene, t.target) for t in evaluation]),
         },
         {"edit": list(EDITS)},
@@ -114,14 +122,20 @@ class _Keys:
             ]
         )
         asked = np.array([side_of(t.scene, t.target) for t in estimation])
-        # Of trials where that side is asked, token by token over that half of the image.
-        self.halves = torch.stack(
-            [keys[:, torch.from_numpy(asked == i)].mean(1)[:, self._half(i)] for i in (0, 1)]
-        )
+        self.halves = [self._halves(keys, asked, rng) for _ in range(RESAMPLES)]
         difference = self.ids[1] - self.ids[0]
         drawn = torch.from_numpy(rng.standard_normal(difference.shape)).float()
         sizes = [x.flatten(1).norm(dim=1)[:, None, None] for x in (difference, drawn)]
         self.random = drawn * sizes[0] / sizes[1]
+
+    def _halves(
+        self, keys: torch.Tensor, asked: np.ndarray, rng: np.random.Generator
+    ) -> torch.Tensor:
+        """Token by token over half of the image, of trials where that side is asked, drawn anew."""
+        drawn = [rng.choice(np.flatnonzero(asked == i), (asked == i).sum()) for i in (0, 1)]
+        return torch.stack(
+            [keys[:, torch.from_numpy(drawn[i])].mean(1)[:, self._half(i)] for i in (0, 1)]
+        )
 
     def _patches(self, trial: Trial, side: int) -> list[int]:
         """Image tokens of the object on a side."""
@@ -140,8 +154,8 @@ class _Keys:
         empty = Cell(trial.scene.grid.rows - 1 - row, side * (trial.scene.grid.rows - 1))
         return list(trial.scene.grid.tokens(empty, self.columns))
 
-    def edits(self, name: str, batch: Batch, trials: list[Trial]) -> Variant:
-        """The edits of one variant for a batch of trials."""
+    def edits(self, name: str, batch: Batch, trials: list[Trial], resample: np.ndarray) -> Variant:
+        """The edits of one variant for a batch of trials, each with means over half of its own resample."""
         asked = torch.tensor([side_of(t.scene, t.target) for t in trials])
         shift = self.ids[1] - self.ids[0]
         both = {0: shift, 1: -shift}
@@ -159,7 +173,12 @@ class _Keys:
         selected = name in ("keys of the selected heads only", "as reproduced")
         made = []
         for i in both:
-            values = self.halves[1 - i] - self.halves[i] if half else both[i][:, None]
+            values = both[i]
+            if half:
+                # [L, n, tokens, Hkv, w]
+                values = torch.stack(
+                    [self.halves[r][1 - i] - self.halves[r][i] for r in resample], 1
+                )
             place = (lambda trial, side: self._half(side)) if half else self._patches
             chosen = (asked == i).float() if one else torch.ones(len(trials))
             made += self._add(batch, trials, place, i, values, chosen, selected=selected)
@@ -168,14 +187,14 @@ class _Keys:
     def _add(
         self, batch, trials, place, side, values, chosen=None, *, selected=False
     ) -> list[Edit]:
-        """Add ALPHA times values [L, Hkv, w] or [L, tokens, Hkv, w] at the tokens that `place` names."""
-        values = values[:, None] if values.ndim == 3 else values
+        """Add ALPHA times values [L, Hkv, w] or [L, n, tokens, Hkv, w] at the tokens that `place` names."""
+        values = values[:, None, None] if values.ndim == 3 else values
         chosen = torch.ones(len(trials)) if chosen is None else chosen
         tokens = torch.tensor([place(t, side) for t in trials]) + batch.image_start.cpu()[:, None]
         made = []
         for layer in self.layers:
             heads = self.selected[layer] if selected else tuple(range(self.subject.key_heads))
-            added = ALPHA * chosen[:, None, None, None] * values[layer][None][:, :, heads]
+            added = ALPHA * chosen[:, None, None, None] * values[layer][:, :, heads]
             made.append(Edit("key", layer, tokens, added, heads, "add"))
         return made
 
@@ -185,7 +204,7 @@ def _image_tokens(batch: Batch) -> torch.Tensor:
     return batch.image_start.cpu()[:, None] + torch.arange(rows * columns)
 
 
-KEYS = Experiment("keys", run, trials=128, needs=(MEDIATION,))
+KEYS = Experiment("keys", run, trials=160, needs=(MEDIATION,))
 
 
 @dataclass(frozen=True)
@@ -222,10 +241,12 @@ class Keys:
         if missing:
             return missing
         swapped = self.data.swapped.astype(float)
+        # Scenes that share their means share what was lucky about them.
+        drawn = edit in ("half the image, token by token", "as reproduced")
         return difference(
             swapped.sel(edit="both objects").values,
             swapped.sel(edit=edit).values,
-            self.data.scene.values,
+            (self.data.means if drawn else self.data.scene).values,
         )
 
     def _missing(self) -> Estimate | None:

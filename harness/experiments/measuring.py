@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from harness.experiments.store import Store, content_key
+from harness.judging.sequential import AUTO, trials_now
 from harness.judging.stats import MINIMUM_CLUSTERS
 from harness.subjects.registry import Entry
 
@@ -61,7 +62,7 @@ class Measuring:
     Args:
         store: Where measurements are kept.
         subject_of: Loads a subject, or gives the one that is loaded.
-        trials: Trials for every experiment; each experiment's own number if None.
+        trials: Trials for every experiment; each experiment's own number if None; AUTO for `sequential`.
         seed: Of all stimuli.
         setting: Whatever else changes numbers (device, attention).
         gate: Whether trials must be answered right where an experiment asks for it.
@@ -76,13 +77,13 @@ class Measuring:
         store: Store,
         subject_of: Callable[[Entry], Subject],
         *,
-        trials: int | None,
+        trials: int | str | None,
         seed: int,
         setting: dict[str, str],
         say: Callable[[str], None],
         gate: bool = True,
     ) -> None:
-        if trials is not None and trials < 2 * MINIMUM_CLUSTERS:
+        if isinstance(trials, int) and trials < 2 * MINIMUM_CLUSTERS:
             raise TooFewTrials(
                 f"--trials {trials}: at least {2 * MINIMUM_CLUSTERS} are needed, half to choose layers "
                 "and heads and half to judge them"
@@ -90,9 +91,17 @@ class Measuring:
         self.store, self.subject_of, self.say = store, subject_of, say
         self.trials, self.seed, self.setting, self.gate = trials, seed, setting, gate
 
-    def measure(self, experiment: Experiment, entry: Entry) -> Measured:
-        """The measurement of one experiment on one subject."""
-        trials = self.trials or experiment.trials
+    def trials_of(self, experiment: Experiment) -> int:
+        """How many trials an experiment asks now."""
+        if self.trials == AUTO:
+            return trials_now(experiment.trials, 2 * MINIMUM_CLUSTERS)
+        return self.trials or experiment.trials
+
+    def measure(
+        self, experiment: Experiment, entry: Entry, *, trials: int | None = None
+    ) -> Measured:
+        """The measurement of one experiment on one subject, of `trials_of` trials if no number is given."""
+        trials = trials or self.trials_of(experiment)
         settings = {"trials": trials, "seed": self.seed, **self.setting}
         run = experiment.run
         if not self.gate and any(e.ungated for e in (experiment, *experiment.needs)):
@@ -104,21 +113,25 @@ class Measuring:
         found = self.store.get(key)
         if found is not None:
             return Measured(found, key, 0.0)
-        needed = [self.measure(other, entry).data for other in experiment.needs]
-        begun = time.monotonic()
-        subject = self.subject_of(entry)
-        reporter = _Reporter(f"{experiment.name} on {entry.name}", self.say)
-        data = run(subject, trials, self._generator(experiment), reporter, *needed)
-        seconds = time.monotonic() - begun
-        data = data.assign_attrs(experiment=experiment.name, subject=entry.name, **settings)
-        provenance = {"experiment": experiment.name, "subject": entry.name, **settings}
-        try:
-            self.store.put(key, data, provenance)
-        except OSError as error:
-            self.say(
-                f"could not keep {experiment.name} on {entry.name}: {error}; judged all the same"
-            )
-        self.say(f"measured {experiment.name} on {entry.name}: {trials} trials in {seconds:.1f} s")
+        # What the heads are found on is not what the claim is about: it is whole from the first look on.
+        whole = {e: e.trials if self.trials == AUTO else None for e in experiment.needs}
+        needed = [self.measure(e, entry, trials=n).data for e, n in whole.items()]
+        what = f"{experiment.name} on {entry.name}"
+        with self.store.alone(key, what) as found:
+            if found is not None:
+                return Measured(found, key, 0.0)
+            begun = time.monotonic()
+            subject = self.subject_of(entry)
+            reporter = _Reporter(what, self.say)
+            data = run(subject, trials, self._generator(experiment), reporter, *needed)
+            seconds = time.monotonic() - begun
+            provenance = {"experiment": experiment.name, "subject": entry.name, **settings}
+            data = data.assign_attrs(provenance)
+            try:
+                self.store.put(key, data, provenance)
+            except OSError as error:
+                self.say(f"could not keep {what}: {error}; judged all the same")
+        self.say(f"measured {what}: {trials} trials in {seconds:.1f} s")
         return Measured(data, key, seconds)
 
     def _generator(self, experiment: Experiment) -> np.random.Generator:

@@ -95,7 +95,7 @@ def _in_bfloat16(subject: Subject) -> Subject:
     return replace(subject, model=deepcopy(subject.model).bfloat16(), _images=OrderedDict())
 
 
-RETRIEVAL_VARIANTS = Experiment("retrieval_variants", run, trials=72, needs=(MEDIATION,))
+RETRIEVAL_VARIANTS = Experiment("retrieval_variants", run, trials=96, needs=(MEDIATION,))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Measurements kept by content: same weights, stimuli, code and precision, same key.
 
 An entry is two files, `KEY.nc` and `KEY.json`; the second names the checksum of the first and is written
-last, so an entry is there whole or not at all. A damaged entry is measured again, and said so.
+last, so an entry is there whole or not at all. A damaged entry is measured again, and said so. Processes that
+share a store make a measurement once: who is first locks `KEY.lock`, and the system gives the lock back when a
+process ends, however it does.
 """
 
 from __future__ import annotations
@@ -9,12 +11,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
+from filelock import FileLock, Timeout
 
 from harness.judging.files import write_json
 
@@ -49,7 +53,7 @@ class Store:
 
     Args:
         folder: Made if it is not there.
-        say: Receives a line when an entry is found damaged.
+        say: Receives a line when an entry is found damaged, or another process is waited for.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None] = lambda line: None) -> None:
@@ -59,32 +63,79 @@ class Store:
 
     def get(self, key: str) -> xr.Dataset | None:
         """The measurement, or None if it is not there or not whole."""
+        try:
+            return self._read(key)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self.say(f"{key}.nc in the store is damaged ({error}): measured again")
+            return None
+
+    def _read(self, key: str) -> xr.Dataset | None:
         data, note = self.folder / f"{key}.nc", self.folder / f"{key}.json"
         if not note.exists():
             return None
-        try:
-            if (
-                json.loads(note.read_text())["sha256"]
-                != hashlib.sha256(data.read_bytes()).hexdigest()
-            ):
-                raise ValueError("the checksum differs")
-            with xr.open_dataset(data, engine="h5netcdf") as dataset:
-                return dataset.load()
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            self.say(f"{data.name} in the store is damaged ({error}): measured again")
-            return None
+        if json.loads(note.read_text())["sha256"] != hashlib.sha256(data.read_bytes()).hexdigest():
+            raise ValueError("the checksum differs")
+        with xr.open_dataset(data, engine="h5netcdf") as dataset:
+            return dataset.load()
 
     def put(self, key: str, dataset: xr.Dataset, provenance: Mapping[str, Any]) -> None:
-        """Keep a measurement; readers see the old entry or the new one, never half of it."""
+        """Keep a measurement; readers see the old entry or the new one, never half of it.
+
+        Raises:
+            OSError: The disk is full, or the folder cannot be written; no part of a file is left.
+        """
         data = self.folder / f"{key}.nc"
         temporary = self.folder / f"{key}.{os.getpid()}.tmp"
+        # By way of memory: where a disk is full the library for such files ends the process.
+        content = bytes(dataset.to_netcdf(engine="h5netcdf"))
         try:
-            dataset.to_netcdf(temporary, engine="h5netcdf")
-            checksum = hashlib.sha256(temporary.read_bytes()).hexdigest()
+            temporary.write_bytes(content)
             os.replace(temporary, data)
         finally:
             temporary.unlink(missing_ok=True)
+        checksum = hashlib.sha256(content).hexdigest()
         write_json(self.folder / f"{key}.json", {"sha256": checksum, **provenance})
+
+    @contextmanager
+    def alone(self, key: str, what: str) -> Iterator[xr.Dataset | None]:
+        """Keep other processes from making the same measurement meanwhile.
+
+        Where the folder cannot be locked, two may make it; that costs time and nothing else.
+
+        Args:
+            key: Of the measurement.
+            what: It is, for the line that says that another process is waited for.
+
+        Yields:
+            The measurement, if another process has made it by now.
+        """
+        # A lock that is a mere file would outlive the process that holds it.
+        lock = FileLock(self.folder / f"{key}.lock", preserve_lock_file=True, poll_interval=0.2)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            self.say(f"waiting for another run that measures {what}")
+            lock.acquire()
+        except (OSError, NotImplementedError):
+            yield None
+            return
+        try:
+            for left in self.folder.glob(f"{key}.*.tmp"):
+                # Of a process that was killed; the one that may write holds the lock.
+                left.unlink(missing_ok=True)
+            yield self._made(key)
+        finally:
+            if (self.folder / f"{key}.json").exists():
+                # Who waits finds the measurement, and has no use for the lock.
+                (self.folder / f"{key}.lock").unlink(missing_ok=True)
+            lock.release()
+
+    def _made(self, key: str) -> xr.Dataset | None:
+        try:
+            return self._read(key)
+        except (OSError, ValueError, KeyError, TypeError):
+            # `get` has said so.
+            return None
 
 
 def _hash(root: Path, rooms: Iterable[str]) -> hashlib._Hash:

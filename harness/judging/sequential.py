@@ -2,7 +2,7 @@
 
 With `--trials auto` a claim is judged on a sixth of an experiment's trials, then on two fifths, then on all,
 and the first look that settles it ends it. Looking three times at 95% would be wrong more often than one
-time in twenty; here the errors of all looks together are what one look at 95% has (a union bound, so it holds for
+time in twenty; here the errors of all looks together are what one look at 95% has (a union bound: it holds for
 any estimator and however the looks depend on each other): early looks get little of it, the last one nearly
 all, so that what three looks cannot settle is decided as one look would have.
 """
@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import ceil
+
+AUTO = "auto"
+"""What --trials is given for it."""
 
 ERROR = 0.05
 """Two-sided error of all looks together."""
@@ -26,38 +29,42 @@ SPENT = (0.004, 0.006, 0.040)
 SURE = 0.005
 """An early look supports a claim only with a p-value this small, so that correction over claims keeps it."""
 
-_LEVEL: ContextVar[float] = ContextVar("level", default=1 - ERROR)
+LOOKS = len(SHARES)
+
+_LOOK: ContextVar[int | None] = ContextVar("look", default=None)
 
 
 def confidence() -> float:
     """The level of the intervals that decide: 0.95, or higher during a look of several."""
-    return _LEVEL.get()
+    look = _LOOK.get()
+    return 1 - (ERROR if look is None else SPENT[look])
 
 
 def inflated(p_value: float) -> float:
     """A p-value of the present look, as one of all looks together: comparable with ERROR / 2."""
-    return min(1.0, p_value * ERROR / (1 - confidence()))
+    look = _LOOK.get()
+    return p_value if look is None else min(1.0, p_value * ERROR / SPENT[look])
 
 
 @contextmanager
-def looking(look: int) -> Iterator[None]:
-    """Within it, intervals have the level of one look, counted from 0."""
-    token = _LEVEL.set(1 - SPENT[look])
+def looking(look: int | None) -> Iterator[None]:
+    """Within it, trials are asked and intervals made as at one look, counted from 0; as ever with None."""
+    token = _LOOK.set(look)
     try:
         yield
     finally:
-        _LEVEL.reset(token)
+        _LOOK.reset(token)
 
 
-def trials_at(look: int, whole: int, least: int) -> int:
-    """Trials to ask at a look.
+def trials_now(whole: int, least: int) -> int:
+    """Trials to ask at the present look.
 
     Args:
-        look: Counted from 0.
-        whole: The experiment's own number.
+        whole: The experiment's own number, which is also what is asked outside any look.
         least: No interval can be had from fewer.
     """
-    return min(whole, max(least, ceil(SHARES[look] * whole)))
+    look = _LOOK.get()
+    return whole if look is None else min(whole, max(least, ceil(SHARES[look] * whole)))
 
 
 def settled(verdict: str, p_value: float | None, *, has_value: bool) -> bool:

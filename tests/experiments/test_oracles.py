@@ -17,13 +17,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from harness.experiments import components, mediation, similarity
 from harness.measures.components import neighbours_agree, plane
 from harness.measures.similarity import cosine_rsm, position_rsm, rsa_draws
+from harness.placement import threads_per_process
 from harness.stimuli.contrast import contrasts
 from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
 from harness.subjects.loading import load
 from harness.subjects.registry import read_registry
 from harness.tracing.capture import capture, last_logits
 from harness.tracing.site import layers_of
-from harness.workers import threads_per_process
 
 EMBEDDED = [name for name, entry in read_registry().items() if entry.kind == "embedded"]
 

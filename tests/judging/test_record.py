@@ -221,6 +221,7 @@ def test_a_run_survives_json_in_the_order_of_the_contract():
             "python",
             "platform",
             "partial",
+            "stimuli",
         ]
     )
     assert RUN.partial is False

@@ -1,0 +1,96 @@
+"""What the processes of a run collected, written down so that a verdict that never came is missed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+from harness.judging.files import write_json
+
+OLD = ("*.json", "*.evidence.gz", "collected-*.txt", "asked/*")
+"""What a run leaves in its folder of records."""
+
+
+class Task(NamedTuple):
+    """What the test of a claim is about: claim, subject, and the fixtures that measure for it, in one word."""
+
+    claim: str
+    subject: str
+    measured: str
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What all processes of a run collected.
+
+    Attributes:
+        tasks: By the id of the test, in the order of collection.
+        digest: Hash of the claims; "" if nothing was collected.
+        left_out: Claims that were found and not chosen; None if only some files were looked into.
+    """
+
+    tasks: Mapping[str, Task]
+    digest: str
+    left_out: frozenset[str] | None = frozenset()
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every claim and subject, once."""
+        return list(dict.fromkeys((task.claim, task.subject) for task in self.tasks.values()))
+
+
+def note(
+    folder: Path,
+    process: str,
+    tasks: Mapping[str, Task],
+    digest: str,
+    left_out: Iterable[str] | None = (),
+) -> None:
+    """Write down what one process collected; a reader sees all of it or nothing."""
+    # Not *.json: that is what records are called.
+    facts = {"claims_hash": digest, "tasks": tasks}
+    facts["left_out"] = None if left_out is None else sorted(set(left_out))
+    write_json(folder / f"collected-{process}.txt", facts)
+
+
+def read(folder: Path) -> Collected:
+    """What was written down by any process: each collects everything, and some may have died before."""
+    tasks: dict[str, Task] = {}
+    digest, left_out = "", frozenset()
+    for path in sorted(folder.glob("collected-*.txt")):
+        facts = json.loads(path.read_text())
+        tasks |= {test: Task(*task) for test, task in facts["tasks"].items()}
+        digest = facts["claims_hash"]
+        left_out = None if facts["left_out"] is None else frozenset(facts["left_out"])
+    return Collected(tasks, digest, left_out)
+
+
+def forget(folder: Path) -> None:
+    """Empty the folder of an earlier run's records; they are not this run's.
+
+    Raises:
+        OSError: The folder cannot be made, or not written into.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in [p for old in OLD for p in folder.glob(old)]:
+        path.unlink()
+    probe = folder / ".writable"
+    probe.touch()
+    probe.unlink()
+
+
+def note_asked(folder: Path, measured: str, trials: int, whole: int) -> None:
+    """Write down how many trials an experiment asked of a subject, of how many; workers may say it twice."""
+    name = f"{quote(measured, safe='')} {trials}"
+    write_json(folder / "asked" / name, {"measured": measured, "trials": trials, "whole": whole})
+
+
+def asked(folder: Path) -> tuple[int, int]:
+    """Trials asked in all, of looks that were not the last one as well, and trials that all would be."""
+    notes = [json.loads(path.read_text()) for path in sorted((folder / "asked").glob("*"))]
+    whole = {note["measured"]: note["whole"] for note in notes}
+    return sum(note["trials"] for note in notes), sum(whole.values())

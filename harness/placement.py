@@ -1,0 +1,117 @@
+"""Where a process may work: its share of the cores, its GPU, and whether a subject fits there.
+
+Nothing here imports torch: the environment must say so before torch reads it. What is decided here is a
+function of numbers and names, so it can be tested where there is no GPU.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, MutableMapping, Sequence
+
+WORKER, WORKERS = "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"
+VISIBLE, PLACED = "CUDA_VISIBLE_DEVICES", "BINDING_CLAIMS_PLACED"
+
+ROOM = 1.15
+"""A subject fits where this many times its weights are free: activations need a place, too."""
+
+
+class NoGpu(RuntimeError):
+    """A GPU is asked for and there is none left for this process; nothing falls back to the CPU in silence."""
+
+
+class DoesNotFit(RuntimeError):
+    """A subject is larger than all the devices that this process sees."""
+
+
+def settle(environ: MutableMapping[str, str]) -> None:
+    """Write into the environment of a worker of pytest-xdist how many threads it has, and which GPU.
+
+    Nothing changes in a process that is no worker, nor in one that a worker started: that has its place.
+    """
+    if WORKERS in environ:
+        # Two processes with two threads each thrash on two cores.
+        environ.setdefault("OMP_NUM_THREADS", str(threads_per_process(environ)))
+    index = re.fullmatch(r"gw([0-9]+)", environ.get(WORKER, ""))
+    if index and PLACED not in environ:
+        environ[VISIBLE] = gpu_of_worker(int(index[1]), environ.get(VISIBLE))
+        environ[PLACED] = environ[WORKER]
+
+
+def threads_per_process(environ: Mapping[str, str] = os.environ, cores: int | None = None) -> int:
+    """Torch threads for a process: the cores, shared out between pytest-xdist's workers.
+
+    OMP_NUM_THREADS decides where it is set: only who started several processes knows of the others, and
+    threads that wait for each other's cores are slower than one alone.
+    """
+    if environ.get("OMP_NUM_THREADS", "").isdigit():
+        return max(1, int(environ["OMP_NUM_THREADS"]))
+    cores = len(os.sched_getaffinity(0)) if cores is None else cores
+    return max(1, cores // int(environ.get(WORKERS, 1)))
+
+
+def visible_gpus(value: str) -> list[str]:
+    """The devices that CUDA_VISIBLE_DEVICES names: numbers, or identifiers of GPUs and of their parts.
+
+    As CUDA reads it, the list ends before the first entry that names nothing.
+    """
+    found = []
+    for name in (entry.strip() for entry in value.split(",")):
+        if not re.fullmatch(r"[0-9]+|(GPU|MIG)-[^\s]+", name):
+            break
+        found.append(name)
+    return found
+
+
+def gpu_of_worker(index: int, visible: str | None) -> str:
+    """What CUDA_VISIBLE_DEVICES must say in the worker of this number: one device, or none if none is left.
+
+    Args:
+        index: 0 for gw0.
+        visible: What it says to whoever started the run; None if it is not set, and all GPUs are visible.
+    """
+    if visible is None:
+        return str(index)
+    gpus = visible_gpus(visible)
+    return gpus[index] if index < len(gpus) else ""
+
+
+def check_gpus(workers: int, gpus: int) -> None:
+    """A GPU for every worker.
+
+    Raises:
+        NoGpu: There are more workers; the message says how many there may be.
+    """
+    if workers > gpus:
+        raise NoGpu(
+            f"--gpu: {workers} workers (-n) and {gpus} visible GPU{'s' * (gpus != 1)}, and each worker has one "
+            f"of its own: use -n {gpus} or fewer, or make more GPUs visible in CUDA_VISIBLE_DEVICES"
+        )
+
+
+def device_that_fits(name: str, need: float, free: Sequence[float]) -> str:
+    """The GPU to load a subject on, or "auto" if it must be spread over several.
+
+    Args:
+        name: Of the subject, for the message.
+        need: GiB of its weights; 0 if that is not known, or does not matter.
+        free: GiB free on each visible GPU.
+
+    Returns:
+        "cuda:0" or another; "auto" stands for all of them.
+
+    Raises:
+        DoesNotFit: Not even all of them together have room for it.
+    """
+    for index, room in enumerate(free):
+        if need * ROOM <= room:
+            return f"cuda:{index}"
+    if need * ROOM <= sum(free):
+        return "auto"
+    shown = " and ".join(f"{room:.1f}" for room in free) or "0"
+    raise DoesNotFit(
+        f"{name}: its weights take {need:.1f} GiB, with room for activations {need * ROOM:.1f}, and the "
+        f"visible GPUs have {shown} GiB free: free them, make more of them visible in CUDA_VISIBLE_DEVICES "
+        "(and leave -n out: a worker has one GPU), or set a smaller dtype in fixtures/subjects.toml"
+    )
