@@ -155,7 +155,8 @@ class ClaimsRun:
         if self.options.trials != AUTO:
             return ""
         asked, whole = collected.asked(self.folder)
-        return f"--trials auto: {asked} trials asked, where all are {whole} ({1 - asked / max(1, whole):.0%} saved)"
+        share = 1 - asked / max(1, whole)
+        return f"--trials auto: {asked} trials asked, where all are {whole} ({share:.0%} saved)"
 
     def baseline(self, claim: Claim, entry: Entry) -> Verdict | None:
         """The verdict of a claim in the baseline, or None if there is none.
