@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextTo
 from transformers.utils import logging as transformers_logging
 
 from harness.subjects.anatomy import NoAnatomy, anatomy_of
+from harness.subjects.deepstack import accept_deepstack
 from harness.subjects.misled import MISLEADING
 from harness.subjects.registry import Entry, Refused
 from harness.subjects.subject import Subject
@@ -77,6 +78,8 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     _check_report(entry.name, report)
     _check_numbers(entry.name, model)
     model = model.to(device).eval().requires_grad_(False)
+    if anatomy.deepstack:
+        accept_deepstack(model)
     kind = MISLEADING[entry.misled] if entry.misled else Subject
     return kind(
         name=entry.name,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from harness.subjects.anatomy import ANATOMIES, MARKERS
+from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, anatomy_for
 
 MISLED = ("wrong-image", "shuffled")
 
@@ -183,13 +183,12 @@ def _read_config(folder: Path) -> dict:
 
 
 def _family_of(folder: Path) -> str:
-    model_type = _read_config(folder).get("model_type")
-    for anatomy in ANATOMIES.values():
-        if anatomy.model_type == model_type:
-            return anatomy.family
-    raise UnknownSubject(
-        f"{folder}: model type {model_type!r} has no anatomy; known families: {', '.join(ANATOMIES)}"
-    )
+    config = _read_config(folder)
+    tower = (config.get("vision_config") or {}).get("model_type")
+    try:
+        return anatomy_for(config.get("model_type"), tower, str(folder)).family
+    except NoAnatomy as error:
+        raise UnknownSubject(str(error)) from None
 
 
 def _scale_of(folder: Path) -> Literal["embedded", "paper"]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.subjects.deepstack import ADDED
 from harness.subjects.registry import Refused
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.capture import capture, last_logits
@@ -59,7 +60,7 @@ def selfcheck(subject: Subject) -> None:
                 f"{subject.name}: zeroing the heads of layer {layer} changes nothing"
             )
         whole = Edit("residual", layer, every, streams[layer])
-        if not torch.equal(goal, edited_logits(subject, first, [whole])):
+        if not torch.equal(goal, edited_logits(subject, _with_later(first, second), [whole])):
             raise SelfCheckFailed(
                 f"{subject.name}: another run's residual stream at layer {layer} does not give its answer"
             )
@@ -118,6 +119,12 @@ def _check_layers(subject: Subject) -> None:
         raise SelfCheckFailed(
             f"{subject.name}: {found} layers at {path}, {subject.layers} in the config"
         )
+
+
+def _with_later(batch: Batch, other: Batch) -> Batch:
+    """A batch to whose image tokens the other's features are added later, if any are: they are in no layer."""
+    later = {ADDED: other.inputs[ADDED]} if ADDED in other.inputs else {}
+    return replace(batch, inputs=batch.inputs | later)
 
 
 def _two_trials(subject: Subject) -> tuple[Batch, Batch]:
