@@ -81,6 +81,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     calibrating.add_argument(
         "--short", action="store_true", help="a minute or two: proof that it runs; needs --out"
     )
+    checking = commands.add_parser(
+        "check-subject",
+        help="find out whether a checkpoint of your own can be measured",
+        description="Load a checkpoint and try, by effect, all that the experiments take for granted. One line "
+        "per check; exits with 1 if any fails, with 2 if the checkpoint cannot be loaded (docs/subjects.md).",
+    )
+    checking.add_argument("subject", help="a folder with safetensors, or a name of subjects.toml")
+    checking.add_argument("--family", help="where config.json does not say")
+    checking.add_argument("--gpu", action="store_true", help="on a GPU")
+    pinning = commands.add_parser(
+        "pin",
+        help="write the commit of published models into subjects.toml",
+        description="Find out which commit the revision of a published model stands for, on the hub or in its "
+        "local cache, and write it into fixtures/subjects.toml, so that a later run gets the same weights.",
+    )
+    which = pinning.add_mutually_exclusive_group(required=True)
+    which.add_argument("names", nargs="*", default=[], help="of subjects.toml")
+    which.add_argument("--all", action="store_true", help="every one that is not pinned yet")
     arguments = parser.parse_args(argv)
     try:
         return _COMMANDS[arguments.command](arguments)
@@ -102,7 +120,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
         for entry in read_registry().values():
             marks = ", ".join(f"-m {m}" for m in entry.markers)
-            print(f"{entry.name:20} {entry.family:12} {entry.kind:9} {marks}")
+            memory = f"{entry.memory_gib:4d} GiB" if entry.memory_gib else 8 * " "
+            print(f"{entry.name:20} {entry.family:15} {entry.kind:9} {memory}  {marks}")
         return 0
     from harness.calibration.runs import declared
 
@@ -212,7 +231,62 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-_COMMANDS = {"list": _list, "train": _train, "bless": _bless, "calibrate": _calibrate}
+def _check_subject(arguments: argparse.Namespace) -> int:
+    from harness.experiments.arranging import settle
+    from harness.subjects.loading import load
+    from harness.subjects.registry import find, read_registry
+    from harness.tracing.conformance import conformance
+    from harness.workers import device_for
+
+    entry = find(arguments.subject, read_registry(), family=arguments.family)
+    subject = settle(load(entry, device=device_for(arguments.gpu)), print)
+    print(
+        f"{entry.name}: {subject.anatomy.family}, {subject.layers} layers, {subject.heads} heads, "
+        f"{subject.key_heads} key heads, {entry.dtype}"
+    )
+    failed = 0
+    for finding in conformance(subject):
+        failed += bool(finding.failure)
+        said = f"FAILED: {finding.failure}" if finding.failure else "ok"
+        print(f"  {finding.check:44} {said}", flush=True)
+    print(f"{failed} checks failed" if failed else "all checks passed")
+    return 1 if failed else 0
+
+
+def _pin(arguments: argparse.Namespace) -> int:
+    from harness.subjects.pinning import CannotPin, commit_of, pin, pinned
+    from harness.subjects.registry import UnknownSubject, read_registry
+
+    registry = read_registry()
+    unknown = [name for name in arguments.names if name not in registry]
+    if unknown:
+        raise UnknownSubject(f"not in fixtures/subjects.toml: {', '.join(unknown)}")
+    status = 0
+    for entry in registry.values() if arguments.all else map(registry.get, arguments.names):
+        if pinned(entry):
+            if not arguments.all:
+                where = entry.revision or "it ships with the project"
+                print(f"{entry.name}: nothing to pin ({where})")
+            continue
+        try:
+            commit = commit_of(entry)
+            pin(entry, commit)
+        except CannotPin as error:
+            print(f"claims pin: {error}", file=sys.stderr)
+            status = 2
+        else:
+            print(f"{entry.name}: pinned to {commit}")
+    return status
+
+
+_COMMANDS = {
+    "list": _list,
+    "train": _train,
+    "bless": _bless,
+    "calibrate": _calibrate,
+    "check-subject": _check_subject,
+    "pin": _pin,
+}
 
 
 if __name__ == "__main__":

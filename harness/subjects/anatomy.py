@@ -39,7 +39,9 @@ class Anatomy:
         images_nested: The image processor takes one list of images per prompt, not one image.
         asked: What else the image processor is asked for.
         token_types: Name under which the model wants to know which tokens [B, T] are of the image, if it does.
+        position_types: Name of token types from which the model finds positions itself, given ids and pixels.
         deepstack: Features of early vision layers are added after the first decoder layers.
+        one_size: The vision tower takes images of `config.vision_config.image_size` and no others.
         tower: `config.vision_config.model_type`, where that and not the model type tells families apart.
     """
 
@@ -56,8 +58,10 @@ class Anatomy:
     images_nested: bool = False
     asked: tuple[str, ...] = ()
     token_types: str | None = None
+    position_types: str | None = None
     deepstack: bool = False
     tower: str | None = None
+    one_size: bool = False
 
 
 def _counted(
@@ -96,6 +100,7 @@ ANATOMIES: dict[str, Anatomy] = {
         image_inputs=("pixel_values",),
         layouts=layout.llava,
         position_ids=_counted,
+        one_size=True,
     ),
     "qwen2_vl": Anatomy(
         family="qwen2_vl",
@@ -107,6 +112,7 @@ ANATOMIES: dict[str, Anatomy] = {
         image_inputs=("pixel_values", "image_grid_thw"),
         layouts=layout.qwen,
         position_ids=_m_rope,
+        position_types="mm_token_type_ids",
     ),
     "qwen2_5_vl": Anatomy(
         family="qwen2_5_vl",
@@ -118,6 +124,7 @@ ANATOMIES: dict[str, Anatomy] = {
         image_inputs=("pixel_values", "image_grid_thw"),
         layouts=layout.qwen,
         position_ids=_m_rope,
+        position_types="mm_token_type_ids",
     ),
     "llava_onevision": Anatomy(
         family="llava_onevision",
@@ -129,6 +136,7 @@ ANATOMIES: dict[str, Anatomy] = {
         image_inputs=("pixel_values", "image_sizes"),
         layouts=layout.newlines,
         position_ids=_counted,
+        one_size=True,
     ),
     "idefics2": Anatomy(
         family="idefics2",
@@ -152,6 +160,7 @@ ANATOMIES: dict[str, Anatomy] = {
         image_inputs=("pixel_values",),
         layouts=layout.gemma,
         position_ids=_counted,
+        one_size=True,
         placeholder="<start_of_image>",
         # Without them image tokens would look back only, like words.
         token_types="token_type_ids",
@@ -166,6 +175,7 @@ ANATOMIES: dict[str, Anatomy] = {
         image_inputs=("pixel_values", "image_grid_thw"),
         layouts=layout.qwen,
         position_ids=_m_rope,
+        position_types="mm_token_type_ids",
         deepstack=True,
     ),
     "internvl": Anatomy(
@@ -178,6 +188,8 @@ ANATOMIES: dict[str, Anatomy] = {
         image_inputs=("pixel_values",),
         layouts=layout.internvl,
         position_ids=_counted,
+        one_size=True,
+        asked=("crop_to_patches",),
     ),
     "smolvlm": Anatomy(
         family="smolvlm",
@@ -189,6 +201,7 @@ ANATOMIES: dict[str, Anatomy] = {
         image_inputs=("pixel_values", "pixel_attention_mask"),
         layouts=layout.smolvlm,
         position_ids=_counted,
+        one_size=True,
         images_nested=True,
         asked=("return_row_col_info",),
     ),

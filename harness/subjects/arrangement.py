@@ -7,7 +7,7 @@ and the instruction, and the sentence stands in the model's turn, which goes on.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from jinja2 import TemplateError
 
@@ -44,8 +44,11 @@ def arranged(
         image: All that is written for the image.
 
     Raises:
+        ValueError: Another arrangement, or one that is not settled yet.
         NoTemplate: There is no template, or the image or the prompt is not in what it gives.
     """
+    if how not in get_args(Arrangement):
+        raise ValueError(f"no arrangement {how!r}; one of {', '.join(get_args(Arrangement))}")
     if how == "plain":
         before = anatomy.plain.format(image=image)
         return before + text, len(before)

@@ -41,6 +41,7 @@ class Subject:
         tokenizer: Fast, since spans are mapped by character offsets.
         image_processor: PIL backend.
         fingerprint: Hash of weights, configuration and arrangement.
+        commit: Of the repository that it was loaded from, as it was resolved; None for a folder.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Subject:
     tokenizer: PreTrainedTokenizerBase
     image_processor: Any
     fingerprint: str
+    commit: str | None = None
     _images: OrderedDict[str, tuple[torch.Tensor, Layout]] = field(
         default_factory=OrderedDict, repr=False
     )
@@ -213,16 +215,21 @@ class Subject:
         """The whole text that the tokenizer sees, and where the prompt begins in it."""
         return arranged(self.tokenizer, self.anatomy, self.entry.arrangement, text, image)
 
+    def processed(self, scenes: Sequence[Scene]) -> tuple[Any, dict[str, torch.Tensor]]:
+        """What the image processor gives, and that part of it which the vision tower takes."""
+        drawn = [draw(s) for s in scenes]
+        images = [[image] for image in drawn] if self.anatomy.images_nested else drawn
+        asked = dict.fromkeys(self.anatomy.asked, True)
+        pixels = self.image_processor(images=images, return_tensors="pt", **asked)
+        inputs = {k: pixels[k].to(self.device) for k in self.anatomy.image_inputs}
+        inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
+        return pixels, inputs
+
     @torch.no_grad()
     def _encode_images(self, scenes: Sequence[Scene]) -> None:
         new = {s.key: s for s in scenes if s.key not in self._images}
         if new:
-            drawn = [draw(s) for s in new.values()]
-            images = [[image] for image in drawn] if self.anatomy.images_nested else drawn
-            asked = dict.fromkeys(self.anatomy.asked, True)
-            pixels = self.image_processor(images=images, return_tensors="pt", **asked)
-            inputs = {k: pixels[k].to(self.device) for k in self.anatomy.image_inputs}
-            inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
+            pixels, inputs = self.processed(list(new.values()))
             seen = self.model.model.get_image_features(**inputs, return_dict=True)
             features = _by_image(seen.pooler_output, pixels)
             later = zip(*seen.deepstack_features, strict=True) if self.anatomy.deepstack else ()
