@@ -42,9 +42,11 @@ def conformance(subject: Subject) -> Iterator[Finding]:
     for name, check in CHECKS.items():
         try:
             check(examined)
-        # Also what a model raises where it is given what an anatomy has wrong.
-        except (Refused, ValueError, RuntimeError, AttributeError, IndexError, TypeError) as error:
-            yield Finding(name, str(error).strip() or repr(error))
+        except Refused as error:
+            yield Finding(name, str(error))
+        # A model that is given what an anatomy has wrong may raise anything, and nnsight on its behalf.
+        except Exception as error:
+            yield Finding(name, f"{type(error).__name__}: {str(error).strip()}")
         else:
             yield Finding(name)
 
@@ -104,6 +106,12 @@ def heads_add_up(at: Examined) -> None:
         for handle in handles:
             handle.remove()
     said = (subject.heads, subject.head_width)
+    cut = getattr(layers_of(subject, subject.model)[0].self_attn, "head_dim", said[1])
+    if cut != said[1]:
+        at.fail(
+            f"attention cuts its features into heads of {cut}. Expected: heads of {said[1]}, as config.json "
+            "says; wider ones would pass for single heads, since they add up as well"
+        )
     for index, projection in enumerate(projections):
         if heads.shape[1:] != said or said[0] * said[1] != projection.in_features:
             at.fail(
