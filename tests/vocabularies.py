@@ -69,14 +69,16 @@ def qwen(special: Sequence[str]) -> Any:
 
 def llama(special: Sequence[str]) -> Any:
     """Of LLaVA-1.5 and Idefics2: a token begins every text, and so does a space."""
-    tokenizer = LlamaTokenizer(**_pieces(["<unk>", "<s>", "</s>"]), pad_token="<unk>")
+    pieces = _pieces(["<unk>", "<s>", "</s>"])
+    tokenizer = LlamaTokenizer(**pieces, pad_token="<unk>", add_bos_token=True)
     return _with(tokenizer, special)
 
 
 def gemma(special: Sequence[str]) -> Any:
     """Of Gemma 3: a token begins every text, no space does."""
     first = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<start_of_turn>", "<end_of_turn>"]
-    return _with(GemmaTokenizer(**_pieces(first)), [*first[-2:], *special])
+    tokenizer = GemmaTokenizer(**_pieces(first), add_bos_token=True)
+    return _with(tokenizer, [*first[-2:], *special])
 
 
 def gpt2(special: Sequence[str]) -> Any:

@@ -36,6 +36,7 @@ class Anatomy:
         layouts: How images stand in the prompt.
         position_ids: Position of every token from model, ids [B, T], mask [B, T] and grids.
         placeholder: What the family's chat template writes for an image; the image token if empty.
+        spaced: A word that stands right after the image is written with a space before it.
         images_nested: The image processor takes one list of images per prompt, not one image.
         asked: What else the image processor is asked for.
         token_types: Name under which the model wants to know which tokens [B, T] are of the image, if it does.
@@ -55,6 +56,7 @@ class Anatomy:
     layouts: Layouts
     position_ids: Callable[[Any, torch.Tensor, torch.Tensor, list[Grid | None]], torch.Tensor]
     placeholder: str = ""
+    spaced: bool = False
     images_nested: bool = False
     asked: tuple[str, ...] = ()
     token_types: str | None = None
@@ -148,6 +150,8 @@ ANATOMIES: dict[str, Anatomy] = {
         image_inputs=("pixel_values", "pixel_attention_mask"),
         layouts=layout.latents,
         position_ids=_counted,
+        # As its processor does: otherwise the word after the image would be cut into other pieces.
+        spaced=True,
         images_nested=True,
     ),
     "gemma3": Anatomy(

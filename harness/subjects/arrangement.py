@@ -49,9 +49,9 @@ def arranged(
     """
     if how not in get_args(Arrangement):
         raise ValueError(f"no arrangement {how!r}; one of {', '.join(get_args(Arrangement))}")
+    place = anatomy.placeholder or anatomy.image_token
     if how == "plain":
-        before = anatomy.plain.format(image=image)
-        return before + text, len(before)
+        return _placed(anatomy, anatomy.plain.format(image=place) + text, image, text)
     if not getattr(tokenizer, "chat_template", None):
         raise NoTemplate(
             f"the tokenizer has no chat template, so its arrangement can be plain, not {how}"
@@ -60,13 +60,19 @@ def arranged(
         whole = _prefilled(tokenizer, text)
     else:
         whole = _asked(tokenizer, text)
-    place = anatomy.placeholder or anatomy.image_token
     if whole.count(place) != 1 or text not in whole:
         raise NoTemplate(
             f"the chat template gives {whole!r}, which should hold the prompt and {place} once: it is not "
             f'of the family {anatomy.family}; use a template of the family, or arrangement = "plain"'
         )
-    whole = whole.replace(place, image)
+    return _placed(anatomy, whole, image, text)
+
+
+def _placed(anatomy: Anatomy, whole: str, image: str, text: str) -> tuple[str, int]:
+    """The image's text in its place, and where the prompt begins then."""
+    before, after = whole.split(anatomy.placeholder or anatomy.image_token, 1)
+    space = " " if anatomy.spaced and after[:1] not in ("", "<") and not after[0].isspace() else ""
+    whole = before + image + space + after
     return whole, whole.rindex(text)
 
 
