@@ -76,13 +76,17 @@ def _size_given(processor: Any) -> tuple[int, int] | None:
     return (size["shortest_edge"],) * 2 if size.get("shortest_edge") else None
 
 
-def quantisation_refused(entry: Entry, config: Any, error: Exception) -> CannotLoad | None:
-    """What to say if weights are quantised and could not be loaded; None if they are not quantised."""
+def quantised_by(config: Any) -> str:
+    """The method by which weights are quantised; empty if they are not."""
     given = getattr(config, "quantization_config", None)
     if not given:
-        return None
+        return ""
     method = given.get("quant_method") if isinstance(given, dict) else given.quant_method
-    method = str(getattr(method, "value", method) or "unknown method")
+    return str(getattr(method, "value", method) or "unknown method")
+
+
+def unreadable(entry: Entry, method: str, error: Exception) -> CannotLoad:
+    """What to say of quantised weights that could not be loaded."""
     package = QUANTISED_WITH.get(method, method)
     reason = str(error).strip().splitlines()[0]
     return CannotLoad(

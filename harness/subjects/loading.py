@@ -20,9 +20,11 @@ from harness.subjects.fitting import (
     CannotLoad,
     check_family,
     check_image_size,
-    quantisation_refused,
+    quantised_by,
+    unreadable,
 )
 from harness.subjects.misled import MISLEADING
+from harness.subjects.pinning import commit_here
 from harness.subjects.registry import Entry
 from harness.subjects.subject import Subject
 from harness.subjects.templates import chat_template_of
@@ -49,6 +51,7 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     transformers_logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
+        commit = commit_here(source, **options) if options else None
         anatomy = anatomy_of(config, entry.name)
         check_family(entry, config, anatomy)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
@@ -72,7 +75,6 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     if anatomy.deepstack:
         accept_deepstack(model)
     kind = MISLEADING[entry.misled] if entry.misled else Subject
-    commit = getattr(config, "_commit_hash", None)
     return kind(
         name=entry.name,
         entry=entry,
@@ -95,11 +97,17 @@ def _model(
     if entry.weights == "random":
         return _untrained(config, entry.seed, how), {}
     try:
-        return AutoModelForImageTextToText.from_pretrained(
+        model, report = AutoModelForImageTextToText.from_pretrained(
             source, config=config, use_safetensors=True, output_loading_info=True, **how, **options
         )
+        if getattr(model, "hf_quantizer", None) is None and quantised_by(config):
+            # Of a method that it does not know transformers says so in a log and reads noise.
+            raise ValueError("this version of transformers does not know the method")
     except (ImportError, ValueError) as error:
-        raise (quantisation_refused(entry, config, error) or error) from error
+        if method := quantised_by(config):
+            raise unreadable(entry, method, error) from error
+        raise
+    return model, report
 
 
 def _untrained(config: Any, seed: int, how: dict[str, Any]) -> torch.nn.Module:

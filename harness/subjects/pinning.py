@@ -28,26 +28,36 @@ def commit_of(entry: Entry) -> str:
     Raises:
         CannotPin: Neither knows.
     """
-    from transformers import AutoConfig
-
     revision = entry.revision or "main"
     try:
-        config = AutoConfig.from_pretrained(
-            entry.source, revision=revision, trust_remote_code=False
-        )
-        found = getattr(config, "_commit_hash", None)
+        found = commit_here(entry.source, revision)
     except (OSError, ValueError) as error:
         raise CannotPin(
             f"{entry.name}: what {revision} of {entry.source} stands for cannot be found out here "
             f"({str(error).strip().splitlines()[0]}). Download it once where there is a network "
             f"(hf download {entry.source}), or write the commit into fixtures/subjects.toml by hand"
         ) from None
-    if not COMMIT.fullmatch(found or ""):
+    if found is None:
         raise CannotPin(
-            f"{entry.name}: {entry.source} was found, but not of which commit it is ({found}); it may be a "
-            "folder of that name in the working directory"
+            f"{entry.name}: {entry.source} was found, but not of which commit it is; it may be a folder of "
+            "that name in the working directory"
         )
     return found
+
+
+def commit_here(source: str, revision: str) -> str | None:
+    """The commit of which a repository's config.json is in the hub's cache; None for a plain folder.
+
+    Read off the cache's own folders: a configuration does not keep its commit in transformers 5.23.
+
+    Raises:
+        OSError: The file is not here and cannot be fetched.
+    """
+    from transformers.utils.hub import cached_file
+
+    path = Path(cached_file(source, "config.json", revision=revision))
+    found = path.parent.name
+    return found if path.parent.parent.name == "snapshots" and COMMIT.fullmatch(found) else None
 
 
 def pin(entry: Entry, commit: str, path: Path | None = None) -> None:

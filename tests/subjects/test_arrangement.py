@@ -194,30 +194,28 @@ def trained():
     return subject, begun + asked, last
 
 
-def with_template(trained, *, chat_ends="", prefilled_ends=""):
+def with_template(trained, chat_ends=""):
     subject, first, last = trained
     subject.tokenizer.chat_template = (
-        first.replace("{%- endif -%}", chat_ends + "{%- endif -%}") + prefilled_ends + last
+        first.replace("{%- endif -%}", chat_ends + "{%- endif -%}") + last
     )
     return subject
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "chosen"), [("chat_ends", "prefilled"), ("prefilled_ends", "chat"), ("", "chat")]
+    ("chat_ends", "chosen"), [(" what is directly", "prefilled"), ("", "chat")]
 )
-def test_the_arrangement_that_is_answered_better_is_taken(trained, spoilt, chosen):
-    # Words that follow the sentence, or twenty that are between image and sentence.
-    junk = {"chat_ends": " what is directly", "prefilled_ends": 10 * "answer only "}
-    subject = with_template(trained, **({spoilt: junk[spoilt]} if spoilt else {}))
+def test_the_arrangement_that_is_answered_better_is_taken_and_the_chat_in_a_tie(
+    trained, chat_ends, chosen
+):
     said = []
-    settled = settle(subject, said.append)
+    settled = settle(with_template(trained, chat_ends), said.append)
     assert settled.entry.arrangement == chosen
     [line] = said
-    shares = dict(part.split() for part in line.split(": ")[1].split(", "))
-    other = {"chat": "prefilled", "prefilled": "chat"}[chosen]
-    assert line.endswith(f": {chosen}")
-    assert float(shares[chosen]) > 0.8
-    assert (float(shares[chosen]) > float(shares[other]) + 0.3) == bool(spoilt)
+    chat, prefilled = (float(part.split()[1]) for part in line.split(": ")[1].split(", "))
+    assert line == f"arrangement: chat {chat:.2f}, prefilled {prefilled:.2f}: {chosen}"
+    assert prefilled > 0.8
+    assert chat < prefilled - 0.3 if chat_ends else chat == prefilled
 
 
 def test_what_was_chosen_is_part_of_the_fingerprint(trained):
@@ -248,12 +246,13 @@ def test_without_a_template_it_is_plain(checkpoints):
     assert said == ["arrangement: plain (the tokenizer has no chat template)"]
 
 
-def test_a_run_settles_it_once_and_says_so(family_folders, monkeypatch):
+@pytest.mark.parametrize("better", ["chat", "prefilled"])
+def test_a_run_settles_it_once_and_says_so(family_folders, monkeypatch, better):
     tried = []
 
     def right(subject, trials):
         tried.append(subject.entry.arrangement)
-        return np.array([subject.entry.arrangement == "prefilled"] * len(trials))
+        return np.array([subject.entry.arrangement == better] * len(trials))
 
     monkeypatch.setattr(arranging, "answers_right", right)
     said = []
@@ -261,9 +260,10 @@ def test_a_run_settles_it_once_and_says_so(family_folders, monkeypatch):
     entry = auto(find(str(family_folders["pixtral"]), read_registry()))
     subject = holder(entry)
     assert holder(entry) is subject
-    assert subject.entry.arrangement == "prefilled"
+    assert subject.entry.arrangement == better
     assert tried == ["chat", "prefilled"]
-    assert said[0] == "pixtral: arrangement: chat 0.00, prefilled 1.00: prefilled"
+    shares = "chat 1.00, prefilled 0.00" if better == "chat" else "chat 0.00, prefilled 1.00"
+    assert said[0] == f"pixtral: arrangement: {shares}: {better}"
     assert len(said) == 2
 
 
