@@ -18,6 +18,8 @@ judging is done by pytest:
   pytest claims --subject ./checkpoint     a model of your own (a folder with safetensors)
   pytest claims -m qwen --gpu              the published Qwen models, on a GPU
   pytest claims -m control                 subjects whose mechanism is known: is the suite right?
+
+before judging a model of your own: claims check-subject ./checkpoint
 """
 
 

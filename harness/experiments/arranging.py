@@ -14,8 +14,8 @@ import numpy as np
 from harness.experiments.behaviour import answers_right
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.prompt import Trial
-from harness.subjects.arrangement import Arrangement
-from harness.subjects.subject import Subject
+from harness.subjects.arrangement import Arrangement, NoTemplate
+from harness.subjects.subject import SharedFirstPiece, Subject
 
 TRIED: tuple[Arrangement, ...] = ("chat", "prefilled")
 """The first one wins a tie: it is what the public reproduction used."""
@@ -46,8 +46,17 @@ def settle(subject: Subject, say: Callable[[str], None]) -> Subject:
         say("arrangement: plain (the tokenizer has no chat template)")
         return in_arrangement(subject, "plain")
     trials = trials_for(subject)
-    right = {how: answers_right(in_arrangement(subject, how), trials).mean() for how in TRIED}
-    best = max(TRIED, key=lambda how: right[how])
+    right: dict[Arrangement, float] = {}
+    for how in TRIED:
+        arranged = in_arrangement(subject, how)
+        try:
+            arranged.check_answers(trials[0].prompt)
+            right[how] = answers_right(arranged, trials).mean()
+        except (NoTemplate, SharedFirstPiece) as error:
+            say(f"arrangement: not {how}, since {error}")
+    if not right:
+        return in_arrangement(subject, "plain")
+    best = max(right, key=lambda how: right[how])
     tried = ", ".join(f"{how} {share:.2f}" for how, share in right.items())
     say(f"arrangement: {tried}: {best}")
     return in_arrangement(subject, best)

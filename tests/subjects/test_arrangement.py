@@ -21,6 +21,7 @@ from harness.subjects.anatomy import ANATOMIES
 from harness.subjects.arrangement import SYSTEM_TURN, NoTemplate, arranged, asks
 from harness.subjects.loading import load
 from harness.subjects.registry import UnknownSubject, find, read_registry
+from harness.subjects.subject import SharedFirstPiece, Subject
 from harness.workers import SubjectHolder
 
 ENDS = {
@@ -265,6 +266,32 @@ def test_a_run_settles_it_once_and_says_so(family_folders, monkeypatch, better):
     shares = "chat 1.00, prefilled 0.00" if better == "chat" else "chat 0.00, prefilled 1.00"
     assert said[0] == f"pixtral: arrangement: {shares}: {better}"
     assert len(said) == 2
+
+
+def test_an_arrangement_in_which_answers_cannot_be_told_apart_is_not_taken(
+    family_folders, monkeypatch
+):
+    rightly = Subject.check_answers
+
+    def check(subject, prompt, *words):
+        if subject.entry.arrangement == "chat":
+            raise SharedFirstPiece("'green' and 'gray' start with the same token")
+        rightly(subject, prompt, *words)
+
+    monkeypatch.setattr(Subject, "check_answers", check)
+    subject = load(auto(find(str(family_folders["qwen3_vl"]), read_registry())))
+    said = []
+    assert settle(subject, said.append).entry.arrangement == "prefilled"
+    assert said[0].startswith("arrangement: not chat, since 'green' and 'gray' start with the same")
+    # A template of another family: neither can be used.
+    subject.tokenizer.chat_template = chats.GEMMA
+    said.clear()
+    monkeypatch.setattr(Subject, "check_answers", rightly)
+    assert settle(subject, said.append).entry.arrangement == "plain"
+    assert [line.split(",")[0] for line in said] == [
+        "arrangement: not chat",
+        "arrangement: not prefilled",
+    ]
 
 
 def test_every_family_has_a_template_to_be_tried_with():
