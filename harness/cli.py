@@ -7,9 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
 
-from harness.judging.files import read_json, write_json
+from harness import commands
 
 EPILOG = """\
 judging is done by pytest:
@@ -20,6 +19,8 @@ judging is done by pytest:
   pytest claims --subject ./checkpoint --baseline out/scorecard.json
                                            a release against the model before it: red if it lost something
   pytest claims -m control                 subjects whose mechanism is known: is the suite right?
+
+before judging a model of your own: claims check-subject ./checkpoint
 """
 
 
@@ -31,14 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    listing = commands.add_parser(
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    listing = subparsers.add_parser(
         "list", help="print every claim, or every subject with --subjects"
     )
     listing.add_argument(
         "--subjects", action="store_true", help="subjects of fixtures/subjects.toml"
     )
-    training = commands.add_parser(
+    training = subparsers.add_parser(
         "train",
         help="make an embedded subject or a control anew",
         description="Train an embedded subject from its recipe (run the same command again after an "
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     training.add_argument("--work", type=Path, help="checkpoints (default reports/runs/train-NAME)")
     training.add_argument("--seed", type=int, help="instead of the recipe's")
     training.add_argument("--smoke", action="store_true", help="one minute: proof that it runs")
-    blessing = commands.add_parser(
+    blessing = subparsers.add_parser(
         "bless",
         help="make a run the baseline of its subjects",
         description="Copy the verdicts of a run to reports/baselines/SUBJECT.json, one file per subject. "
@@ -61,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     blessing.add_argument("run", type=Path, help="folder of --scorecard, or its scorecard.json")
     blessing.add_argument("--into", type=Path, help="another folder than reports/baselines")
-    comparing = commands.add_parser(
+    comparing = subparsers.add_parser(
         "compare",
         help="what a run lost against a baseline, claim by claim",
         description="Compare two scorecards on the same scenes. Each is the folder of a --scorecard, its "
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     comparing.add_argument(
         "--json", type=Path, metavar="FILE", help="write everything, for programs"
     )
-    calibrating = commands.add_parser(
+    calibrating = subparsers.add_parser(
         "calibrate",
         help="find out how often the suite is wrong",
         description="Judge the controls, many untrained subjects and subjects that are shown the wrong image; "
@@ -105,6 +106,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     calibrating.add_argument(
         "--short", action="store_true", help="a minute or two: proof that it runs; needs --out"
     )
+    checking = subparsers.add_parser(
+        "check-subject",
+        help="find out whether a checkpoint of your own can be measured",
+        description="Load a checkpoint and try, by effect, all that the experiments take for granted. One line "
+        "per check; exits with 1 if any fails, with 2 if the checkpoint cannot be loaded (docs/subjects.md).",
+    )
+    checking.add_argument("subject", help="a folder with safetensors, or a name of subjects.toml")
+    checking.add_argument("--family", help="where config.json does not say")
+    checking.add_argument("--gpu", action="store_true", help="on a GPU")
+    pinning = subparsers.add_parser(
+        "pin",
+        help="write the commit of published models into subjects.toml",
+        description="Find out which commit the revision of a published model stands for, on the hub or in its "
+        "local cache, and write it into fixtures/subjects.toml, so that a later run gets the same weights.",
+    )
+    which = pinning.add_mutually_exclusive_group(required=True)
+    which.add_argument("names", nargs="*", default=[], help="of subjects.toml")
+    which.add_argument("--all", action="store_true", help="every one that is not pinned yet")
     arguments = parser.parse_args(argv)
     try:
         return _COMMANDS[arguments.command](arguments)
@@ -120,153 +139,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _list(arguments: argparse.Namespace) -> int:
-    if arguments.subjects:
-        from harness.subjects.registry import read_registry
-
-        for entry in read_registry().values():
-            marks = ", ".join(f"-m {m}" for m in entry.markers)
-            print(f"{entry.name:20} {entry.family:12} {entry.kind:9} {marks}")
-        return 0
-    from harness.calibration.runs import declared
-
-    for claim in declared():
-        threshold = claim.threshold
-        print(f"{claim.id}\n  {claim.statement}\n  {claim.source}")
-        print(f"  {threshold.direction} {threshold.value:g} {threshold.unit} ({threshold.origin})")
-        if threshold.note:
-            print(f"  {threshold.note}")
-        if claim.published:
-            print("  published: " + ", ".join(f"{m} {v:g}" for m, v in claim.published.items()))
-    return 0
-
-
-def _train(arguments: argparse.Namespace) -> int:
-    from dataclasses import replace
-
-    from harness.session import ROOT
-    from harness.subjects.registry import FIXTURES
-    from harness.training.card import card, describe
-    from harness.training.evaluation import evaluate
-    from harness.training.trainer import Recipe, spent_hours, train
-    from harness.training.wired.plans import PLANS
-    from harness.training.wired.shipping import ship
-
-    if arguments.name in PLANS:
-        out = arguments.out or FIXTURES / "controls" / arguments.name
-        ship(PLANS[arguments.name], out)
-        print(f"{arguments.name}: written to {out}")
-        return 0
-    recipe = Recipe(arguments.name)
-    if arguments.seed is not None:
-        recipe = replace(recipe, seed=arguments.seed)
-    if arguments.smoke:
-        recipe = recipe.smoke()
-    if arguments.smoke and not arguments.out:
-        raise ValueError("--smoke makes no usable subject: say with --out where it may go")
-    work = arguments.work or ROOT / "reports" / "runs" / f"train-{recipe.name}"
-    out = arguments.out or FIXTURES / recipe.name
-    every = 10 if arguments.smoke else 100
-    subject = train(recipe, work, say=lambda line: print(line, flush=True), every=every)
-    accuracies = evaluate(subject, prompts=40 if arguments.smoke else 400)
-    parameters = sum(p.numel() for p in subject.model.parameters())
-    content = card(recipe, accuracies, spent_hours(work), parameters)
-    subject.save(out)
-    write_json(out / "card.json", content)
-    (out / "README.md").write_text(describe(content))
-    for task, (share, n) in accuracies.items():
-        print(f"  {task:42} {share:6.1%} of {n}")
-    print(f"{recipe.name}: written to {out}")
-    return 0
-
-
-def _bless(arguments: argparse.Namespace) -> int:
-    from harness.baselines import BASELINES
-    from harness.judging.evidence import load_evidence, save_evidence
-    from harness.reporting.sides import evidence_beside
-
-    target_folder = arguments.into or BASELINES
-    path = arguments.run / "scorecard.json" if arguments.run.is_dir() else arguments.run
-    content, evidence = read_json(path), load_evidence(evidence_beside(path))
-    if any(r.get("control") for r in content["records"]):
-        raise ValueError(
-            f"{path} has controls: what they must give stands in fixtures/controls.toml"
-        )
-    errors = [r["claim"] for r in content["records"] if r["verdict"] == "error"]
-    if content["run"]["partial"] or content.get("missing") or errors:
-        raise ValueError(
-            f"{path}: partial, or with missing claims or errors: run it again before blessing"
-        )
-    for subject in sorted({r["subject"] for r in content["records"]}):
-        # A baseline says what holds, not when it was measured: timings would change at every bless.
-        records = [
-            {**r, "seconds": None, "baseline": None}
-            for r in content["records"]
-            if r["subject"] == subject
-        ]
-        target = target_folder / f"{quote(subject, safe='')}.json"
-        run = {**content["run"], "started": ""}
-        kept = {"missing": [], "correction": content["correction"]}
-        write_json(target, {"run": run, "records": records, **kept})
-        own = {pair: found for pair, found in evidence.items() if pair[1] == subject}
-        save_evidence(evidence_beside(target), own)
-        print(f"{target}: {len(records)} claims")
-    return 0
-
-
-def _compare(arguments: argparse.Namespace) -> int:
-    from harness.baselines import baseline_file
-    from harness.reporting.compare import MARGIN, compare
-    from harness.reporting.gate import markdown, render, to_json
-    from harness.reporting.sides import NotComparable, load_side
-
-    before, after = (load_side(baseline_file(name)) for name in (arguments.before, arguments.after))
-    try:
-        found = compare(before, after, MARGIN if arguments.margin is None else arguments.margin)
-    except NotComparable as refusal:
-        print(f"claims compare: {refusal}", file=sys.stderr)
-        return 3
-    print("\n".join(render(found)))
-    if arguments.json:
-        write_json(arguments.json, to_json(found))
-    if arguments.markdown:
-        with arguments.markdown.open("a", encoding="utf-8") as file:
-            file.write(markdown(found))
-    return 1 if found.red else 0
-
-
-def _calibrate(arguments: argparse.Namespace) -> int:
-    from harness.calibration.calibrate import SHORT, Size, calibrate
-    from harness.calibration.summary import findings
-    from harness.reporting.calibration import render
-    from harness.session import CALIBRATION, ROOT
-
-    if arguments.short and not arguments.out:
-        raise ValueError("--short calibrates nothing: say with --out where its JSON may go")
-    content = calibrate(
-        SHORT if arguments.short else Size(),
-        arguments.work or ROOT / "reports" / "runs" / "calibration",
-        jobs=arguments.jobs or len(os.sched_getaffinity(0)),
-        say=lambda line: print(line, flush=True),
-    )
-    out = arguments.out or CALIBRATION
-    write_json(out, content)
-    print("\n".join(["", *render(content), f"written: {out}"]))
-    wrong = findings(content)
-    print(
-        "\n".join(
-            ["", f"{len(wrong)} not as it must be:", *wrong] if wrong else ["all as it must be"]
-        )
-    )
-    return 1 if wrong else 0
-
-
 _COMMANDS = {
-    "list": _list,
-    "train": _train,
-    "bless": _bless,
-    "compare": _compare,
-    "calibrate": _calibrate,
+    "list": commands.listed,
+    "train": commands.train,
+    "bless": commands.bless,
+    "compare": commands.compare,
+    "calibrate": commands.calibrate,
+    "check-subject": commands.check_subject,
+    "pin": commands.pin,
 }
 
 

@@ -20,7 +20,8 @@ from harness.judging.verdict import Judgement, Verdict
 from harness.options import pytest_addoption
 from harness.reporting.scorecard import Scorecard
 from harness.session import CALIBRATION, ROOT, BadOption
-from harness.subjects.registry import Entry, Refused, read_registry
+from harness.subjects.anatomy import MARKERS
+from harness.subjects.registry import Entry, Refused
 from harness.wiring import RECORDS, RUN, run_of
 
 pytest_plugins = ["harness.pytest_workers"]
@@ -42,8 +43,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "dual_mechanisms": "claims of Cui et al. 2026",
         "reproduction": "what the deviations of the public reproduction change",
     }
-    for entry in read_registry().values():
-        markers.setdefault(entry.markers[0], f"subjects of the family {entry.family}")
+    for marker in dict.fromkeys(MARKERS.values()):
+        families = [family for family, known in MARKERS.items() if known == marker]
+        markers[marker] = f"subjects of the family {' or '.join(families)}"
     for name, meaning in markers.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     config.stash[RUN] = None

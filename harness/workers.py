@@ -48,6 +48,7 @@ class SubjectHolder:
     def __init__(self, device: str, attention: str, say: Callable[[str], None]) -> None:
         self.device, self.attention, self.say = device, attention, say
         self._held: Subject | None = None
+        self._asked: Entry | None = None
         self._refused: dict[Entry, Exception] = {}
 
     def __call__(self, entry: Entry) -> Subject:
@@ -57,16 +58,20 @@ class SubjectHolder:
         """
         if entry in self._refused:
             raise self._refused[entry]
-        if self._held is None or self._held.entry != entry:
+        # Not the held subject's own entry, which says what was found out where this one leaves it open.
+        if self._held is None or self._asked != entry:
             self.release()
             import torch
 
+            from harness.experiments.arranging import settle
             from harness.subjects.loading import load
+            from harness.subjects.pinning import pinned
             from harness.tracing.selfcheck import selfcheck
 
             torch.set_num_threads(threads_per_process())
             try:
                 subject = load(entry, device=self.device, attention=self.attention)
+                subject = settle(subject, lambda line: self.say(f"{entry.name}: {line}"))
                 selfcheck(subject)
             except Exception as refusal:
                 self._refused[entry] = refusal
@@ -75,14 +80,19 @@ class SubjectHolder:
                 f"loaded {entry.name}: {subject.layers} layers, {subject.heads} heads, {entry.dtype}, "
                 f"{self.device}; hooks checked"
             )
-            self._held = subject
+            if not pinned(entry):
+                self.say(
+                    f"{entry.name}: revision followed {entry.revision or 'main'}, resolved to "
+                    f"{subject.commit}; pin it with `claims pin {entry.name}`"
+                )
+            self._held, self._asked = subject, entry
         return self._held
 
     def release(self) -> None:
         """Let go of the subject and give its memory back."""
         if self._held is None:
             return
-        self._held = None
+        self._held = self._asked = None
         gc.collect()
         import torch
 

@@ -32,6 +32,7 @@ FLOORS = {
     "wiring": 5,
     "pytest_workers": 5,
     "pytest_plugin": 5,
+    "commands": 7,
     "cli": 7,
 }
 
@@ -49,6 +50,7 @@ NEIGHBOURS = {
     ("pytest_workers", "wiring"),
     ("pytest_workers", "scheduling"),
     ("wiring", "session"),
+    ("cli", "commands"),
     ("wiring", "options"),
 }
 """Imports within one floor that are meant."""

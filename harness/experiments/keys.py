@@ -62,9 +62,10 @@ def run(
         named, and the queried object's own; `layers` [layer] bool: which are edited; `scene`, `side` [trial]:
         of the queried object; `means` [trial]: which images the means over half of its image are of.
     """
-    if subject.anatomy.image_grid is None:
-        return xr.Dataset(attrs={"no_grid": 1})
     drawn = colour_questions(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
+    # Of the image as it is shown: some families cut an image into tiles or not, as its size has it.
+    if subject.encode(drawn[:1]).image_grid is None:
+        return xr.Dataset(attrs={"no_grid": 1})
     scenes = np.array([t.scene.key for t in drawn])
     first = estimation_half(scenes, rng)
     estimation = [t for t, e in zip(drawn, first, strict=True) if e]
@@ -110,7 +111,7 @@ class _Keys:
             for layer in self.layers
         }
         # [L, n, image tokens, Hkv, w]
-        keys = captured(subject, estimation, "key", _image_tokens)
+        keys = captured(subject, estimation, "key", lambda batch: batch.image_tokens)
         side = keys.shape[2] ** 0.5
         self.columns = int(side)
         self.ids = torch.stack(
@@ -190,18 +191,13 @@ class _Keys:
         """Add ALPHA times values [L, Hkv, w] or [L, n, tokens, Hkv, w] at the tokens that `place` names."""
         values = values[:, None, None] if values.ndim == 3 else values
         chosen = torch.ones(len(trials)) if chosen is None else chosen
-        tokens = torch.tensor([place(t, side) for t in trials]) + batch.image_start.cpu()[:, None]
+        tokens = batch.image_tokens.gather(1, torch.tensor([place(t, side) for t in trials]))
         made = []
         for layer in self.layers:
             heads = self.selected[layer] if selected else tuple(range(self.subject.key_heads))
             added = ALPHA * chosen[:, None, None, None] * values[layer][:, :, heads]
             made.append(Edit("key", layer, tokens, added, heads, "add"))
         return made
-
-
-def _image_tokens(batch: Batch) -> torch.Tensor:
-    rows, columns = batch.image_grid
-    return batch.image_start.cpu()[:, None] + torch.arange(rows * columns)
 
 
 KEYS = Experiment("keys", run, trials=160, needs=(MEDIATION,))

@@ -14,6 +14,7 @@ import xarray as xr
 from harness.experiments.store import Store, content_key
 from harness.judging.sequential import AUTO, trials_now
 from harness.judging.stats import MINIMUM_CLUSTERS
+from harness.subjects.pinning import pinned
 from harness.subjects.registry import Entry
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ class Measuring:
         run = experiment.run
         if not self.gate and any(e.ungated for e in (experiment, *experiment.needs)):
             run, settings["gate"] = experiment.ungated or run, "none"
-        # What "main" of a repository means is known only once it is loaded.
-        known = entry.kind != "hub" or entry.revision not in {"", "main"}
+        # What "main" of a repository means, and in which arrangement it is asked, is known once it is loaded.
+        known = pinned(entry) and entry.arrangement != "auto"
         fingerprint = entry.fingerprint() if known else self.subject_of(entry).fingerprint
         key = content_key(experiment.name, fingerprint, **settings)
         found = self.store.get(key)

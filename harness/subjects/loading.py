@@ -15,13 +15,19 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextTo
 from transformers.utils import logging as transformers_logging
 
 from harness.subjects.anatomy import NoAnatomy, anatomy_of
+from harness.subjects.deepstack import accept_deepstack
+from harness.subjects.fitting import (
+    CannotLoad,
+    check_family,
+    check_image_size,
+    quantised_by,
+    unreadable,
+)
 from harness.subjects.misled import MISLEADING
-from harness.subjects.registry import Entry, Refused
+from harness.subjects.pinning import commit_here
+from harness.subjects.registry import Entry
 from harness.subjects.subject import Subject
-
-
-class CannotLoad(Refused, RuntimeError):
-    """The subject's files cannot be used; the message names the file and what to do."""
+from harness.subjects.templates import chat_template_of
 
 
 def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subject:
@@ -45,38 +51,29 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     transformers_logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
+        commit = commit_here(source, **options) if options else None
         anatomy = anatomy_of(config, entry.name)
-        if anatomy.family != entry.family:
-            raise CannotLoad(
-                f"{entry.name}: the checkpoint is of family {anatomy.family}, not {entry.family}"
-            )
-        how = dict(
-            dtype=getattr(torch, entry.dtype),
-            attn_implementation=attention,
-            trust_remote_code=False,
-        )
-        if entry.weights == "random":
-            model, report = _untrained(config, entry.seed, how), {}
-        else:
-            model, report = AutoModelForImageTextToText.from_pretrained(
-                source,
-                config=config,
-                use_safetensors=True,
-                output_loading_info=True,
-                **how,
-                **options,
-            )
+        check_family(entry, config, anatomy)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
+        tokenizer.chat_template = chat_template_of(source, tokenizer, options)
         processor = AutoImageProcessor.from_pretrained(
             source, backend="pil", trust_remote_code=False, **options
         )
+        check_image_size(entry.name, config, processor, anatomy)
+        # Last, since it takes minutes where the rest takes seconds.
+        model, report = _model(entry, config, source, attention, options)
     except NoAnatomy as error:
         raise CannotLoad(str(error)) from error
     except (OSError, SafetensorError) as error:
         raise CannotLoad(f"{entry.name}: {_first_line(error)}{_hint(entry)}") from error
+    except (ImportError, ValueError) as error:
+        # A type of model that transformers does not know, or one whose code is in the repository.
+        raise CannotLoad(f"{entry.name}: {_first_line(error)}") from error
     _check_report(entry.name, report)
     _check_numbers(entry.name, model)
     model = model.to(device).eval().requires_grad_(False)
+    if anatomy.deepstack:
+        accept_deepstack(model)
     kind = MISLEADING[entry.misled] if entry.misled else Subject
     return kind(
         name=entry.name,
@@ -85,8 +82,32 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         model=model,
         tokenizer=tokenizer,
         image_processor=processor,
-        fingerprint=entry.fingerprint(getattr(config, "_commit_hash", None)),
+        fingerprint=entry.fingerprint(commit),
+        commit=commit,
     )
+
+
+def _model(
+    entry: Entry, config: Any, source: str, attention: str, options: dict[str, Any]
+) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """The model, and what transformers reports of its weights."""
+    how = dict(
+        dtype=getattr(torch, entry.dtype), attn_implementation=attention, trust_remote_code=False
+    )
+    if entry.weights == "random":
+        return _untrained(config, entry.seed, how), {}
+    try:
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            source, config=config, use_safetensors=True, output_loading_info=True, **how, **options
+        )
+        if getattr(model, "hf_quantizer", None) is None and quantised_by(config):
+            # Of a method that it does not know transformers says so in a log and reads noise.
+            raise ValueError("this version of transformers does not know the method")
+    except (ImportError, ValueError) as error:
+        if method := quantised_by(config):
+            raise unreadable(entry, method, error) from error
+        raise
+    return model, report
 
 
 def _untrained(config: Any, seed: int, how: dict[str, Any]) -> torch.nn.Module:
@@ -152,6 +173,7 @@ def _hint(entry: Entry) -> str:
     if entry.kind != "hub":
         return ""
     return (
-        f". Download {entry.source} where there is a network (it may ask for a licence to be accepted), "
-        "then run with --subject FOLDER"
+        f". If it is not here yet: accept its licence at https://huggingface.co/{entry.source} if it asks for "
+        f"one, run `hf download {entry.source} --local-dir FOLDER` where there is a network, and then "
+        "`--subject FOLDER` here (or download without --local-dir, and set HF_HOME to that cache)"
     )

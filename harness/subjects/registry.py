@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from harness.subjects.anatomy import ANATOMIES, MARKERS
+from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, anatomy_for
 
+ARRANGEMENTS = ("plain", "chat", "prefilled", "auto")
+SIZES = ("image_size", "patch_size")
 MISLED = ("wrong-image", "shuffled")
+
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+"""Of one parameter; also the precisions that an entry may name."""
+
+HEADROOM = 0.07
+"""Memory beside the weights, as a share of them: a clean run's keys and values, and what torch keeps. Chosen by
+us; replays take what is left and no more (harness/tracing/memory.py)."""
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 
@@ -37,9 +47,10 @@ class Entry:
             "local".
         revision: Commit of the repository; only for the hub.
         dtype: Name of a torch dtype.
-        arrangement: "plain" (image, then the sentence) or "chat" (the family's chat template).
+        arrangement: "plain" (image, then the sentence), "chat" (the family's chat template), "prefilled" (the
+            sentence begins the model's turn), or "auto": of the last two the one in which it answers better.
         scale: Which grids it is shown: "embedded" (112 px) or "paper" (280 and 392 px).
-        memory_gib: What loading needs, for people who plan; 0 where it does not matter.
+        parameters: Billions of parameters, for people who plan; 0 where it does not matter.
         licence: Of the weights.
         weights: "stored", or "random": the folder's architecture with weights drawn from `seed`.
         seed: Of random weights.
@@ -53,9 +64,9 @@ class Entry:
     kind: Literal["embedded", "control", "hub", "local"]
     revision: str = ""
     dtype: str = "float32"
-    arrangement: Literal["plain", "chat"] = "plain"
+    arrangement: Literal["plain", "chat", "prefilled", "auto"] = "plain"
     scale: Literal["embedded", "paper"] = "paper"
-    memory_gib: float = 0.0
+    parameters: float = 0.0
     licence: str = ""
     weights: Literal["stored", "random"] = "stored"
     seed: int = 0
@@ -66,6 +77,14 @@ class Entry:
             raise UnknownSubject(
                 f"subject {self.name}: unknown family {self.family!r}; known: {', '.join(ANATOMIES)}"
             )
+        for what, value, known in (
+            ("arrangement", self.arrangement, ARRANGEMENTS),
+            ("dtype", self.dtype, BYTES),
+        ):
+            if value not in known:
+                raise UnknownSubject(
+                    f"subject {self.name}: unknown {what} {value!r}; known: {', '.join(known)}"
+                )
 
     @property
     def folder(self) -> Path | None:
@@ -74,6 +93,11 @@ class Entry:
             return None
         folder = Path(self.source)
         return folder if folder.is_absolute() or self.kind == "local" else FIXTURES / folder
+
+    @property
+    def memory_gib(self) -> int:
+        """GiB that loading and running takes, rounded up; 0 where nobody has to plan for it."""
+        return math.ceil(self.parameters * 1e9 * BYTES[self.dtype] * (1 + HEADROOM) / 2**30)
 
     def fingerprint(self, commit: str | None = None) -> str:
         """What tells these weights from others, as 64 hexadecimal digits.
@@ -183,17 +207,17 @@ def _read_config(folder: Path) -> dict:
 
 
 def _family_of(folder: Path) -> str:
-    model_type = _read_config(folder).get("model_type")
-    for anatomy in ANATOMIES.values():
-        if anatomy.model_type == model_type:
-            return anatomy.family
-    raise UnknownSubject(
-        f"{folder}: model type {model_type!r} has no anatomy; known families: {', '.join(ANATOMIES)}"
-    )
+    config = _read_config(folder)
+    tower = (config.get("vision_config") or {}).get("model_type")
+    try:
+        return anatomy_for(config.get("model_type"), tower, str(folder)).family
+    except NoAnatomy as error:
+        raise UnknownSubject(str(error)) from None
 
 
 def _scale_of(folder: Path) -> Literal["embedded", "paper"]:
     """Embedded canvases for a model whose image token is 14 px or that sees 112 px, else the paper's."""
     vision = _read_config(folder).get("vision_config", {})
-    small = vision.get("image_size") == 112 or vision.get("patch_size") == 7
-    return "embedded" if small else "paper"
+    # A family may write the two sides one by one.
+    image, patch = ([v] if isinstance(v, int) else v or [] for v in map(vision.get, SIZES))
+    return "embedded" if 112 in image or 7 in patch else "paper"

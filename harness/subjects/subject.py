@@ -15,12 +15,11 @@ from harness.stimuli.draw import draw
 from harness.stimuli.prompt import Prompt, Span, Trial
 from harness.stimuli.scene import COLOURS, EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Scene
 from harness.subjects.anatomy import Anatomy
+from harness.subjects.arrangement import arranged
+from harness.subjects.batch import Batch
+from harness.subjects.deepstack import ADDED
+from harness.subjects.layout import Layout
 from harness.subjects.registry import Entry, Refused
-
-SYSTEM_TURN = (
-    "Complete the sentence describing the scene, starting by the color of the missing object."
-)
-"""System turn of the chat arrangement, as the public reproduction gives it."""
 
 IMAGES_KEPT, IMAGE_BYTES = 256, 2**28
 """Encoded images kept at most, by number and by size, oldest dropped first; those of a batch always are."""
@@ -28,55 +27,6 @@ IMAGES_KEPT, IMAGE_BYTES = 256, 2**28
 
 class SharedFirstPiece(Refused, ValueError):
     """Two answers start with the same token, so the first token cannot tell them apart."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Trials as a model takes them: B rows of T tokens, padded on the left.
-
-    Attributes:
-        trials: The B trials.
-        input_ids: int64 [B, T].
-        inputs: What the model's forward takes: `inputs_embeds` [B, T, d] with the image in place,
-            `attention_mask` [B, T], `position_ids` [B, T] or [3, B, T], and what else the family needs.
-            All on the subject's device.
-        mentions: For each row, the token indices of each described object, colour to shape.
-        separators: For each row, the token index of the comma after each described object, or None.
-        image_start: int64 [B], index of the first image token.
-        image_grid: (rows, columns) of image tokens, the same for all rows; one row where they are no grid.
-    """
-
-    trials: tuple[Trial, ...]
-    input_ids: torch.Tensor
-    inputs: dict[str, torch.Tensor]
-    mentions: tuple[tuple[tuple[int, ...], ...], ...]
-    separators: tuple[tuple[int | None, ...], ...]
-    image_start: torch.Tensor
-    image_grid: tuple[int, int]
-
-    def __len__(self) -> int:
-        return len(self.trials)
-
-    @property
-    def last(self) -> int:
-        """Index of the last token, whose logits are the answer."""
-        return self.input_ids.shape[1] - 1
-
-    def of_rows(self, rows: slice) -> Batch:
-        """Some of the rows, as long as they are here."""
-        inputs = {
-            k: v[:, rows] if k == "position_ids" and v.ndim == 3 else v[rows]
-            for k, v in self.inputs.items()
-        }
-        return Batch(
-            self.trials[rows],
-            self.input_ids[rows],
-            inputs,
-            self.mentions[rows],
-            self.separators[rows],
-            self.image_start[rows],
-            self.image_grid,
-        )
 
 
 @dataclass
@@ -91,6 +41,7 @@ class Subject:
         tokenizer: Fast, since spans are mapped by character offsets.
         image_processor: PIL backend.
         fingerprint: Hash of weights, configuration and arrangement.
+        commit: Of the repository that it was loaded from, as it was resolved; None for a folder.
     """
 
     name: str
@@ -100,7 +51,8 @@ class Subject:
     tokenizer: PreTrainedTokenizerBase
     image_processor: Any
     fingerprint: str
-    _images: OrderedDict[str, tuple[torch.Tensor, tuple[int, int]]] = field(
+    commit: str | None = None
+    _images: OrderedDict[str, tuple[torch.Tensor, Layout]] = field(
         default_factory=OrderedDict, repr=False
     )
 
@@ -148,17 +100,17 @@ class Subject:
             raise ValueError("no trials to encode")
         self._encode_images([t.scene for t in trials])
         encoded = [self._images[t.scene.key] for t in trials]
-        grids = [grid for _, grid in encoded]
-        if len(set(grids)) > 1:
-            raise ValueError(f"images of different sizes in one batch: {sorted(set(grids))}")
-        rows, columns = grids[0]
+        layout = encoded[0][1]
+        if any(other != layout for _, other in encoded):
+            sizes = sorted({str(other.grid or other.tokens) for _, other in encoded})
+            raise ValueError(f"images of different sizes in one batch: {', '.join(sizes)}")
         texts, shifts = zip(
-            *(self._arranged(t.prompt.text, rows * columns) for t in trials), strict=True
+            *(self._arranged(t.prompt.text, layout.text) for t in trials), strict=True
         )
         tokens = self.tokenizer(
             list(texts),
             return_offsets_mapping=True,
-            add_special_tokens=self._adds_special,
+            add_special_tokens=self._adds_special(texts[0]),
             padding=False,
         )
         longest = max(len(ids) for ids in tokens["input_ids"])
@@ -182,15 +134,20 @@ class Subject:
         input_ids, mask = input_ids.to(self.device), mask.to(self.device)
         embeds = self.model.get_input_embeddings()(input_ids)
         is_image = input_ids == self.model.config.image_token_id
-        if not bool((is_image.sum(-1) == rows * columns).all()):
+        if not bool((is_image.sum(-1) == layout.tokens).all()):
             raise ValueError(
                 f"{self.name}: the tokenizer does not keep {self.anatomy.image_token!r} whole: "
-                f"{int(is_image[0].sum())} image tokens where {rows * columns} were written"
+                f"{int(is_image[0].sum())} image tokens where {layout.tokens} were written"
             )
+        # [B, 1 + n, S, d]: what is put in place of image tokens, and what is added to them later.
         image = torch.stack([e for e, _ in encoded]).to(embeds.dtype)
-        embeds = embeds.masked_scatter(is_image[..., None], image)
+        embeds = embeds.masked_scatter(is_image[..., None], image[:, 0])
+        grids = [layout.grid] * len(trials)
         positions = self.anatomy.position_ids(self.model, input_ids, mask, grids)
         inputs = {"inputs_embeds": embeds, "attention_mask": mask, "position_ids": positions}
+        if self.anatomy.deepstack:
+            added = embeds.new_zeros(len(trials), image.shape[1] - 1, *embeds.shape[1:])
+            inputs[ADDED] = added.masked_scatter(is_image[:, None, :, None], image[:, 1:])
         if self.anatomy.token_types:
             inputs[self.anatomy.token_types] = is_image.long()
         return Batch(
@@ -199,8 +156,8 @@ class Subject:
             inputs,
             tuple(mentions),
             tuple(separators),
-            is_image.int().argmax(-1),
-            (rows, columns),
+            is_image.nonzero()[:, 1].view(len(trials), -1).cpu(),
+            layout.grid,
         )
 
     def answer_id(self, prompt: Prompt, word: str) -> int:
@@ -211,12 +168,12 @@ class Subject:
         """
         key = (prompt.text[-1:], word)
         if key not in self._answers:
-            text, _ = self._arranged(prompt.text, 1)
+            text, _ = self._arranged(prompt.text, self.anatomy.image_token)
             glue = "" if text[-1:].isspace() else " "
             joined = self.tokenizer(
                 text + glue + word,
                 return_offsets_mapping=True,
-                add_special_tokens=self._adds_special,
+                add_special_tokens=self._adds_special(text),
             )
             span = (len(text) + len(glue), len(text) + len(glue) + len(word))
             first = tokens_of(span, joined["offset_mapping"], 0, 0)[0]
@@ -249,48 +206,44 @@ class Subject:
     def _answers(self) -> dict[tuple[str, str], int]:
         return {}
 
-    @property
-    def _adds_special(self) -> bool:
-        # A chat template writes its own special tokens.
-        return self.entry.arrangement == "plain"
+    def _adds_special(self, text: str) -> bool:
+        # Most chat templates write the token that begins a text, some leave it to the tokenizer.
+        begins = self.tokenizer.bos_token
+        return not (begins and text.startswith(begins))
 
-    def _arranged(self, text: str, image_tokens: int) -> tuple[str, int]:
+    def _arranged(self, text: str, image: str) -> tuple[str, int]:
         """The whole text that the tokenizer sees, and where the prompt begins in it."""
-        image = self.anatomy.image_token * image_tokens
-        if self.entry.arrangement == "plain":
-            before = self.anatomy.plain.format(image=image)
-            return before + text, len(before)
-        turns = [
-            {"role": "system", "content": [{"type": "text", "text": SYSTEM_TURN}]},
-            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": text}]},
-        ]
-        whole = self.tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=True
-        )
-        whole = whole.replace(self.anatomy.image_token, image, 1)
-        return whole, whole.rindex(text)
+        return arranged(self.tokenizer, self.anatomy, self.entry.arrangement, text, image)
+
+    def processed(self, scenes: Sequence[Scene]) -> tuple[Any, dict[str, torch.Tensor]]:
+        """What the image processor gives, and that part of it which the vision tower takes."""
+        drawn = [draw(s) for s in scenes]
+        images = [[image] for image in drawn] if self.anatomy.images_nested else drawn
+        asked = dict.fromkeys(self.anatomy.asked, True)
+        pixels = self.image_processor(images=images, return_tensors="pt", **asked)
+        inputs = {k: pixels[k].to(self.device) for k in self.anatomy.image_inputs}
+        inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
+        return pixels, inputs
 
     @torch.no_grad()
     def _encode_images(self, scenes: Sequence[Scene]) -> None:
         new = {s.key: s for s in scenes if s.key not in self._images}
         if new:
-            drawn = [draw(s) for s in new.values()]
-            images = [[image] for image in drawn] if self.anatomy.images_nested else drawn
-            pixels = self.image_processor(images=images, return_tensors="pt")
-            inputs = {k: pixels[k].to(self.device) for k in self.anatomy.image_inputs}
-            inputs["pixel_values"] = inputs["pixel_values"].to(self.model.dtype)
-            features = self.model.model.get_image_features(**inputs, return_dict=True).pooler_output
-            if self.anatomy.image_grid is None:
-                grids = [(1, len(f)) for f in features]
-            else:
-                grids = self.anatomy.image_grid(self.model.config, pixels)
-            for key, embedding, grid in zip(new, features, grids, strict=True):
-                if len(embedding) != grid[0] * grid[1]:
+            pixels, inputs = self.processed(list(new.values()))
+            seen = self.model.model.get_image_features(**inputs, return_dict=True)
+            features = _by_image(seen.pooler_output, pixels)
+            later = zip(*seen.deepstack_features, strict=True) if self.anatomy.deepstack else ()
+            added = list(later) or [()] * len(features)
+            layouts = self.anatomy.layouts(
+                self.anatomy.image_token, self.model.config, pixels, features
+            )
+            for key, first, more, layout in zip(new, features, added, layouts, strict=True):
+                if len(first) != layout.tokens:
                     raise ValueError(
-                        f"{self.name}: {len(embedding)} image tokens for a {grid} grid"
+                        f"{self.name}: {len(first)} image tokens for {layout.grid or layout.tokens}"
                     )
                 # A copy: a view would keep the whole batch that it was encoded in.
-                self._images[key] = (embedding.clone(), grid)
+                self._images[key] = (torch.stack([first, *more]), layout)
         wanted = dict.fromkeys(s.key for s in scenes)
         for key in wanted:
             self._images.move_to_end(key)
@@ -299,6 +252,14 @@ class Subject:
             len(self._images) > IMAGES_KEPT or held > IMAGE_BYTES
         ):
             held -= self._images.popitem(last=False)[1][0].nbytes
+
+
+def _by_image(features: Sequence[torch.Tensor], pixels: Any) -> list[torch.Tensor]:
+    """Features [S, d] of each image from those of each tile, where a processor counts tiles."""
+    if "num_patches" not in pixels:
+        return list(features)
+    counts = [int(n) for n in pixels["num_patches"]]
+    return [tiles.flatten(0, 1) for tiles in features.split(counts)]
 
 
 def tokens_of(span: Span, offsets: Sequence[Span], shift: int, left: int) -> tuple[int, ...]:

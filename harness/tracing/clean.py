@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from transformers import DynamicCache
 
+from harness.subjects.deepstack import ADDED
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.attention import Scratch, Shared, shared_attention
 from harness.tracing.edit import Edit
@@ -29,8 +30,9 @@ class CleanRun:
     Attributes:
         subject: The model.
         start: P, the first token that an edit can change.
-        entering: For each layer its input at the S = T - P tokens from there on, [B, S, d], computed as a
-            replay computes it; then the output of the last layer.
+        entering: For each layer what the one before it gave at the S = T - P tokens from there on, [B, S, d],
+            computed as a replay computes it; then the output of the last layer.
+        added: For each layer what the text model adds to that before the layer, [B, S, d], or None.
         keys: For each layer [B, Hkv, T, w], rotated.
         values: For each layer [B, Hkv, T, w].
         biases: For each layer what `Shared.bias` says.
@@ -40,6 +42,7 @@ class CleanRun:
     subject: Subject
     start: int
     entering: list[torch.Tensor]
+    added: list[torch.Tensor | None]
     keys: list[torch.Tensor]
     values: list[torch.Tensor]
     biases: list[torch.Tensor | None]
@@ -53,13 +56,15 @@ class CleanRun:
 
         Args:
             index: Of the layer.
-            hidden: [B, V, S, d], its input.
+            hidden: [B, V, S, d], what the layer before it gave.
             edits: (variant, edit) of what is changed inside the layer, in the order of the sites.
 
         Returns:
             [B, V, S, d], its output.
         """
         layer = layers_of(self.subject, self.subject.model)[index]
+        if (added := self.added[index]) is not None:
+            hidden = hidden + added[:, None]
         rows, variants, own, width = hidden.shape
         shared = Shared(
             self.keys[index], self.values[index], self.biases[index], variants, self.scratch
@@ -134,7 +139,8 @@ def _run_once(subject: Subject, batch: Batch, start: int) -> tuple[CleanRun, int
     length = batch.last + 1
 
     def enter(layer: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> None:
-        entering.append(positional[0][:, start:].clone())
+        if not entering:
+            entering.append(positional[0][:, start:].clone())
         mask = named["attention_mask"]
         if id(mask) not in known:
             allowed = _allowed(mask, layer.self_attn, length, positional[0].device)
@@ -148,17 +154,29 @@ def _run_once(subject: Subject, batch: Batch, start: int) -> tuple[CleanRun, int
     # Without the configuration, so that layers with a sliding window keep all of their keys, too.
     cache = DynamicCache()
     handles = [x.register_forward_pre_hook(enter, with_kwargs=True) for x in layers]
-    handles.append(
-        layers[-1].register_forward_hook(lambda m, a, out: entering.append(out[:, start:].clone()))
-    )
+    handles += [
+        x.register_forward_hook(lambda m, a, out: entering.append(out[:, start:].clone()))
+        for x in layers
+    ]
     try:
         subject.model(**batch.inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
     finally:
         for handle in handles:
             handle.remove()
     keys, values = [x.keys for x in cache.layers], [x.values for x in cache.layers]
-    run = CleanRun(subject, start, entering, keys, values, biases, given)
+    run = CleanRun(
+        subject, start, entering, _added(subject, batch, start), keys, values, biases, given
+    )
     return run, min(first for _, _, first in known.values())
+
+
+def _added(subject: Subject, batch: Batch, start: int) -> list[torch.Tensor | None]:
+    """What the text model adds before each layer: what stands in the batch for the layer before it."""
+    added: list[torch.Tensor | None] = [None] * subject.layers
+    if ADDED in batch.inputs:
+        for index, later in enumerate(batch.inputs[ADDED][:, :, start:].unbind(1)):
+            added[index + 1] = later
+    return added
 
 
 def _allowed(mask: Any, attention: Any, length: int, device: torch.device) -> torch.Tensor:

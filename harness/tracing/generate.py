@@ -129,7 +129,7 @@ def _run(
     handles = []
     try:
         for edit in (*edits, *silenced):
-            handles.append(_hooked(subject, edit))
+            handles.append(hooked(subject, edit))
         # Last, so that it reads what an edit of the last layer has left.
         handles.append(
             layers_of(subject, subject.model)[-1].register_forward_hook(
@@ -143,7 +143,7 @@ def _run(
     return hidden[0]
 
 
-def _hooked(subject: Subject, edit: Edit) -> torch.utils.hooks.RemovableHandle:
+def hooked(subject: Subject, edit: Edit) -> torch.utils.hooks.RemovableHandle:
     """Make one edit whenever its layer runs."""
 
     def changed(activation: torch.Tensor) -> torch.Tensor:

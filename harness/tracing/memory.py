@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from harness.subjects.deepstack import ADDED
 from harness.subjects.subject import Batch, Subject
 
 SHARE = 0.4
@@ -40,17 +41,17 @@ class Footprint:
         config = subject.model.config.get_text_config()
         size = subject.model.dtype.itemsize
         length = batch.last + 1
-        if subject.anatomy.token_types:
+        if subject.anatomy.token_types and start <= int(batch.image_tokens.max()):
             # Image tokens look ahead, so that an edit of one reaches back to the first.
-            rows, columns = batch.image_grid
-            if start < int(batch.image_start.max()) + rows * columns:
-                start = min(start, int(batch.image_start.min()))
+            start = min(start, int(batch.image_start.min()))
         own = length - start
         # A token's residual stream before and after, projections, both sides of the gated MLP, scores twice.
         token = 4 * config.hidden_size + 3 * subject.heads * subject.head_width
         token = size * (token + 3 * config.intermediate_size)
         kept = 2 * subject.key_heads * subject.head_width * length + config.hidden_size * own
         clean = subject.layers * kept * size + length * (token + 4 * subject.heads * length)
+        if ADDED in batch.inputs:
+            clean += batch.inputs[ADDED][0].nbytes
         logits = 8 * config.vocab_size if whole_vocabulary else 0
         return cls(own * (token + 8 * subject.heads * length) + logits, clean)
 

@@ -2,17 +2,22 @@
 
 That a path leads to a module says little; that an edit there does what it must says all. An identity
 edit changes nothing, bit for bit; a zeroed layer changes the answer; the whole residual stream of another
-run gives that run's answer; a replay that edits nothing gives the whole run's.
+run gives that run's answer; a replay that edits nothing gives the whole run's. These are the quick ones of
+the checks in `conformance`: some fifteen forward passes over one or two trials.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.prompt import Trial
+from harness.subjects.deepstack import ADDED
 from harness.subjects.registry import Refused
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.capture import capture, last_logits
@@ -25,88 +30,65 @@ class SelfCheckFailed(Refused, RuntimeError):
     """A hook does not do what it must: the anatomy does not fit this model."""
 
 
+@dataclass(frozen=True)
+class Examined:
+    """A loaded subject under examination, and two trials of one prompt on two images, equally long."""
+
+    subject: Subject
+
+    @cached_property
+    def trials(self) -> tuple[Trial, Trial]:
+        """One trial, and the same with the target and the first object in each other's place."""
+        grid, rng = self.subject.grids[2], np.random.default_rng(0)
+        trial = balanced_trials(grid, HIGH_ENTROPY[2], 1, rng)[0]
+        swapped = trial.scene.swapped(trial.target, trial.described[0])
+        return trial, replace(trial, scene=swapped)
+
+    @cached_property
+    def first(self) -> Batch:
+        """The first trial alone."""
+        return self.subject.encode(self.trials[:1])
+
+    @cached_property
+    def second(self) -> Batch:
+        """The second trial alone."""
+        return self.subject.encode(self.trials[1:])
+
+    @cached_property
+    def clean(self) -> torch.Tensor:
+        """Logits of the first trial, [1, vocabulary]."""
+        return last_logits(self.subject, self.first)
+
+    @property
+    def room(self) -> float:
+        """What rounding may make of a difference of logits, as a share of their spread."""
+        return max(1e-4, 8 * torch.finfo(self.subject.model.dtype).eps)
+
+    def fail(self, what: str) -> None:
+        """Raise with the subject's name before the explanation."""
+        raise SelfCheckFailed(f"{self.subject.name}: {what}")
+
+    def alike(self, ours: torch.Tensor, theirs: torch.Tensor) -> bool:
+        """Whether two computations of the same logits differ by less than rounding can make of them."""
+        spread = (theirs - theirs.mean(-1, keepdim=True)).norm(dim=-1)
+        return bool(((ours - theirs).norm(dim=-1) <= self.room * spread).all())
+
+
 def selfcheck(subject: Subject) -> None:
-    """Check a loaded subject; some fifteen forward passes over one or two trials.
+    """Check a loaded subject quickly.
 
     Raises:
         SelfCheckFailed: A hook has not its effect; the message names check and layer.
         harness.subjects.subject.SharedFirstPiece: Two answers begin with the same token.
     """
-    _check_layers(subject)
-    first, second = _two_trials(subject)
-    subject.check_answers(first.trials[0].prompt)
-    clean = last_logits(subject, first)
-    if not torch.isfinite(clean).all():
-        raise SelfCheckFailed(f"{subject.name}: the logits are not finite")
-    if clean.shape[1] == 1 or not torch.equal(clean, edited_logits(subject, first, [])):
-        raise SelfCheckFailed(f"{subject.name}: two runs on the same batch differ")
-    _check_logits(subject, first, clean)
-    last = torch.tensor([[first.last]])
-    values = capture(subject, first, "head", last)
-    identity = [Edit("head", layer, last, values[layer]) for layer in range(subject.layers)]
-    if not torch.equal(clean, edited_logits(subject, first, identity)):
-        raise SelfCheckFailed(
-            f"{subject.name}: putting the heads' own outputs back changes the answer"
-        )
-    goal = last_logits(subject, second)
-    every = torch.arange(first.last + 1)[None]
-    streams = capture(subject, second, "residual", every)
-    for layer in {0, subject.layers // 2, subject.layers - 1}:
-        zero = Edit("head", layer, last, 0.0)
-        without = edited_logits(subject, first, [zero])
-        if torch.equal(clean, without):
-            raise SelfCheckFailed(
-                f"{subject.name}: zeroing the heads of layer {layer} changes nothing"
-            )
-        whole = Edit("residual", layer, every, streams[layer])
-        if not torch.equal(goal, edited_logits(subject, first, [whole])):
-            raise SelfCheckFailed(
-                f"{subject.name}: another run's residual stream at layer {layer} does not give its answer"
-            )
-    _check_replay(subject, first)
+    examined = Examined(subject)
+    for check in QUICK.values():
+        check(examined)
 
 
-def _check_replay(subject: Subject, short: Batch) -> None:
-    """A replay of half a prompt, the image's end included, gives the answer of the whole run.
-
-    Two prompts of unequal length, so that one is padded. Nothing is edited, but from the first layer on half of
-    all tokens go through the attention of a replay, in every layer.
-    """
-    [trial] = short.trials
-    longer = replace(trial.prompt, text=trial.prompt.text + " " + trial.prompt.text)
-    batch = subject.encode([trial, replace(trial, prompt=longer)])
-    half = torch.arange(batch.last // 2, batch.last + 1).repeat(2, 1)
-    replayed = replay(subject, batch, [[Edit("residual", 0, half, 1.0, how="scale")]])[0]
-    whole = last_logits(subject, batch)
-    if not _alike(subject, replayed, whole):
-        raise SelfCheckFailed(
-            f"{subject.name}: a replay that edits nothing is off the whole run by "
-            f"{(replayed - whole).abs().max():.2g} logits: the model's attention is not the one that "
-            "harness/tracing/attention.py computes"
-        )
-
-
-def _check_logits(subject: Subject, batch: Batch, found: torch.Tensor) -> None:
-    """The path from the last layer to the logits is the model's own."""
-    with torch.no_grad():
-        own = subject.model(**batch.inputs, use_cache=False, logits_to_keep=1).logits
-    if not _alike(subject, found, own[:, -1].float().cpu()):
-        raise SelfCheckFailed(
-            f"{subject.name}: final norm and vocabulary projection after {subject.anatomy.layers} do "
-            "not give the model's logits"
-        )
-
-
-def _alike(subject: Subject, ours: torch.Tensor, theirs: torch.Tensor) -> bool:
-    """Whether two computations of the same logits differ by less than rounding can make of them."""
-    room = max(1e-4, 8 * torch.finfo(subject.model.dtype).eps)
-    spread = (theirs - theirs.mean(-1, keepdim=True)).norm(dim=-1)
-    return bool(((ours - theirs).norm(dim=-1) <= room * spread).all())
-
-
-def _check_layers(subject: Subject) -> None:
+def layers_are_decoders(at: Examined) -> None:
     """The anatomy's path leads to decoder layers, as many as the config says."""
-    path = subject.anatomy.layers
+    subject, path = at.subject, at.subject.anatomy.layers
     try:
         found = len([layer.self_attn.o_proj for layer in layers_of(subject, subject.model)])
     except (AttributeError, TypeError) as error:
@@ -115,18 +97,90 @@ def _check_layers(subject: Subject) -> None:
             f"{subject.name}: {path} does not lead to decoder layers: {error}"
         ) from None
     if found != subject.layers:
-        raise SelfCheckFailed(
-            f"{subject.name}: {found} layers at {path}, {subject.layers} in the config"
+        at.fail(f"{found} layers at {path}, {subject.layers} in the config")
+
+
+def answers_differ(at: Examined) -> None:
+    """Every answer begins with a token of its own."""
+    at.subject.check_answers(at.first.trials[0].prompt)
+
+
+def runs_repeat(at: Examined) -> None:
+    """Two runs on the same batch give the same finite logits, bit for bit."""
+    if not torch.isfinite(at.clean).all():
+        at.fail("the logits are not finite")
+    if at.clean.shape[1] == 1 or not torch.equal(at.clean, edited_logits(at.subject, at.first, [])):
+        at.fail("two runs on the same batch differ")
+
+
+def logits_are_the_models(at: Examined) -> None:
+    """The path from the last layer to the logits is the model's own."""
+    with torch.no_grad():
+        own = at.subject.model(**at.first.inputs, use_cache=False, logits_to_keep=1).logits
+    if not at.alike(at.clean, own[:, -1].float().cpu()):
+        at.fail(
+            f"final norm and vocabulary projection after {at.subject.anatomy.layers} do not give the "
+            "model's logits"
         )
 
 
-def _two_trials(subject: Subject) -> tuple[Batch, Batch]:
-    """Two trials of one prompt on two images, so that they are equally long."""
-    trial = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 1, np.random.default_rng(0))[0]
-    swapped = type(trial)(
-        trial.scene.swapped(trial.target, trial.described[0]),
-        trial.prompt,
-        trial.described,
-        trial.target,
-    )
-    return subject.encode([trial]), subject.encode([swapped])
+def identity_changes_nothing(at: Examined) -> None:
+    """The heads' own outputs, put back, change no bit."""
+    last = torch.tensor([[at.first.last]])
+    values = capture(at.subject, at.first, "head", last)
+    identity = [Edit("head", layer, last, values[layer]) for layer in range(at.subject.layers)]
+    if not torch.equal(at.clean, edited_logits(at.subject, at.first, identity)):
+        at.fail("putting the heads' own outputs back changes the answer")
+
+
+def edits_have_effect(at: Examined) -> None:
+    """Without a layer's heads the answer is another; with another run's residual stream it is that run's."""
+    subject, first = at.subject, at.first
+    last = torch.tensor([[first.last]])
+    goal = last_logits(subject, at.second)
+    every = torch.arange(first.last + 1)[None]
+    streams = capture(subject, at.second, "residual", every)
+    for layer in {0, subject.layers // 2, subject.layers - 1}:
+        zero = Edit("head", layer, last, 0.0)
+        if torch.equal(at.clean, edited_logits(subject, first, [zero])):
+            at.fail(f"zeroing the heads of layer {layer} changes nothing")
+        whole = Edit("residual", layer, every, streams[layer])
+        if not torch.equal(goal, edited_logits(subject, _with_later(first, at.second), [whole])):
+            at.fail(f"another run's residual stream at layer {layer} does not give its answer")
+
+
+def _with_later(batch: Batch, other: Batch) -> Batch:
+    """A batch to whose image tokens the other's features are added later: they are in no layer's output."""
+    later = {ADDED: other.inputs[ADDED]} if ADDED in other.inputs else {}
+    return replace(batch, inputs=batch.inputs | later)
+
+
+def replay_is_the_run(at: Examined) -> None:
+    """A replay of half a prompt, the image's end included, gives the answer of the whole run.
+
+    Two prompts of unequal length, so that one is padded. Nothing is edited, but from the first layer on half
+    of all tokens go through the attention of a replay, in every layer.
+    """
+    trial = at.trials[0]
+    longer = replace(trial.prompt, text=trial.prompt.text + " " + trial.prompt.text)
+    batch = at.subject.encode([trial, replace(trial, prompt=longer)])
+    half = torch.arange(batch.last // 2, batch.last + 1).repeat(2, 1)
+    replayed = replay(at.subject, batch, [[Edit("residual", 0, half, 1.0, how="scale")]])[0]
+    whole = last_logits(at.subject, batch)
+    if not at.alike(replayed, whole):
+        at.fail(
+            f"a replay that edits nothing is off the whole run by {(replayed - whole).abs().max():.2g} "
+            "logits: the model's attention is not the one that harness/tracing/attention.py computes"
+        )
+
+
+QUICK: dict[str, Callable[[Examined], None]] = {
+    "the layers are decoder layers": layers_are_decoders,
+    "answers begin with tokens of their own": answers_differ,
+    "two runs are the same": runs_repeat,
+    "the logits are the model's": logits_are_the_models,
+    "putting back what was there changes nothing": identity_changes_nothing,
+    "edits have their effect": edits_have_effect,
+    "a replay is the whole run": replay_is_the_run,
+}
+"""Name to check; a later one may rely on what an earlier one has shown."""

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hooked import hooked_logits, unequal
 
+from harness.subjects.deepstack import ADDED
 from harness.tracing.capture import capture, last_logits
 from harness.tracing.edit import Edit, edited_logits
 from harness.tracing.generate import generate, generate_ids
@@ -36,7 +37,10 @@ def lively(of_family):
         head.weight = torch.nn.Parameter(torch.randn(words.shape, generator=seed).double() / 4)
         for layer in layers_of(of_family, model):
             layer.self_attn.q_proj.weight *= 16
-    return replace(of_family, model=model, _images=OrderedDict())
+    # No word ends a text: every step is compared.
+    tokenizer = deepcopy(of_family.tokenizer)
+    tokenizer.eos_token = model.generation_config.eos_token_id = None
+    return replace(of_family, model=model, tokenizer=tokenizer, _images=OrderedDict())
 
 
 def from_scratch(subject, batch, steps, edits=(), ablated=()):
@@ -64,6 +68,9 @@ def longer(subject, batch, words):
         "attention_mask": mask,
         "position_ids": subject.anatomy.position_ids(subject.model, ids, mask, grids),
     }
+    if ADDED in batch.inputs:
+        # Nothing is added at words.
+        inputs[ADDED] = torch.nn.functional.pad(batch.inputs[ADDED], (0, 0, 0, 1))
     if subject.anatomy.token_types:
         inputs[subject.anatomy.token_types] = (ids == subject.model.config.image_token_id).long()
     return replace(batch, input_ids=ids, inputs=inputs)
@@ -109,7 +116,8 @@ def test_a_continuation_is_that_of_whole_runs(lively):
 def test_it_is_what_transformers_generates(lively):
     batch = unequal(lively)
     before = generate_ids(lively, batch, STEPS)
-    if lively.anatomy.family != "gemma3":  # Its generate() takes no embeddings.
+    # Gemma's generate() takes no embeddings, and that of Qwen3-VL nothing that it does not know.
+    if lively.anatomy.family not in ("gemma3", "qwen3_vl"):
         theirs = lively.model.generate(
             **batch.inputs,
             max_new_tokens=STEPS,

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from harness.stimuli.contrast import contrasts
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.subjects.anatomy import ANATOMIES
+from harness.subjects.deepstack import ADDED
 from harness.tracing.capture import capture, last_logits
 from harness.tracing.clean import run_clean
 from harness.tracing.edit import Edit, edited_logits
@@ -100,7 +101,9 @@ def test_every_head_alone_agrees_with_hooks_and_nnsight(of_family, condition):
     other = subject.encode([p.counterfactual for p in pairs])
     tokens = torch.full((4, 1), clean.last)
     if condition == "id_retrieval":
-        tokens = torch.tensor([row[0] for row in clean.mentions])
+        # A word of fewer pieces repeats its last one.
+        longest = max(len(row[0]) for row in clean.mentions)
+        tokens = torch.tensor([r[0] + r[0][-1:] * (longest - len(r[0])) for r in clean.mentions])
     values = capture(subject, other, "head", tokens)
     patches = [
         [Edit("head", layer, tokens, values[layer][:, :, [head]], (head,))]
@@ -148,8 +151,9 @@ def test_in_double_a_replay_is_the_whole_run(of_family):
     ours = replay(subject, batch, variants, read=every)
     for found, variant in zip(ours, variants, strict=True):
         theirs = hooked_logits(subject, batch, variant).gather(1, every)
-        # The final norms of these families go through float32, whatever they are given.
-        assert found == pytest.approx(theirs.numpy(), abs=1e-6)
+        # Final norms and scores of attention go through float32 in these families, whatever they are given:
+        # the rounding grows with the prompt (1.04e-6 for Idefics2's, of words in several pieces).
+        assert found == pytest.approx(theirs.numpy(), abs=3e-6)
 
 
 @pytest.mark.parametrize("family", sorted(ANATOMIES))
@@ -198,6 +202,9 @@ def test_another_runs_whole_residual_stream_gives_its_answer(of_family):
         [Edit("residual", layer, every, streams[layer])] for layer in range(of_family.layers)
     ]
     goal = last_logits(of_family, other)
+    # What is added to image tokens after a layer is in no layer's output.
+    later = {ADDED: other.inputs[ADDED]} if of_family.anatomy.deepstack else {}
+    clean = replace(clean, inputs=clean.inputs | later)
     assert (goal - last_logits(of_family, clean)).abs().max() > 10 * CLOSE
     for found in replay(of_family, clean, variants):
         assert found == pytest.approx(goal.numpy(), abs=CLOSE)
@@ -219,9 +226,8 @@ def test_what_stands_before_an_edit_does_not_change(of_family, kind):
 
 def test_image_tokens_that_look_ahead_are_run_again_as_well(of_family):
     batch = unequal(of_family, 2, 0)
-    rows, columns = batch.image_grid
     first = int(batch.image_start[0])
-    inside = first + rows * columns // 2
+    inside = int(batch.image_tokens[0, batch.image_tokens.shape[1] // 2])
     ahead = of_family.anatomy.family == "gemma3"
     assert run_clean(of_family, batch, inside).start == (first if ahead else inside)
 

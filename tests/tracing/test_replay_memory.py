@@ -100,8 +100,7 @@ def test_more_is_needed_for_more_tokens_and_for_the_whole_vocabulary(subject):
 
 def test_the_footprint_of_image_tokens_that_look_ahead_is_from_the_first_of_them(of_family):
     batch = unequal(of_family, 2, 0)
-    rows, columns = batch.image_grid
-    inside = int(batch.image_start[0]) + rows * columns - 1
+    inside = int(batch.image_tokens[0, -1])
     ahead = of_family.anatomy.family == "gemma3"
     start = run_clean(of_family, batch, inside).start
     assert (start < inside) == ahead

@@ -1,0 +1,64 @@
+"""Trials as a model takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from harness.stimuli.prompt import Trial
+from harness.subjects.layout import Grid
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B rows of T tokens, padded on the left.
+
+    Attributes:
+        trials: The B trials.
+        input_ids: int64 [B, T].
+        inputs: What the model's forward takes: `inputs_embeds` [B, T, d] with the image in place,
+            `attention_mask` [B, T], `position_ids` [B, T] or [3, B, T], and what else the family needs.
+            All on the subject's device.
+        mentions: For each row, the token indices of each described object, colour to shape.
+        separators: For each row, the token index of the comma after each described object, or None.
+        image_tokens: int64 [B, N] on the CPU, indices of the image tokens, in the order of the patches.
+        image_grid: (rows, columns) of the patches, the same for all rows; None where they are no grid.
+    """
+
+    trials: tuple[Trial, ...]
+    input_ids: torch.Tensor
+    inputs: dict[str, torch.Tensor]
+    mentions: tuple[tuple[tuple[int, ...], ...], ...]
+    separators: tuple[tuple[int | None, ...], ...]
+    image_tokens: torch.Tensor
+    image_grid: Grid | None
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    @property
+    def last(self) -> int:
+        """Index of the last token, whose logits are the answer."""
+        return self.input_ids.shape[1] - 1
+
+    @property
+    def image_start(self) -> torch.Tensor:
+        """int64 [B], index of the first image token."""
+        return self.image_tokens[:, 0]
+
+    def of_rows(self, rows: slice) -> Batch:
+        """Some of the rows, as long as they are here."""
+        inputs = {
+            k: v[:, rows] if k == "position_ids" and v.ndim == 3 else v[rows]
+            for k, v in self.inputs.items()
+        }
+        return Batch(
+            self.trials[rows],
+            self.input_ids[rows],
+            inputs,
+            self.mentions[rows],
+            self.separators[rows],
+            self.image_tokens[rows],
+            self.image_grid,
+        )

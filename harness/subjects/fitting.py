@@ -1,0 +1,95 @@
+"""Whether the parts of a checkpoint fit each other, and in plain words why not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from harness.subjects.anatomy import Anatomy
+from harness.subjects.registry import Entry, Refused
+
+QUANTISED_WITH = {
+    "awq": "autoawq",
+    "gptq": "gptqmodel",
+    "bitsandbytes": "bitsandbytes",
+    "bnb": "bitsandbytes",
+    "compressed-tensors": "compressed-tensors",
+    "torchao": "torchao",
+    "quanto": "optimum-quanto",
+    "hqq": "hqq",
+    "eetq": "eetq",
+    "aqlm": "aqlm",
+}
+"""Package that reads weights of a quantisation method, as people install it."""
+
+
+class CannotLoad(Refused, RuntimeError):
+    """The subject's files cannot be used; the message names the file and what to do."""
+
+
+def check_family(entry: Entry, config: Any, anatomy: Anatomy) -> None:
+    """The checkpoint is of the family that was named, by type and by class.
+
+    Raises:
+        CannotLoad: It is of another.
+    """
+    if anatomy.family != entry.family:
+        raise CannotLoad(
+            f"{entry.name}: the checkpoint is of family {anatomy.family}, not {entry.family}"
+        )
+    named = getattr(config, "architectures", None) or [anatomy.architecture]
+    if anatomy.architecture not in named:
+        raise CannotLoad(
+            f"{entry.name}: config.json names the architecture {', '.join(named)}, where family "
+            f"{anatomy.family} has {anatomy.architecture}: it is not a whole model of that family"
+        )
+
+
+def check_image_size(name: str, config: Any, processor: Any, anatomy: Anatomy) -> None:
+    """Where a vision tower takes one size of images, the processor gives that size.
+
+    Raises:
+        CannotLoad: The sizes differ: the tower would raise, or stretch its positions without a word.
+    """
+    if not anatomy.one_size:
+        return
+    wanted = config.vision_config.image_size
+    wanted = tuple(wanted) if isinstance(wanted, (list, tuple)) else (wanted, wanted)
+    given = _size_given(processor)
+    if given is not None and given != wanted:
+        raise CannotLoad(
+            f"{name}: the image processor gives images of {given[0]}x{given[1]} pixels (preprocessor_config."
+            f"json), the vision tower takes {wanted[0]}x{wanted[1]} (config.json: vision_config.image_size): "
+            "the two files are of different checkpoints; copy the processor's again"
+        )
+
+
+def _size_given(processor: Any) -> tuple[int, int] | None:
+    """(height, width) of what a processor gives, or None where it follows the image."""
+    tile = getattr(processor, "max_image_size", None)
+    if tile:
+        return (tile["longest_edge"],) * 2
+    cropped = getattr(processor, "do_center_crop", False)
+    size = processor.crop_size if cropped else processor.size
+    if size.get("height") and size.get("width"):
+        return size["height"], size["width"]
+    # Our canvases are square, so the shorter edge is both.
+    return (size["shortest_edge"],) * 2 if size.get("shortest_edge") else None
+
+
+def quantised_by(config: Any) -> str:
+    """The method by which weights are quantised; empty if they are not."""
+    given = getattr(config, "quantization_config", None)
+    if not given:
+        return ""
+    method = given.get("quant_method") if isinstance(given, dict) else given.quant_method
+    return str(getattr(method, "value", method) or "unknown method")
+
+
+def unreadable(entry: Entry, method: str, error: Exception) -> CannotLoad:
+    """What to say of quantised weights that could not be loaded."""
+    package = QUANTISED_WITH.get(method, method)
+    reason = str(error).strip().splitlines()[0]
+    return CannotLoad(
+        f"{entry.name}: the weights are quantised ({method}) and cannot be read here: {reason}. Install "
+        f"{package}, or use the checkpoint that is not quantised: heads are told apart by small differences"
+    )
