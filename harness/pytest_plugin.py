@@ -15,6 +15,7 @@ from harness import collected
 from harness.judge import Judge
 from harness.judging.claim import Claim
 from harness.judging.verdict import Judgement, Verdict
+from harness.memory import let_go
 from harness.reporting.scorecard import Scorecard
 from harness.session import CALIBRATION, BadOption
 from harness.subjects.registry import Entry, Refused, read_registry
@@ -156,7 +157,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.extra_keyword_matches.update([claim.id, *claim.id.split(".")])
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist tells the scheduler, which reads what is noted
+@pytest.hookimpl(
+    tryfirst=True
+)  # before pytest-xdist tells the scheduler, which reads what is noted
 def pytest_collection_finish(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
     if run is not None and not session.config.getoption("collectonly"):
@@ -215,6 +218,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
         judge.note(Judgement(Verdict.error, reason))
         if raised and isinstance(call.excinfo.value, Refused):
             report.longrepr = reason
+    if call.excinfo is not None and not item.config.getoption("usepdb"):
+        # The report has its text; the debugger would want the frames.
+        let_go(call.excinfo.value)
     if not any(name == "claim" for name, _ in item.user_properties):
         # JUnit takes the properties of the teardown's report, which copies the item's.
         item.user_properties += list(judge.record.properties().items())
@@ -224,6 +230,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
+    if text and isinstance(error, Refused):
+        return text[0]
     return f"{type(error).__name__}: {text[0] if text else 'no message'}"
 
 

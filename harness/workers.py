@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.placement import PLACED, NoGpu, threads_per_process
+from harness.memory import LITTLE, allocated, give_back, let_go
+from harness.placement import PLACED, DoesNotFit, NoGpu, device_that_fits, threads_per_process
 from harness.subjects.registry import Entry
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class SubjectHolder:
     def __init__(self, device: str, attention: str, say: Callable[[str], None]) -> None:
         self.device, self.attention, self.say = device, attention, say
         self._held: Subject | None = None
+        self._before = 0
         self._refused: dict[Entry, Exception] = {}
 
     def __call__(self, entry: Entry) -> Subject:
@@ -56,35 +57,72 @@ class SubjectHolder:
         A subject that was refused once is refused again without another try: every claim asks.
         """
         if entry in self._refused:
-            raise self._refused[entry]
+            raise self._refused[entry].with_traceback(None)
         if self._held is None or self._held.entry != entry:
             self.release()
-            import torch
-
-            from harness.subjects.loading import load
-            from harness.tracing.selfcheck import selfcheck
-
-            torch.set_num_threads(threads_per_process())
+            self._before = allocated()
             try:
-                subject = load(entry, device=self.device, attention=self.attention)
-                selfcheck(subject)
+                subject = self._loaded(entry)
             except Exception as refusal:
                 self._refused[entry] = refusal
+                # It is kept for the next claim that asks; the weights must not be.
+                let_go(refusal)
                 raise
+            where = ", ".join(dict.fromkeys(str(p.device) for p in subject.model.parameters()))
             self.say(
                 f"loaded {entry.name}: {subject.layers} layers, {subject.heads} heads, {entry.dtype}, "
-                f"{self.device}; hooks checked"
+                f"{where}; hooks checked"
             )
             self._held = subject
         return self._held
 
-    def release(self) -> None:
-        """Let go of the subject and give its memory back."""
-        if self._held is None:
-            return
-        self._held = None
-        gc.collect()
+    def _loaded(self, entry: Entry) -> Subject:
         import torch
 
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        from harness.subjects.loading import CannotLoad, load, weights_gib
+        from harness.tracing.memory import OutOfMemory, is_out_of_memory
+        from harness.tracing.selfcheck import selfcheck
+
+        torch.set_num_threads(threads_per_process())
+        device = self.device
+        if device == "cuda":
+            try:
+                device = device_that_fits(entry.name, weights_gib(entry), _free())
+            except DoesNotFit as error:
+                raise CannotLoad(str(error)) from None
+        try:
+            subject = load(entry, device=device, attention=self.attention)
+            selfcheck(subject)
+            return subject
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            cause = str(error).strip().partition("\n")[0]
+            let_go(error)
+        give_back()
+        raise OutOfMemory(
+            f"out of memory: loading {entry.name} on {device}, whose weights in {entry.dtype} take "
+            f"{weights_gib(entry):.1f} GiB ({cause}). Free the device, or set a smaller dtype in "
+            "fixtures/subjects.toml"
+        )
+
+    def release(self) -> None:
+        """Let go of the subject and give its memory back; say so if it does not come back."""
+        if self._held is None:
+            return
+        name = self._held.name
+        self._held = None
+        give_back()
+        left = allocated() - self._before
+        if left > LITTLE:
+            self.say(
+                f"{left / 2**30:.1f} GiB stay on the GPU after {name} was let go: something still refers to "
+                "its tensors, and the next subject has that much less"
+            )
+
+
+def _free() -> list[float]:
+    """GiB free on every visible GPU."""
+    import torch
+
+    return [torch.cuda.mem_get_info(i)[0] / 2**30 for i in range(torch.cuda.device_count())]

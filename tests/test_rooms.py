@@ -22,6 +22,7 @@ FLOORS = {
     "training": 5,
     "calibration": 6,
     "placement": 0,
+    "memory": 0,
     "collected": 4,
     "scheduling": 5,
     "workers": 5,
