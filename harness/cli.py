@@ -81,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     calibrating.add_argument(
         "--short", action="store_true", help="a minute or two: proof that it runs; needs --out"
     )
+    _add_measure(commands)
     arguments = parser.parse_args(argv)
     try:
         return _COMMANDS[arguments.command](arguments)
@@ -94,6 +95,67 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"claims {arguments.command}: interrupted", file=sys.stderr)
         return 130
+
+
+def _add_measure(commands: argparse._SubParsersAction) -> None:
+    measuring = commands.add_parser(
+        "measure",
+        help="measure into a store, so that pytest only has to judge",
+        description="Run experiments on subjects and keep what they measure; `pytest claims` with the same "
+        "--store, --seed and --trials then judges it and measures nothing. All are run, also where claims "
+        "would be blocked, but for those on photographs, which pytest measures. Run the same command again "
+        "after an interruption: what is kept is not measured again. Exits with 1 if anything could not be "
+        "measured.",
+    )
+    add = measuring.add_argument
+    add("--subject", action="append", default=[], metavar="NAME|FOLDER", help="as in pytest claims")
+    add("--family", help="as in pytest claims")
+    add("--gpu", action="store_true", help="on GPUs; adds the hub's subjects, as in pytest claims")
+    add("--experiment", action="append", default=[], help="by name, several times; default: all")
+    add("--trials", type=int, help="instead of each experiment's own number")
+    add("--seed", type=int, default=0, help="of all stimuli (default 0)")
+    add("--store", type=Path, help="where to keep it (default reports/store)")
+    add("--attention", choices=["sdpa", "eager"], default="sdpa")
+    add(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help="ray: spread over a Ray cluster whose nodes share the folder of --store (extra: cluster)",
+    )
+    add("--address", help="of the Ray cluster; default: one is started on this machine")
+
+
+def _measure(arguments: argparse.Namespace) -> int:
+    from harness import ahead
+    from harness.session import Options
+    from harness.subjects.registry import read_registry
+
+    if arguments.address and arguments.engine != "ray":
+        raise ValueError("--address is of a Ray cluster: add --engine ray")
+    # Another node has another working folder.
+    subjects = [
+        s if s in read_registry() or not Path(s).is_dir() else str(Path(s).absolute())
+        for s in arguments.subject
+    ]
+    options = Options(
+        subjects=tuple(subjects),
+        family=arguments.family,
+        gpu=arguments.gpu,
+        trials=arguments.trials,
+        seed=arguments.seed,
+        baseline="none",
+        store=(arguments.store or Options.store).absolute(),
+        attention=arguments.attention,
+    )
+    experiments = ahead.chosen(arguments.experiment)
+    if arguments.engine == "ray":
+        done = ahead.on_ray(options, experiments, arguments.address)
+    else:
+        done = ahead.here(options, experiments, lambda line: print(line, flush=True))
+    problems = [result.problem for result in done if result.problem]
+    print(f"{len(done) - len(problems)} of {len(done)} measurements are in {options.store}")
+    print("\n".join(problems), file=sys.stderr, end="\n" if problems else "")
+    return 1 if problems else 0
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -212,7 +274,13 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-_COMMANDS = {"list": _list, "train": _train, "bless": _bless, "calibrate": _calibrate}
+_COMMANDS = {
+    "list": _list,
+    "train": _train,
+    "bless": _bless,
+    "calibrate": _calibrate,
+    "measure": _measure,
+}
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ FLOORS = {
     "experiments": 3,
     "reporting": 4,
     "training": 5,
+    "ahead": 6,
     "calibration": 6,
     "placement": 0,
     "memory": 0,
