@@ -124,6 +124,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     which = pinning.add_mutually_exclusive_group(required=True)
     which.add_argument("names", nargs="*", default=[], help="of subjects.toml")
     which.add_argument("--all", action="store_true", help="every one that is not pinned yet")
+    _add_measure(subparsers)
     arguments = parser.parse_args(argv)
     try:
         return _COMMANDS[arguments.command](arguments)
@@ -139,6 +140,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _add_measure(subparsers: argparse._SubParsersAction) -> None:
+    measuring = subparsers.add_parser(
+        "measure",
+        help="measure into a store, so that pytest only has to judge",
+        description="Run experiments on subjects and keep what they measure; `pytest claims` with the same "
+        "--store, --seed and --trials then judges it and measures nothing. All are run, also where claims "
+        "would be blocked, but for those on photographs, which pytest measures. Run the same command again "
+        "after an interruption: what is kept is not measured again. Exits with 1 if anything could not be "
+        "measured.",
+    )
+    add = measuring.add_argument
+    add("--subject", action="append", default=[], metavar="NAME|FOLDER", help="as in pytest claims")
+    add("--family", help="as in pytest claims")
+    add("--gpu", action="store_true", help="on GPUs; adds the hub's subjects, as in pytest claims")
+    add("--experiment", action="append", default=[], help="by name, several times; default: all")
+    add("--trials", type=int, help="instead of each experiment's own number")
+    add("--seed", type=int, default=0, help="of all stimuli (default 0)")
+    add("--store", type=Path, help="where to keep it (default reports/store)")
+    add("--attention", choices=["sdpa", "eager"], default="sdpa")
+    add(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help="ray: spread over a Ray cluster whose nodes share the folder of --store (extra: cluster)",
+    )
+    add("--address", help="of the Ray cluster; default: one is started on this machine")
+
+
 _COMMANDS = {
     "list": commands.listed,
     "train": commands.train,
@@ -147,6 +176,7 @@ _COMMANDS = {
     "calibrate": commands.calibrate,
     "check-subject": commands.check_subject,
     "pin": commands.pin,
+    "measure": commands.measure,
 }
 
 

@@ -17,6 +17,7 @@ from harness.judge import Judge
 from harness.judging.claim import Claim
 from harness.judging.sequential import AUTO, LOOKS, looking
 from harness.judging.verdict import Judgement, Verdict
+from harness.memory import let_go
 from harness.options import pytest_addoption
 from harness.reporting.scorecard import Scorecard
 from harness.session import CALIBRATION, ROOT, BadOption
@@ -205,6 +206,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
         judge.note(Judgement(Verdict.error, reason))
         if raised and isinstance(call.excinfo.value, Refused):
             report.longrepr = reason
+    if call.excinfo is not None and not item.config.getoption("usepdb"):
+        # The report has its text; the debugger would want the frames.
+        let_go(call.excinfo.value)
     if not any(name == "claim" for name, _ in item.user_properties):
         # JUnit takes the properties of the teardown's report, which copies the item's.
         item.user_properties += list(judge.record.properties().items())
@@ -214,6 +218,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Itera
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
+    if text and isinstance(error, Refused):
+        return text[0]
     return f"{type(error).__name__}: {text[0] if text else 'no message'}"
 
 

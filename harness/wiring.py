@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,10 +33,12 @@ def _speaker(config: pytest.Config) -> Callable[[str], None]:
     def say(line: str) -> None:
         terminal = config.pluginmanager.getplugin("terminalreporter")
         capture = config.pluginmanager.getplugin("capturemanager")
+        worker = getattr(config, "workerinput", {}).get("workerid")
+        if terminal is None and worker is None:
+            return
         with capture.global_and_fixture_disabled():
             if terminal is None:
                 # A worker of pytest-xdist has no terminal, and talks to the controller on its standard output.
-                worker = os.environ.get("PYTEST_XDIST_WORKER", "")
                 print(f"\n  {worker}: {line}", end="", file=sys.stderr, flush=True)
                 return
             terminal.ensure_newline()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.placement import PLACED, NoGpu, threads_per_process
+from harness.memory import LITTLE, allocated, give_back, let_go
+from harness.placement import PLACED, DoesNotFit, NoGpu, device_that_fits, threads_per_process
 from harness.subjects.registry import Entry
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class SubjectHolder:
         self.device, self.attention, self.say = device, attention, say
         self._held: Subject | None = None
         self._asked: Entry | None = None
+        self._before = 0
         self._refused: dict[Entry, Exception] = {}
 
     def __call__(self, entry: Entry) -> Subject:
@@ -57,28 +58,24 @@ class SubjectHolder:
         A subject that was refused once is refused again without another try: every claim asks.
         """
         if entry in self._refused:
-            raise self._refused[entry]
+            raise self._refused[entry].with_traceback(None)
         # Not the held subject's own entry, which says what was found out where this one leaves it open.
         if self._held is None or self._asked != entry:
-            self.release()
-            import torch
-
-            from harness.experiments.arranging import settle
-            from harness.subjects.loading import load
             from harness.subjects.pinning import pinned
-            from harness.tracing.selfcheck import selfcheck
 
-            torch.set_num_threads(threads_per_process())
+            self.release()
+            self._before = allocated()
             try:
-                subject = load(entry, device=self.device, attention=self.attention)
-                subject = settle(subject, lambda line: self.say(f"{entry.name}: {line}"))
-                selfcheck(subject)
+                subject = self._loaded(entry)
             except Exception as refusal:
                 self._refused[entry] = refusal
+                # It is kept for the next claim that asks; the weights must not be.
+                let_go(refusal)
                 raise
+            where = ", ".join(dict.fromkeys(str(p.device) for p in subject.model.parameters()))
             self.say(
                 f"loaded {entry.name}: {subject.layers} layers, {subject.heads} heads, {entry.dtype}, "
-                f"{self.device}; hooks checked"
+                f"{where}; hooks checked"
             )
             if not pinned(entry):
                 self.say(
@@ -88,13 +85,55 @@ class SubjectHolder:
             self._held, self._asked = subject, entry
         return self._held
 
-    def release(self) -> None:
-        """Let go of the subject and give its memory back."""
-        if self._held is None:
-            return
-        self._held = self._asked = None
-        gc.collect()
+    def _loaded(self, entry: Entry) -> Subject:
         import torch
 
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        from harness.experiments.arranging import settle
+        from harness.subjects.loading import CannotLoad, load, weights_gib
+        from harness.tracing.memory import OutOfMemory, is_out_of_memory
+        from harness.tracing.selfcheck import selfcheck
+
+        torch.set_num_threads(threads_per_process())
+        device = self.device
+        if device == "cuda":
+            try:
+                device = device_that_fits(entry.name, weights_gib(entry), _free())
+            except DoesNotFit as error:
+                raise CannotLoad(str(error)) from None
+        try:
+            subject = load(entry, device=device, attention=self.attention)
+            subject = settle(subject, lambda line: self.say(f"{entry.name}: {line}"))
+            selfcheck(subject)
+            return subject
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            cause = str(error).strip().partition("\n")[0]
+            let_go(error)
+        give_back()
+        raise OutOfMemory(
+            f"out of memory: loading {entry.name} on {device}, whose weights in {entry.dtype} take "
+            f"{weights_gib(entry):.1f} GiB ({cause}). Free the device, or set a smaller dtype in "
+            "fixtures/subjects.toml"
+        )
+
+    def release(self) -> None:
+        """Let go of the subject and give its memory back; say so if it does not come back."""
+        if self._held is None:
+            return
+        name = self._held.name
+        self._held = self._asked = None
+        give_back()
+        left = allocated() - self._before
+        if left > LITTLE:
+            self.say(
+                f"{left / 2**30:.1f} GiB stay on the GPU after {name} was let go: something still refers to "
+                "its tensors, and the next subject has that much less"
+            )
+
+
+def _free() -> list[float]:
+    """GiB free on every visible GPU."""
+    import torch
+
+    return [torch.cuda.mem_get_info(i)[0] / 2**30 for i in range(torch.cuda.device_count())]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from harness.experiments.batches import parts
 from harness.stimuli.prompt import NUMBERS, Trial
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.edit import Edit
@@ -31,8 +32,7 @@ def continued(
     """
     steps = words if subject.entry.scale == "embedded" else 3 * words
     found: list[str] = []
-    for start in range(0, len(trials), ROWS):
-        part = slice(start, start + ROWS)
+    for part in parts(len(trials), ROWS):
         batch = subject.encode(trials[part])
         made = edits(batch, part) if edits else ()
         found += generate(subject, batch, steps, made, ablated)

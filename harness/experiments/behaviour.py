@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from harness.experiments.batches import parts
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.stats import Estimate, proportion
 from harness.stimuli.blocks import block_trials
@@ -27,7 +28,7 @@ from harness.subjects.subject import Subject
 from harness.tracing.capture import last_logits
 
 ROWS = 64
-"""Trials in one pass; fixed, since on some devices the batch size changes the last bits."""
+"""Trials in one pass."""
 
 SETS = ("two objects", "four objects, 2x2", "six objects, outer columns")
 
@@ -73,8 +74,8 @@ def draw_tasks(subject: Subject, trials: int, rng: np.random.Generator) -> dict[
 def answers_right(subject: Subject, trials: Sequence[Trial]) -> np.ndarray:
     """Whether the likeliest next token begins the answer, bool [n]."""
     right = []
-    for start in range(0, len(trials), ROWS):
-        part = trials[start : start + ROWS]
+    for rows in parts(len(trials), ROWS):
+        part = trials[rows]
         said = last_logits(subject, subject.encode(part)).argmax(-1).tolist()
         right += [
             s in {subject.answer_id(t.prompt, w) for w in answers(t)}

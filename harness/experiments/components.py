@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from harness.experiments.batches import parts
 from harness.experiments.halves import estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.stats import Estimate, difference, proportion
@@ -37,9 +38,9 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
     """
     drawn = balanced_trials(subject.grids[3], HIGH_ENTROPY[3], trials, rng, cells=PCA_CELLS)
     states = []
-    for start in range(0, trials, ROWS):
-        progress(start, trials)
-        batch = subject.encode(drawn[start : start + ROWS])
+    for part in parts(trials, ROWS):
+        progress(part.start, trials)
+        batch = subject.encode(drawn[part])
         tokens = torch.full((len(batch), 1), batch.last)
         states.append(capture(subject, batch, "residual", tokens)[:, :, 0])
     layers = torch.cat(states, 1).numpy()

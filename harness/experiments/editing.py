@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from harness.experiments.batches import at_most, parts
 from harness.judging.stats import Estimate, difference
 from harness.measures.mediation import top_heads
 from harness.stimuli.prompt import Trial
@@ -105,14 +106,15 @@ def said(
         Token ids, int64 [V, n].
     """
     vocabulary = len(subject.model.get_output_embeddings().weight)
-    found, start, rows = [], 0, ROWS
+    most = at_most(ROWS)
+    found, start, rows = [], 0, most
     while start < len(trials):
         part = slice(start, min(start + rows, len(trials)))
         batch = subject.encode(trials[part])
         sets = variants(batch, part) if variants else [[]]
         found.append(replay(subject, batch, sets).argmax(-1).numpy())
         start = part.stop
-        rows = int(min(ROWS, max(1, LOGITS // (4 * vocabulary * len(sets)))))
+        rows = int(min(most, max(1, LOGITS // (4 * vocabulary * len(sets)))))
     return np.concatenate(found, 1)
 
 
@@ -123,11 +125,11 @@ def captured(
     tokens: Callable[[Batch], torch.Tensor],
 ) -> torch.Tensor:
     """Activations of all trials at chosen tokens, float32 on the CPU: [L, n, S, d] or [L, n, S, H, w]."""
-    parts = []
-    for start in range(0, len(trials), ROWS):
-        batch = subject.encode(trials[start : start + ROWS])
-        parts.append(capture(subject, batch, kind, tokens(batch)))
-    return torch.cat(parts, 1)
+    read = []
+    for part in parts(len(trials), ROWS):
+        batch = subject.encode(trials[part])
+        read.append(capture(subject, batch, kind, tokens(batch)))
+    return torch.cat(read, 1)
 
 
 def last_token(batch: Batch) -> torch.Tensor:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from harness.experiments.batches import divided_by
 from harness.experiments.store import Store, content_key
 from harness.judging.sequential import AUTO, trials_now
 from harness.judging.stats import MINIMUM_CLUSTERS
+from harness.memory import give_back, let_go
 from harness.subjects.pinning import pinned
-from harness.subjects.registry import Entry
+from harness.subjects.registry import Entry, Refused
 
 if TYPE_CHECKING:
     from harness.subjects.subject import Subject
@@ -91,6 +93,7 @@ class Measuring:
             )
         self.store, self.subject_of, self.say = store, subject_of, say
         self.trials, self.seed, self.setting, self.gate = trials, seed, setting, gate
+        self._refused: dict[str, Refused] = {}
 
     def trials_of(self, experiment: Experiment) -> int:
         """How many trials an experiment asks now."""
@@ -101,7 +104,13 @@ class Measuring:
     def measure(
         self, experiment: Experiment, entry: Entry, *, trials: int | None = None
     ) -> Measured:
-        """The measurement of one experiment on one subject, of `trials_of` trials if no number is given."""
+        """The measurement of one experiment on one subject, of `trials_of` trials if no number is given.
+
+        What cannot be measured is not tried again: every claim on it asks.
+
+        Raises:
+            harness.tracing.memory.OutOfMemory: Not even with half as many trials at once is there enough.
+        """
         trials = trials or self.trials_of(experiment)
         settings = {"trials": trials, "seed": self.seed, **self.setting}
         run = experiment.run
@@ -114,6 +123,8 @@ class Measuring:
         found = self.store.get(key)
         if found is not None:
             return Measured(found, key, 0.0)
+        if key in self._refused:
+            raise self._refused[key].with_traceback(None)
         # What the heads are found on is not what the claim is about: it is whole from the first look on.
         whole = {e: e.trials if self.trials == AUTO else None for e in experiment.needs}
         needed = [self.measure(e, entry, trials=n).data for e, n in whole.items()]
@@ -123,17 +134,62 @@ class Measuring:
                 return Measured(found, key, 0.0)
             begun = time.monotonic()
             subject = self.subject_of(entry)
-            reporter = _Reporter(what, self.say)
-            data = run(subject, trials, self._generator(experiment), reporter, *needed)
-            seconds = time.monotonic() - begun
             provenance = {"experiment": experiment.name, "subject": entry.name, **settings}
-            data = data.assign_attrs(provenance)
+
+            def once() -> xr.Dataset:
+                reporter = _Reporter(what, self.say)
+                return run(subject, trials, self._generator(experiment), reporter, *needed)
+
             try:
-                self.store.put(key, data, provenance)
+                data, batch = self._in_memory(once, what)
+            except Refused as refusal:
+                self._refused[key] = refusal
+                raise
+            seconds = time.monotonic() - begun
+            data = data.assign_attrs(provenance | batch)
+            try:
+                self.store.put(key, data, provenance | batch)
             except OSError as error:
                 self.say(f"could not keep {what}: {error}; judged all the same")
         self.say(f"measured {what}: {trials} trials in {seconds:.1f} s")
         return Measured(data, key, seconds)
+
+    def _in_memory(
+        self, once: Callable[[], xr.Dataset], what: str
+    ) -> tuple[xr.Dataset, dict[str, str]]:
+        """The measurement, if need be with half as many trials at once, and the words that say so.
+
+        Raises:
+            harness.tracing.memory.OutOfMemory: The second time, too, there is too little.
+        """
+        tried: list[int] = []
+        for divisor in (1, 2):
+            with divided_by(divisor) as batches:
+                try:
+                    return once(), {"batch": "half"} if tried else {}
+                except (RuntimeError, MemoryError) as error:
+                    from harness.tracing.memory import OutOfMemory, is_out_of_memory
+
+                    if not is_out_of_memory(error):
+                        raise
+                    cause = str(error).strip().partition("\n")[0] or type(error).__name__
+                    let_go(error)
+            # Outside the handler, where nothing holds the error any more.
+            give_back()
+            tried.append(batches.rows)
+            if batches.rows < 2:
+                break
+            if divisor == 1:
+                self.say(
+                    f"out of memory measuring {what} with {batches.rows} rows at once: trying "
+                    f"{batches.rows // 2}, which is written into the measurement"
+                )
+        rows = " and then ".join(f"{n} rows at once" for n in tried if n) or "one row at a time"
+        raise OutOfMemory(
+            f"out of memory: measuring {what} with {rows} ({cause}). Try a GPU with more memory or with "
+            "nothing else on it, several for one subject (--gpu without -n), fewer workers (-n), or a "
+            "smaller dtype in fixtures/subjects.toml"
+        )
 
     def _generator(self, experiment: Experiment) -> np.random.Generator:
         # Heads found on some trials must not be judged on the same ones: the seed goes with the name.

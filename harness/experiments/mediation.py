@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import torch
 import xarray as xr
 
+from harness.experiments.batches import parts
 from harness.experiments.halves import DRAWS, PERMUTATIONS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.clusters import cluster_weights
@@ -67,12 +68,13 @@ def run(
         while found < trials and tried < PATIENCE * trials:
             pairs = contrasts(condition, subject.grids[2], HIGH_ENTROPY[3], ROWS, rng)
             tried += len(pairs)
-            right = (_right(subject, pairs) if only_right else pairs)[: trials - found]
-            if right:
-                span = slice(found, found + len(right))
-                score[c, span] = head_scores(subject, right)
-                scene[c, span] = [p.clean.scene.key for p in right]
-                found += len(right)
+            right = _right(subject, pairs) if only_right else pairs
+            right = right[: trials - found]
+            for part in parts(len(right), ROWS):
+                span = slice(found + part.start, found + part.stop)
+                score[c, span] = head_scores(subject, right[part])
+                scene[c, span] = [p.clean.scene.key for p in right[part]]
+            found += len(right)
             progress(c * trials + found, len(CONDITIONS) * trials)
         drawn.append(tried)
         kept.append(found)
@@ -90,10 +92,10 @@ def run(
 def _right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:
     """The contrasts that the subject answers right on both sides."""
     correct = np.ones(len(pairs), bool)
-    for side in ("clean", "counterfactual"):
-        trials = [getattr(p, side) for p in pairs]
+    for side, part in product(("clean", "counterfactual"), parts(len(pairs), ROWS)):
+        trials = [getattr(p, side) for p in pairs[part]]
         said = last_logits(subject, subject.encode(trials)).argmax(-1).tolist()
-        correct &= [
+        correct[part] &= [
             s == subject.answer_id(t.prompt, t.answer) for s, t in zip(said, trials, strict=True)
         ]
     return [p for p, keep in zip(pairs, correct, strict=True) if keep]

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from harness.experiments.batches import parts
 from harness.experiments.measuring import Experiment, Progress
 from harness.experiments.mediation import MEDIATION, ROWS, WEAKEST, Mediation, head_scores
 from harness.judging.stats import Estimate, mean, proportion
@@ -52,9 +53,8 @@ def run(
         heads = reading.heads(stage) if int(mediation.kept.sel(condition=stage)) else []
         strength = reading.strength(stage)
         present.append(strength.value is not None and strength.low > WEAKEST[stage])
-        for start in range(0, trials, ROWS):
-            part = pairs[start : start + ROWS]
-            for n, score in enumerate(head_scores(half, part), start):
+        for part in parts(trials, ROWS):
+            for n, score in enumerate(head_scores(half, pairs[part]), part.start):
                 # Logits of half precision are told apart by no less than its step.
                 score = torch.from_numpy(score).bfloat16().double().numpy()
                 zero[s, n] = (score == 0).mean()
@@ -68,10 +68,10 @@ def run(
             read = {
                 name: np.concatenate(
                     [
-                        head_scores(subject, pairs[i : i + ROWS], at_patch=name == "at_patch")[
+                        head_scores(subject, pairs[part], at_patch=name == "at_patch")[
                             :, best_head[0], best_head[1]
                         ]
-                        for i in range(0, trials, ROWS)
+                        for part in parts(trials, ROWS)
                     ]
                 )
                 for name in ("at_patch", "at_last")

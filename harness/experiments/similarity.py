@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from harness.experiments.batches import parts
 from harness.experiments.halves import DRAWS, PERMUTATIONS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.clusters import cluster_weights
@@ -53,9 +54,9 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
     grid = subject.grids[2]
     drawn = balanced_trials(grid, HIGH_ENTROPY[3], trials, rng)
     commas, last = [], []
-    for start in range(0, trials, ROWS):
-        progress(start, trials)
-        batch = subject.encode(drawn[start : start + ROWS])
+    for part in parts(trials, ROWS):
+        progress(part.start, trials)
+        batch = subject.encode(drawn[part])
         tokens = torch.tensor([[*row, batch.last] for row in batch.separators])
         read = capture(subject, batch, "residual", tokens)
         commas.append(read[:, :, :-1])

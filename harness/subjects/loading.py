@@ -6,6 +6,8 @@ a number: a checkpoint cut short gives an error here, not a strange verdict late
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +37,17 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
 
     Args:
         entry: From the registry.
-        device: Where to put it, for example "cpu" or "cuda".
+        device: Where to put it, for example "cpu" or "cuda:1"; "auto" spreads it over all GPUs.
         attention: "sdpa" or "eager".
 
     Returns:
         The subject in evaluation mode, its parameters without gradients.
 
     Raises:
-        CannotLoad: Files missing, unsafe, damaged or of the wrong family.
+        CannotLoad: Files missing, unsafe, damaged or of the wrong family; or nothing here can spread them.
     """
+    if device == "auto":
+        _check_spreading(entry.name)
     source, options = entry.source, {"revision": entry.revision or "main"}
     if entry.folder is not None:
         check_folder(entry.name, entry.folder)
@@ -61,7 +65,8 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         )
         check_image_size(entry.name, config, processor, anatomy)
         # Last, since it takes minutes where the rest takes seconds.
-        model, report = _model(entry, config, source, attention, options)
+        spread = {"device_map": "auto"} if device == "auto" else {}
+        model, report = _model(entry, config, source, attention, {**options, **spread})
     except NoAnatomy as error:
         raise CannotLoad(str(error)) from error
     except (OSError, SafetensorError) as error:
@@ -71,7 +76,11 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         raise CannotLoad(f"{entry.name}: {_first_line(error)}") from error
     _check_report(entry.name, report)
     _check_numbers(entry.name, model)
-    model = model.to(device).eval().requires_grad_(False)
+    if device == "auto":
+        _check_spread(entry.name, getattr(model, "hf_device_map", {}))
+    else:
+        model = model.to(device)
+    model = model.eval().requires_grad_(False)
     if anatomy.deepstack:
         accept_deepstack(model)
     kind = MISLEADING[entry.misled] if entry.misled else Subject
@@ -115,6 +124,34 @@ def _untrained(config: Any, seed: int, how: dict[str, Any]) -> torch.nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return AutoModelForImageTextToText.from_config(config, **how)
+
+
+def weights_gib(entry: Entry) -> float:
+    """GiB that the weights take: as the registry says, or counted in the folder; 0 if neither is known."""
+    if entry.memory_gib or entry.folder is None or not entry.folder.is_dir():
+        return entry.memory_gib
+    parameters = 0
+    for path in entry.folder.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as tensors:
+            parameters += sum(prod(tensors.get_slice(k).get_shape()) for k in tensors.keys())  # noqa: SIM118
+    return parameters * getattr(torch, entry.dtype).itemsize / 2**30
+
+
+def _check_spreading(name: str) -> None:
+    if find_spec("accelerate") is None:
+        raise CannotLoad(
+            f"{name}: it does not fit on one GPU, and accelerate, which spreads it over several, is not "
+            "installed: pip install -c constraints.txt 'binding-claims[spread]', or accelerate itself"
+        )
+
+
+def _check_spread(name: str, device_map: dict[str, Any]) -> None:
+    places = {str(place) for place in device_map.values()}
+    if len(places) > 1 and places & {"cpu", "disk"}:
+        raise CannotLoad(
+            f"{name}: parts of it found no room on a GPU and would be computed elsewhere, which takes days: "
+            "free the GPUs, or make more of them visible in CUDA_VISIBLE_DEVICES"
+        )
 
 
 def check_folder(name: str, folder: Path) -> None:

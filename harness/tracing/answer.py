@@ -32,7 +32,7 @@ def logits_of(subject: Subject, hidden: torch.Tensor, read: torch.Tensor | None)
     path, _, _ = subject.anatomy.layers.rpartition(".")
     norm = subject.model.get_submodule(path).norm
     weights = {name: p.to(dtype) for name, p in norm.named_parameters()}
-    normed = torch.func.functional_call(norm, weights, (hidden.to(dtype),))
+    normed = torch.func.functional_call(norm, weights, (hidden.to(dtype),)).to(head.weight.device)
     if read is None:
         # In parts, since in half precision each is copied to float32 first.
         parts = [normed @ w.to(dtype).mT for w in head.weight.split(VOCABULARY_PART)]

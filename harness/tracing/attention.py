@@ -32,7 +32,9 @@ class Scratch:
     def of(self, like: torch.Tensor, variants: int, shape: tuple[int, ...]) -> torch.Tensor:
         """Uninitialised, of this shape, dtype and device of `like`; what was given before is void."""
         size = math.prod(shape)
-        if self._held.numel() < size or self._held.dtype != like.dtype:
+        fits = self._held.numel() >= size and self._held.dtype == like.dtype
+        # Layers of a subject that is spread over several GPUs are not all on one.
+        if not fits or self._held.device != like.device:
             self._held = like.new_empty(size // variants * max(self.variants, variants))
         return self._held[:size].view(shape)
 
@@ -99,7 +101,7 @@ def attend(
         scores = scores.div_(softcap).tanh_().mul_(softcap)
     scores = scores.float()
     if shared.bias is not None:
-        scores += shared.bias[:, :, None, None]
+        scores += shared.bias[:, :, None, None].to(scores.device)
     # In place: fresh memory of this size costs more than the softmax itself.
     weights = torch.softmax(scores, -1, out=scores).to(query.dtype)
     result = weights.view(*flat, -1)[..., :before] @ shared.values[:, :, :before]

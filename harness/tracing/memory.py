@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from harness.subjects.deepstack import ADDED
+from harness.subjects.registry import Refused
 from harness.subjects.subject import Batch, Subject
 
 SHARE = 0.4
@@ -17,8 +18,8 @@ CPU_LIMIT = 2**26
 """Bytes on a CPU: more rows at once are no faster once its caches are full, and workers share the machine."""
 
 
-class OutOfMemory(RuntimeError):
-    """Not even one row fits."""
+class OutOfMemory(Refused, RuntimeError):
+    """Something does not fit, and not because of how many rows are run at once."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,11 @@ def trials_at_once(footprint: Footprint, device: torch.device) -> int:
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "ALLOC_FAILED")
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory was what failed; torch has a class of its own for one of several ways."""
-    return isinstance(error, torch.OutOfMemoryError) or any(s in str(error) for s in _NO_MEMORY)
+    if isinstance(error, (torch.OutOfMemoryError, OutOfMemory, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(s in str(error) for s in _NO_MEMORY)
 
 
 def _budget(device: torch.device) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 import torch
 from nnsight import NNsight
@@ -33,14 +32,14 @@ MODULES: dict[Kind, tuple[str, Literal["input", "output"]]] = {
 }
 """Module of `self_attn` and side at which a kind is found; the residual stream is the layer's own output."""
 
-_TRACED: WeakKeyDictionary[torch.nn.Module, NNsight] = WeakKeyDictionary()
-
 
 def traced(subject: Subject) -> NNsight:
     """The subject's model under nnsight, wrapped once."""
-    if subject.model not in _TRACED:
-        _TRACED[subject.model] = NNsight(subject.model)
-    return _TRACED[subject.model]
+    # With the subject, since it refers to the model: kept anywhere else, no model would ever be let go.
+    held = vars(subject).get("_traced")
+    if held is None or held[0] is not subject.model:
+        held = vars(subject)["_traced"] = (subject.model, NNsight(subject.model))
+    return held[1]
 
 
 def layers_of(subject: Subject, root: Any) -> Any:

@@ -120,3 +120,61 @@ def test_a_claim_without_a_record_turns_the_run_red(run, pytester):
     result = run("--scorecard", "out", "--baseline", "none")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert scorecard(pytester)["missing"] == [["made_up.1.holds", "tiny-llava"]]
+
+
+GREEDY = (
+    CLAIMS.split('@stated("holds"')[0]
+    + """
+import gc
+import weakref
+import torch
+from harness.experiments.batches import at_most
+from harness.experiments.measuring import Experiment
+
+class Large:
+    pass
+
+alive = []
+
+def run(subject, trials, rng, progress):
+    large = Large()
+    alive.append(weakref.ref(large))
+    raise torch.OutOfMemoryError(f"CUDA out of memory at {at_most(64)} rows")
+
+EXPERIMENT = Experiment("greedy", run, trials=40)
+
+@stated("greedy")
+def test_greedy(judge):
+    large = Large()
+    alive.append(weakref.ref(large))
+    judge.run.measured(EXPERIMENT, judge.entry)
+
+@stated("as_greedy")
+def test_as_greedy(judge):
+    judge.run.measured(EXPERIMENT, judge.entry)
+
+@stated("modest")
+def test_modest(judge):
+    gc.collect()
+    assert [ref() for ref in alive] == [None, None, None]
+    judge(around(0.9))
+"""
+)
+
+
+def test_running_out_of_memory_is_an_error_of_those_claims_and_holds_nothing(run, pytester):
+    pytester.makepyfile(test_made_up=GREEDY)
+    result = run("--baseline", "none")
+    found = {r["claim"].split(".")[-1]: r for r in scorecard(pytester)["records"]}
+    assert {n: r["verdict"] for n, r in found.items()} == {
+        "greedy": "error",
+        "as_greedy": "error",
+        "modest": "supported",
+    }
+    for name in ("greedy", "as_greedy"):
+        assert found[name]["reason"].startswith(
+            "out of memory: measuring greedy on tiny-llava with 64 rows at once and then 32"
+        )
+    printed = result.stdout.str()
+    assert "with 64 rows at once: trying 32" in printed
+    assert "Traceback" not in printed
