@@ -20,7 +20,7 @@ from harness.experiments.retrieval_variants import RETRIEVAL_VARIANTS, Retrieval
 from harness.experiments.reuse import REUSE, Reused
 from harness.experiments.similarity import SIMILARITY, Similarity
 from harness.experiments.similarity_variants import (
-    ARRANGEMENTS,
+    ARRANGED,
     SIMILARITY_VARIANTS,
     Arrangements,
     SimilarityVariants,
@@ -182,4 +182,4 @@ def similarity_variants(judge):
 
 @pytest.fixture
 def arrangements(judge):
-    return Arrangements(measured(ARRANGEMENTS, judge))
+    return Arrangements(measured(ARRANGED, judge))

@@ -12,13 +12,13 @@ from dataclasses import replace
 import numpy as np
 
 from harness.experiments.behaviour import answers_right
+from harness.experiments.sweeps import ARRANGEMENTS
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.subjects.arrangement import Arrangement, NoTemplate
 from harness.subjects.subject import SharedFirstPiece, Subject
 
-TRIED: tuple[Arrangement, ...] = ("chat", "prefilled")
-"""The first one wins a tie: it is what the public reproduction used."""
+TRIED = ARRANGEMENTS[1:]
 
 TRIALS = 48
 

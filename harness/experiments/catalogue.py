@@ -15,7 +15,7 @@ from harness.experiments.repair import REPAIR
 from harness.experiments.retrieval_variants import RETRIEVAL_VARIANTS
 from harness.experiments.reuse import REUSE
 from harness.experiments.similarity import SIMILARITY
-from harness.experiments.similarity_variants import ARRANGEMENTS, SIMILARITY_VARIANTS
+from harness.experiments.similarity_variants import ARRANGED, SIMILARITY_VARIANTS
 from harness.experiments.steering import STEERING, STEERING_DRAWN
 from harness.experiments.transplant import TRANSPLANT
 
@@ -37,5 +37,5 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     REPAIR,
     RETRIEVAL_VARIANTS,
     SIMILARITY_VARIANTS,
-    ARRANGEMENTS,
+    ARRANGED,
 )

@@ -13,8 +13,9 @@ import numpy as np
 import xarray as xr
 
 from harness.experiments.editing import captured, ids_of, last_token, said
-from harness.experiments.halves import DRAWS
+from harness.experiments.halves import DRAWS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
+from harness.experiments.sweeps import ARRANGEMENTS
 from harness.judging.clusters import cluster_weights
 from harness.judging.stats import Estimate, difference, from_draws
 from harness.measures.similarity import cosine_rsm, peak, position_rsm, rsa_draws
@@ -114,30 +115,31 @@ def _with_colour(trial: Trial) -> Trial:
 
 SIMILARITY_VARIANTS = Experiment("similarity_variants", run, trials=100)
 
-CHAT = "chat"
-
 
 def run_arrangements(
     subject: Subject, trials: int, rng: np.random.Generator, progress: Progress
 ) -> xr.Dataset:
-    """Accuracy with the plain prompt and in a chat (protocol, section 9, number 7): `right` [how, trial]."""
+    """Accuracy in every arrangement (protocol, section 9, number 7): `right` [how, trial], `part` [trial]."""
     if not getattr(subject.tokenizer, "chat_template", None):
         return xr.Dataset(attrs={"no_chat": 1})
     drawn = balanced_trials(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
     right = []
-    for how in ("plain", CHAT):
+    for how in ARRANGEMENTS:
         arranged = replace(subject, entry=replace(subject.entry, arrangement=how))
         right.append(said(arranged, drawn)[0] == ids_of(arranged, drawn, [t.answer for t in drawn]))
+    scenes = np.array([t.scene.key for t in drawn])
+    part = np.where(estimation_half(scenes, rng), "estimation", "evaluation")
     return xr.Dataset(
         {
             "right": (("how", "trial"), np.array(right)),
-            "scene": (("trial",), [t.scene.key for t in drawn]),
+            "scene": (("trial",), scenes),
+            "part": (("trial",), part),
         },
-        {"how": ["plain", CHAT]},
+        {"how": list(ARRANGEMENTS)},
     )
 
 
-ARRANGEMENTS = Experiment("arrangements", run_arrangements, trials=100)
+ARRANGED = Experiment("arrangements", run_arrangements, trials=100)
 
 
 @dataclass(frozen=True)
@@ -184,14 +186,17 @@ class SimilarityVariants:
 
 @dataclass(frozen=True)
 class Arrangements:
-    """Reading of the two arrangements."""
+    """Reading of the arrangements."""
 
     data: xr.Dataset
 
     def difference(self) -> Estimate:
-        """How much accuracy differs between chat and plain prompt, whichever is better."""
+        """How much accuracy differs between two arrangements: those that differ most on the other half."""
         if "no_chat" in self.data.attrs:
             return Estimate.inapplicable("its tokenizer has no chat template")
-        plain, chat = (self.data.right.sel(how=h).values.astype(float) for h in ("plain", CHAT))
-        better, worse = (plain, chat) if plain.mean() >= chat.mean() else (chat, plain)
-        return difference(better, worse, self.data.scene.values)
+        right = self.data.right.astype(float)
+        shares = right[:, (self.data.part == "estimation").values].mean("trial").values
+        held = right[:, (self.data.part == "evaluation").values]
+        best, worst = int(shares.argmax()), int(shares.argmin())
+        scenes = self.data.scene.values[(self.data.part == "evaluation").values]
+        return difference(held[best].values, held[worst].values, scenes)

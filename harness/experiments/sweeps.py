@@ -1,11 +1,15 @@
-"""The grids of every sweep, in one place: how many heads are edited, and how strongly.
+"""The grids of every sweep, in one place: how many heads are edited, how strongly, how prompts are arranged.
 
-To sweep another number of heads or another strength, add it here.
+To sweep another number of heads, another strength or another arrangement, add it here.
 """
 
 from __future__ import annotations
 
+from harness.subjects.arrangement import Arrangement
 from harness.subjects.subject import Subject
+
+ARRANGEMENTS: tuple[Arrangement, ...] = ("plain", "chat", "prefilled")
+"""Plain, and those of a chat template; of these the first wins a tie: the public reproduction used it."""
 
 HEADS = (1, 2, 3, 5, 10, 12, 15, 20, 30, 40, 50, 60, 100, 200)
 """K of Figures 37 to 43, over all subjects, and 1: one head can be a stage."""
