@@ -56,6 +56,9 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
         commit = commit_here(source, **options) if options else None
+        if commit:
+            # A branch may move while the rest is fetched: everything is of one commit.
+            options = {"revision": commit}
         anatomy = anatomy_of(config, entry.name)
         check_family(entry, config, anatomy)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)

@@ -37,6 +37,9 @@ def lively(of_family):
         head.weight = torch.nn.Parameter(torch.randn(words.shape, generator=seed).double() / 4)
         for layer in layers_of(of_family, model):
             layer.self_attn.q_proj.weight *= 16
+            if hasattr(layer.self_attn, "q_norm"):
+                # Where queries are brought to one length, that length.
+                layer.self_attn.q_norm.weight += 7
     # No word ends a text: every step is compared.
     tokenizer = deepcopy(of_family.tokenizer)
     tokenizer.eos_token = model.generation_config.eos_token_id = None
