@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from harness import collected
 from harness.placement import NoGpu, check_gpus
 from harness.session import ROOT, BadOption
-from harness.wiring import RECORDS, run_of
+from harness.wiring import RECORDS, SAID, run_of
 
 CLAIMS = ROOT / "claims"
 
@@ -63,6 +64,26 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
     records = config.stash[RECORDS]
     whole = config.getoption("claim_gpu")
     return ClaimsScheduling(config, log, lambda: collected.read(records).tasks, whole=whole)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator:
+    report = yield
+    said = item.config.stash.get(SAID, [])
+    if said:
+        # The output of a worker is captured by the controller; what is set on a report comes with it.
+        report.claims_said, said[:] = list(said), []
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    # Only the controller knows from which worker a report came.
+    node, lines = getattr(report, "node", None), getattr(report, "claims_said", ())
+    terminal = node and node.config.pluginmanager.getplugin("terminalreporter")
+    if terminal and lines:
+        terminal.ensure_newline()
+        for line in lines:
+            terminal.write_line(f"  {node.gateway.id}: {line}")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -96,18 +96,28 @@ class ClaimsScheduling(LoadScopeScheduling):
         return min(self.workqueue, key=preference)
 
     def remove_node(self, node: WorkerController) -> str | None:
-        """Forget a worker; of one that died, give the test that it was in, which is not tried again.
+        """Forget a worker; of one that died, give the test that it was in.
 
-        What kills one worker would kill the next. The rest of its work is done only if a worker is put in
-        its place.
+        That test is not tried again, nor are those that need the same measurement: what killed one worker would
+        kill the next. Everything else goes to the workers that are left, at once, since pytest-xdist lets
+        them do what they have and no more.
         """
         self._latest.pop(node, None)
-        crashed = None
-        for scope, unit in self.assigned_work.pop(node).items():
-            unfinished = {test: False for test, done in unit.items() if not done}
-            if unfinished and crashed is None:
-                crashed = next(iter(unfinished))
-                del unfinished[crashed]
-            if unfinished:
-                self.workqueue[scope] = unfinished
+        workload = self.assigned_work.pop(node)
+        unfinished = [t for unit in workload.values() for t, done in unit.items() if not done]
+        if not unfinished:
+            return None
+        crashed = unfinished[0]
+        for test in unfinished[1:]:
+            if not self._as_deadly(crashed, test):
+                self.workqueue.setdefault(self._split_scope(test), {})[test] = False
+        left = [other for other in self.nodes if not other.shutting_down]
+        while left and self.workqueue:
+            self._assign_work_unit(
+                min(left, key=lambda other: self._pending_of(self.assigned_work[other]))
+            )
         return crashed
+
+    def _as_deadly(self, crashed: str, test: str) -> bool:
+        one, other = self._tasks.get(crashed), self._tasks.get(test)
+        return one is not None and other is not None and one[1:] == other[1:]

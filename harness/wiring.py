@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from harness.session import ClaimsRun
 
 RUN = pytest.StashKey[ClaimsRun | None]()
 RECORDS = pytest.StashKey[Path]()
+SAID = pytest.StashKey[list[str]]()
 
 
 def run_of(config: pytest.Config) -> ClaimsRun:
@@ -28,19 +28,16 @@ def run_of(config: pytest.Config) -> ClaimsRun:
 
 
 def _speaker(config: pytest.Config) -> Callable[[str], None]:
-    """Prints a line of progress past the capture of output."""
+    """Prints a line of progress past the capture of output; a worker keeps it for its next report."""
+    if hasattr(config, "workerinput"):
+        return config.stash.setdefault(SAID, []).append
 
     def say(line: str) -> None:
         terminal = config.pluginmanager.getplugin("terminalreporter")
         capture = config.pluginmanager.getplugin("capturemanager")
-        worker = getattr(config, "workerinput", {}).get("workerid")
-        if terminal is None and worker is None:
+        if terminal is None:
             return
         with capture.global_and_fixture_disabled():
-            if terminal is None:
-                # A worker of pytest-xdist has no terminal, and talks to the controller on its standard output.
-                print(f"\n  {worker}: {line}", end="", file=sys.stderr, flush=True)
-                return
             terminal.ensure_newline()
             terminal.write_line(f"  {line}")
 

@@ -104,17 +104,25 @@ def test_a_worker_keeps_its_subject_then_takes_a_free_one_then_helps():
     assert {tasks[tests[i]].subject for i in second.queue} == {"b"}
 
 
-def test_what_a_dead_worker_was_in_is_not_tried_again_and_the_rest_waits():
-    tests, tasks = claims_of(["a", "b"], ["m", "n"], 4)
-    scheduler, (first, second) = scheduled(tests, tasks, 2)
-    step(scheduler, first, tests)
-    crashed = scheduler.remove_node(first)
-    assert crashed == "test_m.py::test_1[a]"
-    waiting = [t for unit in scheduler.workqueue.values() for t in unit]
-    assert {t for t in waiting if tasks[t].subject == "a"} == {
-        t for t in tests if tasks[t].subject == "a"
-    } - {"test_m.py::test_0[a]", crashed}
-    assert {tasks[tests[i]].subject for i in second.queue} == {"b"}
+@given(st.integers(2, 4), st.integers(1, 30), st.booleans(), st.data())
+def test_a_dead_worker_loses_what_it_measured_and_nothing_else(workers, when, whole, data):
+    tests, tasks = claims_of(["a", "b", "c"], ["m", "n", "o"], 3)
+    scheduler, nodes = scheduled(tests, tasks, workers, whole=whole)
+    died = crashed = None
+    while busy := [node for node in nodes if node.queue]:
+        node = data.draw(st.sampled_from(busy))
+        when -= 1
+        if when == 0 and any(not other.shutting_down for other in nodes if other is not node):
+            died, crashed = node, scheduler.remove_node(node)
+            assert crashed == tests[node.queue[0]]
+            nodes.remove(node)
+        else:
+            step(scheduler, node, tests)
+    judged = [t for node in nodes + [died] * (died is not None) for t in node.done]
+    assert len(judged) == len(set(judged))
+    lost = set(tests) - set(judged)
+    assert lost <= {t for t in tests if died and tasks[t][1:] == tasks[crashed][1:]}
+    assert (crashed in lost) == (died is not None)
 
 
 def test_tests_that_are_no_claims_are_handed_out_by_file():

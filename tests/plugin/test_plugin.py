@@ -164,7 +164,8 @@ def test_modest(judge):
 
 def test_running_out_of_memory_is_an_error_of_those_claims_and_holds_nothing(run, pytester):
     pytester.makepyfile(test_made_up=GREEDY)
-    result = run("--baseline", "none")
+    # It loads a subject, and what that imports must not be imported twice in this process.
+    result = run("--baseline", "none", how=pytester.runpytest_subprocess)
     found = {r["claim"].split(".")[-1]: r for r in scorecard(pytester)["records"]}
     assert {n: r["verdict"] for n, r in found.items()} == {
         "greedy": "error",

@@ -102,7 +102,10 @@ def test_the_same_seed_gives_the_same_scorecard_and_another_seed_another(undistu
 
 
 def test_two_workers_give_the_records_of_one(undisturbed, tmp_path):
-    finish(start(tmp_path, "-n", "2"))
+    printed = finish(start(tmp_path, "-n", "2"))
+    # Each experiment once, by one of them.
+    measured = re.findall(r"gw[01]: measured (\w+) on tiny-llava", printed)
+    assert len(measured) == len(set(measured)) >= 18
     assert without_timings(tmp_path) == without_timings(undisturbed[0])
 
 

@@ -128,8 +128,8 @@ def test_a_killed_worker_is_red_and_its_claims_are_named(several, pytester):
     claims = {f"made_up.1.{by}_{i}" for by in ("one", "other") for i in range(4)}
     assert judged | missing == {(c, s) for c in claims for s in ("tiny-llava", "tiny-qwen2-vl")}
     assert not judged & missing
-    assert ("made_up.1.one_1", "tiny-llava") in missing
-    assert ("made_up.1.one_0", "tiny-llava") in judged
+    # It was in the second of the four that rest on one measurement; the others go to the worker that is left.
+    assert missing == {(f"made_up.1.one_{i}", "tiny-llava") for i in (1, 2, 3)}
     printed = result.stdout.str()
     assert "died while judging made_up.1.one_1 on tiny-llava" in printed
     assert f"MISSING: {len(missing)} claims collected without a verdict" in printed
@@ -152,7 +152,9 @@ def test_a_killed_worker_is_red_and_its_claims_are_named(several, pytester):
 def test_the_claim_that_killed_a_worker_is_not_given_to_the_next(several, pytester):
     result = several("-k", "one or other", "--max-worker-restart", "2", claims=KILLED)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert scorecard(pytester)["missing"] == [["made_up.1.one_1", "tiny-llava"]]
+    assert scorecard(pytester)["missing"] == [
+        [f"made_up.1.one_{i}", "tiny-llava"] for i in (1, 2, 3)
+    ]
     tried = [line for found in noted(pytester.path).values() for line in found]
     assert sum(line[:2] == ["tiny-llava", "test_one_1"] for line in tried) == 1
 
