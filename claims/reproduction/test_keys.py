@@ -1,8 +1,9 @@
 """Deviation 3 of the public reproduction: which keys were edited.
 
 It found that exchanged keys change nothing, in any model. It edited the queried object only, over half of
-the image and token by token, and only the keys of the selected heads. Each is asked alone, then all
-together.
+the image and token by token, and only the keys of the selected heads. All are asked together, and each alone
+but half of the image: what that loses hangs on the images that the means are of (0.17 to 0.46 of answers on one
+control), and an interval over the judged scenes does not know it.
 """
 
 from harness.judging.claim import above, claim
@@ -24,16 +25,6 @@ MUCH = above(
 )
 def test_one_object_is_not_enough(keys, judge):
     judge(keys.lost("queried object only"))
-
-
-@claim(
-    id="reproduction.keys.half_image",
-    statement="Editing half of the image, token by token, loses much of the effect.",
-    source=NOTHING,
-    threshold=MUCH,
-)
-def test_half_the_image_dilutes(keys, judge):
-    judge(keys.lost("half the image, token by token"))
 
 
 @claim(

@@ -18,6 +18,7 @@ from harness.judging.stats import Estimate, difference
 from harness.measures.mediation import top_heads
 from harness.stimuli.prompt import Trial
 from harness.subjects.subject import Batch, Subject
+from harness.tracing.answer import logits_of
 from harness.tracing.capture import capture
 from harness.tracing.edit import Edit, How
 from harness.tracing.replay import Variant, replay
@@ -116,6 +117,24 @@ def said(
         start = part.stop
         rows = int(min(most, max(1, LOGITS // (4 * vocabulary * len(sets)))))
     return np.concatenate(found, 1)
+
+
+def said_from(subject: Subject, residual: torch.Tensor) -> np.ndarray:
+    """The likeliest next token, of residual streams that were captured anyway.
+
+    Args:
+        subject: The model.
+        residual: [n, d], at the last token after the last layer.
+
+    Returns:
+        Token ids, int64 [n].
+    """
+    with torch.no_grad():
+        read = [
+            logits_of(subject, residual[part].to(subject.device), None).argmax(-1)
+            for part in parts(len(residual), ROWS)
+        ]
+    return torch.cat(read).numpy()
 
 
 def captured(

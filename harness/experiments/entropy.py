@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from harness.experiments.editing import captured, ids_of, said
+from harness.experiments.editing import captured, ids_of, said_from
 from harness.experiments.halves import DRAWS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.clusters import cluster_weights
@@ -49,8 +49,9 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
         entropy, size = name.split()
         grid = subject.grids[int(size[0])]
         drawn = entropy_trials(grid, entropy, trials, rng)
-        states = captured(subject, drawn, "residual", _commas_and_last).numpy()
-        answers = said(subject, drawn)[0]
+        read = captured(subject, drawn, "residual", _commas_and_last)
+        answers = said_from(subject, read[-1, :, -1])
+        states = read.numpy()
         right.append(answers == ids_of(subject, drawn, [t.answer for t in drawn]))
         shown = np.array([t.scene.key for t in drawn])
         scenes.append(shown)
@@ -131,7 +132,7 @@ def _pointed(high, low) -> tuple[np.ndarray, float]:
     return nearest_mean(states[best], cells, low[1][best]), shares[best]
 
 
-ENTROPY = Experiment("entropy", run, trials=128)
+ENTROPY = Experiment("entropy", run, trials=160)
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,6 @@ EDITS = (
 )
 """The paper's is "both objects"; then its controls; then the reproduction's, each alone and all together."""
 
-RESAMPLES = 16
-"""Means over half of the image, each of other images: what they exchange differs much from one to the next."""
-
 
 def run(
     subject: Subject,
@@ -60,7 +57,7 @@ def run(
     Returns:
         `swapped`, `own` bool [edit, trial] on the evaluation half: whether the other object's color is
         named, and the queried object's own; `layers` [layer] bool: which are edited; `scene`, `side` [trial]:
-        of the queried object; `means` [trial]: which images the means over half of its image are of.
+        of the queried object.
     """
     drawn = colour_questions(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
     # Of the image as it is shown: some families cut an image into tiles or not, as its size has it.
@@ -71,15 +68,16 @@ def run(
     estimation = [t for t, e in zip(drawn, first, strict=True) if e]
     evaluation = [t for t, e in zip(drawn, first, strict=True) if not e]
     heads = ranking(mediation, "feature_retrieval")[:TOP]
-    editor = _Keys(subject, heads, estimation, rng)
     shown = scenes[~first]
-    resample = np.unique(shown, return_inverse=True)[1] % RESAMPLES
+    # One number per scene: what is drawn for it is drawn for no other.
+    of = np.unique(shown, return_inverse=True)[1]
+    editor = _Keys(subject, heads, estimation, rng, scenes=int(of.max()) + 1)
     progress(1, 2)
     answers = said(
         subject,
         evaluation,
         lambda batch, part: [
-            editor.edits(name, batch, evaluation[part], resample[part]) for name in EDITS
+            editor.edits(name, batch, evaluation[part], of[part]) for name in EDITS
         ],
     )
     other = [t.scene.objects[1 - t.scene.objects.index(t.target)].colour for t in evaluation]
@@ -91,7 +89,6 @@ def run(
             "own": (("edit", "trial"), answers == ids_of(subject, evaluation, own)),
             "layers": (("layer",), layers),
             "scene": (("trial",), shown),
-            "means": (("trial",), resample),
             "side": (("trial",), [side_of(t.scene, t.target) for t in evaluation]),
         },
         {"edit": list(EDITS)},
@@ -99,10 +96,20 @@ def run(
 
 
 class _Keys:
-    """IDs as mean keys of object patches, and edits of the keys."""
+    """IDs as mean keys of object patches, and edits of the keys.
+
+    What a random direction does, and a mean over half of the image, differs much from one draw to the next.
+    Each scene therefore has draws of its own, so that an interval over scenes knows of them.
+    """
 
     def __init__(
-        self, subject: Subject, heads: list[Head], estimation: list[Trial], rng: np.random.Generator
+        self,
+        subject: Subject,
+        heads: list[Head],
+        estimation: list[Trial],
+        rng: np.random.Generator,
+        *,
+        scenes: int,
     ) -> None:
         self.subject, self.layers = subject, sorted({layer for layer, _ in heads})
         group = subject.heads // subject.key_heads
@@ -123,19 +130,38 @@ class _Keys:
             ]
         )
         asked = np.array([side_of(t.scene, t.target) for t in estimation])
-        self.halves = [self._halves(keys, asked, rng) for _ in range(RESAMPLES)]
+        self.halves = [self._half_means(keys, asked == i, i, scenes, rng) for i in (0, 1)]
+        # [L, scenes, 1, Hkv, w]
+        self.random = torch.stack([self._random(rng) for _ in range(scenes)], 1)[:, :, None]
+
+    def _random(self, rng: np.random.Generator) -> torch.Tensor:
+        """A random direction as long as the difference of the IDs in every layer, [L, Hkv, w]."""
         difference = self.ids[1] - self.ids[0]
         drawn = torch.from_numpy(rng.standard_normal(difference.shape)).float()
         sizes = [x.flatten(1).norm(dim=1)[:, None, None] for x in (difference, drawn)]
-        self.random = drawn * sizes[0] / sizes[1]
+        return drawn * sizes[0] / sizes[1]
 
-    def _halves(
-        self, keys: torch.Tensor, asked: np.ndarray, rng: np.random.Generator
+    def _half_means(
+        self,
+        keys: torch.Tensor,
+        asked: np.ndarray,
+        side: int,
+        scenes: int,
+        rng: np.random.Generator,
     ) -> torch.Tensor:
-        """Token by token over half of the image, of trials where that side is asked, drawn anew."""
-        drawn = [rng.choice(np.flatnonzero(asked == i), (asked == i).sum()) for i in (0, 1)]
+        """Means over half of the image, token by token, of trials that ask for it, drawn anew for each scene.
+
+        Returns:
+            [edited layers, scenes, tokens, Hkv, w], in the order of `layers`.
+        """
+        of = torch.from_numpy(np.flatnonzero(asked))
+        times = rng.multinomial(len(of), np.full(len(of), 1 / len(of)), size=scenes)
+        weights = torch.from_numpy(times / len(of)).float()
         return torch.stack(
-            [keys[:, torch.from_numpy(drawn[i])].mean(1)[:, self._half(i)] for i in (0, 1)]
+            [
+                torch.einsum("sn,ntkw->stkw", weights, keys[layer, of][:, self._half(side)])
+                for layer in self.layers
+            ]
         )
 
     def _patches(self, trial: Trial, side: int) -> list[int]:
@@ -155,10 +181,10 @@ class _Keys:
         empty = Cell(trial.scene.grid.rows - 1 - row, side * (trial.scene.grid.rows - 1))
         return list(trial.scene.grid.tokens(empty, self.columns))
 
-    def edits(self, name: str, batch: Batch, trials: list[Trial], resample: np.ndarray) -> Variant:
-        """The edits of one variant for a batch of trials, each with means over half of its own resample."""
+    def edits(self, name: str, batch: Batch, trials: list[Trial], scenes: np.ndarray) -> Variant:
+        """The edits of one variant for a batch of trials; `scenes` numbers the scene of each."""
         asked = torch.tensor([side_of(t.scene, t.target) for t in trials])
-        shift = self.ids[1] - self.ids[0]
+        shift = (self.ids[1] - self.ids[0])[self.layers]
         both = {0: shift, 1: -shift}
         if name == "none":
             return []
@@ -167,7 +193,8 @@ class _Keys:
         if name == "background":
             return [e for i in both for e in self._add(batch, trials, self._background, i, both[i])]
         if name == "random direction":
-            signed = {0: self.random, 1: -self.random}
+            own = self.random[self.layers][:, torch.from_numpy(scenes)]
+            signed = {0: own, 1: -own}
             return [e for i in both for e in self._add(batch, trials, self._patches, i, signed[i])]
         half = name in ("half the image, token by token", "as reproduced")
         one = name in ("queried object only", "as reproduced")
@@ -176,10 +203,8 @@ class _Keys:
         for i in both:
             values = both[i]
             if half:
-                # [L, n, tokens, Hkv, w]
-                values = torch.stack(
-                    [self.halves[r][1 - i] - self.halves[r][i] for r in resample], 1
-                )
+                own = torch.from_numpy(scenes)
+                values = self.halves[1 - i][:, own] - self.halves[i][:, own]
             place = (lambda trial, side: self._half(side)) if half else self._patches
             chosen = (asked == i).float() if one else torch.ones(len(trials))
             made += self._add(batch, trials, place, i, values, chosen, selected=selected)
@@ -188,14 +213,17 @@ class _Keys:
     def _add(
         self, batch, trials, place, side, values, chosen=None, *, selected=False
     ) -> list[Edit]:
-        """Add ALPHA times values [L, Hkv, w] or [L, n, tokens, Hkv, w] at the tokens that `place` names."""
+        """Add ALPHA times values at the tokens that `place` names.
+
+        Values are of the edited layers: [layers, Hkv, w] or [layers, n, tokens, Hkv, w].
+        """
         values = values[:, None, None] if values.ndim == 3 else values
         chosen = torch.ones(len(trials)) if chosen is None else chosen
         tokens = batch.image_tokens.gather(1, torch.tensor([place(t, side) for t in trials]))
         made = []
-        for layer in self.layers:
+        for value, layer in zip(values, self.layers, strict=True):
             heads = self.selected[layer] if selected else tuple(range(self.subject.key_heads))
-            added = ALPHA * chosen[:, None, None, None] * values[layer][:, :, heads]
+            added = ALPHA * chosen[:, None, None, None] * value[:, :, heads]
             made.append(Edit("key", layer, tokens, added, heads, "add"))
         return made
 
@@ -219,17 +247,17 @@ class Keys:
         )
 
     def specific(self) -> Estimate:
-        """How much more often than under the stronger control: background, or random direction."""
+        """How much more often than under the stronger control: background, or random directions."""
         missing = self._missing()
         if missing:
             return missing
         swapped = self.data.swapped.astype(float)
-        return beyond_controls(
-            swapped.sel(edit="both objects").values,
-            [swapped.sel(edit=e).values for e in ("background", "random direction")],
-            self.data.side.values,
-            self.data.scene.values,
-        )
+        moved, scenes = swapped.sel(edit="both objects").values, self.data.scene.values
+        background = [swapped.sel(edit="background").values]
+        # One direction draws all answers to one side; here each scene has one of its own.
+        random = difference(moved, swapped.sel(edit="random direction").values, scenes)
+        still = beyond_controls(moved, background, self.data.side.values, scenes)
+        return min(random, still, key=lambda estimate: estimate.value)
 
     def lost(self, edit: str) -> Estimate:
         """How much less often than under the paper's edit."""
@@ -237,12 +265,10 @@ class Keys:
         if missing:
             return missing
         swapped = self.data.swapped.astype(float)
-        # Scenes that share their means share what was lucky about them.
-        drawn = edit in ("half the image, token by token", "as reproduced")
         return difference(
             swapped.sel(edit="both objects").values,
             swapped.sel(edit=edit).values,
-            (self.data.means if drawn else self.data.scene).values,
+            self.data.scene.values,
         )
 
     def _missing(self) -> Estimate | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from harness.experiments.editing import captured, ids_of, last_token, said
+from harness.experiments.editing import captured, ids_of, last_token, said, said_from
 from harness.experiments.halves import DRAWS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.experiments.sweeps import ARRANGEMENTS
@@ -89,13 +89,14 @@ def _curve(
     grid = REPRODUCED_GRIDS[subject.entry.scale] if variant.off_grid else subject.grids[2]
     shown = CROWDED if variant.crowded else HIGH_ENTROPY[3]
     drawn = balanced_trials(grid, shown, trials, rng)
+    read = [_with_colour(t) for t in drawn] if variant.colour_last else drawn
+    states = captured(subject, read, "norm" if variant.norm else "residual", last_token)
     # Who is asked names the target in the paper's scenes; of others it must be seen.
     right = 1.0
     if variant.off_grid or variant.crowded:
-        answers = ids_of(subject, drawn, [t.answer for t in drawn])
-        right = (said(subject, drawn)[0] == answers).mean()
-    read = [_with_colour(t) for t in drawn] if variant.colour_last else drawn
-    states = captured(subject, read, "norm" if variant.norm else "residual", last_token)
+        plain = not (variant.colour_last or variant.norm)
+        answered = said_from(subject, states[-1, :, 0]) if plain else said(subject, drawn)[0]
+        right = (answered == ids_of(subject, drawn, [t.answer for t in drawn])).mean()
     model = cosine_rsm(states.numpy().transpose(0, 2, 1, 3))
     truth = position_rsm(np.array([grid.centre(t.scene.cell_of(t.target)) for t in drawn]))[None]
     scenes = np.array([t.scene.key for t in drawn])

@@ -206,7 +206,7 @@ PHOTOGRAPHS = 200
 
 STEERING = Experiment("steering", run, trials=142, needs=(MEDIATION,))
 STEERING_DRAWN = Experiment(
-    "steering_drawn", partial(run, solids=False), trials=96, needs=(MEDIATION,)
+    "steering_drawn", partial(run, solids=False), trials=142, needs=(MEDIATION,)
 )
 
 

@@ -140,5 +140,5 @@ def test_a_tokenizer_that_cuts_words_gets_three_tokens_for_each(words):
 
 def test_edits_are_made_for_the_trials_of_each_batch(words):
     continued(words, range(100), 2, lambda batch, part: [(batch[0], part)], [(1, 2)])
-    assert [edits for *_, edits, _ in words.asked] == [[(0, slice(0, 64))], [(64, slice(64, 128))]]
+    assert [edits for *_, edits, _ in words.asked] == [[(0, slice(0, 64))], [(64, slice(64, 100))]]
     assert {tuple(ablated) for *_, ablated in words.asked} == {((1, 2),)}
