@@ -38,6 +38,9 @@ class Fate(StrEnum):
 
 RED = (Fate.regressed, Fate.missing, Fate.new)
 
+HELD = (Verdict.supported, Verdict.inconclusive)
+"""In the baseline: what was refuted cannot be lost; what was unclear can."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -186,7 +189,8 @@ def _judged(rows: list[Row]) -> list[Row]:
     for worse in (True, False):
         asked: dict[str, list[int]] = {}
         for i, row in enumerate(rows):
-            if row.difference is not None and row.margin > 0:
+            # What cannot be lost must not make what can harder to see.
+            if row.difference is not None and row.margin > 0 and row.before.verdict in HELD:
                 asked.setdefault(row.subject, []).append(i)
         for members in asked.values():
             adjusted = adjust([_p(rows[i], worse) for i in members])
@@ -205,9 +209,7 @@ def _p(row: Row, worse: bool) -> float:
 def _decided(row: Row, p: float, worse: bool) -> Row:
     if worse:
         row = replace(row, p=p)
-    # What was refuted cannot be lost; what was unclear can.
-    held = row.before.verdict in (Verdict.supported, Verdict.inconclusive)
-    if p > ALPHA or not held or row.fate is not Fate.unchanged:
+    if p > ALPHA or row.fate is not Fate.unchanged:
         return row
     fate = Fate.regressed if worse else Fate.improved
     told = "lost" if worse else "gained"

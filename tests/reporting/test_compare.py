@@ -11,7 +11,7 @@ from cards import card, record
 
 from harness.judging.evidence import Evidence, save_evidence
 from harness.judging.files import write_json
-from harness.judging.stats import mean, proportion
+from harness.judging.stats import from_draws, mean, proportion
 from harness.reporting.compare import Fate, compare
 from harness.reporting.gate import markdown, render, to_json
 from harness.reporting.sides import NotComparable, Side, evidence_beside, load_side, only_asked
@@ -120,6 +120,32 @@ def test_many_claims_are_corrected_for():
     among = compare(side(*before), side(*after)).rows[0]
     assert 0.001 < alone.p < 0.025 < among.p
     assert (alone.fate, among.fate) == (Fate.regressed, Fate.unchanged)
+
+
+def drawn(value, name, clusters=30):
+    """A record and the evidence of a correlation."""
+    rng = np.random.default_rng(len(name) + int(name[1:]))
+    found = from_draws(value, value + rng.normal(scale=0.02, size=1000), n=N, clusters=clusters)
+    facts = {"estimate": value, "ci_low": found.low, "ci_high": found.high, "n": N}
+    return record(f"paper.1.{name}", **facts, clusters=clusters, p_value=0.001), found.evidence
+
+
+@pytest.mark.parametrize("clusters", [12, 100])
+def test_a_correlation_that_is_lost_among_sixty_that_hold_is_red(clusters):
+    names = [f"c{i}" for i in range(60)]
+    before = [drawn(0.95, name, clusters) for name in names]
+    found = compare(side(*before), side(drawn(0.45, "c0", clusters), *before[1:]))
+    assert [row.claim for row in found.of(Fate.regressed)] == ["paper.1.c0"]
+
+
+def test_what_was_refuted_already_is_not_corrected_for():
+    """It cannot be lost, so it must not hide what is."""
+    refuted = [measured(first(0.1), claim=f"paper.1.c{i}") for i in range(40)]
+    before, after = measured(first(0.9)), measured(first(0.67))
+    alone = compare(side(before), side(after)).rows[0]
+    among = compare(side(before, *refuted), side(after, *refuted)).rows[0]
+    assert among.p == alone.p < 0.025
+    assert among.fate is Fate.regressed
 
 
 def test_down_is_up_for_a_claim_of_something_small():
