@@ -10,7 +10,7 @@ from harness.judging.claim import Pair
 from harness.judging.evidence import Evidence
 from harness.judging.paired import change, detectable, from_intervals, mcnemar, trials_for
 from harness.judging.record import Record
-from harness.judging.stats import Estimate, adjust
+from harness.judging.stats import MINIMUM_CLUSTERS, Estimate, adjust
 from harness.judging.verdict import Verdict
 from harness.reporting.scorecard import ALPHA
 from harness.reporting.sides import (
@@ -106,8 +106,9 @@ class Comparison:
 def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
     """Compare a run with its baseline.
 
-    A claim that was supported has regressed if it is refuted, or can no longer be asked. One that was not
-    refuted has regressed, too, if its estimate surely lost more than `share` of what lay between the baseline's
+    A claim that was supported has regressed if it is refuted, or can no longer be asked, or is inconclusive and
+    either its estimate is no more on the claimed side or it alone surely lost more than the margin. One that was
+    not refuted has regressed, too, if its estimate surely lost more than `share` of what lay between the baseline's
     estimate and the threshold (or of the reach of the baseline's interval, if that is more): one-sided p at
     most 0.025, adjusted (Benjamini and Hochberg) over the claims of a subject. A claim has improved if it
     surely gained as much, or is supported and was not.
@@ -119,7 +120,7 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
 
     Raises:
         NotComparable: Other stimuli, seed or number of trials, another family of model, a claim that says
-            something else now, or a baseline that is not whole.
+            something else now, a baseline that is not whole, or no claim at all.
     """
     if not 0 < share < 1:
         raise NotComparable(f"the margin is {share}; it must be above 0 and below 1")
@@ -136,7 +137,10 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
             theirs = (pair[0], back.get(pair[1], pair[1]))
             row = _with_difference(row, before.evidence.get(theirs), after.evidence.get(pair))
         rows.append(row)
-    return Comparison(before, after, tuple(_judged(rows)), notes(before, after), share)
+    if not rows:
+        raise NotComparable(f"{before.where} and {after.where} have no claim: nothing was compared")
+    rows = [_slipped(row) for row in _judged(rows)]
+    return Comparison(before, after, tuple(rows), notes(before, after), share)
 
 
 def _row(pair: Pair, before: Record | None, after: Record | None, share: float) -> Row:
@@ -149,8 +153,9 @@ def _row(pair: Pair, before: Record | None, after: Record | None, share: float) 
         return Row(claim, subject, before, after, Fate.new, told)
     fate, reason = Fate.unchanged, ""
     if before.verdict is Verdict.supported:
-        gone = after.verdict not in (Verdict.supported, Verdict.inconclusive)
-        if gone or after.estimate is None:
+        # As many trials were asked: that few scenes are left is the subject's doing.
+        few = after.verdict is Verdict.inconclusive and after.clusters < MINIMUM_CLUSTERS
+        if after.verdict not in HELD or few or after.estimate is None:
             fate = Fate.regressed
             reason = f"was supported, is {after.verdict}: {after.reason}"
     elif after.verdict is Verdict.supported:
@@ -214,3 +219,23 @@ def _decided(row: Row, p: float, worse: bool) -> Row:
     fate = Fate.regressed if worse else Fate.improved
     told = "lost" if worse else "gained"
     return replace(row, fate=fate, reason=f"{told} more than {row.margin:.3g} {row.after.unit}")
+
+
+def _slipped(row: Row) -> Row:
+    """The row, regressed if a supported claim is inconclusive for more than a few trials' luck.
+
+    Correction over the other claims is against chance, and a verdict that is lost as well is a second witness;
+    an estimate beyond the threshold says that the claim is rather false, however wide its interval.
+    """
+    lost = row.fate is Fate.unchanged and row.before.verdict is Verdict.supported
+    if not lost or row.after.verdict is not Verdict.inconclusive:
+        return row
+    after = row.after
+    beyond = after.estimate - after.threshold
+    if not (beyond > 0 if after.direction == "above" else beyond < 0):
+        told = f"was supported, and is no more {after.direction} {after.threshold:.3g} {after.unit}"
+    elif row.difference is not None and _p(row, worse=True) <= ALPHA:
+        told = f"was supported, and lost more than {row.margin:.3g} {after.unit}"
+    else:
+        return row
+    return replace(row, fate=Fate.regressed, reason=f"{told}: {after.reason}")

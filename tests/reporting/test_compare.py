@@ -81,6 +81,44 @@ def test_a_verdict_that_slips_on_a_few_trials_is_no_loss_and_says_so():
     assert row.trials > N
 
 
+def numbers(values, scenes=None, **changes):
+    """A record and its evidence, of numbers."""
+    found = mean(values, range(len(values)) if scenes is None else scenes)
+    bounds = [x if np.isfinite(x) else None for x in (found.low, found.high)]
+    facts = {"estimate": found.value, "ci_low": bounds[0], "ci_high": bounds[1], "n": found.n}
+    return record(**facts, clusters=found.clusters, **changes), found.evidence
+
+
+def test_a_supported_claim_that_is_rather_false_now_is_lost_however_noisy():
+    spread = np.linspace(-1, 1, 200)
+    row = fate(numbers(1 + 0.05 * spread), numbers(-3 + 50 * spread, verdict="inconclusive"))
+    assert row.fate is Fate.regressed
+    assert row.p > 0.025
+    assert "no more above 0.4" in row.reason
+
+
+@pytest.mark.parametrize("scenes", [1, 11])
+def test_a_supported_claim_of_which_a_few_scenes_are_left_is_lost(scenes):
+    before = numbers(1 + 0.05 * np.random.default_rng(0).normal(size=200))
+    values = 1 + np.arange(22) % scenes * 0.01
+    row = fate(before, numbers(values, np.arange(22) % scenes, verdict="inconclusive"))
+    assert row.fate is Fate.regressed
+    assert "was supported, is inconclusive" in row.reason
+
+
+def test_a_verdict_that_is_lost_with_a_sure_loss_is_not_corrected_away():
+    others = [measured(first(0.9), claim=f"paper.1.c{i}") for i in range(60)]
+    before, after = measured(first(0.9, 48)), measured(first(0.46, 48))
+    [row, *_] = compare(side(before, *others), side(after, *others)).rows
+    assert row.after.verdict == "inconclusive"
+    assert row.fate is Fate.regressed
+
+
+def test_nothing_against_nothing_is_not_green():
+    with pytest.raises(NotComparable, match="no claim"):
+        compare(side(), side())
+
+
 @pytest.mark.parametrize("verdict", ["refuted", "blocked", "not_applicable"])
 def test_what_cannot_be_asked_any_more_is_lost(verdict):
     gone = record(verdict=verdict, estimate=None, ci_low=None, ci_high=None, n=0, clusters=0)
