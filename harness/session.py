@@ -270,6 +270,7 @@ class ClaimsRun:
             platform=platform.platform(),
             partial=partial,
             stimuli=stimuli_hash(),
+            gate=self.options.gate,
         )
 
 

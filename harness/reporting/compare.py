@@ -145,6 +145,10 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
 
 def _row(pair: Pair, before: Record | None, after: Record | None, share: float) -> Row:
     claim, subject = pair
+    if before and after and before.verdict == after.verdict == Verdict.not_run:
+        # Its images are a folder of the user's, and were not given to either.
+        told = f"not run on either side: {after.reason}"
+        return Row(claim, subject, before, after, Fate.unchanged, told)
     if after is None or after.verdict in (Verdict.error, Verdict.not_run):
         told = "no verdict came back" if after is None else after.reason
         return Row(claim, subject, before, after, Fate.missing, told)

@@ -111,6 +111,7 @@ def refuse_other_settings(before: Side, after: Side) -> None:
         ("stimuli", "the code that draws the scenes is another one"),
         ("seed", "the scenes are others"),
         ("trials", "as many trials must be asked"),
+        ("gate", "--no-gate on one side only: trials that are answered wrong are kept there"),
     ):
         a, b = getattr(before.card.run, name), getattr(after.card.run, name)
         if a != b:

@@ -135,6 +135,14 @@ def test_what_was_not_judged_is_missing_on_either_side(verdict):
     assert fate(nothing, measured(first(0.9))).fate is Fate.new
 
 
+def test_what_needs_images_that_are_on_neither_side_is_not_lost_and_is_named():
+    """A checkpoint without photographs beside one without: as much was asked of both."""
+    nothing, one = (record(claim="paper.1.b", verdict="not_run"), None), measured(first(0.9))
+    found = compare(side(one, nothing), side(one, nothing))
+    assert not found.red
+    assert any("paper.1.b" in line and "not run on either side" in line for line in render(found))
+
+
 def test_a_claim_missing_on_either_side_is_red():
     one, two = measured(first(0.9)), measured(first(0.9), claim="paper.1.other")
     for before, after, wanted in (
@@ -218,6 +226,7 @@ def test_one_subject_stands_for_one_and_several_go_by_name():
         ({"seed": 8}, "seed: 7 in a run, 8 in a run"),
         ({"trials": 48}, "trials: each experiment's own in a run, 48"),
         ({"stimuli": "ab"}, "stimuli: unknown in a run, ab"),
+        ({"gate": False}, "gate: True in a run, False in a run .--no-gate on one side"),
     ],
 )
 def test_other_scenes_are_refused(changes, said):
