@@ -28,7 +28,14 @@ from harness.judging.verdict import Judgement, Reading, Verdict, read_against
 from harness.reporting import calibration, deviations
 from harness.reporting.compare import Comparison, compare
 from harness.reporting.scorecard import Scorecard, build
-from harness.reporting.sides import NotComparable, Side, evidence_beside, load_side, only_asked, without
+from harness.reporting.sides import (
+    NotComparable,
+    Side,
+    evidence_beside,
+    load_side,
+    only_asked,
+    without,
+)
 from harness.reporting.writing import write_pages
 from harness.subjects.registry import Entry, Refused, UnknownSubject, find, read_registry
 from harness.workers import SubjectHolder, device_for
@@ -225,7 +232,7 @@ class ClaimsRun:
         found = collected.read(self.folder)
         run = self.facts(found.digest, partial=partial)
         scorecard = build(run, load_records(self.folder), found.pairs)
-        # Controls are held against what is known of them, whatever else is named; the others against the baseline.
+        # Controls are held against what is known of them, whatever else is named.
         known = {entry.name for entry in self.entries if self._exact(entry)}
         if self.before is not None and len(known) < len(self.entries):
             pairs = [pair for pair in found.pairs if pair[1] not in known]

@@ -106,12 +106,12 @@ class Comparison:
 def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
     """Compare a run with its baseline.
 
-    A claim that was supported has regressed if it is refuted, or can no longer be asked, or is inconclusive and
-    either its estimate is no more on the claimed side or it alone surely lost more than the margin. One that was
-    not refuted has regressed, too, if its estimate surely lost more than `share` of what lay between the baseline's
-    estimate and the threshold (or of the reach of the baseline's interval, if that is more): one-sided p at
-    most 0.025, adjusted (Benjamini and Hochberg) over the claims of a subject. A claim has improved if it
-    surely gained as much, or is supported and was not.
+    A claim that was supported has regressed if it is refuted, or can no longer be asked, or is inconclusive
+    and either its estimate is no more on the claimed side or it alone surely lost more than the margin. One
+    that was not refuted has regressed, too, if its estimate surely lost more than `share` of what lay between
+    the baseline's estimate and the threshold (or of the reach of the baseline's interval, if that is more):
+    one-sided p at most 0.025, adjusted (Benjamini and Hochberg) over the claims of a subject. A claim has
+    improved if it surely gained as much, or is supported and was not.
 
     Args:
         before: The baseline.

@@ -44,7 +44,9 @@ def test_a_claim_that_is_weaker_is_red_though_it_still_holds(before):
 def test_a_control_among_the_subjects_does_not_silence_the_gate(before):
     result = before(WEAKER, "--subject", "planted")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*1 regressed, 4 unchanged*", "REGRESSED made_up.1.holds tiny-llava"])
+    result.stdout.fnmatch_lines(
+        ["*1 regressed, 4 unchanged*", "REGRESSED made_up.1.holds tiny-llava"]
+    )
 
 
 @pytest.mark.parametrize(
