@@ -77,12 +77,13 @@ def train(arguments: argparse.Namespace) -> int:
 def bless(arguments: argparse.Namespace) -> int:
     """Make a run the baseline of its subjects."""
     from harness.baselines import BASELINES
-    from harness.judging.evidence import load_evidence, save_evidence
-    from harness.reporting.sides import evidence_beside
+    from harness.judging.evidence import save_evidence
+    from harness.reporting.sides import evidence_beside, load_side
 
     target_folder = arguments.into or BASELINES
     path = arguments.run / "scorecard.json" if arguments.run.is_dir() else arguments.run
-    content, evidence = read_json(path), load_evidence(evidence_beside(path))
+    # What cannot be compared with must not become a baseline.
+    evidence, content = load_side(path).evidence, read_json(path)
     if any(r.get("control") for r in content["records"]):
         raise ValueError(
             f"{path} has controls: what they must give stands in fixtures/controls.toml"

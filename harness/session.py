@@ -28,7 +28,14 @@ from harness.judging.verdict import Judgement, Reading, Verdict, read_against
 from harness.reporting import calibration, deviations
 from harness.reporting.compare import Comparison, compare
 from harness.reporting.scorecard import Scorecard, build
-from harness.reporting.sides import NotComparable, Side, evidence_beside, load_side, only_asked
+from harness.reporting.sides import (
+    NotComparable,
+    Side,
+    evidence_beside,
+    load_side,
+    only_asked,
+    without,
+)
 from harness.reporting.writing import write_pages
 from harness.subjects.registry import Entry, Refused, UnknownSubject, find, read_registry
 from harness.workers import SubjectHolder, device_for
@@ -109,6 +116,8 @@ class ClaimsRun:
                 gate=options.gate,
             )
             self.baselines = baselines_of(options.baseline, self.entries)
+            # Read before hours of measuring, not after.
+            self.before = self._named_baseline()
             self.expected = None if options.baseline == "none" else controls.expected()
         except (Refused, ValueError, RuntimeError) as error:
             raise BadOption(str(error)) from error
@@ -224,11 +233,11 @@ class ClaimsRun:
         run = self.facts(found.digest, partial=partial)
         scorecard = build(run, load_records(self.folder), found.pairs)
         # Controls are held against what is known of them, whatever else is named.
-        gated = self.options.baseline not in (None, "none", PUBLISHED)
-        if gated and not any(map(self._exact, self.entries)):
-            before = load_side(baseline_file(self.options.baseline))
-            asked = only_asked(before, found.pairs, found.left_out)
-            self._compare(asked, Side("this run", scorecard, gathered(self.folder)))
+        known = {entry.name for entry in self.entries if self._exact(entry)}
+        if self.before is not None and len(known) < len(self.entries):
+            pairs = [pair for pair in found.pairs if pair[1] not in known]
+            after = without(Side("this run", scorecard, gathered(self.folder)), known)
+            self._compare(only_asked(self.before, pairs, found.left_out), after)
         if self.options.scorecard:
             known = calibration.read(CALIBRATION)
             said = {"calibration": calibration.sentence(known, scorecard)}
@@ -238,6 +247,10 @@ class ClaimsRun:
             save_evidence(evidence_beside(path), gathered(self.folder))
             write_pages(scorecard, self.measuring.store, self.options.scorecard, known)
         return scorecard
+
+    def _named_baseline(self) -> Side | None:
+        named = self.options.baseline
+        return None if named in (None, "none", PUBLISHED) else load_side(baseline_file(named))
 
     def _compare(self, before: Side, after: Side) -> None:
         try:
@@ -264,6 +277,7 @@ class ClaimsRun:
             platform=platform.platform(),
             partial=partial,
             stimuli=stimuli_hash(),
+            gate=self.options.gate,
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,7 +89,7 @@ def load_evidence(path: Path) -> dict[Pair, Evidence]:
         if content["schema"] != SCHEMA:
             raise ValueError(f"schema {content['schema']}; this version reads schema {SCHEMA}")
         return dict(_row(row, content["scenes"]) for row in content["evidence"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise ValueError(
             f"{path} is not the evidence of a run ({error}); without the file runs are compared by their "
             "intervals alone: delete it, or make the run again"

@@ -164,7 +164,8 @@ class Record:
 class Run:
     """What a whole run has in common: versions, device, seed. `partial` marks an interrupted one.
 
-    `stimuli` is a hash of the code that draws scenes and prompts; empty if it was not recorded.
+    `stimuli` is a hash of the code that draws scenes and prompts; empty if it was not recorded. `gate` is false
+    where claims were asked of subjects that do not do the task.
 
     Raises:
         ValueError: Made by another version of the schema.
@@ -186,6 +187,7 @@ class Run:
     platform: str
     partial: bool = False
     stimuli: str = ""
+    gate: bool = True
 
     def __post_init__(self) -> None:
         _check_schema(self.schema, "run")

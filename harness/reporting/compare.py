@@ -10,7 +10,7 @@ from harness.judging.claim import Pair
 from harness.judging.evidence import Evidence
 from harness.judging.paired import change, detectable, from_intervals, mcnemar, trials_for
 from harness.judging.record import Record
-from harness.judging.stats import Estimate, adjust
+from harness.judging.stats import MINIMUM_CLUSTERS, Estimate, adjust
 from harness.judging.verdict import Verdict
 from harness.reporting.scorecard import ALPHA
 from harness.reporting.sides import (
@@ -37,6 +37,9 @@ class Fate(StrEnum):
 
 
 RED = (Fate.regressed, Fate.missing, Fate.new)
+
+HELD = (Verdict.supported, Verdict.inconclusive)
+"""In the baseline: what was refuted cannot be lost; what was unclear can."""
 
 
 @dataclass(frozen=True)
@@ -103,11 +106,12 @@ class Comparison:
 def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
     """Compare a run with its baseline.
 
-    A claim that was supported has regressed if it is refuted, or can no longer be asked. One that was not
-    refuted has regressed, too, if its estimate surely lost more than `share` of what lay between the baseline's
-    estimate and the threshold (or of the reach of the baseline's interval, if that is more): one-sided p at
-    most 0.025, adjusted (Benjamini and Hochberg) over the claims of a subject. A claim has improved if it
-    surely gained as much, or is supported and was not.
+    A claim that was supported has regressed if it is refuted, or can no longer be asked, or is inconclusive
+    and either its estimate is no more on the claimed side or it alone surely lost more than the margin. One
+    that was not refuted has regressed, too, if its estimate surely lost more than `share` of what lay between
+    the baseline's estimate and the threshold (or of the reach of the baseline's interval, if that is more):
+    one-sided p at most 0.025, adjusted (Benjamini and Hochberg) over the claims of a subject. A claim has
+    improved if it surely gained as much, or is supported and was not.
 
     Args:
         before: The baseline.
@@ -116,7 +120,7 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
 
     Raises:
         NotComparable: Other stimuli, seed or number of trials, another family of model, a claim that says
-            something else now, or a baseline that is not whole.
+            something else now, a baseline that is not whole, or no claim at all.
     """
     if not 0 < share < 1:
         raise NotComparable(f"the margin is {share}; it must be above 0 and below 1")
@@ -133,11 +137,18 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
             theirs = (pair[0], back.get(pair[1], pair[1]))
             row = _with_difference(row, before.evidence.get(theirs), after.evidence.get(pair))
         rows.append(row)
-    return Comparison(before, after, tuple(_judged(rows)), notes(before, after), share)
+    if not rows:
+        raise NotComparable(f"{before.where} and {after.where} have no claim: nothing was compared")
+    rows = [_slipped(row) for row in _judged(rows)]
+    return Comparison(before, after, tuple(rows), notes(before, after), share)
 
 
 def _row(pair: Pair, before: Record | None, after: Record | None, share: float) -> Row:
     claim, subject = pair
+    if before and after and before.verdict == after.verdict == Verdict.not_run:
+        # Its images are a folder of the user's, and were not given to either.
+        told = f"not run on either side: {after.reason}"
+        return Row(claim, subject, before, after, Fate.unchanged, told)
     if after is None or after.verdict in (Verdict.error, Verdict.not_run):
         told = "no verdict came back" if after is None else after.reason
         return Row(claim, subject, before, after, Fate.missing, told)
@@ -146,8 +157,9 @@ def _row(pair: Pair, before: Record | None, after: Record | None, share: float) 
         return Row(claim, subject, before, after, Fate.new, told)
     fate, reason = Fate.unchanged, ""
     if before.verdict is Verdict.supported:
-        gone = after.verdict not in (Verdict.supported, Verdict.inconclusive)
-        if gone or after.estimate is None:
+        # As many trials were asked: that few scenes are left is the subject's doing.
+        few = after.verdict is Verdict.inconclusive and after.clusters < MINIMUM_CLUSTERS
+        if after.verdict not in HELD or few or after.estimate is None:
             fate = Fate.regressed
             reason = f"was supported, is {after.verdict}: {after.reason}"
     elif after.verdict is Verdict.supported:
@@ -186,7 +198,8 @@ def _judged(rows: list[Row]) -> list[Row]:
     for worse in (True, False):
         asked: dict[str, list[int]] = {}
         for i, row in enumerate(rows):
-            if row.difference is not None and row.margin > 0:
+            # What cannot be lost must not make what can harder to see.
+            if row.difference is not None and row.margin > 0 and row.before.verdict in HELD:
                 asked.setdefault(row.subject, []).append(i)
         for members in asked.values():
             adjusted = adjust([_p(rows[i], worse) for i in members])
@@ -205,10 +218,28 @@ def _p(row: Row, worse: bool) -> float:
 def _decided(row: Row, p: float, worse: bool) -> Row:
     if worse:
         row = replace(row, p=p)
-    # What was refuted cannot be lost; what was unclear can.
-    held = row.before.verdict in (Verdict.supported, Verdict.inconclusive)
-    if p > ALPHA or not held or row.fate is not Fate.unchanged:
+    if p > ALPHA or row.fate is not Fate.unchanged:
         return row
     fate = Fate.regressed if worse else Fate.improved
     told = "lost" if worse else "gained"
     return replace(row, fate=fate, reason=f"{told} more than {row.margin:.3g} {row.after.unit}")
+
+
+def _slipped(row: Row) -> Row:
+    """The row, regressed if a supported claim is inconclusive for more than a few trials' luck.
+
+    Correction over the other claims is against chance, and a verdict that is lost as well is a second witness;
+    an estimate beyond the threshold says that the claim is rather false, however wide its interval.
+    """
+    lost = row.fate is Fate.unchanged and row.before.verdict is Verdict.supported
+    if not lost or row.after.verdict is not Verdict.inconclusive:
+        return row
+    after = row.after
+    beyond = after.estimate - after.threshold
+    if not (beyond > 0 if after.direction == "above" else beyond < 0):
+        told = f"was supported, and is no more {after.direction} {after.threshold:.3g} {after.unit}"
+    elif row.difference is not None and _p(row, worse=True) <= ALPHA:
+        told = f"was supported, and lost more than {row.margin:.3g} {after.unit}"
+    else:
+        return row
+    return replace(row, fate=Fate.regressed, reason=f"{told}: {after.reason}")

@@ -35,6 +35,10 @@ def render(comparison: Comparison, width: int = 100) -> list[str]:
     if least:
         lines += ["", "Unchanged, with the smallest change that would have been found:"]
         lines += [line for row in least for line in _wrap(_brief(row), width, "  ")]
+    for row in comparison.of(Fate.unchanged):
+        # What was not compared must not pass for what was.
+        if row.reason:
+            lines += ["", *_wrap(one_line(f"{row.claim} {row.subject}: {row.reason}"), width)]
     lines += ["", *(line for note in comparison.notes for line in _wrap(f"Note: {note}.", width))]
     lines += _wrap(_method(comparison), width)
     lines.append("RED: this must not be released as it is" if comparison.red else "GREEN")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from harness.judging.claim import Pair
-from harness.judging.evidence import Evidence, load_evidence
+from harness.judging.evidence import DIGITS, Evidence, load_evidence
 from harness.judging.files import read_json
 from harness.judging.record import Record
 from harness.reporting.scorecard import Scorecard
@@ -36,17 +38,39 @@ def load_side(path: Path) -> Side:
     """A scorecard with its evidence, from its file or from the folder of --scorecard.
 
     Raises:
-        ValueError: A file is damaged, of another schema or no scorecard; the message names it.
+        ValueError: A file is damaged, of another schema or no scorecard, or the evidence is another run's: with
+            the baseline's beside the run nothing would seem to have changed. The message names it.
         OSError: There is no such file.
     """
     path = path / "scorecard.json" if path.is_dir() else path
+    found = evidence_beside(path)
     try:
         card = Scorecard.from_json(read_json(path))
     except (TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"{path} is not a scorecard: {error!r}") from error
     except ValueError as error:
         raise ValueError(f"{path} cannot be compared: {error}") from error
-    return Side(str(path), card, load_evidence(evidence_beside(path)))
+    evidence = load_evidence(found)
+    for record in card.records:
+        own = evidence.get((record.claim, record.subject))
+        if own is not None and not _made_of(record, own):
+            raise ValueError(
+                f"{found} is not the evidence of {path}: {record.claim} for {record.subject} was made of "
+                "other numbers; copy both files of one run, or make the run again"
+            )
+    return Side(str(path), card, evidence)
+
+
+def _made_of(record: Record, evidence: Evidence) -> bool:
+    """Whether a record's estimate can have been made of this evidence, to the digits that are kept."""
+    values = evidence.values
+    near = 10.0 ** (1 - DIGITS) * float(np.abs(values).max(initial=0.0))
+    if evidence.scenes is not None:
+        seen = record.estimate is not None and abs(values.mean() - record.estimate) <= near
+        return seen and len(values) == record.n
+    # The ends of a percentile interval are draws.
+    ends = [end for end in (record.ci_low, record.ci_high) if end is not None]
+    return all(np.abs(values - end).min(initial=np.inf) <= near for end in ends)
 
 
 def evidence_beside(scorecard: Path) -> Path:
@@ -72,6 +96,13 @@ def only_asked(before: Side, pairs: Iterable[Pair], left_out: set[str] | None) -
     return replace(before, card=replace(before.card, records=kept))
 
 
+def without(side: Side, subjects: Container[str]) -> Side:
+    """A side without some of its subjects."""
+    records = tuple(r for r in side.card.records if r.subject not in subjects)
+    missing = tuple(pair for pair in side.card.missing if pair[1] not in subjects)
+    return replace(side, card=replace(side.card, records=records, missing=missing))
+
+
 def refuse_other_settings(before: Side, after: Side) -> None:
     """Raise NotComparable if the two were not shown the same scenes, or are not of one family."""
     if before.card.run.partial or before.card.missing:
@@ -80,6 +111,7 @@ def refuse_other_settings(before: Side, after: Side) -> None:
         ("stimuli", "the code that draws the scenes is another one"),
         ("seed", "the scenes are others"),
         ("trials", "as many trials must be asked"),
+        ("gate", "--no-gate on one side only: trials that are answered wrong are kept there"),
     ):
         a, b = getattr(before.card.run, name), getattr(after.card.run, name)
         if a != b:

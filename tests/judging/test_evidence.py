@@ -62,6 +62,8 @@ def test_records_keep_their_evidence_beside_them(tmp_path):
         gzip.compress(json.dumps({"schema": 99, "scenes": [], "evidence": []}).encode()),
         gzip.compress(json.dumps({"schema": 1}).encode()),
         gzip.compress(json.dumps({"schema": 1, "scenes": [], "evidence": []}).encode())[:-6],
+        # The header of a compressed file, and then what no compressor writes.
+        gzip.compress(b"")[:10] + b"\xff" * 20,
     ],
 )
 def test_a_damaged_file_is_named(tmp_path, content):

@@ -222,6 +222,7 @@ def test_a_run_survives_json_in_the_order_of_the_contract():
             "platform",
             "partial",
             "stimuli",
+            "gate",
         ]
     )
     assert RUN.partial is False

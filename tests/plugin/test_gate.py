@@ -41,6 +41,14 @@ def test_a_claim_that_is_weaker_is_red_though_it_still_holds(before):
     result.stdout.fnmatch_lines(["REGRESSED made_up.1.holds*", "*lost more than 0.1 r*", "RED*"])
 
 
+def test_a_control_among_the_subjects_does_not_silence_the_gate(before):
+    result = before(WEAKER, "--subject", "planted")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["*1 regressed, 4 unchanged*", "REGRESSED made_up.1.holds tiny-llava"]
+    )
+
+
 @pytest.mark.parametrize(
     ("claims", "said"), [(FEWER, "MISSING made_up.1.fails"), (MORE, "NEW made_up.1.another")]
 )
@@ -87,6 +95,32 @@ def test_a_blessed_run_is_compared_scene_by_scene(before, pytester, capsys):
     (here / "blessed" / "tiny-llava.evidence.json.gz").unlink()
     assert main(["compare", str(here / "blessed" / "tiny-llava.json"), str(here / "after")]) == 1
     assert "unpaired, from the two intervals" in capsys.readouterr().out
+
+
+def test_the_evidence_of_another_run_is_refused(before, pytester, capsys):
+    """With the baseline's evidence beside the run nothing would seem to have changed."""
+    before(WEAKER)
+    name = "scorecard.evidence.json.gz"
+    old, new = (pytester.path / folder for folder in ("before", "after"))
+    (new / name).write_bytes((old / name).read_bytes())
+    assert main(["compare", str(old), str(new)]) == 2
+    assert "is not the evidence of" in capsys.readouterr().err
+    assert main(["bless", str(new), "--into", str(pytester.path / "blessed")]) == 2
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "null", '{"run": {}, "records": 3}'])
+def test_what_is_no_scorecard_cannot_be_blessed(tmp_path, content, capsys):
+    (tmp_path / "scorecard.json").write_text(content)
+    assert main(["bless", str(tmp_path), "--into", str(tmp_path / "blessed")]) == 2
+    assert "scorecard.json" in capsys.readouterr().err
+
+
+def test_damaged_evidence_is_one_line_before_anything_is_measured(before, pytester):
+    (pytester.path / "before" / "scorecard.evidence.json.gz").write_bytes(b"cut off")
+    result = before(GOOD)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "is not the evidence of a run" in result.stderr.str()
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
 
 
 def test_a_published_number_is_a_baseline(run, pytester):

@@ -11,7 +11,7 @@ from cards import card, record
 
 from harness.judging.evidence import Evidence, save_evidence
 from harness.judging.files import write_json
-from harness.judging.stats import mean, proportion
+from harness.judging.stats import from_draws, mean, proportion
 from harness.reporting.compare import Fate, compare
 from harness.reporting.gate import markdown, render, to_json
 from harness.reporting.sides import NotComparable, Side, evidence_beside, load_side, only_asked
@@ -81,6 +81,44 @@ def test_a_verdict_that_slips_on_a_few_trials_is_no_loss_and_says_so():
     assert row.trials > N
 
 
+def numbers(values, scenes=None, **changes):
+    """A record and its evidence, of numbers."""
+    found = mean(values, range(len(values)) if scenes is None else scenes)
+    bounds = [x if np.isfinite(x) else None for x in (found.low, found.high)]
+    facts = {"estimate": found.value, "ci_low": bounds[0], "ci_high": bounds[1], "n": found.n}
+    return record(**facts, clusters=found.clusters, **changes), found.evidence
+
+
+def test_a_supported_claim_that_is_rather_false_now_is_lost_however_noisy():
+    spread = np.linspace(-1, 1, 200)
+    row = fate(numbers(1 + 0.05 * spread), numbers(-3 + 50 * spread, verdict="inconclusive"))
+    assert row.fate is Fate.regressed
+    assert row.p > 0.025
+    assert "no more above 0.4" in row.reason
+
+
+@pytest.mark.parametrize("scenes", [1, 11])
+def test_a_supported_claim_of_which_a_few_scenes_are_left_is_lost(scenes):
+    before = numbers(1 + 0.05 * np.random.default_rng(0).normal(size=200))
+    values = 1 + np.arange(22) % scenes * 0.01
+    row = fate(before, numbers(values, np.arange(22) % scenes, verdict="inconclusive"))
+    assert row.fate is Fate.regressed
+    assert "was supported, is inconclusive" in row.reason
+
+
+def test_a_verdict_that_is_lost_with_a_sure_loss_is_not_corrected_away():
+    others = [measured(first(0.9), claim=f"paper.1.c{i}") for i in range(60)]
+    before, after = measured(first(0.9, 48)), measured(first(0.46, 48))
+    [row, *_] = compare(side(before, *others), side(after, *others)).rows
+    assert row.after.verdict == "inconclusive"
+    assert row.fate is Fate.regressed
+
+
+def test_nothing_against_nothing_is_not_green():
+    with pytest.raises(NotComparable, match="no claim"):
+        compare(side(), side())
+
+
 @pytest.mark.parametrize("verdict", ["refuted", "blocked", "not_applicable"])
 def test_what_cannot_be_asked_any_more_is_lost(verdict):
     gone = record(verdict=verdict, estimate=None, ci_low=None, ci_high=None, n=0, clusters=0)
@@ -95,6 +133,14 @@ def test_what_was_not_judged_is_missing_on_either_side(verdict):
     nothing = (record(verdict=verdict), None)
     assert fate(measured(first(0.9)), nothing).fate is Fate.missing
     assert fate(nothing, measured(first(0.9))).fate is Fate.new
+
+
+def test_what_needs_images_that_are_on_neither_side_is_not_lost_and_is_named():
+    """A checkpoint without photographs beside one without: as much was asked of both."""
+    nothing, one = (record(claim="paper.1.b", verdict="not_run"), None), measured(first(0.9))
+    found = compare(side(one, nothing), side(one, nothing))
+    assert not found.red
+    assert any("paper.1.b" in line and "not run on either side" in line for line in render(found))
 
 
 def test_a_claim_missing_on_either_side_is_red():
@@ -120,6 +166,32 @@ def test_many_claims_are_corrected_for():
     among = compare(side(*before), side(*after)).rows[0]
     assert 0.001 < alone.p < 0.025 < among.p
     assert (alone.fate, among.fate) == (Fate.regressed, Fate.unchanged)
+
+
+def drawn(value, name, clusters=30):
+    """A record and the evidence of a correlation."""
+    rng = np.random.default_rng(len(name) + int(name[1:]))
+    found = from_draws(value, value + rng.normal(scale=0.02, size=1000), n=N, clusters=clusters)
+    facts = {"estimate": value, "ci_low": found.low, "ci_high": found.high, "n": N}
+    return record(f"paper.1.{name}", **facts, clusters=clusters, p_value=0.001), found.evidence
+
+
+@pytest.mark.parametrize("clusters", [12, 100])
+def test_a_correlation_that_is_lost_among_sixty_that_hold_is_red(clusters):
+    names = [f"c{i}" for i in range(60)]
+    before = [drawn(0.95, name, clusters) for name in names]
+    found = compare(side(*before), side(drawn(0.45, "c0", clusters), *before[1:]))
+    assert [row.claim for row in found.of(Fate.regressed)] == ["paper.1.c0"]
+
+
+def test_what_was_refuted_already_is_not_corrected_for():
+    """It cannot be lost, so it must not hide what is."""
+    refuted = [measured(first(0.1), claim=f"paper.1.c{i}") for i in range(40)]
+    before, after = measured(first(0.9)), measured(first(0.67))
+    alone = compare(side(before), side(after)).rows[0]
+    among = compare(side(before, *refuted), side(after, *refuted)).rows[0]
+    assert among.p == alone.p < 0.025
+    assert among.fate is Fate.regressed
 
 
 def test_down_is_up_for_a_claim_of_something_small():
@@ -154,6 +226,7 @@ def test_one_subject_stands_for_one_and_several_go_by_name():
         ({"seed": 8}, "seed: 7 in a run, 8 in a run"),
         ({"trials": 48}, "trials: each experiment's own in a run, 48"),
         ({"stimuli": "ab"}, "stimuli: unknown in a run, ab"),
+        ({"gate": False}, "gate: True in a run, False in a run .--no-gate on one side"),
     ],
 )
 def test_other_scenes_are_refused(changes, said):
