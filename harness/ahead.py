@@ -17,7 +17,8 @@ from harness.experiments.catalogue import EXPERIMENTS
 from harness.experiments.measuring import Experiment
 from harness.experiments.store import Store, code_hash
 from harness.memory import let_go
-from harness.session import BadOption, ClaimsRun, Options, select
+from harness.selection import select
+from harness.session import BadOption, ClaimsRun, Options
 
 
 class Result(NamedTuple):

@@ -30,12 +30,12 @@ class Collected:
     Attributes:
         tasks: By the id of the test, in the order of collection.
         digest: Hash of the claims; "" if nothing was collected.
-        left_out: Claims that were found and not chosen; None if only some files were looked into.
+        left_out: Claims and subjects that were found and not chosen; None if only some files were looked into.
     """
 
     tasks: Mapping[str, Task]
     digest: str
-    left_out: frozenset[str] | None = frozenset()
+    left_out: frozenset[tuple[str, str]] | None = frozenset()
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -48,7 +48,7 @@ def note(
     process: str,
     tasks: Mapping[str, Task],
     digest: str,
-    left_out: Iterable[str] | None = (),
+    left_out: Iterable[tuple[str, str]] | None = (),
 ) -> None:
     """Write down what one process collected; a reader sees all of it or nothing."""
     # Not *.json: that is what records are called.
@@ -65,7 +65,7 @@ def read(folder: Path) -> Collected:
         facts = json.loads(path.read_text())
         tasks |= {test: Task(*task) for test, task in facts["tasks"].items()}
         digest = facts["claims_hash"]
-        left_out = None if facts["left_out"] is None else frozenset(facts["left_out"])
+        left_out = None if facts["left_out"] is None else frozenset(map(tuple, facts["left_out"]))
     return Collected(tasks, digest, left_out)
 
 

@@ -14,7 +14,7 @@ from _pytest.runner import runtestprotocol
 
 from harness import collected
 from harness.judge import Judge
-from harness.judging.claim import Claim
+from harness.judging.claim import Claim, Pair
 from harness.judging.sequential import AUTO, LOOKS, looking
 from harness.judging.verdict import Judgement, Verdict
 from harness.memory import let_go
@@ -31,7 +31,7 @@ __all__ = ["pytest_addoption"]
 
 CLAIMS = ROOT / "claims"
 COMPLAINT = pytest.StashKey[str]()
-LEFT_OUT = pytest.StashKey[list[str]]()
+LEFT_OUT = pytest.StashKey[list[Pair]]()
 JUDGE = pytest.StashKey[Judge | None]()
 SCORECARD = pytest.StashKey[Scorecard]()
 
@@ -140,9 +140,9 @@ def _measured_by(item: pytest.Item) -> str:
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     for item in items:
-        claim = _claim_of(item)
-        if claim is not None:
-            item.config.stash[LEFT_OUT].append(claim.id)
+        claim, entry = _claim_of(item), _entry_of(item)
+        if claim is not None and entry is not None:
+            item.config.stash[LEFT_OUT].append((claim.id, entry.name))
 
 
 def _narrowed(args: list[str]) -> bool:
@@ -172,6 +172,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for look in range(LOOKS):
         item.user_properties.clear()
+        # Killed between two looks, a claim has no verdict, not an early one.
+        run_of(item.config).forget(_claim_of(item), _entry_of(item))
         item.stash[JUDGE] = None
         with looking(look):
             reports = runtestprotocol(item, nextitem=nextitem, log=False)

@@ -18,10 +18,17 @@ from harness.collected import Task
 from harness.experiments.measuring import Experiment, Measured, Measuring
 from harness.experiments.store import Store, stimuli_hash
 from harness.judging import controls
-from harness.judging.claim import Claim, claims_hash
+from harness.judging.claim import Claim, Pair, claims_hash
 from harness.judging.evidence import gathered, save_evidence
 from harness.judging.files import write_json
-from harness.judging.record import SCHEMA, Record, Run, load_records, save_record
+from harness.judging.record import (
+    SCHEMA,
+    Record,
+    Run,
+    forget_record,
+    load_records,
+    save_record,
+)
 from harness.judging.sequential import AUTO
 from harness.judging.stats import Estimate
 from harness.judging.verdict import Judgement, Reading, Verdict, read_against
@@ -37,7 +44,8 @@ from harness.reporting.sides import (
     without,
 )
 from harness.reporting.writing import write_pages
-from harness.subjects.registry import Entry, Refused, UnknownSubject, find, read_registry
+from harness.selection import select
+from harness.subjects.registry import Entry, Refused
 from harness.workers import SubjectHolder, device_for
 
 CALIBRATION = ROOT / "reports" / "calibration.json"
@@ -206,18 +214,22 @@ class ClaimsRun:
         in_use = any(subject == entry.name for _, subject in self.baselines) or record.control
         return record, read_against(judgement.verdict, before, in_use=in_use, exact=record.control)
 
+    def forget(self, claim: Claim, entry: Entry) -> None:
+        """Take a claim's record back."""
+        forget_record(self.folder, claim.id, entry.name)
+
     def note_collected(
         self,
         tests: Iterable[tuple[str, Claim, Entry, str]],
         process: str,
-        left_out: Iterable[str] | None = (),
+        left_out: Iterable[Pair] | None = (),
     ) -> None:
         """Write down what was collected, so that a process that dies is missed.
 
         Args:
             tests: Id of a test, its claim, its subject and what measures for it.
             process: Name of this process.
-            left_out: Claims that were found and not chosen; None if only some files were looked into.
+            left_out: Claims and subjects found and not chosen; None if only some files were looked into.
         """
         tests = list(tests)
         claims = {claim.id: claim for _, claim, _, _ in tests}
@@ -279,36 +291,3 @@ class ClaimsRun:
             stimuli=stimuli_hash(),
             gate=self.options.gate,
         )
-
-
-def select(options: Options) -> list[Entry]:
-    """The subjects that the options ask for.
-
-    Without names: the embedded ones, the controls if they are asked for, and with --gpu the hub's as well;
-    `family` filters them all.
-
-    Raises:
-        UnknownSubject: A name that is nothing, or a family without subjects.
-    """
-    registry = read_registry()
-    if options.subjects:
-        found = [find(name, registry, family=options.family) for name in options.subjects]
-        names = [entry.name for entry in found]
-        for entry in found:
-            if names.count(entry.name) > 1:
-                raise BadOption(
-                    f"two subjects are called {entry.name!r}: rename one of the folders"
-                )
-            if entry.kind == "local":
-                from harness.subjects.loading import check_folder
-
-                check_folder(entry.name, entry.folder)
-        return found
-    wanted = {"embedded": True, "control": options.controls, "hub": options.gpu}
-    entries = [e for e in registry.values() if wanted[e.kind]]
-    if options.family:
-        entries = [e for e in entries if e.family == options.family]
-        if not entries:
-            known = ", ".join(sorted({e.family for e in registry.values()}))
-            raise UnknownSubject(f"no subject of family {options.family!r}; there are: {known}")
-    return entries

@@ -212,14 +212,24 @@ def save_record(folder: str | Path, record: Record, evidence: Evidence | None = 
     Returns:
         The path, "<subject>--<claim>.json", the subject's name quoted as in a URL.
     """
-    path = Path(folder) / f"{quote(record.subject, safe='')}--{record.claim}.json"
-    beside = path.with_suffix(".evidence.gz")
+    path, beside = _files(folder, record.claim, record.subject)
     if evidence is None:
         beside.unlink(missing_ok=True)
     else:
         save_evidence(beside, {(record.claim, record.subject): evidence})
     write_json(path, {"schema": SCHEMA, "record": record.to_json()})
     return path
+
+
+def forget_record(folder: str | Path, claim: str, subject: str) -> None:
+    """Remove a record and its evidence; nothing happens if there is none."""
+    for path in _files(folder, claim, subject):
+        path.unlink(missing_ok=True)
+
+
+def _files(folder: str | Path, claim: str, subject: str) -> tuple[Path, Path]:
+    path = Path(folder) / f"{quote(subject, safe='')}--{claim}.json"
+    return path, path.with_suffix(".evidence.gz")
 
 
 def load_records(folder: str | Path) -> list[Record]:

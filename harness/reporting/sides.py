@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -78,20 +78,23 @@ def evidence_beside(scorecard: Path) -> Path:
     return scorecard.with_name(f"{scorecard.stem}.evidence.json.gz")
 
 
-def only_asked(before: Side, pairs: Iterable[Pair], left_out: set[str] | None) -> Side:
-    """The baseline without the claims that a run was told to leave out; one that is gone stays, and is missed.
+def only_asked(before: Side, pairs: Iterable[Pair], left_out: Collection[Pair] | None) -> Side:
+    """The baseline without what a run was told to leave out; a claim that is gone stays, and is missed.
 
     Args:
         before: The baseline.
         pairs: What the run collected.
-        left_out: Claims that it found and was told to leave out; None if it looked at some files only, and
-            cannot know what else there is.
+        left_out: Claims and subjects that it found and was told to leave out; None if it looked at some files
+            only, and cannot know what else there is.
     """
     asked = {claim for claim, _ in pairs}
+    dropped = set(left_out or ())
+    unasked = {claim for claim, _ in dropped}
     kept = tuple(
         r
         for r in before.card.records
-        if r.claim in asked or (left_out is not None and r.claim not in left_out)
+        if (r.claim, r.subject) not in dropped
+        and (r.claim in asked or (left_out is not None and r.claim not in unasked))
     )
     return replace(before, card=replace(before.card, records=kept))
 

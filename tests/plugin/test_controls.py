@@ -9,7 +9,8 @@ from harness.cli import main
 from harness.judging import controls
 from harness.judging.controls import Expected
 from harness.judging.verdict import Outcome, Verdict, read_against
-from harness.session import Options, select
+from harness.selection import select
+from harness.session import Options
 
 EXPECTED = {
     "holds": Verdict.supported,

@@ -284,10 +284,17 @@ def test_files_are_read_back_with_their_evidence(tmp_path):
         load_side(path)
 
 
+def test_a_subject_that_was_left_out_is_not_missed():
+    whole = side(*(measured(first(0.9), subject=s) for s in ("tiny", "small")))
+    pair, other = ("paper.1.order", "tiny"), ("paper.1.order", "small")
+    assert only_asked(whole, [pair], [other]).card.subjects == ("tiny",)
+    assert only_asked(whole, [pair], []).card.subjects == ("tiny", "small")
+
+
 def test_claims_that_were_left_out_are_not_missed_but_those_that_are_gone_are():
     whole = side(*(measured(first(0.9), claim=f"paper.1.{c}") for c in "abc"))
     pairs = [("paper.1.a", "tiny")]
-    for left_out, kept in (({"paper.1.b"}, "ac"), (None, "a"), (set(), "abc")):
+    for left_out, kept in (([("paper.1.b", "tiny")], "ac"), (None, "a"), ((), "abc")):
         asked = only_asked(whole, pairs, left_out)
         assert [r.claim[-1] for r in asked.card.records] == list(kept)
 

@@ -1,0 +1,44 @@
+"""Which subjects the options of a run ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.baselines import BadOption
+from harness.subjects.registry import Entry, UnknownSubject, find, read_registry
+
+if TYPE_CHECKING:
+    from harness.session import Options
+
+
+def select(options: Options) -> list[Entry]:
+    """The subjects that the options ask for.
+
+    Without names: the embedded ones, the controls if they are asked for, and with --gpu the hub's as well;
+    `family` filters them all.
+
+    Raises:
+        UnknownSubject: A name that is nothing, or a family without subjects.
+    """
+    registry = read_registry()
+    if options.subjects:
+        found = [find(name, registry, family=options.family) for name in options.subjects]
+        names = [entry.name for entry in found]
+        for entry in found:
+            if names.count(entry.name) > 1:
+                raise BadOption(
+                    f"two subjects are called {entry.name!r}: rename one of the folders"
+                )
+            if entry.kind == "local":
+                from harness.subjects.loading import check_folder
+
+                check_folder(entry.name, entry.folder)
+        return found
+    wanted = {"embedded": True, "control": options.controls, "hub": options.gpu}
+    entries = [e for e in registry.values() if wanted[e.kind]]
+    if options.family:
+        entries = [e for e in entries if e.family == options.family]
+        if not entries:
+            known = ", ".join(sorted({e.family for e in registry.values()}))
+            raise UnknownSubject(f"no subject of family {options.family!r}; there are: {known}")
+    return entries
