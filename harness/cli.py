@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="find out how often the suite is wrong",
         description="Judge the controls, many untrained subjects and subjects that are shown the wrong image; "
         "repeat the planted one; simulate the intervals; break the code and see whether a test notices. "
-        "About an hour on two cores; run the same command again after an interruption and it goes on. "
+        "An hour and a half on two cores; run the same command again after an interruption and it goes on. "
         "Exits with 1 if anything is not as it must be.",
     )
     calibrating.add_argument(

@@ -54,6 +54,8 @@ class Size:
         coverage: Simulated experiments behind each share of `coverage`.
         trials: Of every experiment; each experiment's own number if None.
         mutants: How many of the mutants; all if None.
+        rotation: Subjects on which no claim can be true are asked section 3 and one in so many other files
+            of claims: all of them would take all day.
     """
 
     untrained: int = 100
@@ -62,9 +64,10 @@ class Size:
     coverage: int = 4000
     trials: int | None = None
     mutants: int | None = None
+    rotation: int = 3
 
 
-SHORT = Size(untrained=1, misled=1, repeats=1, coverage=100, trials=24, mutants=1)
+SHORT = Size(untrained=1, misled=1, repeats=1, coverage=100, trials=24, mutants=1, rotation=1)
 """A minute or two: proof that every part runs. With so few trials many cells are inconclusive."""
 
 
@@ -155,7 +158,12 @@ def _code() -> str:
 def _key(part: Part, size: Size, code: str) -> str:
     what, name, seed = part
     weights = "" if what == "coverage" else find(name, read_registry()).fingerprint()
-    much = {"trials": size.trials, "coverage": size.coverage, "seed": seed}
+    much = {
+        "trials": size.trials,
+        "coverage": size.coverage,
+        "seed": seed,
+        "rotation": size.rotation,
+    }
     return content_key(f"{what} {name}", weights, calibration=code, **much)
 
 
@@ -176,10 +184,12 @@ def _found(part: Part, size: Size) -> dict[str, Any]:
         from harness.calibration.localisation import localise
 
         return localise(name, trials=size.trials, seed=seed)
-    from harness.calibration.runs import verdicts
+    from harness.calibration.runs import some_files, verdicts
 
     # An untrained subject never does the task: behind the gate nothing could be passed falsely.
-    found = verdicts([name], seed=seed, trials=size.trials, gate=what != "null")
+    null = what == "null"
+    files = some_files(seed, size.rotation) if null else ("claims",)
+    found = verdicts([name], files=files, seed=seed, trials=size.trials, gate=not null)
     return {claim: str(verdict) for (claim, _), verdict in found.items()}
 
 

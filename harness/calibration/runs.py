@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -49,13 +50,31 @@ def declared() -> list[Claim]:
     return [collector.claims[id] for id in sorted(collector.claims)]
 
 
+def some_files(seed: int, of: int) -> list[str]:
+    """The files of section 3, which every other section builds on, and every `of`-th other one, by seed.
+
+    Over `of` seeds in a row every file occurs.
+    """
+    files = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "claims").rglob("test_*.py"))
+    core = [f for f in files if Path(f).name.startswith("test_3_")]
+    return core + [
+        f for i, f in enumerate(f for f in files if f not in core) if i % of == seed % of
+    ]
+
+
 def scorecard(
-    subjects: Sequence[str], *, seed: int = 0, trials: int | None = None, gate: bool = True
+    subjects: Sequence[str],
+    *,
+    files: Sequence[str] = ("claims",),
+    seed: int = 0,
+    trials: int | None = None,
+    gate: bool = True,
 ) -> Scorecard:
     """The scorecard of `pytest claims` on some subjects; nothing is kept and nothing is printed.
 
     Args:
         subjects: As after --subject.
+        files: Of claims, under the project's root.
         seed: Of all stimuli.
         trials: For every experiment; each experiment's own number if None.
         gate: Whether failing the task blocks a claim.
@@ -65,7 +84,7 @@ def scorecard(
     """
     catcher = _Catcher()
     with tempfile.TemporaryDirectory() as folder:
-        arguments = [str(ROOT / "claims"), "--rootdir", str(ROOT), "-p", "no:terminal"]
+        arguments = [*(str(ROOT / f) for f in files), "--rootdir", str(ROOT), "-p", "no:terminal"]
         arguments += ["--store", folder, "--seed", str(seed), "--baseline", "none"]
         arguments += [x for name in subjects for x in ("--subject", name)]
         arguments += ["--trials", str(trials)] if trials else []

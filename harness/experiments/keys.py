@@ -157,6 +157,8 @@ class _Keys:
         of = torch.from_numpy(np.flatnonzero(asked))
         times = rng.multinomial(len(of), np.full(len(of), 1 / len(of)), size=scenes)
         weights = torch.from_numpy(times / len(of)).float()
+        if not self.layers:
+            return torch.empty(0, scenes, 1, 1, 1)
         return torch.stack(
             [
                 torch.einsum("sn,ntkw->stkw", weights, keys[layer, of][:, self._half(side)])

@@ -7,13 +7,13 @@ import json
 import pytest
 
 from harness.calibration import calibrate as room
-from harness.calibration.runs import declared
+from harness.calibration.runs import declared, some_files
 from harness.calibration.summary import findings
 from harness.cli import main
 from harness.judging.claim import claims_hash
 from harness.judging.controls import expected
 from harness.reporting.calibration import read, render, sentence
-from harness.session import CALIBRATION
+from harness.session import CALIBRATION, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +88,13 @@ def test_no_calibration_is_said(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     assert read(tmp_path / "broken.json") is None
     assert sentence(None, None).startswith("Not calibrated")
+
+
+def test_over_a_rotation_every_file_is_asked_and_section_3_always():
+    files = {str(p.relative_to(ROOT)) for p in (ROOT / "claims").rglob("test_*.py")}
+    parts = [some_files(seed, 3) for seed in (4, 5, 6)]
+    assert set().union(*parts) == files
+    core = set.intersection(*map(set, parts))
+    assert core == {f for f in files if "/test_3_" in f}
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+    assert set(some_files(1, 1)) == files
