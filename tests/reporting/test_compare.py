@@ -7,36 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cards import card, record
+from cards import record
+from scored import N, first, measured, side
 
-from harness.judging.evidence import Evidence, save_evidence
-from harness.judging.files import write_json
-from harness.judging.stats import from_draws, mean, proportion
+from harness.judging.evidence import Evidence
+from harness.judging.stats import from_draws, mean
 from harness.reporting.compare import Fate, compare
 from harness.reporting.gate import markdown, render, to_json
-from harness.reporting.sides import NotComparable, Side, evidence_beside, load_side, only_asked
-
-N = 60
-
-
-def measured(right, **changes):
-    """A record and its evidence, of N answers that are right or wrong."""
-    found = proportion(np.asarray(right, bool), [f"s{i}" for i in range(len(right))])
-    low, high = found.low, found.high
-    word = "supported" if low > 0.4 else "refuted" if high <= 0.4 else "inconclusive"
-    facts = {"estimate": found.value, "ci_low": low, "ci_high": high, "n": found.n}
-    facts |= {"clusters": found.clusters, "p_value": found.p_value(0.4, "above")}
-    return record(verdict=changes.pop("verdict", word), **{**facts, **changes}), found.evidence
-
-
-def first(share, n=N):
-    return np.arange(n) < round(share * n)
-
-
-def side(*pairs, where="a run", evidence=True, **changes):
-    records = [r for r, _ in pairs]
-    made = {(r.claim, r.subject): e for r, e in pairs if evidence and e is not None}
-    return Side(where, card(*records, **changes), made)
+from harness.reporting.sides import NotComparable
 
 
 def fate(before, after, **how):
@@ -220,37 +198,6 @@ def test_one_subject_stands_for_one_and_several_go_by_name():
     assert {r.fate for r in found.rows} == {Fate.new, Fate.missing}
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"seed": 8}, "seed: 7 in a run, 8 in a run"),
-        ({"trials": 48}, "trials: each experiment's own in a run, 48"),
-        ({"stimuli": "ab"}, "stimuli: unknown in a run, ab"),
-        ({"gate": False}, "gate: True in a run, False in a run .--no-gate on one side"),
-    ],
-)
-def test_other_scenes_are_refused(changes, said):
-    one = measured(first(0.9))
-    with pytest.raises(NotComparable, match=said):
-        compare(side(one), side(one, **changes))
-
-
-@pytest.mark.parametrize("changes", [{"threshold": 0.3}, {"direction": "below"}, {"unit": "x"}])
-def test_a_claim_that_says_something_else_is_refused(changes):
-    with pytest.raises(NotComparable, match="says something else now"):
-        compare(side(measured(first(0.9))), side(measured(first(0.9), **changes)))
-
-
-def test_another_family_and_a_partial_baseline_are_refused():
-    one = measured(first(0.9))
-    with pytest.raises(NotComparable, match="another model: a run is of family, a run of else"):
-        compare(side(one), side(measured(first(0.9), family="else")))
-    with pytest.raises(NotComparable, match="not whole"):
-        compare(side(one, partial=True), side(one))
-    with pytest.raises(NotComparable, match="margin is 1"):
-        compare(side(one), side(one), share=1.0)
-
-
 def test_without_evidence_the_intervals_are_compared_and_it_is_said():
     one, other = measured(first(0.9)), measured(first(0.2))
     blind = compare(side(one, evidence=False), side(other))
@@ -261,42 +208,6 @@ def test_without_evidence_the_intervals_are_compared_and_it_is_said():
     widths = [np.diff(r.difference.interval(0.95))[0] for r in (row, seen)]
     assert widths[0] > 0
     assert widths[1] > 0
-
-
-def test_other_versions_are_noted_not_refused():
-    one = measured(first(0.9))
-    found = compare(side(one, torch="1"), side(one, torch="2"))
-    assert found.notes == ("torch 1 before, 2 after",)
-
-
-def test_files_are_read_back_with_their_evidence(tmp_path):
-    rec, evidence = measured(first(0.9))
-    path = tmp_path / "scorecard.json"
-    write_json(path, card(rec).to_json())
-    save_evidence(evidence_beside(path), {(rec.claim, rec.subject): evidence})
-    for where in (path, tmp_path):
-        assert load_side(where).evidence[rec.claim, rec.subject].scenes == evidence.scenes
-    write_json(path, {"run": {}})
-    with pytest.raises(ValueError, match="cannot be compared"):
-        load_side(path)
-    write_json(path, [])
-    with pytest.raises(ValueError, match="not a scorecard"):
-        load_side(path)
-
-
-def test_a_subject_that_was_left_out_is_not_missed():
-    whole = side(*(measured(first(0.9), subject=s) for s in ("tiny", "small")))
-    pair, other = ("paper.1.order", "tiny"), ("paper.1.order", "small")
-    assert only_asked(whole, [pair], [other]).card.subjects == ("tiny",)
-    assert only_asked(whole, [pair], []).card.subjects == ("tiny", "small")
-
-
-def test_claims_that_were_left_out_are_not_missed_but_those_that_are_gone_are():
-    whole = side(*(measured(first(0.9), claim=f"paper.1.{c}") for c in "abc"))
-    pairs = [("paper.1.a", "tiny")]
-    for left_out, kept in (([("paper.1.b", "tiny")], "ac"), (None, "a"), ((), "abc")):
-        asked = only_asked(whole, pairs, left_out)
-        assert [r.claim[-1] for r in asked.card.records] == list(kept)
 
 
 def test_json_and_markdown_say_the_same_and_break_nothing():

@@ -1,0 +1,79 @@
+"""The two sides of a comparison: read from files, and refused where they were not asked the same."""
+
+from __future__ import annotations
+
+import pytest
+from cards import card
+from scored import first, measured, side
+
+from harness.judging.evidence import save_evidence
+from harness.judging.files import write_json
+from harness.reporting.compare import compare
+from harness.reporting.sides import NotComparable, evidence_beside, load_side, only_asked
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 8}, "seed: 7 in a run, 8 in a run"),
+        ({"trials": 48}, "trials: each experiment's own in a run, 48"),
+        ({"stimuli": "ab"}, "stimuli: unknown in a run, ab"),
+        ({"gate": False}, "gate: True in a run, False in a run .--no-gate on one side"),
+    ],
+)
+def test_other_scenes_are_refused(changes, said):
+    one = measured(first(0.9))
+    with pytest.raises(NotComparable, match=said):
+        compare(side(one), side(one, **changes))
+
+
+@pytest.mark.parametrize("changes", [{"threshold": 0.3}, {"direction": "below"}, {"unit": "x"}])
+def test_a_claim_that_says_something_else_is_refused(changes):
+    with pytest.raises(NotComparable, match="says something else now"):
+        compare(side(measured(first(0.9))), side(measured(first(0.9), **changes)))
+
+
+def test_another_family_and_a_partial_baseline_are_refused():
+    one = measured(first(0.9))
+    with pytest.raises(NotComparable, match="another model: a run is of family, a run of else"):
+        compare(side(one), side(measured(first(0.9), family="else")))
+    with pytest.raises(NotComparable, match="not whole"):
+        compare(side(one, partial=True), side(one))
+    with pytest.raises(NotComparable, match="margin is 1"):
+        compare(side(one), side(one), share=1.0)
+
+
+def test_other_versions_are_noted_not_refused():
+    one = measured(first(0.9))
+    found = compare(side(one, torch="1"), side(one, torch="2"))
+    assert found.notes == ("torch 1 before, 2 after",)
+
+
+def test_files_are_read_back_with_their_evidence(tmp_path):
+    rec, evidence = measured(first(0.9))
+    path = tmp_path / "scorecard.json"
+    write_json(path, card(rec).to_json())
+    save_evidence(evidence_beside(path), {(rec.claim, rec.subject): evidence})
+    for where in (path, tmp_path):
+        assert load_side(where).evidence[rec.claim, rec.subject].scenes == evidence.scenes
+    write_json(path, {"run": {}})
+    with pytest.raises(ValueError, match="cannot be compared"):
+        load_side(path)
+    write_json(path, [])
+    with pytest.raises(ValueError, match="not a scorecard"):
+        load_side(path)
+
+
+def test_a_subject_that_was_left_out_is_not_missed():
+    whole = side(*(measured(first(0.9), subject=s) for s in ("tiny", "small")))
+    pair, other = ("paper.1.order", "tiny"), ("paper.1.order", "small")
+    assert only_asked(whole, [pair], [other]).card.subjects == ("tiny",)
+    assert only_asked(whole, [pair], []).card.subjects == ("tiny", "small")
+
+
+def test_claims_that_were_left_out_are_not_missed_but_those_that_are_gone_are():
+    whole = side(*(measured(first(0.9), claim=f"paper.1.{c}") for c in "abc"))
+    pairs = [("paper.1.a", "tiny")]
+    for left_out, kept in (([("paper.1.b", "tiny")], "ac"), (None, "a"), ((), "abc")):
+        asked = only_asked(whole, pairs, left_out)
+        assert [r.claim[-1] for r in asked.card.records] == list(kept)
