@@ -131,9 +131,9 @@ def _untrained(config: Any, seed: int, how: dict[str, Any]) -> torch.nn.Module:
 
 def weights_gib(entry: Entry) -> float:
     """GiB that the weights take: as the registry says, or counted in the folder; 0 if neither is known."""
-    if entry.memory_gib or entry.folder is None or not entry.folder.is_dir():
-        return entry.memory_gib
-    parameters = 0
+    parameters = entry.parameters * 1e9
+    if parameters or entry.folder is None or not entry.folder.is_dir():
+        return parameters * getattr(torch, entry.dtype).itemsize / 2**30
     for path in entry.folder.glob("*.safetensors"):
         with safe_open(path, framework="pt") as tensors:
             parameters += sum(prod(tensors.get_slice(k).get_shape()) for k in tensors.keys())  # noqa: SIM118
