@@ -172,8 +172,12 @@ class ClaimsRun:
         if self.options.trials != AUTO:
             return ""
         asked, whole = collected.asked(self.folder)
-        share = 1 - asked / max(1, whole)
-        return f"--trials auto: {asked} trials asked, where all are {whole} ({share:.0%} saved)"
+        share = asked / max(1, whole) - 1
+        word = "more" if share > 0 else "fewer"
+        return (
+            f"--trials auto: {asked} trials asked, looks that settled nothing included, where all are {whole} "
+            f"({abs(share):.0%} {word})"
+        )
 
     def baseline(self, claim: Claim, entry: Entry) -> Verdict | None:
         """The verdict of a claim in the baseline, or None if there is none.
