@@ -10,7 +10,6 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 from scipy.stats import binomtest
 
@@ -54,7 +53,7 @@ def change(
             raise ValueError(f"{len(before.values)} draws against {len(after.values)}")
         draws = after.values - before.values
         found = from_draws(value[1] - value[0], draws, n=len(draws), clusters=clusters)
-        return replace(_beyond(found, draws), method=f"{found.method}, draw by draw")
+        return replace(found, method=f"{found.method}, draw by draw")
     if before.binary and after.binary:
         return _shares(before, after)
     if before.scenes == after.scenes:
@@ -98,27 +97,6 @@ def trials_for(difference: Estimate, wanted: float) -> int | None:
     if not math.isfinite(found):
         return None
     return max(1, math.ceil(difference.n * (found / wanted) ** 2))
-
-
-def _beyond(found: Estimate, draws: NDArray[np.float64]) -> Estimate:
-    """The estimate of draws with ends beyond the outermost draw, where they are taken for normal.
-
-    A thousand draws tell no p-value below 0.001, and with few clusters none below 0.006: corrected over the
-    claims of a subject, no loss would ever count, however large. Within the draws nothing changes.
-    """
-    if found.clusters < 2:
-        return found
-    error = math.sqrt(found.clusters / (found.clusters - 1)) * float(draws.std())
-
-    def interval(level: float) -> tuple[float, float]:
-        low, high = found.interval(level)
-        tail = (1 - level) / 2
-        if tail >= found.resolution:
-            return low, high
-        reach = -float(stdtrit(found.clusters - 1, max(tail, 1e-12))) * error
-        return min(low, found.value - reach), max(high, found.value + reach)
-
-    return replace(found, interval=interval, resolution=Estimate.resolution)
 
 
 def _shares(before: Evidence, after: Evidence) -> Estimate:

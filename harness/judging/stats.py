@@ -232,6 +232,13 @@ def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Esti
     Student's (Hesterberg 2015, section 5.3). With 8 clusters a plain percentile interval holds the
     truth in 89 of 100 cases, with hundreds the two are the same.
 
+    A thousand draws tell no p-value below 0.001, and with few clusters none below 0.006: corrected over the
+    claims of a paper, one that holds alone would never count, however clearly. So the ends move on beyond the
+    outermost draw as Student's quantiles do, from its distance or from the draws' standard error, whichever
+    is larger. By simulation p-values below 0.0005 are not more frequent than that for normal items; with a
+    skewness of 1.5 away from the threshold, 4 times (60 scenes) to 13 times (12). Draws of which none is beyond
+    the value have a smallest p-value, `resolution`.
+
     Args:
         value: The estimate on all items.
         draws: The estimate on each bootstrap draw [D].
@@ -256,16 +263,30 @@ def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Esti
         unknown = (-math.inf, math.inf)
         return Estimate(float(value), lambda level: unknown, n, clusters, method, evidence=found)
     wider = math.sqrt(clusters / (clusters - 1))
+    finest = float(stdtr(clusters - 1, ndtri(1 / (total + 1)) / wider))
+    # Draws that are nearly all the same, of layers or of lists of heads, say nothing of what lies beyond them.
+    beyond = ordered[0] < value < ordered[-1]
+    error, outermost = wider * float(ordered.std()), -float(stdtrit(clusters - 1, finest))
+
+    def reach(furthest: float, tail: float) -> float:
+        return -float(stdtrit(clusters - 1, max(tail, 1e-12))) * max(error, furthest / outermost)
 
     def interval(level: float) -> tuple[float, float]:
         # scipy has no quantile for a tail of nothing.
-        tail = float(ndtr(wider * stdtrit(clusters - 1, (1 - level) / 2))) if level < 1 else 0.0
-        # The small addend keeps (D + 1) tail = 50 from becoming rank 49 by rounding.
-        rank = min(max(math.floor((total + 1) * tail + 1e-6), 1), total)
-        return float(ordered[rank - 1]), float(ordered[total - rank])
+        tail = (1 - level) / 2 if level < 1 else 0.0
+        share = float(ndtr(wider * stdtrit(clusters - 1, tail))) if tail > 0 else 0.0
+        # The small addend keeps (D + 1) share = 50 from becoming rank 49 by rounding.
+        rank = min(max(math.floor((total + 1) * share + 1e-6), 1), total)
+        low, high = float(ordered[rank - 1]), float(ordered[total - rank])
+        if beyond and tail < finest:
+            low = min(low, value - reach(value - low, tail))
+            high = max(high, value + reach(high - value, tail))
+        return low, high
 
-    finest = float(stdtr(clusters - 1, ndtri(1 / (total + 1)) / wider))
-    return Estimate(float(value), interval, n, clusters, method, resolution=finest, evidence=found)
+    smallest = Estimate.resolution if beyond else finest
+    return Estimate(
+        float(value), interval, n, clusters, method, resolution=smallest, evidence=found
+    )
 
 
 def adjust(p_values: ArrayLike) -> NDArray[np.float64]:
