@@ -32,6 +32,7 @@ from harness.judging.claim import above
 from harness.judging.sequential import looking
 from harness.judging.verdict import Judgement, Verdict, decide
 from harness.stimuli.photographs import NoData
+from harness.subjects.registry import OnlyHere
 
 DOES_THE_TASK = above(
     0.60,
@@ -49,7 +50,10 @@ ANSWERS_SOME = above(
 
 
 def measured(experiment, judge):
-    found = judge.run.measured(experiment, judge.entry)
+    try:
+        found = judge.run.measured(experiment, judge.entry)
+    except OnlyHere as missing:
+        judge.conclude(Judgement(Verdict.not_run, str(missing)))
     judge.measurement = found.key
     return found.data
 

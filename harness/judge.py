@@ -10,7 +10,7 @@ import pytest
 
 from harness.judging.claim import Claim
 from harness.judging.record import Record
-from harness.judging.sequential import settled
+from harness.judging.sequential import next_look
 from harness.judging.stats import Estimate
 from harness.judging.verdict import Judgement, Outcome, Reading, decide
 from harness.session import ClaimsRun
@@ -38,6 +38,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         self.begun = time.monotonic()
+        self._p_value: float | None = None
 
     def __call__(self, estimate: Estimate) -> None:
         """Judge an estimate against the claim's threshold; the verdict decides how the test ends."""
@@ -51,6 +52,9 @@ class Judge:
 
     def note(self, judgement: Judgement, estimate: Estimate | None = None) -> None:
         """Write the record without ending the test."""
+        limit = self.claim.threshold.for_subject(self.entry.name)
+        if estimate is not None and estimate.value is not None:
+            self._p_value = estimate.p_value(limit, self.claim.threshold.direction)
         self.record, self.reading = self.run.record(
             self.claim,
             self.entry,
@@ -61,10 +65,10 @@ class Judge:
         )
 
     @property
-    def settled(self) -> bool:
-        """Whether nothing that more trials could say would change the verdict."""
+    def next_look(self) -> int | None:
+        """With `--trials auto`, the look that may change the verdict; None if it stands."""
         found = self.record
-        return found is not None and settled(found.verdict, found.p_value, has_value=found.n > 0)
+        return next_look(found.verdict, self._p_value, has_value=found.n > 0) if found else None
 
     def message(self) -> str:
         """Verdict, what it rests on and what it is compared with, for a person reading a failure."""

@@ -26,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run on a GPU and add the hub's subjects; an error where there is no GPU",
     )  # fmt: skip
     group.addoption(
+        "--remote", metavar="ndif|URL|local", dest="claim_remote",
+        help="run the decoder layers on NDIF (subjects of the hub, with a key in NDIF_API_KEY) or another "
+        "server of nnsight's; what comes back are pickles, which can run code here: only for servers you "
+        "trust. local: here, but packed and unpacked as if sent",
+    )  # fmt: skip
+    group.addoption(
         "--trials", type=_trials, metavar="N|auto", dest="claim_trials",
         help="trials per experiment instead of each experiment's own number; fewer widen the intervals. auto: "
         "a sixth of its own number, then two fifths, then all, until the claim is settled; pays where few "
@@ -78,6 +84,7 @@ def options_of(config: pytest.Config, records: Path) -> Options:
         subjects=tuple(option("claim_subjects")),
         family=option("claim_family"),
         gpu=option("claim_gpu"),
+        remote=option("claim_remote"),
         # Deselected by -m they would only be loaded for nothing; unasked they double the time.
         controls="control" in (option("markexpr") or ""),
         gate=option("claim_gate"),

@@ -15,7 +15,7 @@ from _pytest.runner import runtestprotocol
 from harness import collected
 from harness.judge import Judge
 from harness.judging.claim import Claim, Pair
-from harness.judging.sequential import AUTO, LOOKS, looking
+from harness.judging.sequential import AUTO, looking
 from harness.judging.verdict import Judgement, Verdict
 from harness.memory import let_go
 from harness.options import pytest_addoption
@@ -170,16 +170,16 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if item.config.getoption("claim_trials") != AUTO or _claim_of(item) is None:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    for look in range(LOOKS):
+    look: int | None = 0
+    while look is not None:
         item.user_properties.clear()
         # Killed between two looks, a claim has no verdict, not an early one.
         run_of(item.config).forget(_claim_of(item), _entry_of(item))
         item.stash[JUDGE] = None
         with looking(look):
             reports = runtestprotocol(item, nextitem=nextitem, log=False)
-        # Without a judge its fixtures broke, and would break again.
-        if item.stash[JUDGE] is None or item.stash[JUDGE].settled:
-            break
+            # Without a judge its fixtures broke, and would break again.
+            look = item.stash[JUDGE].next_look if item.stash[JUDGE] else None
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)

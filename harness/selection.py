@@ -21,6 +21,8 @@ def select(options: Options) -> list[Entry]:
         UnknownSubject: A name that is nothing, or a family without subjects.
     """
     registry = read_registry()
+    if options.remote:
+        _check_remote(options)
     if options.subjects:
         found = [find(name, registry, family=options.family) for name in options.subjects]
         names = [entry.name for entry in found]
@@ -42,3 +44,31 @@ def select(options: Options) -> list[Entry]:
             known = ", ".join(sorted({e.family for e in registry.values()}))
             raise UnknownSubject(f"no subject of family {options.family!r}; there are: {known}")
     return entries
+
+
+def _check_remote(options: Options) -> None:
+    """Refuse what cannot be sent before anything is loaded.
+
+    Raises:
+        BadOption: --remote with --gpu, without a subject or a key, or as no place.
+    """
+    where = options.remote
+    if where == "local":
+        return
+    if where != "ndif" and not where.startswith(("http://", "https://")):
+        raise BadOption(
+            f"--remote {where}: neither ndif nor local, nor a URL with http:// or https://"
+        )
+    if options.gpu:
+        raise BadOption("--remote and --gpu: the decoder layers are either there or on a GPU here")
+    if not options.subjects:
+        raise BadOption(
+            f"--remote {where}: name a model that runs there with --subject; `python -c 'import nnsight; "
+            "print(nnsight.ndif_status())'` lists those of NDIF"
+        )
+    from harness.tracing.elsewhere import key_is_known
+
+    if where == "ndif" and not key_is_known():
+        raise BadOption(
+            "--remote ndif: no key; get one at https://login.ndif.us and put it into NDIF_API_KEY"
+        )

@@ -29,7 +29,7 @@ from harness.judging.record import (
     load_records,
     save_record,
 )
-from harness.judging.sequential import AUTO
+from harness.judging.sequential import AUTO, at_once, begin_with
 from harness.judging.stats import Estimate
 from harness.judging.verdict import Judgement, Reading, Verdict, read_against
 from harness.reporting import calibration, deviations
@@ -62,6 +62,7 @@ class Options:
         subjects: Names or folders; all that fit if empty.
         family: Architecture of folders, or a filter on the registry.
         gpu: Run on a GPU and include the hub's subjects.
+        remote: Where the decoder layers run: "ndif", "local" or a URL; None for here.
         controls: Include the controls.
         gate: Block claims of which the subject fails the task; without it they are asked all the same.
         trials: For every experiment; each experiment's own number if None; "auto" as `sequential` says.
@@ -79,6 +80,7 @@ class Options:
     subjects: tuple[str, ...] = ()
     family: str | None = None
     gpu: bool = False
+    remote: str | None = None
     controls: bool = False
     gate: bool = True
     trials: int | str | None = None
@@ -109,7 +111,7 @@ class ClaimsRun:
         try:
             self.entries = select(options)
             self.device = device_for(options.gpu)
-            self.holder = SubjectHolder(self.device, options.attention, say)
+            self.holder = SubjectHolder(self.device, options.attention, say, options.remote)
             self.measuring = Measuring(
                 Store(options.store, say),
                 self.holder,
@@ -119,6 +121,7 @@ class ClaimsRun:
                     "device": self.device,
                     "attention": options.attention,
                     **{package: version(package) for package in MEASURED_WITH},
+                    **({"remote": options.remote} if options.remote else {}),
                 },
                 say=say,
                 gate=options.gate,
@@ -156,6 +159,10 @@ class ClaimsRun:
 
     def measured(self, experiment: Experiment, entry: Entry) -> Measured:
         """The measurement of an experiment on a subject, asked for once per process."""
+        if experiment.looks:
+            begin_with(experiment.trials)
+        else:
+            at_once()
         trials = self.measuring.trials_of(experiment)
         key = (experiment.name, entry, trials)
         if key not in self._measured:

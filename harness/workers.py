@@ -43,10 +43,17 @@ class SubjectHolder:
         device: From `device_for`.
         attention: "sdpa" or "eager".
         say: Receives a line when a subject is loaded.
+        remote: Where the decoder layers run, see `harness.tracing.elsewhere`; None for here.
     """
 
-    def __init__(self, device: str, attention: str, say: Callable[[str], None]) -> None:
-        self.device, self.attention, self.say = device, attention, say
+    def __init__(
+        self,
+        device: str,
+        attention: str,
+        say: Callable[[str], None],
+        remote: str | None = None,
+    ) -> None:
+        self.device, self.attention, self.say, self.remote = device, attention, say, remote
         self._held: Subject | None = None
         self._asked: Entry | None = None
         self._before = 0
@@ -72,7 +79,10 @@ class SubjectHolder:
                 # It is kept for the next claim that asks; the weights must not be.
                 let_go(refusal)
                 raise
-            where = ", ".join(dict.fromkeys(str(p.device) for p in subject.model.parameters()))
+            where = subject.elsewhere and f"layers on {subject.elsewhere.where}"
+            where = where or ", ".join(
+                dict.fromkeys(str(p.device) for p in subject.model.parameters())
+            )
             self.say(
                 f"loaded {entry.name}: {subject.layers} layers, {subject.heads} heads, {entry.dtype}, "
                 f"{where}; hooks checked"
@@ -102,6 +112,10 @@ class SubjectHolder:
                 raise CannotLoad(str(error)) from None
         try:
             subject = load(entry, device=device, attention=self.attention)
+            if self.remote:
+                from harness.tracing.elsewhere import moved
+
+                subject = moved(subject, self.remote)
             subject = settle(subject, lambda line: self.say(f"{entry.name}: {line}"))
             selfcheck(subject)
             return subject

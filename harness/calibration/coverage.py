@@ -15,14 +15,8 @@ from numpy.typing import NDArray
 
 from harness.experiments.halves import DRAWS
 from harness.judging.clusters import cluster_weights
-from harness.judging.stats import (
-    MINIMUM_CLUSTERS,
-    Estimate,
-    difference,
-    from_draws,
-    mean,
-    proportion,
-)
+from harness.judging.draws import from_draws
+from harness.judging.stats import MINIMUM_CLUSTERS, Estimate, difference, mean, proportion
 
 TOLERANCE = (0.93, 0.97)
 """Shares between which the coverage of a 95% interval counts as right; at 4,000 experiments a share has a

@@ -115,8 +115,8 @@ def run(
     )
 
 
-BEHAVIOUR = Experiment("behaviour", run, trials=200)
-READINESS = Experiment("readiness", partial(run, draw=draw_tasks), trials=48)
+BEHAVIOUR = Experiment("behaviour", run, trials=200, looks=False)
+READINESS = Experiment("readiness", partial(run, draw=draw_tasks), trials=48, looks=False)
 """Asked before anything expensive is measured: a claim is blocked where its task is failed."""
 
 

@@ -16,7 +16,8 @@ from harness.experiments.editing import captured, last_token
 from harness.experiments.halves import DRAWS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.clusters import cluster_weights
-from harness.judging.stats import Estimate, from_draws, proportion
+from harness.judging.draws import from_draws
+from harness.judging.stats import Estimate, proportion
 from harness.measures.components import neighbours_agree, plane
 from harness.measures.similarity import (
     cosine_rsm,

@@ -18,7 +18,8 @@ from harness.experiments.editing import captured, ids_of, said_from
 from harness.experiments.halves import DRAWS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.clusters import cluster_weights
-from harness.judging.stats import MINIMUM_CLUSTERS, Estimate, difference, from_draws, proportion
+from harness.judging.draws import from_draws
+from harness.judging.stats import MINIMUM_CLUSTERS, Estimate, difference, proportion
 from harness.measures.probes import nearest_mean
 from harness.measures.similarity import cosine_rsm, peak, position_rsm, rsa_draws
 from harness.stimuli.design import entropy_trials

@@ -36,6 +36,8 @@ class Experiment:
             measurements that it needs.
         trials: How many by default (the paper's number where it states one).
         needs: Experiments whose measurements it builds on: the heads that it edits were found there.
+        looks: Whether fewer trials may settle a claim (see `harness.judging.sequential`); not where a gate or
+            another experiment rests on all of them anyway.
         ungated: Run instead of `run` where no claim is blocked; it keeps trials that are answered wrong, too.
     """
 
@@ -43,6 +45,7 @@ class Experiment:
     run: Callable[..., xr.Dataset]
     trials: int
     needs: tuple[Experiment, ...] = ()
+    looks: bool = True
     ungated: Callable[[Subject, int, np.random.Generator, Progress], xr.Dataset] | None = None
 
 
@@ -98,20 +101,18 @@ class Measuring:
     def trials_of(self, experiment: Experiment) -> int:
         """How many trials an experiment asks now."""
         if self.trials == AUTO:
-            return trials_now(experiment.trials, 2 * MINIMUM_CLUSTERS)
+            return trials_now(experiment.trials) if experiment.looks else experiment.trials
         return self.trials or experiment.trials
 
-    def measure(
-        self, experiment: Experiment, entry: Entry, *, trials: int | None = None
-    ) -> Measured:
-        """The measurement of one experiment on one subject, of `trials_of` trials if no number is given.
+    def measure(self, experiment: Experiment, entry: Entry) -> Measured:
+        """The measurement of one experiment on one subject, of `trials_of` trials.
 
         What cannot be measured is not tried again: every claim on it asks.
 
         Raises:
             harness.tracing.memory.OutOfMemory: Not even with half as many trials at once is there enough.
         """
-        trials = trials or self.trials_of(experiment)
+        trials = self.trials_of(experiment)
         settings = {"trials": trials, "seed": self.seed, **self.setting}
         run = experiment.run
         if not self.gate and any(e.ungated for e in (experiment, *experiment.needs)):
@@ -125,9 +126,7 @@ class Measuring:
             return Measured(found, key, 0.0)
         if key in self._refused:
             raise self._refused[key].with_traceback(None)
-        # What the heads are found on is not what the claim is about: it is whole from the first look on.
-        whole = {e: e.trials if self.trials == AUTO else None for e in experiment.needs}
-        needed = [self.measure(e, entry, trials=n).data for e, n in whole.items()]
+        needed = [self.measure(e, entry).data for e in experiment.needs]
         what = f"{experiment.name} on {entry.name}"
         with self.store.alone(key, what) as found:
             if found is not None:

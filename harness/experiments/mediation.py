@@ -20,7 +20,8 @@ from harness.experiments.batches import parts
 from harness.experiments.halves import DRAWS, PERMUTATIONS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.clusters import cluster_weights
-from harness.judging.stats import Estimate, from_draws, mean
+from harness.judging.draws import from_draws
+from harness.judging.stats import Estimate, mean
 from harness.measures.mediation import median_layer, mediation_score, shared, top_heads
 from harness.stimuli.contrast import CONDITIONS, Condition, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
@@ -150,7 +151,9 @@ def patched_tokens(batch: Batch, pairs: Sequence[Contrast]) -> torch.Tensor:
     return torch.tensor([m + m[-1:] * (longest - len(m)) for m in mentions])
 
 
-MEDIATION = Experiment("mediation", run, trials=50, ungated=partial(run, only_right=False))
+MEDIATION = Experiment(
+    "mediation", run, trials=50, looks=False, ungated=partial(run, only_right=False)
+)
 
 TOP = 10
 """Heads that stand for a stage, as in the threshold of the protocol; at least a tenth of the highest score."""

@@ -21,6 +21,7 @@ from harness.judging.stats import Estimate, mean, proportion
 from harness.stimuli.contrast import CONDITIONS, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.subject import Subject
+from harness.tracing.elsewhere import needs_layers
 
 TOP = 10
 """Heads of a list, as in the protocol's thresholds."""
@@ -92,6 +93,7 @@ def _in_bfloat16(subject: Subject) -> Subject:
     """The same subject in half precision, with images encoded anew."""
     if subject.model.dtype is torch.bfloat16:
         return subject
+    needs_layers(subject, "a copy in bfloat16")
     return replace(subject, model=deepcopy(subject.model).bfloat16(), _images=OrderedDict())
 
 

@@ -21,7 +21,8 @@ from harness.experiments.measuring import Experiment, Progress
 from harness.experiments.mediation import MEDIATION
 from harness.experiments.sweeps import share_of_heads
 from harness.judging.clusters import cluster_weights
-from harness.judging.stats import Estimate, difference, from_draws, mean, proportion
+from harness.judging.draws import from_draws
+from harness.judging.stats import Estimate, difference, mean, proportion
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.prompt import RELATIONS
 from harness.stimuli.questions import spatial_questions

@@ -19,7 +19,8 @@ from harness.experiments.batches import parts
 from harness.experiments.halves import DRAWS, PERMUTATIONS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.clusters import cluster_weights
-from harness.judging.stats import Estimate, from_draws
+from harness.judging.draws import from_draws
+from harness.judging.stats import Estimate
 from harness.measures.similarity import (
     cosine_rsm,
     feature_rsm,

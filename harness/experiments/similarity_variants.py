@@ -17,7 +17,8 @@ from harness.experiments.halves import DRAWS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.experiments.sweeps import ARRANGEMENTS
 from harness.judging.clusters import cluster_weights
-from harness.judging.stats import Estimate, difference, from_draws
+from harness.judging.draws import from_draws
+from harness.judging.stats import Estimate, difference
 from harness.measures.similarity import cosine_rsm, peak, position_rsm, rsa_draws
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.prompt import Trial

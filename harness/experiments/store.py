@@ -31,7 +31,7 @@ def code_hash() -> str:
     root = Path(__file__).resolve().parents[1]
     digest = _hash(root, MEASURING_ROOMS)
     # Bootstrap draws are part of a measurement.
-    for name in ("stats.py", "clusters.py"):
+    for name in ("stats.py", "draws.py", "clusters.py"):
         digest.update((root / "judging" / name).read_bytes())
     return digest.hexdigest()
 

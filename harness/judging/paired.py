@@ -14,8 +14,9 @@ from scipy.special import ndtri, stdtrit
 from scipy.stats import binomtest
 
 from harness.judging.clusters import clustered
+from harness.judging.draws import from_draws
 from harness.judging.evidence import Evidence
-from harness.judging.stats import Estimate, from_draws, mean, proportion
+from harness.judging.stats import Estimate, mean, proportion
 
 Bounds = tuple[float, float, float]
 """A value with the ends of its 95% interval."""

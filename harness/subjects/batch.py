@@ -47,12 +47,17 @@ class Batch:
         """int64 [B], index of the first image token."""
         return self.image_tokens[:, 0]
 
+    def stacked(self, times: int) -> dict[str, torch.Tensor]:
+        """The inputs of as many copies of all rows, one below the other."""
+        return {k: torch.cat([v] * times, self._rows_of(k)) for k, v in self.inputs.items()}
+
+    def _rows_of(self, name: str) -> int:
+        """Which dimension of an input its rows are."""
+        return int(name == "position_ids" and self.inputs[name].ndim == 3)
+
     def of_rows(self, rows: slice) -> Batch:
         """Some of the rows, as long as they are here."""
-        inputs = {
-            k: v[:, rows] if k == "position_ids" and v.ndim == 3 else v[rows]
-            for k, v in self.inputs.items()
-        }
+        inputs = {k: v[:, rows] if self._rows_of(k) else v[rows] for k, v in self.inputs.items()}
         return Batch(
             self.trials[rows],
             self.input_ids[rows],

@@ -31,6 +31,10 @@ class Refused(Exception):
     """Something cannot be used as it is; the message stands alone, without a traceback."""
 
 
+class OnlyHere(Refused, NotImplementedError):
+    """Something that needs the decoder layers themselves, of a subject that has them elsewhere."""
+
+
 class UnknownSubject(Refused, ValueError):
     """A name that is neither in the registry nor a folder."""
 

@@ -42,6 +42,7 @@ class Subject:
         image_processor: PIL backend.
         fingerprint: Hash of weights, configuration and arrangement.
         commit: Of the repository that it was loaded from, as it was resolved; None for a folder.
+        elsewhere: Where its decoder layers are, a `harness.tracing.elsewhere.Elsewhere`; None if they are here.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Subject:
     image_processor: Any
     fingerprint: str
     commit: str | None = None
+    elsewhere: Any = None
     _images: OrderedDict[str, tuple[torch.Tensor, Layout]] = field(
         default_factory=OrderedDict, repr=False
     )

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
-import nnsight
 import torch
 
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.answer import logits_of
-from harness.tracing.site import Kind, layers_of, read_site, traced
+from harness.tracing.edit import Edit
+from harness.tracing.site import Site, layers_of
+from harness.tracing.trace import Read, run
 
 
 def capture(
     subject: Subject,
     batch: Batch,
-    kind: Kind | Literal["norm"],
+    kind: Site,
     tokens: torch.Tensor,
     layers: Sequence[int] | None = None,
 ) -> torch.Tensor:
@@ -25,7 +25,7 @@ def capture(
     Args:
         subject: The model.
         batch: From `subject.encode`.
-        kind: What is read, see `harness.tracing.site.Kind`.
+        kind: What is read, see `harness.tracing.site.Site`.
         tokens: int64 [B, S], the tokens to read in each row.
         layers: Which decoder layers, ascending; all if not given.
 
@@ -34,15 +34,7 @@ def capture(
         heads.
     """
     chosen = range(subject.layers) if layers is None else layers
-    rows = torch.arange(len(batch))[:, None]
-    model = traced(subject)
-    saved = []
-    with torch.no_grad(), model.trace(**batch.inputs, use_cache=False, logits_to_keep=1):
-        for index in chosen:
-            value = read_site(layers_of(subject, model)[index], kind)
-            # Advanced indexing copies: a later edit of the tensor in place does not show.
-            saved.append(nnsight.save(value[rows, tokens]))
-    values = torch.stack([v.float().cpu() for v in saved])
+    values = torch.cat(run(subject, batch, [Read(i, kind, tokens) for i in chosen]))
     return (
         values if kind in ("residual", "norm") else values.unflatten(-1, (-1, subject.head_width))
     )
@@ -50,6 +42,8 @@ def capture(
 
 def last_logits(subject: Subject, batch: Batch, read: torch.Tensor | None = None) -> torch.Tensor:
     """Logits at the last token, see `harness.tracing.answer.logits_of`: [B, A] or [B, vocabulary]."""
+    if subject.elsewhere is not None:
+        return edited_logits(subject, batch, [], read)
     hidden: list[torch.Tensor] = []
     handle = layers_of(subject, subject.model)[-1].register_forward_hook(
         lambda module, given, output: hidden.append(output[:, -1])
@@ -60,3 +54,18 @@ def last_logits(subject: Subject, batch: Batch, read: torch.Tensor | None = None
             return logits_of(subject, hidden[0], read)
     finally:
         handle.remove()
+
+
+def edited_logits(
+    subject: Subject, batch: Batch, edits: Sequence[Edit], read: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Logits at the last token after all edits in one run.
+
+    `harness.tracing.replay` gives the same numbers without computing what the edits cannot change; this is
+    what it is held against. Later layers see the effect of earlier edits. [B, A] or [B, vocabulary] as
+    `harness.tracing.answer.logits_of` gives them.
+    """
+    last = Read(subject.layers - 1, "residual", torch.full((len(batch), 1), batch.last))
+    [hidden] = run(subject, batch, [last], [edits])
+    with torch.no_grad():
+        return logits_of(subject, hidden[0, :, 0].to(subject.device), read)

@@ -14,8 +14,8 @@ import torch
 from harness.subjects.deepstack import ADDED
 from harness.subjects.registry import Refused
 from harness.subjects.subject import Batch, Subject
-from harness.tracing.capture import capture, last_logits
-from harness.tracing.edit import Edit, edited_logits
+from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.edit import Edit
 from harness.tracing.generate import generate_ids, hooked
 from harness.tracing.seeing import (
     model_sees_the_same,

@@ -1,21 +1,13 @@
-"""What is written where, and the plain way to run it: one trace with all edits in it.
-
-`replay` gives the same numbers without computing what the edits cannot change; this is what it is
-held against, and the way to run where only nnsight can reach.
-"""
+"""What is written where."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-import nnsight
 import torch
 
-from harness.subjects.subject import Batch, Subject
-from harness.tracing.answer import logits_of
-from harness.tracing.site import KINDS, Kind, layers_of, read_site, traced, write_site
+from harness.tracing.site import KINDS, Kind
 
 How = Literal["replace", "add", "scale"]
 
@@ -103,23 +95,3 @@ class Edit:
             activation[at] = activation[at] + values
         else:
             activation[at] = activation[at] * values
-
-
-def edited_logits(
-    subject: Subject, batch: Batch, edits: Sequence[Edit], read: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Logits at the last token after all edits in one run.
-
-    Later layers see the effect of earlier edits. [B, A] or [B, vocabulary] as
-    `harness.tracing.answer.logits_of` gives them.
-    """
-    model = traced(subject)
-    with torch.no_grad():
-        with model.trace(**batch.inputs, use_cache=False, logits_to_keep=1):
-            for edit in sorted(edits, key=lambda e: e.place):
-                layer = layers_of(subject, model)[edit.layer]
-                value = read_site(layer, edit.kind).clone()
-                edit.write(value, subject.head_width)
-                write_site(layer, edit.kind, value)
-            hidden = nnsight.save(layers_of(subject, model)[-1].output)
-        return logits_of(subject, hidden[:, -1], read)

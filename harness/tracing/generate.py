@@ -8,6 +8,7 @@ again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from harness.subjects.subject import Batch, Subject
 from harness.tracing.answer import logits_of
 from harness.tracing.edit import Edit
 from harness.tracing.site import MODULES, layers_of
+from harness.tracing.trace import Read, run
 
 
 class Continuation(NamedTuple):
@@ -80,9 +82,13 @@ def generate_ids(
     ids: list[torch.Tensor] = []
     logits: list[torch.Tensor] = []
     while len(ids) < steps and not bool(ended.all()):
-        if ids:
-            inputs = _after(subject, inputs, ids[-1])
-        hidden = _run(subject, inputs, cache, () if ids else edits, ablated)
+        if subject.elsewhere is not None:
+            # Nothing is kept there between two runs: all that was written so far is run again.
+            batch = _longer(subject, batch, ids[-1]) if ids else batch
+            hidden = _sent(subject, batch, edits, ablated)
+        else:
+            inputs = _after(subject, inputs, ids[-1]) if ids else inputs
+            hidden = _run(subject, inputs, cache, () if ids else edits, ablated)
         # In half precision the model's own logits are too coarse to tell the first from the second.
         highest, best = logits_of(subject, hidden, None).max(-1)
         ids.append(torch.where(ended, ids[-1], best) if ids else best)
@@ -123,12 +129,10 @@ def _run(
 ) -> torch.Tensor:
     """The last layer's output [B, d] at the last of the tokens that are given."""
     rows, length = inputs["inputs_embeds"].shape[:2]
-    every = torch.arange(length, device=subject.device).expand(rows, -1)
-    silenced = [Edit("head", layer, every, 0.0, (head,)) for layer, head in ablated]
     hidden: list[torch.Tensor] = []
     handles = []
     try:
-        for edit in (*edits, *silenced):
+        for edit in (*edits, *_silenced(ablated, rows, length)):
             handles.append(hooked(subject, edit))
         # Last, so that it reads what an edit of the last layer has left.
         handles.append(
@@ -141,6 +145,35 @@ def _run(
         for handle in handles:
             handle.remove()
     return hidden[0]
+
+
+def _longer(subject: Subject, batch: Batch, ids: torch.Tensor) -> Batch:
+    """The batch with one more token in every row, ids [B]; what it says of places stays true."""
+    more = _after(subject, batch.inputs, ids)
+    joined = {
+        name: torch.cat([batch.inputs[name], more[name]], dim)
+        for name, dim in (("inputs_embeds", 1), ("position_ids", -1))
+    }
+    input_ids = torch.cat([batch.input_ids, ids[:, None].to(batch.input_ids)], 1)
+    return replace(batch, input_ids=input_ids, inputs=more | joined)
+
+
+def _sent(
+    subject: Subject,
+    batch: Batch,
+    edits: Sequence[Edit],
+    ablated: Sequence[tuple[int, int]],
+) -> torch.Tensor:
+    """As `_run`, of a subject whose layers are elsewhere."""
+    last = Read(subject.layers - 1, "residual", torch.full((len(batch), 1), batch.last))
+    silenced = _silenced(ablated, len(batch), batch.last + 1)
+    [hidden] = run(subject, batch, [last], [[*edits, *silenced]])
+    return hidden[0, :, 0]
+
+
+def _silenced(ablated: Sequence[tuple[int, int]], rows: int, length: int) -> list[Edit]:
+    every = torch.arange(length).expand(rows, -1)
+    return [Edit("head", layer, every, 0.0, (head,)) for layer, head in ablated]
 
 
 def hooked(subject: Subject, edit: Edit) -> torch.utils.hooks.RemovableHandle:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -93,3 +94,10 @@ def _free_memory() -> float:
         return 1024 * float(fields["MemAvailable"].split()[0])
     except (OSError, KeyError):
         return float("inf")
+
+
+def blocks(start: int, stop: int, size: int) -> list[slice]:
+    """Blocks of at most `size`, as even as can be, so that none is a small rest."""
+    count = -(-(stop - start) // size)
+    edges = [start + (stop - start) * i // count for i in range(count + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)]

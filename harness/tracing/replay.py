@@ -10,7 +10,6 @@ that of a whole run with those edits, to rounding.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 
@@ -21,10 +20,12 @@ from harness.tracing.edit import Edit
 from harness.tracing.memory import (
     Footprint,
     OutOfMemory,
+    blocks,
     is_out_of_memory,
     rows_at_once,
     trials_at_once,
 )
+from harness.tracing.trace import Read, run
 
 Variant = Sequence[Edit]
 """Edits that are made together in one run; none for a run as it is."""
@@ -58,13 +59,17 @@ def replay(
         ValueError: A layer or token that is not there, or tensors of other rows than the batch's.
     """
     _check(subject, batch, variants, read, at)
+    at = torch.full((len(batch),), batch.last) if at is None else at
+    if subject.elsewhere is not None:
+        last = Read(subject.layers - 1, "residual", at[:, None])
+        [hidden] = run(subject, batch, [last], variants)
+        return logits_of(subject, hidden[:, :, 0], read)
     vocabulary = len(subject.model.get_output_embeddings().weight)
     width = vocabulary if read is None else read.shape[1]
     dtype = torch.float32 if read is None else torch.float64
     found = torch.empty(len(variants), len(batch), width, dtype=dtype)
     if not variants:
         return found
-    at = torch.full((len(batch),), batch.last) if at is None else at
     edited = [e.tokens for v in variants for e in v if e.tokens.numel()]
     start = min(int(tokens.min()) for tokens in (at, *edited))
     # Variants that start late run through few layers; neighbours start together.
@@ -72,7 +77,7 @@ def replay(
     footprint = Footprint.of(subject, batch, start, whole_vocabulary=read is None)
     limit = rows or rows_at_once(footprint, subject.device)
     size = min(limit // len(variants), trials_at_once(footprint, subject.device))
-    waiting = _blocks(0, len(batch), max(1, size))
+    waiting = blocks(0, len(batch), max(1, size))
     while waiting:
         block = waiting.pop(0)
         size = block.stop - block.start
@@ -101,7 +106,7 @@ def replay(
             )
         limit = failed // 2
         size = max(1, limit // len(variants))
-        waiting = [part for b in (block, *waiting) for part in _blocks(b.start, b.stop, size)]
+        waiting = [part for b in (block, *waiting) for part in blocks(b.start, b.stop, size)]
     return found
 
 
@@ -145,7 +150,7 @@ def _of_trials(
 ) -> torch.Tensor:
     """A block of trials under all variants, from one clean run; [V, B, A]."""
     clean = run_clean(subject, batch, start)
-    parts = _blocks(0, len(variants), variants_at_once)
+    parts = blocks(0, len(variants), variants_at_once)
     return torch.cat([_of_variants(clean, variants[part], read, at) for part in parts])
 
 
@@ -194,10 +199,3 @@ def _edits_of(running: Sequence[Variant], layer: int, *, residual: bool) -> list
 def _entry(variant: Variant) -> int:
     """The first layer that a variant runs; one that edits a layer's output starts at the next."""
     return min((e.layer + (e.kind == "residual") for e in variant), default=0)
-
-
-def _blocks(start: int, stop: int, size: int) -> list[slice]:
-    """Blocks of at most `size`, as even as can be, so that none is a small rest."""
-    count = -(-(stop - start) // size)
-    edges = [start + (stop - start) * i // count for i in range(count + 1)]
-    return [slice(a, b) for a, b in pairwise(edges)]

@@ -20,10 +20,11 @@ from harness.stimuli.prompt import Trial
 from harness.subjects.deepstack import ADDED
 from harness.subjects.registry import Refused
 from harness.subjects.subject import Batch, Subject
-from harness.tracing.capture import capture, last_logits
-from harness.tracing.edit import Edit, edited_logits
+from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.edit import Edit
 from harness.tracing.replay import replay
 from harness.tracing.site import layers_of
+from harness.tracing.trace import own_logits
 
 
 class SelfCheckFailed(Refused, RuntimeError):
@@ -115,9 +116,8 @@ def runs_repeat(at: Examined) -> None:
 
 def logits_are_the_models(at: Examined) -> None:
     """The path from the last layer to the logits is the model's own."""
-    with torch.no_grad():
-        own = at.subject.model(**at.first.inputs, use_cache=False, logits_to_keep=1).logits
-    if not at.alike(at.clean, own[:, -1].float().cpu()):
+    own = own_logits(at.subject, at.first)
+    if not at.alike(at.clean, own):
         at.fail(
             f"final norm and vocabulary projection after {at.subject.anatomy.layers} do not give the "
             "model's logits"

@@ -24,6 +24,12 @@ residual: output of the layer, [B, T, d].
 
 KINDS: tuple[Kind, ...] = ("query", "key", "value", "head", "residual")
 
+Site = Kind | Literal["norm"]
+"""Kinds, and what can only be read: norm, the output of the norm after attention, [B, T, d]."""
+
+ORDER: tuple[Site, ...] = ("query", "key", "value", "head", "norm", "residual")
+"""In which a layer comes to its sites."""
+
 MODULES: dict[Kind, tuple[str, Literal["input", "output"]]] = {
     "query": ("q_proj", "output"),
     "key": ("k_proj", "output"),
@@ -34,7 +40,9 @@ MODULES: dict[Kind, tuple[str, Literal["input", "output"]]] = {
 
 
 def traced(subject: Subject) -> NNsight:
-    """The subject's model under nnsight, wrapped once."""
+    """The subject's model under nnsight, wrapped once; its twin where the layers are, if they are elsewhere."""
+    if subject.elsewhere is not None:
+        return subject.elsewhere.model
     # With the subject, since it refers to the model: kept anywhere else, no model would ever be let go.
     held = vars(subject).get("_traced")
     if held is None or held[0] is not subject.model:
@@ -49,11 +57,8 @@ def layers_of(subject: Subject, root: Any) -> Any:
     return root
 
 
-def read_site(layer: Any, kind: Kind | Literal["norm"]) -> torch.Tensor:
-    """What a layer of the traced model has at a site, inside a trace: [B, T, features].
-
-    "norm", which can only be read, is the output of the norm after attention.
-    """
+def read_site(layer: Any, kind: Site) -> torch.Tensor:
+    """What a layer of the traced model has at a site, inside a trace: [B, T, features]."""
     if kind == "residual":
         return layer.output
     if kind == "norm":

@@ -24,8 +24,8 @@ from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.questions import side_pairs
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
-from harness.tracing.capture import capture, last_logits
-from harness.tracing.edit import Edit, edited_logits
+from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.edit import Edit
 
 
 def silent(done, of):

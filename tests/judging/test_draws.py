@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats as oracle
 
 from harness.judging.clusters import cluster_weights
-from harness.judging.stats import from_draws
+from harness.judging.draws import from_draws
 
 PAIRS = np.repeat(np.arange(6), 2)
 

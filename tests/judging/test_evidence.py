@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import order
 
+from harness.judging.draws import from_draws
 from harness.judging.evidence import Evidence, gathered, load_evidence, save_evidence
 from harness.judging.record import load_records, save_record
-from harness.judging.stats import difference, from_draws, mean, proportion
+from harness.judging.stats import difference, mean, proportion
 
 PAIR = ("paper.1.a", "tiny")
 

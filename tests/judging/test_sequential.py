@@ -11,10 +11,12 @@ from harness.judging.sequential import (
     LOOKS,
     SHARES,
     SPENT,
+    at_once,
+    begin_with,
     confidence,
     inflated,
     looking,
-    settled,
+    next_look,
     trials_now,
 )
 from harness.judging.stats import mean, proportion
@@ -32,18 +34,18 @@ def test_the_looks_share_out_one_error():
 
 def test_outside_a_look_nothing_differs():
     assert confidence() == 0.95
-    assert trials_now(200, 24) == 200
+    assert trials_now(200) == 200
     assert inflated(0.0123456789) == 0.0123456789
 
 
 def test_within_a_look_trials_are_fewer_and_intervals_wider():
     right = np.arange(60) < 40
     usual = proportion(right, range(60))
-    for look, wanted in enumerate((32, 80, 200)):
+    for look, wanted in enumerate((48, 80, 200)):
         with looking(look):
-            assert trials_now(200, 24) == wanted
-            assert trials_now(50, 24) >= 24
-            assert trials_now(10, 24) == 10
+            assert trials_now(200) == wanted
+            assert trials_now(60) >= 48
+            assert trials_now(10) == 10
             early = proportion(right, range(60))
             assert early.low < usual.interval(0.95)[0]
             # p below one half of all error exactly when the look's interval says so.
@@ -53,29 +55,61 @@ def test_within_a_look_trials_are_fewer_and_intervals_wider():
 
 
 def test_what_settles_a_look():
-    assert settled("supported", 0.001, has_value=True)
-    assert not settled("supported", 0.02, has_value=True), "correction would lose it"
-    assert settled("refuted", 1.0, has_value=True)
-    assert not settled("inconclusive", 0.2, has_value=True)
-    assert not settled("not_applicable", None, has_value=True), "read off a few trials"
-    for final in ("blocked", "error", "not_run", "not_applicable"):
-        assert settled(final, None, has_value=False)
+    with looking(0):
+        assert next_look("supported", 1e-6, has_value=True) is None
+        assert next_look("supported", 0.001, has_value=True) == 1, "correction would lose it"
+        assert next_look("refuted", 0.9999, has_value=True) is None
+        for final in ("blocked", "error", "not_run", "not_applicable"):
+            assert next_look(final, None, has_value=False) is None
+        assert next_look("not_applicable", None, has_value=True) == 2, "read off a few trials"
+    for look, verdict in ((2, "inconclusive"), (None, "inconclusive"), (None, "supported")):
+        with looking(look):
+            assert next_look(verdict, 0.3, has_value=True) is None
+
+
+def test_a_look_that_would_settle_nothing_is_left_out():
+    with looking(0):
+        assert next_look("inconclusive", 0.5, has_value=True) == 2
+        assert next_look("inconclusive", None, has_value=True) == 1, "too few to say anything"
+        assert next_look("inconclusive", 0.01, has_value=True) == 1
+        assert next_look("inconclusive", 0.99, has_value=True) == 1
+    with looking(1):
+        assert next_look("inconclusive", 0.01, has_value=True) == 2
+
+
+@pytest.mark.parametrize(("whole", "asked"), [(288, 48), (432, 70), (160, 64), (96, 48), (90, 90)])
+def test_looks_that_are_hardly_fewer_trials_than_the_next_are_left_out(whole, asked):
+    with looking(0):
+        begin_with(whole)
+        assert trials_now(whole) == asked
+    with looking(2):
+        begin_with(whole)
+        assert trials_now(whole) == whole
+    begin_with(whole)
+    assert trials_now(whole) == whole
+
+
+def test_what_was_measured_whole_is_judged_as_ever():
+    with looking(0):
+        at_once()
+        assert confidence() == 0.95
+        assert trials_now(200) == 200
+        assert next_look("inconclusive", 0.3, has_value=True) is None
+    with looking(1):
+        assert confidence() > 0.95
 
 
 def auto(draw, rng, whole=200):
     """The verdict of looks at trials of their own, and how many were asked in all."""
-    asked = 0
-    for look in range(LOOKS):
+    asked, look = 0, 0
+    while look is not None:
         with looking(look):
-            n = trials_now(whole, 24)
+            n = trials_now(whole)
             estimate = draw(n, rng)
             verdict = decide(estimate, HALF, "s").verdict
             asked += n
-            if look == LOOKS - 1 or settled(
-                verdict, inflated(estimate.p_value(0.5, "above")), has_value=True
-            ):
-                return verdict, asked
-    raise AssertionError
+            look = next_look(verdict, estimate.p_value(0.5, "above"), has_value=True)
+    return verdict, asked
 
 
 def shares(truth):
@@ -102,12 +136,12 @@ def test_at_the_threshold_a_verdict_is_as_rare_as_at_one_look(draw):
 
 
 @pytest.mark.parametrize("truth", [0.1, 0.9])
-def test_far_from_the_threshold_the_verdict_is_the_same_for_a_sixth_of_the_trials(truth):
+def test_far_from_the_threshold_the_verdict_is_the_same_for_a_quarter_of_the_trials(truth):
     rng = np.random.default_rng(2)
     runs = [auto(shares(truth), rng) for _ in range(500)]
     wanted = "supported" if truth > 0.5 else "refuted"
     assert np.mean([v == wanted for v, _ in runs]) >= 0.99
-    assert np.mean([n for _, n in runs]) <= 0.2 * 200
+    assert np.mean([n for _, n in runs]) <= 0.25 * 200
 
 
 def test_near_the_threshold_it_agrees_with_all_trials():

@@ -13,14 +13,8 @@ from scipy import stats as oracle
 from scipy.optimize import brentq
 
 from harness.judging.clusters import cluster_weights
-from harness.judging.stats import (
-    Estimate,
-    adjust,
-    difference,
-    from_draws,
-    mean,
-    proportion,
-)
+from harness.judging.draws import from_draws
+from harness.judging.stats import Estimate, adjust, difference, mean, proportion
 
 SINGLE = list(range(12))
 VALUES = np.array([0.3, -1.2, 0.8, 2.1, 0.4, 0.9, -0.3, 1.7, 0.2, 0.6, 1.1, -0.5])

@@ -11,19 +11,19 @@ CLAIMS = """
 import numpy as np
 import pytest
 from harness.judging.claim import above, claim
-from harness.judging.sequential import confidence, trials_now
+from harness.judging.sequential import at_once, confidence, trials_now
 from harness.judging.stats import Estimate, proportion
 from harness.judging.verdict import Judgement, Verdict
 
 HALF = above(0.5, unit="share", origin="stated in the paper")
-ASKED = []
+ASKED, UNCLEAR = [], []
 
 def stated(name):
     return claim(id=f"made_up.1.{name}", statement="This is so.", source="Nobody 2026", threshold=HALF)
 
 @pytest.fixture
 def n():
-    return trials_now(200, 24)
+    return trials_now(200)
 
 def of(share, n):
     return proportion(np.arange(n) < round(share * n), range(n))
@@ -42,6 +42,8 @@ def test_late(n, judge):
 
 @stated("unclear")
 def test_unclear(n, judge):
+    UNCLEAR.append(n)
+    assert 80 not in UNCLEAR, "a look that could not settle it"
     judge(of(0.5, n))
 
 @stated("nothing_to_ask")
@@ -53,6 +55,12 @@ def test_raises(n, judge):
     ASKED.append(n)
     assert len(ASKED) == 1, "asked again"
     raise RuntimeError("no luck")
+
+@stated("measured_whole")
+def test_measured_whole(judge):
+    at_once()
+    n = trials_now(200)
+    judge(of(0.52, n))
 
 @pytest.fixture
 def broken(n):
@@ -74,7 +82,14 @@ def asked(run, pytester):
 def test_each_claim_is_asked_until_it_is_settled(asked):
     _, records = asked
     trials = {name: r["n"] for name, r in records.items() if r["n"]}
-    assert trials == {"plain": 32, "wrong": 32, "late": 80, "unclear": 200, "nothing_to_ask": 200}
+    assert trials == {
+        "plain": 48,
+        "wrong": 48,
+        "late": 80,
+        "unclear": 200,
+        "nothing_to_ask": 200,
+        "measured_whole": 200,
+    }
     verdicts = {name: r["verdict"] for name, r in records.items()}
     assert verdicts == {
         "plain": "supported",
@@ -82,6 +97,7 @@ def test_each_claim_is_asked_until_it_is_settled(asked):
         "late": "supported",
         "unclear": "inconclusive",
         "nothing_to_ask": "not_applicable",
+        "measured_whole": "inconclusive",
         "raises": "error",
         "setup": "error",
     }
@@ -90,7 +106,7 @@ def test_each_claim_is_asked_until_it_is_settled(asked):
 
 def test_each_claim_is_reported_once_and_the_run_says_that_looks_differ(asked, pytester):
     result, records = asked
-    result.assert_outcomes(passed=2, failed=3, skipped=1, errors=1)
+    result.assert_outcomes(passed=2, failed=4, skipped=1, errors=1)
     cases = ET.parse(pytester.path / "out.xml").findall(".//testcase")
     assert len(cases) == len(records)
     claims = [p.get("value") for p in cases[0].findall(".//property[@name='claim']")]

@@ -10,8 +10,9 @@ import pytest
 from cards import record
 from scored import N, first, measured, side
 
+from harness.judging.draws import from_draws
 from harness.judging.evidence import Evidence
-from harness.judging.stats import from_draws, mean
+from harness.judging.stats import mean
 from harness.reporting.compare import Fate, compare
 from harness.reporting.gate import markdown, render, to_json
 from harness.reporting.sides import NotComparable

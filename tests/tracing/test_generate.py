@@ -12,8 +12,8 @@ import torch
 from hooked import hooked_logits, unequal
 
 from harness.subjects.deepstack import ADDED
-from harness.tracing.capture import capture, last_logits
-from harness.tracing.edit import Edit, edited_logits
+from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.edit import Edit
 from harness.tracing.generate import generate, generate_ids
 from harness.tracing.site import KINDS, layers_of
 

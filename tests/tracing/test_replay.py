@@ -19,9 +19,9 @@ from harness.stimuli.contrast import contrasts
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.subjects.anatomy import ANATOMIES
 from harness.subjects.deepstack import ADDED
-from harness.tracing.capture import capture, last_logits
+from harness.tracing.capture import capture, edited_logits, last_logits
 from harness.tracing.clean import run_clean
-from harness.tracing.edit import Edit, edited_logits
+from harness.tracing.edit import Edit
 from harness.tracing.replay import replay
 from harness.tracing.site import KINDS, layers_of
 

@@ -10,8 +10,8 @@ from nnsight.schema.config import CONFIG
 from harness.stimuli.contrast import contrasts
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.draw import draw
-from harness.tracing.capture import capture, last_logits
-from harness.tracing.edit import Edit, edited_logits
+from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.edit import Edit
 from harness.tracing.site import KINDS, layers_of
 
 

@@ -1,0 +1,135 @@
+"""Decoder layers elsewhere, as nnsight simulates it: what comes back is what would be found here."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+import torch
+from hooked import unequal
+
+from harness.experiments.retrieval_variants import _in_bfloat16
+from harness.subjects.anatomy import ANATOMIES
+from harness.subjects.fitting import CannotLoad
+from harness.subjects.registry import OnlyHere
+from harness.tracing import trace
+from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.edit import Edit
+from harness.tracing.elsewhere import Elsewhere, NotReached, moved
+from harness.tracing.generate import generate_ids
+from harness.tracing.replay import replay
+from harness.tracing.selfcheck import selfcheck
+from harness.tracing.site import ORDER, layers_of
+
+CLOSE = 1e-5
+
+
+def own(subject):
+    """The subject with a model of its own: what nnsight does to one must not show in other tests."""
+    return replace(subject, model=deepcopy(subject.model), _images=OrderedDict())
+
+
+FAMILIES = sorted(family for family, anatomy in ANATOMIES.items() if not anatomy.deepstack)
+of_any_family = pytest.mark.parametrize("of_family", FAMILIES, indirect=True)
+
+
+@pytest.fixture(scope="module")
+def away(of_family):
+    return moved(own(of_family), "local")
+
+
+def edits_of(subject, batch):
+    """Nothing; a head silenced and queries scaled; the residual stream of some image tokens moved."""
+    last = torch.full((len(batch), 1), batch.last)
+    image = batch.image_tokens[:, :3]
+    generator = torch.Generator().manual_seed(0)
+    width = subject.model.config.get_text_config().hidden_size
+    step = torch.randn(len(batch), 3, width, generator=generator)
+    return [
+        [],
+        [Edit("head", 0, last, 0.0, (1,)), Edit("query", 1, last, 3.0, how="scale")],
+        [Edit("residual", 0, image, step, how="add")],
+    ]
+
+
+@of_any_family
+def test_nothing_of_the_decoder_layers_is_here(away):
+    layers = layers_of(away, away.model)
+    assert {p.device.type for p in layers.parameters()} == {"meta"}
+    others = [p for n, p in away.model.named_parameters() if away.anatomy.layers not in n]
+    assert {p.device.type for p in others} == {"cpu"}
+
+
+@of_any_family
+def test_what_is_read_there_is_what_is_read_here(away, of_family):
+    batch = unequal(of_family)
+    tokens = torch.stack([batch.image_tokens[:, 1], torch.full((len(batch),), batch.last)], 1)
+    for site in ORDER:
+        there = capture(away, unequal(away), site, tokens)
+        assert torch.equal(there, capture(of_family, batch, site, tokens)), site
+
+
+@of_any_family
+def test_what_is_changed_there_has_the_effect_that_it_has_here(away, of_family):
+    batch = unequal(of_family)
+    variants = edits_of(of_family, batch)
+    here = replay(of_family, batch, variants)
+    there = replay(away, unequal(away), variants)
+    assert there == pytest.approx(here.numpy(), abs=CLOSE)
+    assert (here[1:] - here[0]).abs().amax((1, 2)).min() > 10 * CLOSE
+    read = here[0].topk(3).indices
+    middle = torch.full((len(batch),), batch.last - 1)
+    there = replay(away, unequal(away), variants, read, at=middle)
+    assert there == pytest.approx(
+        replay(of_family, batch, variants, read, at=middle).numpy(), abs=CLOSE
+    )
+
+
+@of_any_family
+def test_what_is_written_there_is_what_is_written_here(away, of_family):
+    batch = unequal(of_family)
+    edits = edits_of(of_family, batch)[2]
+    here = generate_ids(of_family, batch, 4, edits, [(0, 1)])
+    there = generate_ids(away, unequal(away), 4, edits, [(0, 1)])
+    assert torch.equal(there.ids, here.ids)
+    assert there.logits == pytest.approx(here.logits.numpy(), abs=CLOSE)
+
+
+@of_any_family
+def test_hooks_are_checked_as_for_any_subject(away):
+    selfcheck(away)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_what_comes_back_does_not_depend_on_how_much_is_sent_at_once(subject, monkeypatch, rows):
+    away = moved(own(subject), "local")
+    batch = unequal(away)
+    variants = edits_of(away, batch)
+    whole = replay(away, batch, variants), last_logits(away, batch)
+    monkeypatch.setattr(trace, "ROWS_SENT", rows)
+    assert replay(away, batch, variants) == pytest.approx(whole[0].numpy(), abs=CLOSE)
+    assert last_logits(away, batch) == pytest.approx(whole[1].numpy(), abs=CLOSE)
+    edited = edited_logits(away, batch, variants[2])
+    assert edited == pytest.approx(whole[0][2].numpy(), abs=CLOSE)
+
+
+def test_a_server_that_is_not_there_is_named_with_what_to_try(subject):
+    away = moved(own(subject), "local")
+    there = Elsewhere(away.elsewhere.model, "http://127.0.0.1:9")
+    with pytest.raises(NotReached, match=r"127\.0\.0\.1:9 and failed .*ndif_status.* in the store"):
+        last_logits(replace(away, elsewhere=there), unequal(away))
+
+
+@pytest.mark.parametrize("of_family", ["qwen3_vl"], indirect=True)
+def test_layers_between_which_features_are_added_are_refused(of_family):
+    with pytest.raises(CannotLoad, match="between its decoder layers"):
+        moved(of_family, "local")
+
+
+def test_what_cannot_be_sent_is_refused(subject):
+    with pytest.raises(CannotLoad, match="this one is here only"):
+        moved(subject, "ndif")
+    with pytest.raises(OnlyHere, match=r"a copy in bfloat16 .* elsewhere \(--remote local\)"):
+        _in_bfloat16(moved(own(subject), "local"))
