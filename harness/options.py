@@ -34,8 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--trials", type=_trials, metavar="N|auto", dest="claim_trials",
         help="trials per experiment instead of each experiment's own number; fewer widen the intervals. auto: "
-        "a sixth of its own number, then two fifths, then all, until the claim is settled; pays where few "
-        "claims are asked",
+        "a sixth of its own number, then two fifths, then all, until the claim is settled, looks that would "
+        "settle nothing left out; pays where few claims are asked",
     )  # fmt: skip
     group.addoption(
         "--seed", type=int, default=0, metavar="N", dest="claim_seed",

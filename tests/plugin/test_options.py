@@ -43,17 +43,29 @@ def test_all_claims_of_one_subject_run_before_the_next(run):
         (("--scorecard", "a-file/out"), "cannot write the scorecard to a-file/out"),
         (("--store", "a-file/store"), "a-file/store"),
         (("--gpu",), "--gpu: torch sees no CUDA device"),
+        (("--remote", "nowhere"), "--remote nowhere: neither ndif nor local, nor a URL"),
+        (("--remote", "ndif", "--gpu"), "--remote and --gpu: the decoder layers are either"),
+        (("--remote", "ndif"), "--remote ndif: no key; get one at https://login.ndif.us"),
     ],
 )
-def test_a_bad_option_is_one_line_and_a_status_above_zero(run, pytester, options, complaint):
+def test_a_bad_option_is_one_line_and_a_status_above_zero(
+    run, pytester, monkeypatch, options, complaint
+):
     if "--gpu" in options and torch.cuda.is_available():
         pytest.skip("there is a GPU here, so --gpu is right")
+    monkeypatch.delenv("NDIF_API_KEY", raising=False)
     (pytester.path / "a-file").write_text("in the way")
     result = run(*options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     said = result.stderr.str() + result.stdout.str()
     assert complaint in said
     assert "Traceback" not in said
+
+
+def test_a_model_elsewhere_has_to_be_named(run):
+    result = run("--remote", "https://somewhere.org", subject=None)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "name a model that runs there with --subject" in result.stderr.str()
 
 
 def test_listing_what_would_run_leaves_the_last_run_alone(run, pytester):
