@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,16 +22,49 @@ LINKED = ("fixtures",)
 LONGEST = 300.0
 """Seconds after which a run of tests is given up."""
 
+PRELOADED = (
+    "torch",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.llava.modeling_llava",
+    "transformers.models.qwen2_vl.modeling_qwen2_vl",
+    "nnsight",
+    "scipy.stats",
+    "xarray",
+    "h5netcdf",
+    "pandas",
+    "hypothesis",
+    "pytest",
+)
+"""What most tests import and no copy changes: seven seconds, which each run of tests would pay again."""
+
 _ELSEWHERE = 70
+# Every run of tests is a fork of one process that has imported what no copy changes, and nothing of the copy.
 # An installed package must not stand in for the copy: its tests would pass whatever the copy says.
 _PROGRAM = f"""
-import sys
+import importlib, json, os, sys
 from pathlib import Path
-import harness
-if not Path(harness.__file__).resolve().is_relative_to(Path.cwd().resolve()):
+for name in {PRELOADED}:
+    importlib.import_module(name)
+if any(name.split(".")[0] in ("harness", "tests") for name in sys.modules):
     sys.exit({_ELSEWHERE})
-import pytest
-sys.exit(pytest.main(sys.argv[1:]))
+for line in sys.stdin:
+    asked = json.loads(line)
+    child = os.fork()
+    if not child:
+        printed = os.open(asked["printed"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for stream in (1, 2):
+            os.dup2(printed, stream)
+        status = {_ELSEWHERE}
+        try:
+            import harness
+            import pytest
+            if Path(harness.__file__).resolve().is_relative_to(Path.cwd().resolve()):
+                status = int(pytest.main(asked["arguments"]))
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -90,6 +126,20 @@ class Copy:
                 (folder / name).symlink_to(root / name, target_is_directory=True)
             except OSError:
                 shutil.copytree(root / name, folder / name)
+        self._parent: subprocess.Popen | None = None
+
+    def __enter__(self) -> Copy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process whose forks run the tests, and with it a run that is going on."""
+        if self._parent is not None:
+            _kill(self._parent)
+            self._parent.communicate()
+            self._parent = None
 
     @contextmanager
     def changed(self, file: str, text: str) -> Iterator[None]:
@@ -111,6 +161,29 @@ class Copy:
         Raises:
             NotSound: What would be tested is not this copy.
         """
+        printed = self.folder.with_suffix(".printed")
+        arguments = ["-x", "-q", "--color=no", "-p", "no:cacheprovider", *tests]
+        asked = json.dumps({"arguments": arguments, "printed": str(printed)})
+        parent = self._parent = self._parent or self._started()
+        given_up = Timer(LONGEST, _kill, [parent])
+        given_up.start()
+        try:
+            with suppress(BrokenPipeError):
+                parent.stdin.write(asked + "\n")
+                parent.stdin.flush()
+            answer = parent.stdout.readline().strip()
+        finally:
+            given_up.cancel()
+        status = int(answer) if answer else parent.wait()
+        if not answer:
+            self.close()
+        if status == -signal.SIGKILL:
+            return Run(None, f"killed, or still running after {LONGEST:.0f} s")
+        if status == _ELSEWHERE:
+            raise NotSound(f"not the copy in {self.folder} would be tested but another harness")
+        return Run(status, printed.read_text(errors="replace") if answer else "")
+
+    def _started(self) -> subprocess.Popen:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
         # Plugins that happen to be installed could reorder tests or add their own ways to fail.
         # Byte code would outlive a change of the same length and second. Two threads each, which
@@ -124,21 +197,15 @@ class Copy:
             "OMP_THREAD_LIMIT": "1",
             "CI": "1",
         }
-        arguments = ["-x", "-q", "--color=no", "-p", "no:cacheprovider", *tests]
-        try:
-            run = subprocess.run(
-                [sys.executable, "-c", _PROGRAM, *arguments],
-                cwd=self.folder,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=LONGEST,
-            )
-        except subprocess.TimeoutExpired:
-            return Run(None, f"still running after {LONGEST:.0f} s")
-        if run.returncode == _ELSEWHERE:
-            raise NotSound(f"not the copy in {self.folder} would be tested but another harness")
-        return Run(run.returncode, run.stdout + run.stderr)
+        return subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
 
     def require_sound(self, tests: Sequence[str]) -> None:
         """Tests must pass on the copy as it is.
@@ -149,3 +216,9 @@ class Copy:
         run = self.run(tests)
         if run.status != 0:
             raise NotSound(f"with nothing broken, {run.end}\n{run.printed[-2000:]}")
+
+
+def _kill(parent: subprocess.Popen) -> None:
+    # Its forks are of its group.
+    with suppress(ProcessLookupError):
+        os.killpg(parent.pid, signal.SIGKILL)

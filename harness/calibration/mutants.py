@@ -12,7 +12,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -165,9 +165,13 @@ def check_all(
         say(f"{result.seconds:5.1f} s  {result}")
         return result
 
-    with TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
+    with (
+        TemporaryDirectory(prefix="mutants-") as folder,
+        ExitStack() as copies,
+        ThreadPoolExecutor(jobs) as pool,
+    ):
         for number in range(jobs):
-            free.put(Copy(Path(folder) / str(number)))
+            free.put(copies.enter_context(Copy(Path(folder) / str(number))))
         sound = pool.submit(require_sound)
         results = [pool.submit(checked, mutant) for mutant in chosen]
         try:

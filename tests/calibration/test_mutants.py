@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.calibration import copies
 from harness.calibration.copies import ROOT, Copy, NotSound, Run
 from harness.calibration.mutants import Mutant, StaleMutant, check, check_all, mutants
 
@@ -61,7 +62,27 @@ def test_tests_that_are_not_there_are_an_error():
 
 @pytest.fixture
 def copy(tmp_path):
-    return Copy(tmp_path / "copy")
+    with Copy(tmp_path / "copy") as made:
+        yield made
+
+
+def test_tests_that_never_end_are_given_up_and_the_next_ones_run(copy, monkeypatch):
+    (copy.folder / "tests" / "test_endless.py").write_text(
+        "import time\ndef test_endless(): time.sleep(600)\ndef test_short(): assert 0, 'short'\n"
+    )
+    copy.run(HARMLESS.tests)
+    monkeypatch.setattr(copies, "LONGEST", 1.0)
+    endless = copy.run(["tests/test_endless.py::test_endless"])
+    assert (endless.status, endless.printed) == (None, "killed, or still running after 1 s")
+    monkeypatch.undo()
+    short = copy.run(["tests/test_endless.py::test_short"])
+    assert short.failed == ("tests/test_endless.py::test_short",)
+
+
+def test_each_run_is_of_the_code_as_it_is_then(copy):
+    for text, status in (("assert 0", 1), ("assert 1", 0), ("assert 0", 1)):
+        (copy.folder / "tests" / "test_now.py").write_text(f"def test_now(): {text}\n")
+        assert copy.run(["tests/test_now.py"]).status == status
 
 
 def test_another_harness_is_not_taken_for_the_copy(copy):
