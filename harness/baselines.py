@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from harness.judging.claim import Claim, Pair
 from harness.judging.record import Record
@@ -41,7 +42,7 @@ def baselines_of(option: str | None, entries: Sequence[Entry]) -> dict[Pair, Rec
     found: dict[Pair, Record] = {}
     if option is None:
         for entry in entries:
-            path = BASELINES / f"{entry.name}.json"
+            path = BASELINES / f"{quote(entry.name, safe='')}.json"
             if entry.kind == "embedded" and path.exists():
                 found |= load_baseline(path)
         return found
@@ -58,10 +59,11 @@ def baseline_file(name: str, option: str = "") -> Path:
     Raises:
         BadOption: There is none; the message begins with `option` and lists the baselines.
     """
-    for path in (Path(name), Path(name) / "scorecard.json", BASELINES / f"{name}.json"):
+    blessed = BASELINES / f"{quote(name, safe='')}.json"
+    for path in (Path(name), Path(name) / "scorecard.json", blessed):
         if path.is_file():
             return path
-    known = ", ".join(sorted(p.stem for p in BASELINES.glob("*.json"))) or "none"
+    known = ", ".join(sorted(unquote(p.stem) for p in BASELINES.glob("*.json"))) or "none"
     raise BadOption(f"{option}{name}: no such file or baseline; there are: {known}, {PUBLISHED}")
 
 

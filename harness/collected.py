@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from harness.judging.files import write_json
 
-OLD = ("*.json", "*.evidence.gz", "collected-*.txt", "asked/*")
+OLD = ("*.json", "*.evidence.gz", "collected-*.txt", "asked/*", "revisions/*")
 """What a run leaves in its folder of records."""
 
 
@@ -87,6 +87,18 @@ def note_asked(folder: Path, measured: str, trials: int, whole: int) -> None:
     """Write down how many trials an experiment asked of a subject, of how many; workers may say it twice."""
     name = f"{quote(measured, safe='')} {trials}"
     write_json(folder / "asked" / name, {"measured": measured, "trials": trials, "whole": whole})
+
+
+def note_revision(folder: Path, subject: str, revision: str, commit: str) -> None:
+    """Write down which commit a subject's revision was; workers may say it twice."""
+    content = {"subject": subject, "revision": revision, "commit": commit}
+    write_json(folder / "revisions" / quote(subject, safe=""), content)
+
+
+def revisions(folder: Path) -> dict[str, dict[str, str]]:
+    """Revision and commit of each subject of which they were written down."""
+    notes = [json.loads(path.read_text()) for path in sorted((folder / "revisions").glob("*"))]
+    return {n["subject"]: {"revision": n["revision"], "commit": n["commit"]} for n in notes}
 
 
 def asked(folder: Path) -> tuple[int, int]:

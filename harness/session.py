@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import __version__, collected
 from harness.baselines import PUBLISHED, ROOT, BadOption, as_published, baseline_file, baselines_of
 from harness.collected import Task
 from harness.experiments.measuring import Experiment, Measured, Measuring
-from harness.experiments.store import Store, stimuli_hash
+from harness.experiments.store import Store, code_hash, stimuli_hash
 from harness.judging import controls
 from harness.judging.claim import Claim, Pair, claims_hash
 from harness.judging.evidence import gathered, save_evidence
@@ -45,8 +46,12 @@ from harness.reporting.sides import (
 )
 from harness.reporting.writing import write_pages
 from harness.selection import select
+from harness.subjects.pinning import pinned
 from harness.subjects.registry import Entry, Refused
 from harness.workers import SubjectHolder, device_for
+
+if TYPE_CHECKING:
+    from harness.subjects.subject import Subject
 
 CALIBRATION = ROOT / "reports" / "calibration.json"
 
@@ -111,7 +116,9 @@ class ClaimsRun:
         try:
             self.entries = select(options)
             self.device = device_for(options.gpu)
-            self.holder = SubjectHolder(self.device, options.attention, say, options.remote)
+            self.holder = SubjectHolder(
+                self.device, options.attention, say, options.remote, self._note_revision
+            )
             self.measuring = Measuring(
                 Store(options.store, say),
                 self.holder,
@@ -150,6 +157,9 @@ class ClaimsRun:
         """Empty the folder of records; what was judged by an earlier run is not this run's."""
         try:
             collected.forget(self.folder)
+            # A subject that is pinned and was measured before is not loaded.
+            for entry in (e for e in self.entries if e.kind == "hub" and pinned(e)):
+                collected.note_revision(self.folder, entry.name, entry.revision, entry.revision)
             self.begun = True
         except OSError as error:
             raise BadOption(
@@ -225,6 +235,11 @@ class ClaimsRun:
         in_use = any(subject == entry.name for _, subject in self.baselines) or record.control
         return record, read_against(judgement.verdict, before, in_use=in_use, exact=record.control)
 
+    def _note_revision(self, subject: Subject) -> None:
+        if subject.commit:
+            name, revision = subject.entry.name, subject.entry.revision or "main"
+            collected.note_revision(self.folder, name, revision, subject.commit)
+
     def forget(self, claim: Claim, entry: Entry) -> None:
         """Take a claim's record back."""
         forget_record(self.folder, claim.id, entry.name)
@@ -260,7 +275,11 @@ class ClaimsRun:
         if self.before is not None and len(known) < len(self.entries):
             pairs = [pair for pair in found.pairs if pair[1] not in known]
             after = without(Side("this run", scorecard, gathered(self.folder)), known)
-            self._compare(only_asked(self.before, pairs, found.left_out), after)
+            try:
+                before = only_asked(self.before, pairs, found.left_out)
+                self.comparison = compare(before, after)
+            except NotComparable as refusal:
+                self.refusal = str(refusal)
         if self.options.scorecard:
             known = calibration.read(CALIBRATION)
             said = {"calibration": calibration.sentence(known, scorecard)}
@@ -274,12 +293,6 @@ class ClaimsRun:
     def _named_baseline(self) -> Side | None:
         named = self.options.baseline
         return None if named in (None, "none", PUBLISHED) else load_side(baseline_file(named))
-
-    def _compare(self, before: Side, after: Side) -> None:
-        try:
-            self.comparison = compare(before, after)
-        except NotComparable as refusal:
-            self.refusal = str(refusal)
 
     def facts(self, digest: str, *, partial: bool) -> Run:
         """What stands at the top of the scorecard."""
@@ -301,4 +314,6 @@ class ClaimsRun:
             partial=partial,
             stimuli=stimuli_hash(),
             gate=self.options.gate,
+            code=code_hash(),
+            revisions=collected.revisions(self.folder),
         )

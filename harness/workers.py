@@ -44,6 +44,7 @@ class SubjectHolder:
         attention: "sdpa" or "eager".
         say: Receives a line when a subject is loaded.
         remote: Where the decoder layers run, see `harness.tracing.elsewhere`; None for here.
+        loaded: Called with each subject that is loaded.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class SubjectHolder:
         attention: str,
         say: Callable[[str], None],
         remote: str | None = None,
+        loaded: Callable[[Subject], None] = lambda subject: None,
     ) -> None:
+        self.loaded = loaded
         self.device, self.attention, self.say, self.remote = device, attention, say, remote
         self._held: Subject | None = None
         self._asked: Entry | None = None
@@ -93,6 +96,7 @@ class SubjectHolder:
                     f"{subject.commit}; pin it with `claims pin {entry.name}`"
                 )
             self._held, self._asked = subject, entry
+            self.loaded(subject)
         return self._held
 
     def _loaded(self, entry: Entry) -> Subject:

@@ -67,7 +67,7 @@ class Size:
     rotation: int = 3
 
 
-SHORT = Size(untrained=1, misled=1, repeats=1, coverage=100, trials=24, mutants=1, rotation=1)
+SHORT = Size(untrained=1, misled=1, repeats=1, coverage=100, trials=24, mutants=1)
 """A minute or two: proof that every part runs. With so few trials many cells are inconclusive."""
 
 

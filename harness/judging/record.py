@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -164,8 +164,9 @@ class Record:
 class Run:
     """What a whole run has in common: versions, device, seed. `partial` marks an interrupted one.
 
-    `stimuli` is a hash of the code that draws scenes and prompts; empty if it was not recorded. `gate` is false
-    where claims were asked of subjects that do not do the task.
+    `stimuli` is a hash of the code that draws scenes and prompts, `code` of all that measures; empty if it was
+    not recorded. `gate` is false where claims were asked of subjects that do not do the task. `revisions` has
+    for every subject of the hub the `revision` that its entry names, and the `commit` that this was.
 
     Raises:
         ValueError: Made by another version of the schema.
@@ -188,6 +189,8 @@ class Run:
     partial: bool = False
     stimuli: str = ""
     gate: bool = True
+    code: str = ""
+    revisions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_schema(self.schema, "run")
@@ -250,9 +253,11 @@ def load_records(folder: str | Path) -> list[Record]:
 
 
 def _from_row(cls: type[_Row], row: Mapping[str, Any]) -> _Row:
-    names = [field.name for field in fields(cls)]
+    names = [f.name for f in fields(cls)]
     # What came later has a default, so that a scorecard written before can still be a baseline.
-    required = [field.name for field in fields(cls) if field.default is MISSING]
+    required = [
+        f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING
+    ]
     missing, unknown = [n for n in required if n not in row], [k for k in row if k not in names]
     if missing or unknown:
         raise ValueError(f"{cls.__name__.lower()}: missing keys {missing}, unknown keys {unknown}")

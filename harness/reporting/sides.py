@@ -124,9 +124,12 @@ def refuse_other_settings(before: Side, after: Side) -> None:
             )
     families = [{r.family for r in side.card.records} for side in (before, after)]
     if families[1] and not families[1] <= families[0]:
+        other = families[1] - families[0]
+        strangers = {r.subject for r in after.card.records if r.family in other}
         raise NotComparable(
-            f"a baseline from another model: {before.where} is of {_list(families[0])}, "
-            f"{after.where} of {_list(families[1])}"
+            f"a baseline from another model: {before.where} is of {_list(families[0])}, and "
+            f"{_list(strangers)} of {_list(other)}; compare each subject with its own baseline, in a run of "
+            "its own (--subject)"
         )
 
 
@@ -135,8 +138,12 @@ def refuse_other_claim(before: Record, after: Record) -> None:
     for name in ("threshold", "direction", "unit", "statement"):
         a, b = getattr(before, name), getattr(after, name)
         if a != b:
+            named = name == "threshold" and before.subject != after.subject
             raise NotComparable(
-                f"{after.claim} says something else now: its {name} was {a!r} and is {b!r}; "
+                f"{after.claim} has another threshold for {before.subject} ({a!r}) than for {after.subject} "
+                f"({b!r}): it makes exceptions by name; give the folder of one the name of the other"
+                if named
+                else f"{after.claim} says something else now: its {name} was {a!r} and is {b!r}; "
                 "run the baseline's model again"
             )
 
@@ -155,7 +162,21 @@ def notes(before: Side, after: Side) -> tuple[str, ...]:
         a, b = getattr(before.card.run, name), getattr(after.card.run, name)
         if a != b:
             found.append(f"{name} {_shown(a)} before, {_shown(b)} after")
+    if before.card.run.code != after.card.run.code:
+        found.append("measured by other code: what changed may be the code's doing")
+    for name, one in before.card.run.revisions.items():
+        other = after.card.run.revisions.get(name, one)
+        if one["commit"] != other["commit"]:
+            found.append(
+                f"{name} was {one['commit'][:12]} before and is {other['commit'][:12]} after"
+            )
     for side in (before, after):
+        for name, of in side.card.run.revisions.items():
+            if of["revision"] != of["commit"]:
+                found.append(
+                    f"{name} in {side.where} is not pinned: it followed {of['revision']}, which was "
+                    f"{of['commit'][:12]}; `claims pin {name}` holds it there"
+                )
         if not side.evidence:
             found.append(
                 f"{side.where} has no evidence beside it: compared by intervals alone, not scene by scene"

@@ -223,6 +223,8 @@ def test_a_run_survives_json_in_the_order_of_the_contract():
             "partial",
             "stimuli",
             "gate",
+            "code",
+            "revisions",
         ]
     )
     assert RUN.partial is False

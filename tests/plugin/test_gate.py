@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from made_up import CLAIMS, scorecard
 
+from harness import baselines
 from harness.cli import main
+from harness.session import ClaimsRun, Options
 
 GOOD = CLAIMS.split('@stated("raises")')[0]
 WEAKER = GOOD.replace("judge(around(0.9))", "judge(around(0.7))")
@@ -132,3 +135,32 @@ def test_a_published_number_is_a_baseline(run, pytester):
     lost = run("-k", "holds", "--baseline", "published")
     lost.assert_outcomes(failed=1)
     lost.stdout.fnmatch_lines(["*was supported*"])
+
+
+def test_a_baseline_is_found_by_its_subjects_name_however_odd(before, pytester, monkeypatch):
+    monkeypatch.setattr(baselines, "BASELINES", pytester.path / "blessed")
+    content = json.loads((pytester.path / "before" / "scorecard.json").read_text())
+    for record in content["records"]:
+        record["subject"] = "untrained:3/of mine"
+    (pytester.path / "before" / "scorecard.json").write_text(json.dumps(content))
+    main(["bless", str(pytester.path / "before"), "--into", str(pytester.path / "blessed")])
+    found = baselines.baseline_file("untrained:3/of mine")
+    assert found.parent.name == "blessed"
+    with pytest.raises(baselines.BadOption, match="there are: untrained:3/of mine, published"):
+        baselines.baseline_file("nothing")
+
+
+def test_what_a_revision_stood_for_is_written_into_the_scorecard(run, pytester):
+    records = pytester.path / "out" / "records"
+    loaded = SimpleNamespace(
+        commit="c" * 40, entry=SimpleNamespace(name="qwen2-vl-7b", revision="main")
+    )
+    claims = ClaimsRun(Options(subjects=("tiny-llava",), records=records), print)
+    claims.begin()
+    claims.holder.loaded(loaded)
+    known = {"qwen2-vl-7b": {"revision": "main", "commit": "c" * 40}}
+    facts = claims.facts("0f", partial=False)
+    assert facts.revisions == known
+    assert type(facts).from_json(json.loads(json.dumps(facts.to_json()))) == facts
+    claims.begin()
+    assert claims.facts("0f", partial=False).revisions == {}

@@ -35,7 +35,7 @@ def test_a_claim_that_says_something_else_is_refused(changes):
 
 def test_another_family_and_a_partial_baseline_are_refused():
     one = measured(first(0.9))
-    with pytest.raises(NotComparable, match="another model: a run is of family, a run of else"):
+    with pytest.raises(NotComparable, match="another model: a run is of family, and tiny of else"):
         compare(side(one), side(measured(first(0.9), family="else")))
     with pytest.raises(NotComparable, match="not whole"):
         compare(side(one, partial=True), side(one))
@@ -47,6 +47,30 @@ def test_other_versions_are_noted_not_refused():
     one = measured(first(0.9))
     found = compare(side(one, torch="1"), side(one, torch="2"))
     assert found.notes == ("torch 1 before, 2 after",)
+
+
+def test_other_code_and_other_commits_are_noted():
+    one, pinned = measured(first(0.9)), {"revision": "a" * 40, "commit": "a" * 40}
+    followed = {"revision": "main", "commit": "b" * 40}
+    found = compare(
+        side(one, code="1", revisions={"tiny": pinned}),
+        side(one, code="2", revisions={"tiny": followed}),
+    )
+    code, moved, loose = found.notes
+    assert code == "measured by other code: what changed may be the code's doing"
+    assert moved == "tiny was aaaaaaaaaaaa before and is bbbbbbbbbbbb after"
+    assert loose.startswith(
+        "tiny in a run is not pinned: it followed main, which was bbbbbbbbbbbb;"
+    )
+    assert compare(side(one, revisions={"tiny": pinned}), side(one)).notes == ()
+
+
+def test_a_threshold_that_is_another_by_name_is_refused_with_the_way_out():
+    before, after = measured(first(0.9), threshold=0.3), measured(first(0.9), subject="folder")
+    with pytest.raises(
+        NotComparable, match=r"for tiny \(0.3\) than for folder .* name of the other"
+    ):
+        compare(side(before), side(after))
 
 
 def test_files_are_read_back_with_their_evidence(tmp_path):
