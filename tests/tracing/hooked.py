@@ -70,3 +70,15 @@ def _looped(subject: Subject, edit: Edit, activation: torch.Tensor) -> torch.Ten
                 else:
                     after[row, token, part] = before[row, token, part] * value
     return after
+
+
+def edits_go_wrong(monkeypatch, wrong):
+    """Make every edit be written as `wrong(edit)` says; None for not at all."""
+    rightly = Edit.write
+
+    def write(self, activation, width, first=0):
+        edit = wrong(self)
+        if edit is not None:
+            rightly(edit, activation, width, first)
+
+    monkeypatch.setattr(Edit, "write", write)

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 import torch
 from families import loaded
+from hooked import edits_go_wrong
 from tokenizers import Tokenizer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
@@ -19,7 +20,6 @@ from harness.subjects.layout import Layout
 from harness.subjects.subject import Subject
 from harness.tracing.attention import NAME, attend
 from harness.tracing.conformance import CHECKS, conformance
-from harness.tracing.edit import Edit
 from harness.tracing.site import layers_of
 
 
@@ -70,19 +70,8 @@ def other_logits(subject, monkeypatch):
     return subject
 
 
-def written(monkeypatch, wrong):
-    rightly = Edit.write
-
-    def write(self, activation, width, first=0):
-        edit = wrong(self)
-        if edit is not None:
-            rightly(edit, activation, width, first)
-
-    monkeypatch.setattr(Edit, "write", write)
-
-
 def heads_turned(subject, monkeypatch):
-    written(
+    edits_go_wrong(
         monkeypatch,
         lambda e: replace(e, values=e.values.roll(1, -2)) if e.kind == "head" and e.by_row else e,
     )
@@ -90,7 +79,7 @@ def heads_turned(subject, monkeypatch):
 
 
 def unwritten(subject, monkeypatch):
-    written(monkeypatch, lambda edit: None)
+    edits_go_wrong(monkeypatch, lambda edit: None)
     return subject
 
 
@@ -103,7 +92,7 @@ def sharper_replay(subject, monkeypatch):
 
 
 def values_one_token_late(subject, monkeypatch):
-    written(
+    edits_go_wrong(
         monkeypatch,
         lambda e: replace(e, values=e.values.roll(1, 1)) if e.kind == "value" and e.by_row else e,
     )

@@ -8,26 +8,15 @@ from itertools import count
 
 import pytest
 import torch
+from hooked import edits_go_wrong
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from harness.subjects.subject import SharedFirstPiece, Subject
 from harness.tracing import capture as capturing
 from harness.tracing.attention import NAME, attend
-from harness.tracing.edit import Edit
 from harness.tracing.selfcheck import SelfCheckFailed, selfcheck
 from harness.tracing.site import layers_of
-
-
-def edits_go_wrong(monkeypatch, wrong):
-    """Make every edit be written as `wrong(edit)` says; None for not at all."""
-    rightly = Edit.write
-
-    def write(self, activation, width, first=0):
-        edit = wrong(self)
-        if edit is not None:
-            rightly(edit, activation, width, first)
-
-    monkeypatch.setattr(Edit, "write", write)
+from harness.tracing.trace import run
 
 
 def test_a_good_subject_passes(subject):
@@ -91,13 +80,12 @@ def test_an_edit_of_the_next_head_is_found(subject, monkeypatch):
 
 
 def test_a_capture_that_counts_layers_from_one_is_found(subject, monkeypatch):
-    def shifted(subject, root):
-        layers = layers_of(subject, root)
-        if root is subject.model:
-            return layers
-        return [layers[max(0, i - 1)] for i in range(subject.layers)]
+    def shifted(subject, batch, reads, *variants):
+        if not variants:
+            reads = [read._replace(layer=max(0, read.layer - 1)) for read in reads]
+        return run(subject, batch, reads, *variants)
 
-    monkeypatch.setattr(capturing, "layers_of", shifted)
+    monkeypatch.setattr(capturing, "run", shifted)
     with pytest.raises(SelfCheckFailed, match="putting the heads' own outputs back"):
         selfcheck(subject)
 
