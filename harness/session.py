@@ -303,7 +303,7 @@ class ClaimsRun:
             torch=version("torch"),
             transformers=version("transformers"),
             nnsight=version("nnsight"),
-            device=self.device,
+            device=f"layers on {there}" if (there := self.options.remote) else self.device,
             dtype=", ".join(sorted({e.dtype for e in self.entries})),
             attention=self.options.attention,
             started=self.started,

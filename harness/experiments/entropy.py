@@ -19,6 +19,7 @@ from harness.experiments.halves import DRAWS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.clusters import cluster_weights
 from harness.judging.draws import from_draws
+from harness.judging.sequential import confidence
 from harness.judging.stats import MINIMUM_CLUSTERS, Estimate, difference, proportion
 from harness.measures.probes import nearest_mean
 from harness.measures.similarity import cosine_rsm, peak, position_rsm, rsa_draws
@@ -154,7 +155,9 @@ class Entropy:
         (a, a_draws, n, c), (b, b_draws, m, d) = (
             self._strength(f"{e} {grid}", place) for e in ("high", "low")
         )
-        low, high = np.quantile(a_draws, (0.025, 0.975)) if np.isfinite(a_draws).all() else (0, 0)
+        tail = (1 - confidence()) / 2
+        known = np.isfinite(a_draws).all()
+        low, high = np.quantile(a_draws, (tail, 1 - tail)) if known else (0, 0)
         if low <= 0.1:
             make = Estimate.absent if high < 0.1 else Estimate.unsettled
             return make(

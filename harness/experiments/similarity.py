@@ -20,6 +20,7 @@ from harness.experiments.halves import DRAWS, PERMUTATIONS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.judging.clusters import cluster_weights
 from harness.judging.draws import from_draws
+from harness.judging.sequential import confidence, early
 from harness.judging.stats import Estimate
 from harness.measures.similarity import (
     cosine_rsm,
@@ -175,11 +176,12 @@ class Similarity:
         strength, chance = self.strength(pair), self.permutation_p(pair)
         if strength.value is None:
             return strength
-        if strength.low > PRESENT and chance < 0.05:
+        known = chance < 1 - confidence()
+        if strength.low > PRESENT and known:
             return None
         what, where = pair.split("@")
         place = {"mentions": "the mentions", "last": "the last token"}[where]
-        surely = strength.high < PRESENT or chance >= 0.05
+        surely = strength.high < PRESENT or not (known or early())
         verb = ("are" if what == "features" else "is") + (" not" if surely else " not surely")
         return (Estimate.absent if surely else Estimate.unsettled)(
             f"{what} {verb} represented at {place}: peak r {strength.value:.2f} "

@@ -18,6 +18,7 @@ from harness.experiments.measuring import Experiment, Progress
 from harness.experiments.sweeps import ARRANGEMENTS
 from harness.judging.clusters import cluster_weights
 from harness.judging.draws import from_draws
+from harness.judging.sequential import confidence
 from harness.judging.stats import Estimate, difference
 from harness.measures.similarity import cosine_rsm, peak, position_rsm, rsa_draws
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
@@ -153,7 +154,7 @@ class SimilarityVariants:
     def lost(self, variant: str) -> Estimate:
         """r by the paper's protocol less r by a variant, at the layer where the first peaks."""
         base = self._at("as in the paper")
-        if base[1][int(0.025 * DRAWS)] <= 0.1:
+        if base[1][int((1 - confidence()) / 2 * DRAWS)] <= 0.1:
             return Estimate.inapplicable(
                 f"position is not surely represented at the last token (r = {base[0]:.2f}): there is nothing "
                 "that a variant could miss",

@@ -49,6 +49,12 @@ def confidence() -> float:
     return 1 - (ERROR if look is None else SPENT[look])
 
 
+def early() -> bool:
+    """Whether more trials may follow: what was not found is then not yet known to be absent."""
+    look = _LOOK.get()
+    return look is not None and look < LOOKS - 1
+
+
 def inflated(p_value: float) -> float:
     """A p-value of the present look, as one of all looks together: comparable with ERROR / 2."""
     look = _LOOK.get()

@@ -11,6 +11,7 @@ from harness.experiments.components import FACTORS, Components
 from harness.experiments.mediation import Mediation
 from harness.experiments.similarity import HALVES, PAIRS, Similarity
 from harness.judging.claim import above, below
+from harness.judging.sequential import looking
 from harness.judging.verdict import decide
 from harness.stimuli.contrast import CONDITIONS
 
@@ -75,6 +76,31 @@ def test_an_order_is_never_found_where_a_code_is_absent(seed):
     remaining = below(0.3, unit="u", origin="stated in the paper")
     assert verdict(reading.remaining("position@last"), remaining) == "refuted"
     assert "not represented" in reading.gap("position@last", "features@last").reason
+
+
+@pytest.mark.parametrize(
+    ("look", "beyond", "found"),
+    [
+        (None, 0.03, "supported"),
+        (None, 0.06, "refuted"),
+        (0, 0.001, "supported"),
+        (0, 0.03, "inconclusive"),
+        (0, 0.06, "inconclusive"),
+        (2, 0.03, "supported"),
+        (2, 0.06, "refuted"),
+    ],
+)
+def test_what_few_trials_do_not_find_is_not_yet_absent(look, beyond, found):
+    """Labels dealt at random reach the peak in a share of `beyond`: more than an early look may err."""
+    data = similarity(PLANTED, noise=0).data.copy(deep=True)
+    data["null"] = (("pair", "permutation"), np.full((len(PAIRS), 999), 0.1))
+    data.null[:, : round(beyond * 1000) - 1] = 1.0
+    reading = Similarity(data)
+    for pair in PAIRS:
+        assert reading.permutation_p(pair) == pytest.approx(beyond)
+    with looking(look):
+        gap = reading.gap("position@mentions", "position@last")
+        assert verdict(gap, over(0)) == found
 
 
 def test_the_peak_is_chosen_on_one_half_and_read_on_the_other():
