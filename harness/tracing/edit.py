@@ -65,33 +65,56 @@ class Edit:
         return replace(self, tokens=self.tokens[rows], values=values)
 
     def write(self, activation: torch.Tensor, width: int, first: int = 0) -> None:
-        """Change an activation in place.
+        """Change an activation in place, as `write_at` does it."""
+        write_at(activation, *self.plain, width, first)
 
-        Args:
-            activation: [B, T, features] of this edit's layer and kind.
-            width: Of a head.
-            first: The token that stands first in `activation`.
-        """
-        rows = torch.arange(len(activation), device=activation.device)[:, None]
-        tokens = self.tokens.to(activation.device) - first
-        if self.kind == "residual":
-            at: tuple[Any, ...] = (rows, tokens)
-        else:
-            activation = activation.unflatten(-1, (-1, width))
-            at = (rows, tokens)
-            if self.heads is not None:
-                # One head is the usual case, and needs no indices on the device.
-                first_head, *more = self.heads
-                at = (rows, tokens, slice(first_head, first_head + 1))
-                if more:
-                    heads = torch.tensor(self.heads, device=activation.device)
-                    at = (rows[..., None], tokens[..., None], heads)
-        values = self.values
-        if isinstance(values, torch.Tensor):
-            values = values.to(activation.device, activation.dtype)
-        if self.how == "replace":
-            activation[at] = values
-        elif self.how == "add":
-            activation[at] = activation[at] + values
-        else:
-            activation[at] = activation[at] * values
+    @property
+    def plain(self) -> tuple[Any, ...]:
+        """What `write_at` needs, without any class of ours."""
+        return self.kind, self.tokens, self.values, self.heads, self.how
+
+
+def write_at(
+    activation: torch.Tensor,
+    kind: Kind,
+    tokens: torch.Tensor,
+    values: torch.Tensor | float,
+    heads: tuple[int, ...] | None,
+    how: How,
+    width: int,
+    first: int = 0,
+) -> None:
+    """Change an activation in place; all but three arguments are an edit's.
+
+    Args:
+        activation: [B, T, features] of the edit's layer and kind.
+        kind: As all the rest of an `Edit`.
+        tokens: Of an `Edit`.
+        values: Of an `Edit`.
+        heads: Of an `Edit`.
+        how: Of an `Edit`.
+        width: Of a head.
+        first: The token that stands first in `activation`.
+    """
+    rows = torch.arange(len(activation), device=activation.device)[:, None]
+    tokens = tokens.to(activation.device) - first
+    if kind == "residual":
+        at: tuple[Any, ...] = (rows, tokens)
+    else:
+        activation = activation.unflatten(-1, (-1, width))
+        at = (rows, tokens)
+        if heads is not None:
+            # One head is the usual case, and needs no indices on the device.
+            first_head, *more = heads
+            at = (rows, tokens, slice(first_head, first_head + 1))
+            if more:
+                chosen = torch.tensor(heads, device=activation.device)
+                at = (rows[..., None], tokens[..., None], chosen)
+    if isinstance(values, torch.Tensor):
+        values = values.to(activation.device, activation.dtype)
+    if how == "replace":
+        activation[at] = values
+    elif how == "add":
+        activation[at] = activation[at] + values
+    else:
+        activation[at] = activation[at] * values

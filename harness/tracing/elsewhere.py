@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import nnsight
@@ -92,18 +93,23 @@ def _twin(subject: Subject) -> TransformersModel:
     from nnsight.modeling.transformers import TransformersModel
 
     try:
-        return TransformersModel(
+        there = TransformersModel(
             subject.entry.source,
             # A server runs what was asked of it by this name: the commit that "main" was here is another name.
             revision=subject.entry.revision,
             task="image-text-to-text",
-            tokenizer=subject.tokenizer,
-            image_processor=subject.image_processor,
+            # The pipeline around it insists on one, but all that is sent are tensors. Our own tokenizer would
+            # be changed by it (how it pads), and a server need not have the like.
+            processor=SimpleNamespace(),
+            # A server runs what the twin has, whatever ran there before.
+            attn_implementation=subject.model.config._attn_implementation,
         )
-    except (ImportError, OSError, ValueError) as error:
+    except Exception as error:
         raise CannotLoad(
             f"{subject.name}: nnsight cannot set up its twin of {subject.entry.source}: {error}"
         ) from error
+    there.processor = None
+    return there
 
 
 def key_is_known() -> bool:
@@ -128,11 +134,14 @@ def sent(subject: Subject) -> Iterator[dict[str, Any]]:
     except Exception as error:
         if subject.elsewhere.where == LOCAL:
             raise
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        # What failed there comes as a traceback, of which the last line says it.
+        reason = said[-1 if any(line.startswith("Traceback") for line in said) else 0]
         raise NotReached(
             f"{subject.name}: a run was sent to {subject.elsewhere.where} and failed there or on the way "
-            f"({type(error).__name__}: {reason}). Is {subject.entry.source} running there "
-            "(`nnsight.ndif_status()`), and may your key use it? What was measured before is in the store"
+            f"({type(error).__name__}: {reason}). Is {subject.entry.source} running there, in "
+            f"{subject.entry.dtype} (`nnsight.ndif_status()`), and may your key use it? What was measured "
+            "before is in the store"
         ) from error
 
 

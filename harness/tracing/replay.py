@@ -60,16 +60,16 @@ def replay(
     """
     _check(subject, batch, variants, read, at)
     at = torch.full((len(batch),), batch.last) if at is None else at
-    if subject.elsewhere is not None:
-        last = Read(subject.layers - 1, "residual", at[:, None])
-        [hidden] = run(subject, batch, [last], variants)
-        return logits_of(subject, hidden[:, :, 0], read)
     vocabulary = len(subject.model.get_output_embeddings().weight)
     width = vocabulary if read is None else read.shape[1]
     dtype = torch.float32 if read is None else torch.float64
     found = torch.empty(len(variants), len(batch), width, dtype=dtype)
     if not variants:
         return found
+    if subject.elsewhere is not None:
+        last = Read(subject.layers - 1, "residual", at[:, None])
+        [hidden] = run(subject, batch, [last], variants)
+        return logits_of(subject, hidden[:, :, 0], read)
     edited = [e.tokens for v in variants for e in v if e.tokens.numel()]
     start = min(int(tokens.min()) for tokens in (at, *edited))
     # Variants that start late run through few layers; neighbours start together.

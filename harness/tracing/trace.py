@@ -7,19 +7,23 @@ The plain way to do either, and the only one where the decoder layers are not he
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nnsight
 import torch
 
 from harness.subjects.subject import Batch, Subject
-from harness.tracing.edit import Edit
+from harness.tracing.edit import Edit, write_at
 from harness.tracing.elsewhere import sent
 from harness.tracing.memory import blocks
 from harness.tracing.site import ORDER, Site, layers_of, read_site, traced, write_site
 
 ROWS_SENT = 16
 """Rows of one run where the layers are elsewhere: some 50 MB are sent for a model of 7B parameters."""
+
+LAST = torch.tensor([-1])
+"""The last logits, as a tensor: inputs beside one that is none of a text's are left by nnsight as they are. It
+would take the axes of position_ids (three, where a token has a place in the image) for rows."""
 
 
 class Read(NamedTuple):
@@ -30,13 +34,11 @@ class Read(NamedTuple):
     tokens: torch.Tensor
 
 
-class Step(NamedTuple):
-    """What happens at one site of one layer: edits, each of some rows, and numbers of reads."""
+Step = tuple[int, Site, list[tuple[Any, ...]], list[int]]
+"""A layer, a site of it, edits (of which rows, and what `write_at` needs), and numbers of reads.
 
-    layer: int
-    site: Site
-    edits: list[tuple[slice, Edit]]
-    reads: list[int]
+Of no class of ours: functions are sent as their source, but what Python itself writes into a named tuple or a
+dataclass as bytecode, which no other version of Python can run."""
 
 
 def run(
@@ -79,12 +81,14 @@ def run(
 def own_logits(subject: Subject, batch: Batch) -> torch.Tensor:
     """Logits at the last token as the model itself gives them: float32 [B, vocabulary] on the CPU."""
     model = traced(subject)
+    # no_grad is of this process: where the layers are elsewhere, what is read must say for itself that nobody
+    # differentiates it.
     with (
         sent(subject) as where,
         torch.no_grad(),
-        model.trace(**batch.inputs, use_cache=False, logits_to_keep=1, **where),
+        model.trace(**batch.inputs, use_cache=False, logits_to_keep=LAST, **where),
     ):
-        found = nnsight.save(model.output.logits[:, -1].float().cpu())
+        found = nnsight.save(model.output.logits[:, -1].float().cpu().detach())
     return found
 
 
@@ -102,30 +106,39 @@ def _once(
     with (
         sent(subject) as where,
         torch.no_grad(),
-        model.trace(**batch.stacked(times), use_cache=False, logits_to_keep=1, **where),
+        model.trace(**batch.stacked(times), use_cache=False, logits_to_keep=LAST, **where),
     ):
         found = nnsight.save({})
-        for step in steps:
-            value = read_site(layers[step.layer], step.site)
-            if step.edits:
+        for layer, site, edits, numbers in steps:
+            value = read_site(layers[layer], site)
+            if edits:
                 value = value.clone()
-                for part, edit in step.edits:
-                    edit.write(value[part], width)
-                write_site(layers[step.layer], step.site, value)
-            for number in step.reads:
+                for part, edit in edits:
+                    write_at(value[part], *edit, width)
+                write_site(layers[layer], site, value)
+            for number in numbers:
                 # Advanced indexing copies: a later edit of the tensor in place does not show.
-                found[number] = value[rows, tokens[number]].float().cpu()
+                found[number] = value[rows, tokens[number]].float().cpu().detach()
     return [found[n].unflatten(0, (times, -1)) for n in range(len(reads))]
 
 
 def _steps(reads: Sequence[Read], variants: Sequence[Sequence[Edit]], rows: int) -> list[Step]:
-    edits: dict[tuple[int, Site], list[tuple[slice, Edit]]] = {}
+    edits: dict[tuple[int, Site], list[tuple[Any, ...]]] = {}
     wanted: dict[tuple[int, Site], list[int]] = {}
     for number, variant in enumerate(variants):
         for edit in variant:
             part = slice(number * rows, (number + 1) * rows)
-            edits.setdefault((edit.layer, edit.kind), []).append((part, edit))
+            edits.setdefault((edit.layer, edit.kind), []).append(
+                (part, [_alone(x) for x in edit.plain])
+            )
     for number, read in enumerate(reads):
         wanted.setdefault((read.layer, read.site), []).append(number)
     places = sorted({*edits, *wanted}, key=lambda place: (place[0], ORDER.index(place[1])))
-    return [Step(*place, edits.get(place, []), wanted.get(place, [])) for place in places]
+    return [(*place, edits.get(place, []), wanted.get(place, [])) for place in places]
+
+
+def _alone(value: Any) -> Any:
+    """A tensor without the larger one that it is a part of, all of which would be sent with it."""
+    if isinstance(value, torch.Tensor) and value.untyped_storage().nbytes() > value.nbytes:
+        return value.clone()
+    return value
