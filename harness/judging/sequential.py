@@ -111,14 +111,14 @@ def next_look(verdict: str, p_value: float | None, *, has_value: bool) -> int | 
     Args:
         verdict: Of this look.
         p_value: One-sided, of the claim at this look alone; None where there is none.
-        has_value: Whether something was estimated. That there is nothing to estimate is settled by all trials
-            only, if it was read off some.
+        has_value: Whether trials were asked. That there is nothing to estimate is settled by all of them only,
+            if it was read off some.
     """
     look = _LOOK.get()
     if look is None or look == LOOKS - 1 or _settled(verdict, p_value, look, has_value=has_value):
         return None
     last = LOOKS - 1
-    if verdict == "not_applicable":
+    if verdict in ("not_applicable", "refuted"):
         return last
     if p_value is None:
         return look + 1
@@ -137,7 +137,8 @@ def next_look(verdict: str, p_value: float | None, *, has_value: bool) -> int | 
 def _settled(verdict: str, p_value: float | None, look: int, *, has_value: bool) -> bool:
     if verdict == "supported":
         return p_value is not None and p_value <= _sure(look)
-    if verdict == "not_applicable":
+    # Absence is seen by tests and searches of which no level is that of the look: fewer trials find less.
+    if verdict == "not_applicable" or (verdict == "refuted" and p_value is None):
         return not has_value
     return verdict != "inconclusive"
 

@@ -62,6 +62,10 @@ def test_what_settles_a_look():
         for final in ("blocked", "error", "not_run", "not_applicable"):
             assert next_look(final, None, has_value=False) is None
         assert next_look("not_applicable", None, has_value=True) == 2, "read off a few trials"
+        assert next_look("refuted", None, has_value=True) == 2, (
+            "absent, as far as a few trials tell"
+        )
+        assert next_look("refuted", None, has_value=False) is None
     for look, verdict in ((2, "inconclusive"), (None, "inconclusive"), (None, "supported")):
         with looking(look):
             assert next_look(verdict, 0.3, has_value=True) is None

@@ -50,6 +50,10 @@ def test_unclear(n, judge):
 def test_nothing_to_ask(n, judge):
     judge(Estimate.inapplicable("at the ceiling", n=n, clusters=n))
 
+@stated("absent_so_far")
+def test_absent_so_far(n, judge):
+    judge(of(0.95, n) if n == 200 else Estimate.absent("not found", n=n, clusters=n))
+
 @stated("raises")
 def test_raises(n, judge):
     ASKED.append(n)
@@ -88,6 +92,7 @@ def test_each_claim_is_asked_until_it_is_settled(asked):
         "late": 80,
         "unclear": 200,
         "nothing_to_ask": 200,
+        "absent_so_far": 200,
         "measured_whole": 200,
     }
     verdicts = {name: r["verdict"] for name, r in records.items()}
@@ -97,6 +102,7 @@ def test_each_claim_is_asked_until_it_is_settled(asked):
         "late": "supported",
         "unclear": "inconclusive",
         "nothing_to_ask": "not_applicable",
+        "absent_so_far": "supported",
         "measured_whole": "inconclusive",
         "raises": "error",
         "setup": "error",
@@ -106,7 +112,7 @@ def test_each_claim_is_asked_until_it_is_settled(asked):
 
 def test_each_claim_is_reported_once_and_the_run_says_that_looks_differ(asked, pytester):
     result, records = asked
-    result.assert_outcomes(passed=2, failed=4, skipped=1, errors=1)
+    result.assert_outcomes(passed=3, failed=4, skipped=1, errors=1)
     cases = ET.parse(pytester.path / "out.xml").findall(".//testcase")
     assert len(cases) == len(records)
     claims = [p.get("value") for p in cases[0].findall(".//property[@name='claim']")]
