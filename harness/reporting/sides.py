@@ -68,9 +68,12 @@ def _made_of(record: Record, evidence: Evidence) -> bool:
     if evidence.scenes is not None:
         seen = record.estimate is not None and abs(values.mean() - record.estimate) <= near
         return seen and len(values) == record.n
-    # The ends of a percentile interval are draws.
-    ends = [end for end in (record.ci_low, record.ci_high) if end is not None]
-    return all(np.abs(values - end).min(initial=np.inf) <= near for end in ends)
+    # The ends of a percentile interval are draws, or beyond all of them: with few scenes, or at an early look.
+    ends = [(record.ci_low, values.min(), -1), (record.ci_high, values.max(), 1)]
+    return all(
+        end is None or np.abs(values - end).min() <= near or sign * (end - outermost) > 0
+        for end, outermost, sign in ends
+    )
 
 
 def evidence_beside(scorecard: Path) -> Path:

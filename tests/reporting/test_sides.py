@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from cards import card
+from cards import card, record
 from scored import first, measured, side
 
+from harness.judging.draws import from_draws
 from harness.judging.evidence import save_evidence
 from harness.judging.files import write_json
+from harness.judging.sequential import looking
 from harness.reporting.compare import compare
 from harness.reporting.sides import NotComparable, evidence_beside, load_side, only_asked
 
@@ -85,6 +88,25 @@ def test_files_are_read_back_with_their_evidence(tmp_path):
         load_side(path)
     write_json(path, [])
     with pytest.raises(ValueError, match="not a scorecard"):
+        load_side(path)
+
+
+@pytest.mark.parametrize(("look", "clusters"), [(None, 5), (0, 24), (1, 12), (None, 60)])
+def test_ends_beyond_the_outermost_draw_are_of_their_draws(tmp_path, look, clusters):
+    """Where scenes are few or a look is early, an interval is wider than its draws."""
+    draws = np.random.default_rng(0).normal(0.6, 0.01, 1000)
+    estimate = from_draws(0.6, draws, n=clusters, clusters=clusters)
+    with looking(look):
+        low, high = estimate.low, estimate.high
+    sizes = {"n": clusters, "clusters": clusters}
+    rec = record(estimate=0.6, ci_low=low, ci_high=high, **sizes)
+    path = tmp_path / "scorecard.json"
+    write_json(path, card(rec).to_json())
+    save_evidence(evidence_beside(path), {(rec.claim, rec.subject): estimate.evidence})
+    assert load_side(path).evidence
+    others = from_draws(0.6, draws + 0.5, n=clusters, clusters=clusters).evidence
+    save_evidence(evidence_beside(path), {(rec.claim, rec.subject): others})
+    with pytest.raises(ValueError, match="is not the evidence of"):
         load_side(path)
 
 
