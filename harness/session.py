@@ -303,7 +303,8 @@ class ClaimsRun:
             torch=version("torch"),
             transformers=version("transformers"),
             nnsight=version("nnsight"),
-            device=f"layers on {there}" if (there := self.options.remote) else self.device,
+            # Numbers of a server are not those of a device here, though both may be right.
+            device=" + ".join(filter(None, (self.device, self.options.remote))),
             dtype=", ".join(sorted({e.dtype for e in self.entries})),
             attention=self.options.attention,
             started=self.started,

@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+# Whatever a run imports is forgotten after it, and torch and transformers bear no second import.
+import harness.subjects.loading
+import harness.tracing.elsewhere  # noqa: F401
 from harness.session import ROOT
 
 CLAIMS = ("3_4 and id_selection", "one_pair_selection")
@@ -13,7 +16,7 @@ CLAIMS = ("3_4 and id_selection", "one_pair_selection")
 
 @pytest.fixture
 def judged(pytester):
-    """Records by claim, of a run with these options."""
+    """Result, run and records by claim, of a run with these options."""
 
     def go(*options):
         chosen = [str(ROOT / "claims"), "-k", " or ".join(f"({c})" for c in CLAIMS)]
@@ -22,14 +25,15 @@ def judged(pytester):
             "--trials", "24", "--baseline", "none", "--store", "store", "--scorecard", "out", *options,
         )  # fmt: skip
         content = json.loads((pytester.path / "out" / "scorecard.json").read_text())
-        return result, {r["claim"]: r for r in content["records"]}
+        return result, content["run"], {r["claim"]: r for r in content["records"]}
 
     return go
 
 
 def test_claims_on_layers_elsewhere_end_as_they_do_here(judged):
-    _, here = judged()
-    result, there = judged("--remote", "local")
+    _, run, here = judged()
+    result, sent, there = judged("--remote", "local")
+    assert (run["device"], sent["device"]) == ("cpu", "cpu + local")
     result.stdout.fnmatch_lines(["*loaded planted: * layers on local; hooks checked"])
     assert set(there) == set(here)
     selection = "visual_symbols.3.4.id_selection"
