@@ -64,7 +64,7 @@ def _check_remote(options: Options) -> None:
     if not options.subjects:
         raise BadOption(
             f"--remote {where}: name a model that runs there with --subject; `python -c 'import nnsight; "
-            "print(nnsight.ndif_status())'` lists those of NDIF"
+            "print(nnsight.status())'` lists those of NDIF"
         )
     from harness.tracing.elsewhere import key_is_known
 

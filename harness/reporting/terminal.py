@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from harness.judging.record import Record
+from harness.judging.sequential import AUTO
 from harness.judging.verdict import Reading, Verdict
 from harness.reporting.scorecard import Pair, Scorecard
 from harness.reporting.wording import (
@@ -252,7 +253,8 @@ def _evidence(record: Record, adjusted: float | None) -> str:
 def _method(card: Scorecard) -> str:
     methods = dict.fromkeys(r.method for r in card.records if r.method not in ("", "none"))
     made = f" ({'; '.join(methods)})" if methods else ""
-    return one_line(f"Intervals: 95%, clustered by scene{made}. {card.correction}")
+    looks = ", at early looks 99.6 or 99.4%" if card.run.trials == AUTO else ""
+    return one_line(f"Intervals: 95%{looks}, clustered by scene{made}. {card.correction}")
 
 
 def _absent(

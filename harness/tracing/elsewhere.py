@@ -140,7 +140,7 @@ def sent(subject: Subject) -> Iterator[dict[str, Any]]:
         raise NotReached(
             f"{subject.name}: a run was sent to {subject.elsewhere.where} and failed there or on the way "
             f"({type(error).__name__}: {reason}). Is {subject.entry.source} running there, in "
-            f"{subject.entry.dtype} (`nnsight.ndif_status()`), and may your key use it? What was measured "
+            f"{subject.entry.dtype} (`nnsight.status()`), and may your key use it? What was measured "
             "before is in the store"
         ) from error
 

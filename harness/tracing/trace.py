@@ -64,7 +64,8 @@ def run(
     most = len(batch) * len(variants) if subject.elsewhere is None else ROWS_SENT
     parts = blocks(0, len(batch), most)
     found = []
-    for some in blocks(0, len(variants), max(1, most // (parts[0].stop))):
+    largest = max(part.stop - part.start for part in parts)
+    for some in blocks(0, len(variants), max(1, most // largest)):
         runs = [
             _once(
                 subject,
@@ -103,10 +104,11 @@ def _once(
     layers, steps = layers_of(subject, model), _steps(reads, variants, len(batch))
     rows = torch.arange(times * len(batch))[:, None]
     tokens = [read.tokens.cpu().repeat(times, 1) for read in reads]
+    inputs = batch.stacked(times)
     with (
         sent(subject) as where,
         torch.no_grad(),
-        model.trace(**batch.stacked(times), use_cache=False, logits_to_keep=LAST, **where),
+        model.trace(**inputs, use_cache=False, logits_to_keep=LAST, **where),
     ):
         found = nnsight.save({})
         for layer, site, edits, numbers in steps:

@@ -102,6 +102,34 @@ def test_beyond_the_outermost_draw_the_ends_move_on(clusters):
     assert ends[-1, 0] < draws.min() < draws.max() < ends[-1, 1]
 
 
+@pytest.mark.parametrize("clusters", [12, 100])
+@pytest.mark.parametrize("tails", ["light", "heavy"])
+def test_beyond_the_draws_their_spread_or_their_outermost_decides(clusters, tails):
+    rng = np.random.default_rng(1)
+    draws = rng.uniform(-1, 1, 1000) if tails == "light" else rng.standard_t(3, 1000)
+    found = from_draws(0.1, draws, n=1000, clusters=clusters)
+    t = oracle.t(clusters - 1)
+    wider = math.sqrt(clusters / (clusters - 1))
+    finest = t.cdf(oracle.norm.ppf(1 / 1001) / wider)
+    for share in (finest / 2, 1e-5, 1e-8):
+        grown = t.ppf(share) / t.ppf(finest)
+        spread = -t.ppf(share) * wider * draws.std()
+        low = 0.1 - max(spread, (0.1 - draws.min()) * grown)
+        high = 0.1 + max(spread, (draws.max() - 0.1) * grown)
+        assert found.interval(1 - 2 * share) == pytest.approx((low, high), rel=1e-6)
+        assert (spread > (0.1 - draws.min()) * grown) == (tails == "light")
+
+
+def test_nothing_is_said_beyond_draws_on_one_side_of_the_estimate_or_of_few_values():
+    draws = np.random.default_rng(0).normal(size=1000)
+    layers = np.r_[np.full(998, 2.0), 1.0, 3.0]
+    same = np.full(1000, 2.0)
+    for value, these in ((9.0, draws), (-9.0, draws), (2.0, layers), (2.0, same)):
+        found = from_draws(value, these, n=1000, clusters=100)
+        assert found.interval(1 - 1e-6) == (these.min(), these.max())
+        assert found.p_value(-99, "above") == found.resolution > 0.0009
+
+
 @pytest.mark.parametrize(
     ("clusters", "skewness", "most"), [(12, 0, 22), (60, 0, 22), (60, -1.5, 60)]
 )

@@ -93,6 +93,13 @@ def test_looks_that_are_hardly_fewer_trials_than_the_next_are_left_out(whole, as
     assert trials_now(whole) == whole
 
 
+@pytest.mark.parametrize("p", [0.0446, 0.9505])
+def test_the_distance_to_a_threshold_grows_with_the_root_of_the_trials(p):
+    # 1.70 and 1.65 standard errors: 2.69 and 2.61 at the next look, where 3.24 and 2.75 would settle it.
+    with looking(0):
+        assert next_look("inconclusive", p, has_value=True) == 2
+
+
 def test_what_was_measured_whole_is_judged_as_ever():
     with looking(0):
         at_once()

@@ -16,7 +16,7 @@ from harness.judging.stats import Estimate, proportion
 from harness.judging.verdict import Judgement, Verdict
 
 HALF = above(0.5, unit="share", origin="stated in the paper")
-ASKED, UNCLEAR = [], []
+ASKED, UNCLEAR, NEVER = [], [], []
 
 def stated(name):
     return claim(id=f"made_up.1.{name}", statement="This is so.", source="Nobody 2026", threshold=HALF)
@@ -53,6 +53,12 @@ def test_nothing_to_ask(n, judge):
 @stated("absent_so_far")
 def test_absent_so_far(n, judge):
     judge(of(0.95, n) if n == 200 else Estimate.absent("not found", n=n, clusters=n))
+
+@stated("never_asked")
+def test_never_asked(n, judge):
+    NEVER.append(n)
+    assert NEVER == [n], "nothing was read off any trial"
+    judge(Estimate.inapplicable("no such thing"))
 
 @stated("raises")
 def test_raises(n, judge):
@@ -104,6 +110,7 @@ def test_each_claim_is_asked_until_it_is_settled(asked):
         "nothing_to_ask": "not_applicable",
         "absent_so_far": "supported",
         "measured_whole": "inconclusive",
+        "never_asked": "not_applicable",
         "raises": "error",
         "setup": "error",
     }
@@ -112,7 +119,7 @@ def test_each_claim_is_asked_until_it_is_settled(asked):
 
 def test_each_claim_is_reported_once_and_the_run_says_that_looks_differ(asked, pytester):
     result, records = asked
-    result.assert_outcomes(passed=3, failed=4, skipped=1, errors=1)
+    result.assert_outcomes(passed=3, failed=4, skipped=2, errors=1)
     cases = ET.parse(pytester.path / "out.xml").findall(".//testcase")
     assert len(cases) == len(records)
     claims = [p.get("value") for p in cases[0].findall(".//property[@name='claim']")]
@@ -126,3 +133,14 @@ def test_a_wrong_number_of_trials_is_one_line(run):
     result = run("--trials", "many")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--trials: invalid*'many'*"])
+
+
+def test_a_claim_that_is_cut_off_between_two_looks_has_no_verdict(run, pytester):
+    cut = CLAIMS.replace(
+        "judge(of(0.7, n))", "judge(of(0.7, n)) if n < 60 else pytest.exit('cut off')"
+    )
+    pytester.makepyfile(test_made_up=cut)
+    run("--trials", "auto", "--baseline", "none", "-k", "wrong or late")
+    content = scorecard(pytester)
+    assert [r["claim"] for r in content["records"]] == ["made_up.1.wrong"]
+    assert content["missing"] == [["made_up.1.late", "tiny-llava"]]

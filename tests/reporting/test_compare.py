@@ -147,9 +147,9 @@ def test_many_claims_are_corrected_for():
     assert (alone.fate, among.fate) == (Fate.regressed, Fate.unchanged)
 
 
-def drawn(value, name, clusters=30):
+def drawn(value, name, clusters=30, run=0):
     """A record and the evidence of a correlation."""
-    rng = np.random.default_rng(len(name) + int(name[1:]))
+    rng = np.random.default_rng([int(name[1:]), run])
     found = from_draws(value, value + rng.normal(scale=0.02, size=1000), n=N, clusters=clusters)
     facts = {"estimate": value, "ci_low": found.low, "ci_high": found.high, "n": N}
     return record(f"paper.1.{name}", **facts, clusters=clusters, p_value=0.001), found.evidence
@@ -159,7 +159,7 @@ def drawn(value, name, clusters=30):
 def test_a_correlation_that_is_lost_among_sixty_that_hold_is_red(clusters):
     names = [f"c{i}" for i in range(60)]
     before = [drawn(0.95, name, clusters) for name in names]
-    found = compare(side(*before), side(drawn(0.45, "c0", clusters), *before[1:]))
+    found = compare(side(*before), side(drawn(0.45, "c0", clusters, run=1), *before[1:]))
     assert [row.claim for row in found.of(Fate.regressed)] == ["paper.1.c0"]
 
 

@@ -102,7 +102,7 @@ def test_hooks_are_checked_as_for_any_subject(away):
     selfcheck(away)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize("rows", [1, 2, 4, 5])
 def test_what_comes_back_does_not_depend_on_how_much_is_sent_at_once(subject, monkeypatch, rows):
     away = moved(own(subject), "local")
     batch = unequal(away)
@@ -118,7 +118,9 @@ def test_what_comes_back_does_not_depend_on_how_much_is_sent_at_once(subject, mo
 def test_a_server_that_is_not_there_is_named_with_what_to_try(subject):
     away = moved(own(subject), "local")
     there = Elsewhere(away.elsewhere.model, "http://127.0.0.1:9")
-    with pytest.raises(NotReached, match=r"127\.0\.0\.1:9 and failed .*ndif_status.* in the store"):
+    with pytest.raises(
+        NotReached, match=r"127\.0\.0\.1:9 and failed .*nnsight.status.* in the store"
+    ):
         last_logits(replace(away, elsewhere=there), unequal(away))
 
 
