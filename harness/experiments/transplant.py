@@ -94,11 +94,16 @@ class Transplanted:
 
     @property
     def heads(self) -> int | None:
-        """How many heads are transplanted: most relative answers on the estimation half; None without any."""
-        chosen = self._half("estimation").sel(candidate="relative").isel(k=slice(1, None))
+        """How many heads: most answers of either candidate on the estimation half; None without any.
+
+        The reproduction takes most relative ones. Where IDs are absolute no number gives any, and one of which
+        nothing but confusion comes would show that answers are not absolute.
+        """
+        chosen = self._half("estimation").isel(k=slice(1, None))
         if not chosen.sizes["k"]:
             return None
-        return int(chosen.k.values[chosen.names.values.mean(1).argmax()])
+        either = chosen.names.any("candidate").transpose("k", "trial").values.mean(1)
+        return int(chosen.k.values[either.argmax()])
 
     def accuracy(self) -> Estimate:
         """Share of sources that are answered right."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from harness.experiments.blocks import BLOCKS, Blocks
 from harness.experiments.editing import (
@@ -81,6 +82,26 @@ def test_a_transplant_tells_relative_from_absolute(of):
     absolute = Transplanted(of(TRANSPLANT, "planted-absolute", 48))
     assert absolute.share("absolute").value > 0.6
     assert absolute.share("relative").value < 0.1
+
+
+def test_heads_are_transplanted_that_move_answers_wherever_they_move_them():
+    """Many heads name the relative one now and then, by confusion: few name the absolute one."""
+    trial = np.arange(80)
+    names = np.zeros((2, 3, 80), bool)
+    names[0, 2] = trial % 20 == 0
+    names[1, 1] = trial % 10 != 0
+    read = Transplanted(
+        xr.Dataset(
+            {
+                "names": (("candidate", "k", "trial"), names),
+                "scene": (("trial",), trial.astype(str)),
+                "part": (("trial",), np.where(trial < 40, "estimation", "evaluation")),
+            },
+            {"candidate": ["relative", "absolute"], "k": [0, 2, 64]},
+        )
+    )
+    assert read.heads == 2
+    assert read.share("absolute").value == pytest.approx(0.9)
 
 
 def test_similarity_tells_relative_from_absolute(of):
