@@ -131,7 +131,15 @@ def findings(content: Mapping[str, Any]) -> list[str]:
             for claim, share in found["often"].items()
         ]
     if not excused:
-        wrong += [f"power of {c}: {p:.0%}" for c, p in content["power"].items() if p < 0.95]
+        # What must not hold of the planted subject has no power to lack.
+        holds = {
+            c
+            for (c, name), cell in controls.expected().items()
+            if name == "planted" and cell.verdict is Verdict.supported
+        }
+        wrong += [
+            f"power of {c}: {p:.0%}" for c, p in content["power"].items() if c in holds and p < 0.95
+        ]
     for control, stages in content["auroc"].items():
         wrong += [f"AUROC of {s} on {control}: {a}" for s, a in stages.items() if not a >= 0.99]
     for control, peaks in content["peaks"].items():

@@ -11,6 +11,7 @@ from harness.judging.controls import expected
 from harness.judging.verdict import Verdict
 
 CLAIMS = sorted({claim for claim, _ in expected()})
+HOLDS = [c for c in CLAIMS if expected()[c, "planted"].verdict == Verdict.supported]
 
 
 def null(subjects, supported=()):
@@ -118,8 +119,11 @@ def test_false_passes_and_lack_of_power_are_told():
     assert any(f.startswith("false passes: 2.00%") for f in findings(content(every)))
     misled = [(("null", "tiny-llava:shuffled", 1), c, "supported") for c in CLAIMS]
     assert "false passes on misled subjects: 100.00% of claims" in findings(content(misled))
-    weak = [(("power", "planted", i), CLAIMS[0], str(Verdict.inconclusive)) for i in (0, 1)]
-    assert findings(content(weak)) == [f"power of {CLAIMS[0]}: 90%"]
+    weak = [(("power", "planted", i), HOLDS[0], str(Verdict.inconclusive)) for i in (0, 1)]
+    assert findings(content(weak)) == [f"power of {HOLDS[0]}: 90%"]
+    refuted = next(c for c in CLAIMS if expected()[c, "planted"].verdict == Verdict.refuted)
+    rightly = [(("power", "planted", i), refuted, str(Verdict.refuted)) for i in range(20)]
+    assert findings(content(rightly)) == []
     assert findings(content(weak[:1])) == []
 
 
