@@ -41,7 +41,7 @@ def away(of_family):
 
 
 def edits_of(subject, batch):
-    """Nothing; a head silenced and queries scaled; the residual stream of some image tokens moved."""
+    """Nothing; a head silenced and queries scaled; the residual stream moved in two layers."""
     last = torch.full((len(batch), 1), batch.last)
     image = batch.image_tokens[:, :3]
     generator = torch.Generator().manual_seed(0)
@@ -49,8 +49,12 @@ def edits_of(subject, batch):
     step = torch.randn(len(batch), 3, width, generator=generator)
     return [
         [],
-        [Edit("head", 0, last, 0.0, (1,)), Edit("query", 1, last, 3.0, how="scale")],
-        [Edit("residual", 0, image, step, how="add")],
+        [Edit("head", 1, last, 0.0, (1,)), Edit("query", 0, last, 3.0, how="scale")],
+        # At a token of the answer, so that each layer shows: at image tokens the last one changes nothing.
+        [
+            Edit("residual", 0, image, step, how="add"),
+            Edit("residual", 1, last, 3 * step[:, :1], how="add"),
+        ],
     ]
 
 

@@ -306,26 +306,3 @@ def test_nothing_is_run_once_every_row_has_ended(lively):
         assert len(runs) == length
     subject = ending(lively, "list", free.ids[:, 0].tolist())
     assert generate(subject, batch, STEPS) == [""] * len(batch)
-
-
-def at_last(rows, value=0):
-    return torch.full((rows, 1), value)
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"steps": 0}, "0 steps; at least one"),
-        ({"ablated": [(8, 0)]}, "no layer 8; it has 0 to 7"),
-        ({"ablated": [(-1, 0)]}, "no layer -1"),
-        ({"ablated": [(0, 8)]}, "no head 8; there are 0 to 7"),
-        ({"edits": [Edit("residual", 8, at_last(2), 0.0)]}, "no layer 8"),
-        ({"edits": [Edit("head", 0, at_last(2), 0.0, (9,))]}, "no head 9"),
-        ({"edits": [Edit("head", 0, at_last(1), 0.0)]}, "are of 1 rows, the batch of 2"),
-        ({"edits": [Edit("head", 0, at_last(2, 999), 0.0)]}, r"tokens that are not 0 to \d+"),
-        ({"edits": [Edit("head", 0, at_last(2, -1), 0.0)]}, "tokens that are not 0"),
-    ],
-)
-def test_what_is_not_there_is_refused(subject, given, said):
-    with pytest.raises(ValueError, match=said):
-        generate(subject, unequal(subject, 2, 0), **{"steps": 1, **given})

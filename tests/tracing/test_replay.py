@@ -298,24 +298,3 @@ def test_values_may_be_the_same_for_all_rows(subject):
     for rows in (None, 1, 2):
         ours = replay(subject, batch, [edit], rows=rows)[0]
         assert ours == pytest.approx(theirs.numpy(), abs=CLOSE)
-
-
-def at_last(rows, value=0):
-    return torch.full((rows, 1), value)
-
-
-@pytest.mark.parametrize(
-    ("edit", "named", "said"),
-    [
-        (Edit("residual", 8, at_last(2), 0.0), {}, "no layer 8; it has 0 to 7"),
-        (Edit("residual", 0, at_last(1), 0.0), {}, "tokens are of 1 rows, the batch of 2"),
-        (Edit("residual", 0, at_last(2, 999), 0.0), {}, r"tokens 999 to 999; there are 0 to \d+"),
-        (Edit("residual", 0, at_last(2, -1), 0.0), {}, "tokens -1 to -1"),
-        (Edit("residual", 0, at_last(2), torch.ones(3, 1, 8)), {}, "values are of 3 rows"),
-        (Edit("residual", 0, at_last(2), 0.0), {"read": at_last(1)}, "read is of 1 rows"),
-        (Edit("residual", 0, at_last(2), 0.0), {"at": at_last(1)[0]}, "at is of 1 rows"),
-    ],
-)
-def test_what_is_not_of_the_batch_is_refused(subject, edit, named, said):
-    with pytest.raises(ValueError, match=said):
-        replay(subject, unequal(subject, 2, 0), [[edit]], **named)
