@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 _CONSTANT = 1e-13
 """Spread below which similarities, which are of size 1, differ by rounding alone."""
 
-_CHUNK = 4_000_000
+_CHUNK = 500_000
 """Pairs of permuted targets held at once in `mantel_null`."""
 
 
@@ -216,9 +216,11 @@ def mantel_null(
     for start in range(0, permutations, size):
         stop = min(start + size, permutations)
         orders = [rng.permutation(n) for _ in range(start, stop)]
-        # Clipping spares a check of every index; all are inside.
-        places = [order[rows] * n + order[columns] for order in orders]
-        pairs = np.stack([flat.take(p, axis=1, mode="clip").reshape(-1) for p in places])
+        drawn = np.empty((len(orders), len(flat), len(rows)))
+        for order, into in zip(orders, drawn, strict=True):
+            # Clipping spares a check of every index; all are inside.
+            flat.take(order[rows] * n + order[columns], axis=1, mode="clip", out=into)
+        pairs = drawn.reshape(len(orders), -1)
         square = np.einsum("cp,cp->c", pairs, pairs) - pairs.sum(1) ** 2 / pairs.shape[1]
         spread = np.sqrt(np.clip(square, 0, None))
         # The mean of each layer's pairs is 0, so that of the permuted ones need not be taken off.
