@@ -24,7 +24,7 @@ from harness.tracing.memory import blocks
 from harness.tracing.replay import Variant, replay
 from harness.tracing.site import Kind, Site
 
-ROWS = 64
+ROWS = 32
 """Trials in one pass at most."""
 
 LOGITS = 2**28
