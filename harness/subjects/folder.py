@@ -45,7 +45,7 @@ def find_template(read: Callable[[str], str | None], own: Any) -> str | None:
     return _default(own)
 
 
-def template_in(folder: Path) -> str | None:
+def find_template_in(folder: Path) -> str | None:
     """The same of a folder, whose tokenizer is not loaded for it."""
 
     def read(name: str) -> str | None:
@@ -68,7 +68,7 @@ def _default(template: Any) -> str | None:
     return template if isinstance(template, str) and template else None
 
 
-def stored_dtype(folder: Path) -> str:
+def find_dtype(folder: Path) -> str:
     """The dtype of most floating-point parameters in a folder's weights, by torch's name or the file's.
 
     Only headers are read. Weights that are not there or damaged are not counted: `check_folder` refuses them.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, anatomy_for
-from harness.subjects.folder import read_fields, stored_dtype, template_in
+from harness.subjects.folder import find_dtype, find_template_in, read_fields
 
 ARRANGEMENTS = ("plain", "chat", "prefilled", "auto")
 SIZES = ("image_size", "patch_size")
@@ -187,7 +187,7 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
 
 
 def _of_folder(folder: Path, family: str | None, registry: dict[str, Entry]) -> Entry:
-    base, dtype = folder.resolve().name, stored_dtype(folder)
+    base, dtype = folder.resolve().name, find_dtype(folder)
     return Entry(
         # A folder that is called like a registered subject is not that subject.
         name=f"./{base}" if base in registry else base,
@@ -195,7 +195,7 @@ def _of_folder(folder: Path, family: str | None, registry: dict[str, Entry]) -> 
         source=str(folder),
         kind="local",
         dtype=dtype if dtype in BYTES else "float32",
-        arrangement="auto" if template_in(folder) else "plain",
+        arrangement="auto" if find_template_in(folder) else "plain",
         scale=_scale_of(folder),
     )
 

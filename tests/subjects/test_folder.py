@@ -13,7 +13,7 @@ import torch
 from families import FAMILIES, loaded
 from safetensors.torch import load_file, save_file
 
-from harness.subjects.folder import stored_dtype, template_in
+from harness.subjects.folder import find_dtype, find_template_in
 from harness.subjects.loading import CannotLoad, check_folder, load
 from harness.subjects.registry import UnknownSubject, find, read_registry
 
@@ -59,12 +59,12 @@ def test_a_folder_with_a_template_is_asked_as_it_answers_better(bare, place):
     put(bare, place, PLACES[place])
     assert found(bare).arrangement == "auto"
     # What is read before loading is what is used after.
-    assert template_in(bare) == loaded(bare).tokenizer.chat_template == chats.QWEN
+    assert find_template_in(bare) == loaded(bare).tokenizer.chat_template == chats.QWEN
 
 
 def test_a_folder_without_a_template_is_asked_plainly(bare):
     assert found(bare).arrangement == "plain"
-    assert template_in(bare) is loaded(bare).tokenizer.chat_template is None
+    assert find_template_in(bare) is loaded(bare).tokenizer.chat_template is None
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_a_template_that_is_only_used_if_named_is_none(bare, content):
 def test_a_processors_template_goes_before_the_tokenizers_and_a_file_of_both_before_it(bare, more):
     put(bare, "additional_chat_templates/default.jinja", "tokenizer's")
     put(bare, more, json.dumps({"chat_template": "processor's"}))
-    assert template_in(bare) == loaded(bare).tokenizer.chat_template == "processor's"
+    assert find_template_in(bare) == loaded(bare).tokenizer.chat_template == "processor's"
     (bare / "additional_chat_templates" / "default.jinja").unlink()
     put(bare, "chat_template.jinja", "of both")
-    assert template_in(bare) == loaded(bare).tokenizer.chat_template == "of both"
+    assert find_template_in(bare) == loaded(bare).tokenizer.chat_template == "of both"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def stored(folder, *files):
             f"t{dtype}{j}": torch.ones(n, dtype=dtype) for dtype, n in sizes.items() for j in (0, 1)
         }
         save_file(tensors, folder / f"model-{i}.safetensors")
-    return stored_dtype(folder)
+    return find_dtype(folder)
 
 
 def test_the_dtype_is_that_of_most_parameters_of_all_files(tmp_path):
