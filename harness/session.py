@@ -119,7 +119,7 @@ class ClaimsRun:
             self.begun = True
             if kept := ", ".join(e.name for e in find_kept(self.entries, self.options)):
                 asked = spell_asked(self.options)
-                self.say(f"{asked}: not for {kept}, compared with what they were without")
+                self.say(f"{asked}: not for {kept}: verdicts there are compared with those without")
         except OSError as error:
             raise BadOption(
                 f"cannot write the scorecard to {self.folder.parent}: {error.strerror}; "

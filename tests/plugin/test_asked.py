@@ -70,7 +70,7 @@ def test_what_ships_with_the_project_keeps_its_own_beside_others(family_folders)
     assert not said
     run.begin()
     assert said == [
-        "--dtype bfloat16: not for planted, tiny-llava:shuffled, compared with what they were without"
+        "--dtype bfloat16: not for planted, tiny-llava:shuffled: verdicts there are compared with those without"
     ]
 
 
@@ -115,7 +115,8 @@ def test_a_wrong_value_is_refused_with_what_there_is(run, capsys, option, known)
 
 
 def test_the_scorecard_says_how_a_folder_was_asked(loads, pytester, family_folders):
-    result = loads(family_folders["pixtral"])
+    # Beside the claims, or pytest would look for its configuration beside the folder.
+    result = loads(shutil.copytree(family_folders["pixtral"], pytester.path / "pixtral"))
     settled = scorecard(pytester)["run"]["subjects"]["pixtral"]
     assert settled["dtype"] == "float32"
     assert settled["arrangement"] in ("chat", "prefilled")
