@@ -102,6 +102,7 @@ def test_a_processors_template_goes_before_the_tokenizers_and_a_file_of_both_bef
         ("config.json", b"[]", "config.json has no named fields"),
         ("chat_template.jinja", b"\xff", "chat_template.jinja is not text"),
     ],
+    ids=["not JSON", "no fields", "not text"],
 )
 def test_a_damaged_file_is_named(bare, name, content, said):
     (bare / name).write_bytes(content)
