@@ -21,8 +21,8 @@ from harness.subjects.deepstack import ADDED
 from harness.subjects.layout import Layout
 from harness.subjects.registry import Entry, Refused
 
-IMAGES_KEPT, IMAGE_BYTES = 256, 2**28
-"""Encoded images kept at most, by number and by size, oldest dropped first; those of a batch always are."""
+IMAGE_BYTES = 2**28
+"""Of encoded images that are kept at most, oldest dropped first; those of a batch always are."""
 
 
 class SharedFirstPiece(Refused, ValueError):
@@ -250,9 +250,7 @@ class Subject:
         for key in wanted:
             self._images.move_to_end(key)
         held = sum(e.nbytes for e, _ in self._images.values())
-        while len(self._images) > len(wanted) and (
-            len(self._images) > IMAGES_KEPT or held > IMAGE_BYTES
-        ):
+        while len(self._images) > len(wanted) and held > IMAGE_BYTES:
             held -= self._images.popitem(last=False)[1][0].nbytes
 
 

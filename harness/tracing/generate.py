@@ -173,7 +173,10 @@ def _sent(
 
 def _silenced(ablated: Sequence[tuple[int, int]], rows: int, length: int) -> list[Edit]:
     every = torch.arange(length).expand(rows, -1)
-    return [Edit("head", layer, every, 0.0, (head,)) for layer, head in ablated]
+    layers: dict[int, list[int]] = {}
+    for layer, head in sorted(set(ablated)):
+        layers.setdefault(layer, []).append(head)
+    return [Edit("head", layer, every, 0.0, tuple(heads)) for layer, heads in layers.items()]
 
 
 def hooked(subject: Subject, edit: Edit) -> torch.utils.hooks.RemovableHandle:
