@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from harness import collected
 from harness.placement import NoGpu, check_gpus
+from harness.pytest_progress import begin_with_workers
 from harness.session import ROOT, BadOption
-from harness.wiring import RECORDS, SAID, run_of
+from harness.wiring import PROGRESS, RECORDS, SAID, print_line, run_of
 
 CLAIMS = ROOT / "claims"
 
@@ -63,7 +64,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
 
     records = config.stash[RECORDS]
     whole = config.getoption("claim_gpu")
-    return ClaimsScheduling(config, log, lambda: collected.read(records).tasks, whole=whole)
+
+    def tasks() -> Mapping[str, collected.Task]:
+        found = collected.read(records)
+        begin_with_workers(config, found)
+        return found.tasks
+
+    return ClaimsScheduling(config, log, tasks, whole=whole)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -79,11 +86,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator:
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     # Only the controller knows from which worker a report came.
     node, lines = getattr(report, "node", None), getattr(report, "claims_said", ())
-    terminal = node and node.config.pluginmanager.getplugin("terminalreporter")
-    if terminal and lines:
-        terminal.ensure_newline()
-        for line in lines:
-            terminal.write_line(f"  {node.gateway.id}: {line}")
+    progress = node and node.config.stash[PROGRESS]
+    for line in lines if node else ():
+        if line.startswith("measuring "):
+            # How far it had come; now it is over.
+            continue
+        if progress is not None:
+            progress.say(line, node.gateway.id)
+        else:
+            print_line(node.config, f"  {node.gateway.id}: {line}")
 
 
 @pytest.hookimpl(optionalhook=True)
