@@ -24,7 +24,7 @@ from harness.subjects.registry import read_registry
 
 HEAD = """\
 # Seconds that each experiment takes with its own number of trials, in one process of one thread on a CPU.
-# loading: of the subject; judging: of a verdict, once everything is measured; starting and ending: of pytest.
+# loading: of the subject; judging: of one verdict, once everything is measured.
 # `pytest claims` says by them how long it takes. Made by: OMP_NUM_THREADS=1 python benchmarks/seconds.py
 """
 
@@ -49,17 +49,14 @@ def timed(name: str, folder: Path) -> dict[str, float]:
 
 
 def judging(name: str, folder: Path) -> dict[str, float]:
-    """Seconds from the start of pytest to the first verdict, and per verdict, with everything in the store."""
+    """Seconds that a verdict takes with everything in the store."""
     command = ["-m", "pytest", "claims", "-q", "--subject", name, "--baseline", "none"]
-    begun = time.monotonic()
     subprocess.run(
         [sys.executable, *command, "--store", folder / "store", "--scorecard", folder / "out"],
         cwd=ROOT, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-    whole = time.monotonic() - begun
     records = json.loads((folder / "out" / "scorecard.json").read_text())["records"]
-    spent = sum(record["seconds"] for record in records)
-    return {"judging": spent / len(records), "starting": whole - spent}
+    return {"judging": sum(record["seconds"] for record in records) / len(records)}
 
 
 def written(table: dict[str, dict[str, float]]) -> str:

@@ -22,7 +22,7 @@ TRUST = 30
 
 
 def read_seconds(path: Path = TABLE) -> dict[str, dict[str, float]]:
-    """Seconds by subject and experiment, and by "loading", "judging" and "starting"."""
+    """Seconds by subject and experiment, and by "loading" and "judging"."""
     return tomllib.loads(path.read_text())
 
 

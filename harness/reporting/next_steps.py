@@ -58,15 +58,12 @@ def ending(ended: Ended, environ: Mapping[str, str] = os.environ) -> list[str]:
 def _where(ended: Ended) -> list[str]:
     every = f"all {counted(len(ended.card.records), 'verdict')}"
     if ended.folder:
-        table = "" if ended.whole else " (as a table here: -v)"
+        table = "" if ended.whole else " (a table here: -v)"
         return [f"{every}, with pictures: {ended.folder}/index.html{table}"]
     if ended.whole:
-        return [
-            "with pictures: add --scorecard out and open out/index.html; nothing is measured again"
-        ]
+        return ["with pictures: --scorecard out writes out/index.html; nothing is measured again"]
     return [
-        f"{every}: add -v for a table here, or --scorecard out for pictures in out/index.html; nothing is "
-        "measured again"
+        f"{every}: -v prints a table, --scorecard out writes out/index.html; nothing is measured again"
     ]
 
 
@@ -102,7 +99,7 @@ def next_steps(ended: Ended) -> list[tuple[str, str]]:
     if not red and all(r.control for r in card.records):
         return [("pytest claims --subject ./checkpoint", "a model of your own")]
     if ended.folder is None:
-        return [(keep, "keep the run, as the baseline of a later one; nothing is measured again")]
+        return [(keep, "keep it, for later runs to be compared with")]
     later = f"pytest claims --subject ./later --baseline {folder}"
     return [(later, "a later checkpoint against this one: red if it lost something")]
 
