@@ -9,7 +9,7 @@ import nnsight
 import numpy as np
 import torch
 
-from harness.experiments.mediation import head_scores, patched_tokens
+from harness.experiments.patching import head_scores, patched_tokens
 from harness.measures.mediation import mediation_score
 from harness.stimuli.contrast import Condition, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from harness.asked import Options
 from harness.experiments.catalogue import EXPERIMENTS
 from harness.experiments.measuring import Experiment
 from harness.experiments.store import Store, code_hash
 from harness.memory import let_go
 from harness.selection import select
-from harness.session import BadOption, ClaimsRun, Options
+from harness.session import BadOption, ClaimsRun
 
 
 class Result(NamedTuple):

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import commands
+from harness.subjects.registry import ARRANGEMENTS, BYTES
 
 EPILOG = """\
 judging is done by pytest:
@@ -124,6 +125,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     checking.add_argument("subject", help="a folder with safetensors, or a name of subjects.toml")
     checking.add_argument("--family", help="where config.json does not say")
     checking.add_argument("--gpu", action="store_true", help="on a GPU")
+    _add_how(checking)
     pinning = subparsers.add_parser(
         "pin",
         help="write the commit of published models into subjects.toml",
@@ -149,6 +151,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    for name, known in (("--dtype", BYTES), ("--arrangement", ARRANGEMENTS)):
+        parser.add_argument(name, choices=list(known), help="as in pytest claims")
+
+
 def _add_measure(subparsers: argparse._SubParsersAction) -> None:
     measuring = subparsers.add_parser(
         "measure",
@@ -163,6 +170,7 @@ def _add_measure(subparsers: argparse._SubParsersAction) -> None:
     add("--subject", action="append", default=[], metavar="NAME|FOLDER", help="as in pytest claims")
     add("--family", help="as in pytest claims")
     add("--gpu", action="store_true", help="on GPUs; adds the hub's subjects, as in pytest claims")
+    _add_how(measuring)
     add("--experiment", action="append", default=[], help="by name, several times; default: all")
     add("--trials", type=int, help="instead of each experiment's own number")
     add("--seed", type=int, default=0, help="of all stimuli (default 0)")

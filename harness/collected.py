@@ -10,8 +10,10 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from harness.judging.files import write_json
+from harness.subjects.pinning import pinned
+from harness.subjects.registry import Entry
 
-OLD = ("*.json", "*.evidence.gz", "collected-*.txt", "asked/*", "revisions/*")
+OLD = ("*.json", "*.evidence.gz", "collected-*.txt", "asked/*", "subjects/*")
 """What a run leaves in its folder of records."""
 
 
@@ -118,16 +120,40 @@ def note_asked(folder: Path, measured: str, trials: int, whole: int) -> None:
     write_json(folder / "asked" / name, {"measured": measured, "trials": trials, "whole": whole})
 
 
-def note_revision(folder: Path, subject: str, revision: str, commit: str) -> None:
-    """Write down which commit a subject's revision was; workers may say it twice."""
-    content = {"subject": subject, "revision": revision, "commit": commit}
-    write_json(folder / "revisions" / quote(subject, safe=""), content)
+def gather_facts(entry: Entry, commit: str | None = None) -> dict[str, str]:
+    """How a subject is asked, as far as its entry says.
+
+    Args:
+        entry: Of the registry, or of a loaded subject, which says what was left open.
+        commit: What its revision was found to be; the revision itself, if it names one.
+
+    Returns:
+        `dtype`; `arrangement`, unless that is decided on loading; of the hub `revision` and `commit`.
+    """
+    facts = {"dtype": entry.dtype}
+    if entry.arrangement != "auto":
+        facts["arrangement"] = entry.arrangement
+    if entry.kind == "hub" and pinned(entry):
+        commit = commit or entry.revision
+    if commit:
+        facts |= {"revision": entry.revision or "main", "commit": commit}
+    return facts
 
 
-def revisions(folder: Path) -> dict[str, dict[str, str]]:
-    """Revision and commit of each subject of which they were written down."""
-    notes = [json.loads(path.read_text()) for path in sorted((folder / "revisions").glob("*"))]
-    return {n["subject"]: {"revision": n["revision"], "commit": n["commit"]} for n in notes}
+def note_subject(folder: Path, entry: Entry, commit: str | None) -> None:
+    """Write down how a subject that was loaded is asked; workers may say it twice."""
+    content = {"subject": entry.name, "facts": gather_facts(entry, commit)}
+    write_json(folder / "subjects" / quote(entry.name, safe=""), content)
+
+
+def read_subjects(folder: Path, entries: Iterable[Entry]) -> dict[str, dict[str, str]]:
+    """How each subject was asked: as it was written down, else as its entry says.
+
+    One whose measurements were all in the store need not have been loaded; then its entry leaves nothing open.
+    """
+    notes = [json.loads(path.read_text()) for path in sorted((folder / "subjects").glob("*"))]
+    noted = {note["subject"]: note["facts"] for note in notes}
+    return {entry.name: noted.get(entry.name) or gather_facts(entry) for entry in entries}
 
 
 def asked(folder: Path) -> tuple[int, int]:

@@ -83,7 +83,7 @@ def bless(arguments: argparse.Namespace) -> int:
     target_folder = arguments.into or BASELINES
     path = arguments.run / "scorecard.json" if arguments.run.is_dir() else arguments.run
     # What cannot be compared with must not become a baseline.
-    evidence, content = load_side(path).evidence, read_json(path)
+    side, content = load_side(path), read_json(path)
     if any(r.get("control") for r in content["records"]):
         raise ValueError(
             f"{path} has controls: what they must give stands in fixtures/controls.toml"
@@ -101,10 +101,11 @@ def bless(arguments: argparse.Namespace) -> int:
             if r["subject"] == subject
         ]
         target = target_folder / f"{quote(subject, safe='')}.json"
-        run = {**content["run"], "started": ""}
+        asked = {s: f for s, f in side.card.run.subjects.items() if s == subject}
+        run = {**side.card.run.to_json(), "started": "", "subjects": asked}
         kept = {"missing": [], "correction": content["correction"]}
         write_json(target, {"run": run, "records": records, **kept})
-        own = {pair: found for pair, found in evidence.items() if pair[1] == subject}
+        own = {pair: found for pair, found in side.evidence.items() if pair[1] == subject}
         save_evidence(evidence_beside(target), own)
         print(f"{target}: {len(records)} claims")
     return 0
@@ -186,17 +187,22 @@ def calibrate(arguments: argparse.Namespace) -> int:
 def check_subject(arguments: argparse.Namespace) -> int:
     """Try by effect whether a checkpoint can be measured."""
     from harness.experiments.arranging import settle
+    from harness.selection import change
     from harness.subjects.loading import load
     from harness.subjects.registry import find, read_registry
     from harness.tracing.conformance import conformance
-    from harness.workers import device_for
+    from harness.workers import device_for, tell_rounding
 
     entry = find(arguments.subject, read_registry(), family=arguments.family)
-    subject = settle(load(entry, device=device_for(arguments.gpu)), print)
+    entry = change(entry, arguments.dtype, arguments.arrangement)
+    device = device_for(arguments.gpu)
+    subject = settle(load(entry, device=device), print)
     print(
         f"{entry.name}: {subject.anatomy.family}, {subject.layers} layers, {subject.heads} heads, "
-        f"{subject.key_heads} key heads, {entry.dtype}"
+        f"{subject.key_heads} key heads, {entry.dtype}, asked {subject.entry.arrangement}"
     )
+    if rounded := tell_rounding(entry, device):
+        print(rounded)
     failed = 0
     for finding in conformance(subject):
         failed += bool(finding.failure)
@@ -236,7 +242,7 @@ def pin(arguments: argparse.Namespace) -> int:
 def measure(arguments: argparse.Namespace) -> int:
     """Measure into a store, so that pytest only has to judge."""
     from harness import ahead
-    from harness.session import Options
+    from harness.asked import Options
     from harness.subjects.registry import read_registry
 
     if arguments.address and arguments.engine != "ray":
@@ -250,6 +256,8 @@ def measure(arguments: argparse.Namespace) -> int:
         subjects=tuple(subjects),
         family=arguments.family,
         gpu=arguments.gpu,
+        dtype=arguments.dtype,
+        arrangement=arguments.arrangement,
         trials=arguments.trials,
         seed=arguments.seed,
         baseline="none",

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.asked import Options
 from harness.judging.sequential import AUTO
-from harness.session import Options
+from harness.subjects.registry import ARRANGEMENTS, BYTES
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,6 +21,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--family", metavar="FAMILY", dest="claim_family",
         help="architecture of a folder (else read from its config.json), or only subjects of this one",
+    )  # fmt: skip
+    group.addoption(
+        "--dtype", choices=list(BYTES), dest="claim_dtype",
+        help="precision of folders and of the hub's models, instead of their weights' or of subjects.toml's: "
+        "half precision takes half of the memory, rounds scores, and is slow on a CPU",
+    )  # fmt: skip
+    group.addoption(
+        "--arrangement", choices=list(ARRANGEMENTS), dest="claim_arrangement",
+        help="how folders and the hub's models are asked. plain: without a template; chat: in the user's turn "
+        "of the chat template; prefilled: the sentence begins the model's turn; auto: chat or prefilled, as "
+        "it answers better. Default: auto for what has a template, or as subjects.toml says",
     )  # fmt: skip
     group.addoption(
         "--gpu", action="store_true", dest="claim_gpu",
@@ -83,6 +95,8 @@ def options_of(config: pytest.Config, records: Path) -> Options:
     return Options(
         subjects=tuple(option("claim_subjects")),
         family=option("claim_family"),
+        dtype=option("claim_dtype"),
+        arrangement=option("claim_arrangement"),
         gpu=option("claim_gpu"),
         remote=option("claim_remote"),
         # Deselected by -m they would only be loaded for nothing; unasked they double the time.

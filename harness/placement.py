@@ -113,5 +113,5 @@ def device_that_fits(name: str, need: float, free: Sequence[float]) -> str:
     raise DoesNotFit(
         f"{name}: its weights take {need:.1f} GiB, with room for activations {need * ROOM:.1f}, and the "
         f"visible GPUs have {shown} GiB free: free them, make more of them visible in CUDA_VISIBLE_DEVICES "
-        "(and leave -n out: a worker has one GPU), or set a smaller dtype in fixtures/subjects.toml"
+        "(and leave -n out: a worker has one GPU), or take a smaller dtype (--dtype bfloat16)"
     )

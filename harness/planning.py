@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from harness import collected
 from harness.collected import Planned, Task
 from harness.experiments.measuring import Experiment, Measuring
 from harness.judging.claim import Claim, Pair, claims_hash
@@ -59,7 +58,7 @@ def note_collected(
             if (subject, each.name) not in planned:
                 planned[subject, each.name] = _planned(run.measuring, each, test.entry)
     digest = claims_hash(claims.values())
-    collected.note(run.folder, process, tasks, digest, left_out, planned.values())
+    run.note_collected(process, tasks, digest, left_out, planned.values())
 
 
 def _experiments(run: ClaimsRun, test: ClaimTest) -> list[Experiment]:

@@ -84,10 +84,12 @@ class ClaimsScheduling(LoadScopeScheduling):
         super()._assign_work_unit(node)
 
     def _best_for(self, node: WorkerController) -> str:
-        """The subject it has, else one that nobody has, else the one of which most is left."""
+        """The subject it has, else one that nobody has, else the one of which most tests are left."""
         held = self._latest.get(node)
         others = {s for other, s in self._latest.items() if other is not node}
-        left = Counter(self._subject_of(scope) for scope in self.workqueue)
+        left: Counter[str] = Counter()
+        for scope, tests in self.workqueue.items():
+            left[self._subject_of(scope)] += len(tests)
 
         def preference(scope: str) -> tuple[bool, bool, int]:
             subject = self._subject_of(scope)

@@ -6,19 +6,20 @@ The plugin wires this into pytest; nothing here is a hook.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import __version__, collected
+from harness.asked import Options
 from harness.baselines import PUBLISHED, ROOT, BadOption, as_published, baseline_file, baselines_of
+from harness.collected import Collected, Planned, Task
 from harness.experiments.measuring import Experiment, Measured, Measuring
 from harness.experiments.store import Store, code_hash, stimuli_hash
 from harness.judging import controls
-from harness.judging.claim import Claim
+from harness.judging.claim import Claim, Pair
 from harness.judging.evidence import gathered, save_evidence
 from harness.judging.files import write_json
 from harness.judging.record import (
@@ -44,8 +45,7 @@ from harness.reporting.sides import (
     without,
 )
 from harness.reporting.writing import write_pages
-from harness.selection import select
-from harness.subjects.pinning import pinned
+from harness.selection import find_kept, select, spell_asked
 from harness.subjects.registry import Entry, Refused
 from harness.workers import SubjectHolder, device_for
 
@@ -56,46 +56,6 @@ CALIBRATION = ROOT / "reports" / "calibration.json"
 
 MEASURED_WITH = ("torch", "transformers", "nnsight", "numpy", "pillow")
 """Packages whose version is part of a measurement's name in the store."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What was asked on the command line.
-
-    Attributes:
-        subjects: Names or folders; all that fit if empty.
-        family: Architecture of folders, or a filter on the registry.
-        gpu: Run on a GPU and include the hub's subjects.
-        remote: Where the decoder layers run: "ndif", "local" or a URL; None for here.
-        controls: Include the controls.
-        gate: Block claims of which the subject fails the task; without it they are asked all the same.
-        trials: For every experiment; each experiment's own number if None; "auto" as `sequential` says.
-        seed: Of all stimuli.
-        baseline: Name, path, "none", or None for the committed ones of the embedded subjects. Controls are
-            read against the table of what each must give.
-        scorecard: Folder for the scorecard, or None.
-        records: Folder for this run's records, emptied when it begins.
-        store: Folder of measurements.
-        attention: "sdpa" or "eager".
-        photographs: Folder of two-object photographs, for subjects that were not trained on drawn solids.
-        coco: Folder of COCO 2017 validation images, for the same.
-    """
-
-    subjects: tuple[str, ...] = ()
-    family: str | None = None
-    gpu: bool = False
-    remote: str | None = None
-    controls: bool = False
-    gate: bool = True
-    trials: int | str | None = None
-    seed: int = 0
-    baseline: str | None = None
-    scorecard: Path | None = None
-    records: Path = ROOT / "reports" / "runs" / "records"
-    store: Path = ROOT / "reports" / "store"
-    attention: str = "sdpa"
-    photographs: Path = ROOT / "data" / "photographs"
-    coco: Path = ROOT / "data" / "coco"
 
 
 class ClaimsRun:
@@ -116,7 +76,7 @@ class ClaimsRun:
             self.entries = select(options)
             self.device = device_for(options.gpu)
             self.holder = SubjectHolder(
-                self.device, options.attention, say, options.remote, self._note_revision
+                self.device, options.attention, say, options.remote, self._note_subject
             )
             self.measuring = Measuring(
                 Store(options.store, say),
@@ -142,7 +102,7 @@ class ClaimsRun:
             raise BadOption(
                 f"{error.filename}: {error.strerror}; name a folder that can be written"
             ) from error
-        self.begun = False
+        self.begun = self._collected = False
         self.comparison: Comparison | None = None
         self.refusal = ""
         self._measured: dict[tuple[str, Entry, int], Measured] = {}
@@ -156,10 +116,10 @@ class ClaimsRun:
         """Empty the folder of records; what was judged by an earlier run is not this run's."""
         try:
             collected.forget(self.folder)
-            # A subject that is pinned and was measured before is not loaded.
-            for entry in (e for e in self.entries if e.kind == "hub" and pinned(e)):
-                collected.note_revision(self.folder, entry.name, entry.revision, entry.revision)
             self.begun = True
+            if kept := ", ".join(e.name for e in find_kept(self.entries, self.options)):
+                asked = spell_asked(self.options)
+                self.say(f"{asked}: not for {kept}: verdicts there are compared with those without")
         except OSError as error:
             raise BadOption(
                 f"cannot write the scorecard to {self.folder.parent}: {error.strerror}; "
@@ -234,14 +194,26 @@ class ClaimsRun:
         in_use = any(subject == entry.name for _, subject in self.baselines) or record.control
         return record, read_against(judgement.verdict, before, in_use=in_use, exact=record.control)
 
-    def _note_revision(self, subject: Subject) -> None:
-        if subject.commit:
-            name, revision = subject.entry.name, subject.entry.revision or "main"
-            collected.note_revision(self.folder, name, revision, subject.commit)
+    def _note_subject(self, subject: Subject) -> None:
+        # Where nothing is judged there is no scorecard to say it in, and perhaps no folder to write into.
+        if self._collected:
+            collected.note_subject(self.folder, subject.entry, subject.commit)
 
     def forget(self, claim: Claim, entry: Entry) -> None:
         """Take a claim's record back."""
         forget_record(self.folder, claim.id, entry.name)
+
+    def note_collected(
+        self,
+        process: str,
+        tasks: Mapping[str, Task],
+        digest: str,
+        left_out: Iterable[Pair] | None,
+        planned: Iterable[Planned],
+    ) -> None:
+        """Write down what a process collected; see `harness.planning`."""
+        self._collected = True
+        collected.note(self.folder, process, tasks, digest, left_out, planned)
 
     def conclude(self, *, partial: bool) -> Scorecard:
         """The scorecard of the records, compared with a baseline that was named.
@@ -249,7 +221,7 @@ class ClaimsRun:
         With --scorecard it is written there, with its evidence and its pictures.
         """
         found = collected.read(self.folder)
-        run = self.facts(found.digest, partial=partial)
+        run = self.facts(found, partial=partial)
         scorecard = build(run, load_records(self.folder), found.pairs)
         # Controls are held against what is known of them, whatever else is named.
         known = {entry.name for entry in self.entries if self._exact(entry)}
@@ -275,11 +247,12 @@ class ClaimsRun:
         named = self.options.baseline
         return None if named in (None, "none", PUBLISHED) else load_side(baseline_file(named))
 
-    def facts(self, digest: str, *, partial: bool) -> Run:
-        """What stands at the top of the scorecard."""
+    def facts(self, found: Collected, *, partial: bool) -> Run:
+        """What stands at the top of the scorecard of what was collected."""
+        asked = {subject for _, subject in found.pairs}
         return Run(
             schema=SCHEMA,
-            claims_hash=digest,
+            claims_hash=found.digest,
             harness=__version__,
             torch=version("torch"),
             transformers=version("transformers"),
@@ -297,5 +270,7 @@ class ClaimsRun:
             stimuli=stimuli_hash(),
             gate=self.options.gate,
             code=code_hash(),
-            revisions=collected.revisions(self.folder),
+            subjects=collected.read_subjects(
+                self.folder, [e for e in self.entries if e.name in asked]
+            ),
         )

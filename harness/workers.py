@@ -36,6 +36,17 @@ def device_for(gpu: bool) -> str:
     return "cuda"
 
 
+def tell_rounding(entry: Entry, device: str) -> str:
+    """What has to be said of a dtype that rounds, in one line; empty for float32."""
+    if entry.dtype == "float32":
+        return ""
+    slow = " and is slow on a CPU" if device == "cpu" else ""
+    return (
+        f"{entry.name}: measured in {entry.dtype}, which rounds scores{slow}; `--dtype float32` "
+        "measures it in float32"
+    )
+
+
 class SubjectHolder:
     """Loads subjects, keeps the latest and lets go of the one before.
 
@@ -90,6 +101,9 @@ class SubjectHolder:
                 f"loaded {entry.name}: {subject.layers} layers, {subject.heads} heads, {entry.dtype}, "
                 f"{where}; hooks checked"
             )
+            rounded = "" if self.remote else tell_rounding(entry, self.device)
+            if rounded:
+                self.say(rounded)
             if not pinned(entry):
                 self.say(
                     f"{entry.name}: revision followed {entry.revision or 'main'}, resolved to "
@@ -131,8 +145,8 @@ class SubjectHolder:
         give_back()
         raise OutOfMemory(
             f"out of memory: loading {entry.name} on {device}, whose weights in {entry.dtype} take "
-            f"{weights_gib(entry):.1f} GiB ({cause}). Free the device, or set a smaller dtype in "
-            "fixtures/subjects.toml"
+            f"{weights_gib(entry):.1f} GiB ({cause}). Free the device, or take a smaller dtype "
+            "(--dtype bfloat16)"
         )
 
     def release(self) -> None:

@@ -17,6 +17,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 settings.register_profile("suite", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("suite")
 
+LONGEST_NUMBER = 9
+"""Characters of a float in a test's id. A longer one was computed, and other machines round it otherwise."""
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> None:
+    """Refuse test ids that may differ between processes: a run stops where two workers collect other tests."""
+    computed = isinstance(val, float) and len(repr(val)) > LONGEST_NUMBER
+    if computed or isinstance(val, (bytes, set, frozenset)):
+        raise pytest.UsageError(
+            f"{argname}={val!r} would be part of a test's id: give the parameters names, ids=[...]"
+        )
+
+
 ARCHITECTURES = ("tiny-llava", "tiny-qwen2-vl")
 
 

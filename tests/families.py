@@ -6,6 +6,7 @@ Sizes and files are those of `checkpoint`, words those of `vocabularies`, chat t
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -288,6 +289,6 @@ FAMILIES: dict[str, Callable[[], Checkpoint]] = {
 
 
 def loaded(folder: Path, **how: str) -> Subject:
-    """The subject in a folder, on the CPU in float32."""
+    """The subject in a folder, asked plainly whatever template it has, on the CPU."""
     torch.set_num_threads(threads_per_process())
-    return load(find(str(folder), read_registry()), **how)
+    return load(replace(find(str(folder), read_registry()), arrangement="plain"), **how)

@@ -41,6 +41,7 @@ def test_what_an_experiment_needs_comes_before_it():
         ahead.chosen(["kees"])
 
 
+@pytest.mark.deep
 def test_pytest_then_only_judges(tmp_path, capsys):
     store = ["--store", str(tmp_path / "store")]
     asked = ["--experiment", "behaviour", "--experiment", "arrangements"]

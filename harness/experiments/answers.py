@@ -11,7 +11,7 @@ from harness.subjects.subject import Batch, Subject
 from harness.tracing.edit import Edit
 from harness.tracing.generate import generate
 
-ROWS = 64
+ROWS = 32
 
 
 def continued(

@@ -27,7 +27,7 @@ from harness.stimuli.questions import (
 from harness.subjects.subject import Subject
 from harness.tracing.capture import last_logits
 
-ROWS = 64
+ROWS = 32
 """Trials in one pass."""
 
 SETS = ("two objects", "four objects, 2x2", "six objects, outer columns")

@@ -19,10 +19,10 @@ from harness.judging.clusters import cluster_weights
 from harness.judging.draws import from_draws
 from harness.judging.stats import Estimate, proportion
 from harness.measures.components import neighbours_agree, plane
+from harness.measures.partial import partial
 from harness.measures.similarity import (
     cosine_rsm,
     feature_rsm,
-    partial,
     peak,
     position_rsm,
     rsa_draws,

@@ -20,7 +20,7 @@ from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
 from harness.subjects.subject import Subject
 from harness.tracing.capture import capture
 
-ROWS = 64
+ROWS = 32
 
 FACTORS = ("position", "identity")
 

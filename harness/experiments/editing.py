@@ -7,24 +7,24 @@ intervention is judged on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
 import xarray as xr
 
-from harness.experiments.batches import at_most, parts
+from harness.experiments.batches import parts
 from harness.judging.stats import Estimate, difference
 from harness.measures.mediation import top_heads
 from harness.stimuli.prompt import Trial
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.answer import logits_of
-from harness.tracing.capture import capture
+from harness.tracing.capture import capture_sites
 from harness.tracing.edit import Edit, How
+from harness.tracing.memory import blocks
 from harness.tracing.replay import Variant, replay
-from harness.tracing.site import Kind
+from harness.tracing.site import Kind, Site
 
-ROWS = 64
+ROWS = 32
 """Trials in one pass at most."""
 
 LOGITS = 2**28
@@ -107,15 +107,15 @@ def said(
         Token ids, int64 [V, n].
     """
     vocabulary = len(subject.model.get_output_embeddings().weight)
-    most = at_most(ROWS)
-    found, start, rows = [], 0, most
-    while start < len(trials):
-        part = slice(start, min(start + rows, len(trials)))
+    found = []
+    for part in parts(len(trials), ROWS):
         batch = subject.encode(trials[part])
         sets = variants(batch, part) if variants else [[]]
-        found.append(replay(subject, batch, sets).argmax(-1).numpy())
-        start = part.stop
-        rows = int(min(most, max(1, LOGITS // (4 * vocabulary * len(sets)))))
+        size = max(1, LOGITS // (4 * vocabulary * len(sets)))
+        for rows in blocks(0, len(batch), size):
+            of_rows = [[edit.of_rows(rows) for edit in edits] for edits in sets]
+            logits = replay(subject, batch.of_rows(rows), of_rows)
+            found.append(logits.argmax(-1).numpy())
     return np.concatenate(found, 1)
 
 
@@ -140,15 +140,46 @@ def said_from(subject: Subject, residual: torch.Tensor) -> np.ndarray:
 def captured(
     subject: Subject,
     trials: Sequence[Trial],
-    kind: Kind | Literal["norm"],
+    kind: Site,
     tokens: Callable[[Batch], torch.Tensor],
 ) -> torch.Tensor:
     """Activations of all trials at chosen tokens, float32 on the CPU: [L, n, S, d] or [L, n, S, H, w]."""
+    return captured_sites(subject, trials, [(kind, tokens)])[0]
+
+
+def captured_sites(
+    subject: Subject,
+    trials: Sequence[Trial],
+    sites: Sequence[tuple[Site, Callable[[Batch], torch.Tensor]]],
+) -> list[torch.Tensor]:
+    """Activations at several sites, all read in one run of every trial.
+
+    Args:
+        subject: The model.
+        trials: n of them.
+        sites: What is read, and from a batch to the tokens, int64 [B, S], at which it is.
+
+    Returns:
+        For each of `sites` what `captured` gives.
+    """
     read = []
     for part in parts(len(trials), ROWS):
         batch = subject.encode(trials[part])
-        read.append(capture(subject, batch, kind, tokens(batch)))
-    return torch.cat(read, 1)
+        read.append(capture_sites(subject, batch, [(k, tokens(batch)) for k, tokens in sites]))
+    return [torch.cat(pieces, 1) for pieces in zip(*read, strict=True)]
+
+
+def captured_with_answers(
+    subject: Subject, trials: Sequence[Trial], kind: Site
+) -> tuple[torch.Tensor, np.ndarray]:
+    """Activations of all trials at the last token, and what is said there, from one run of each.
+
+    Returns:
+        What `captured` gives, and the likeliest next token, int64 [n].
+    """
+    # The last token stands last in every batch, so its state after the last layer gives the answer.
+    read, states = captured_sites(subject, trials, [(kind, last_token), ("residual", last_token)])
+    return read, said_from(subject, states[-1, :, 0])
 
 
 def last_token(batch: Batch) -> torch.Tensor:

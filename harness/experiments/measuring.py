@@ -187,7 +187,7 @@ class Measuring:
         raise OutOfMemory(
             f"out of memory: measuring {what} with {rows} ({cause}). Try a GPU with more memory or with "
             "nothing else on it, several for one subject (--gpu without -n), fewer workers (-n), or a "
-            "smaller dtype in fixtures/subjects.toml"
+            "smaller dtype (--dtype bfloat16)"
         )
 
     def _generator(self, experiment: Experiment) -> np.random.Generator:

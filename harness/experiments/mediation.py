@@ -13,22 +13,20 @@ from functools import partial
 from itertools import combinations, product
 
 import numpy as np
-import torch
 import xarray as xr
 
 from harness.experiments.batches import parts
 from harness.experiments.halves import DRAWS, PERMUTATIONS, estimation_half
 from harness.experiments.measuring import Experiment, Progress
+from harness.experiments.patching import head_scores
 from harness.judging.clusters import cluster_weights
 from harness.judging.draws import from_draws
 from harness.judging.stats import Estimate, mean
-from harness.measures.mediation import median_layer, mediation_score, shared, top_heads
+from harness.measures.mediation import median_layer, shared, top_heads
 from harness.stimuli.contrast import CONDITIONS, Condition, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
-from harness.subjects.subject import Batch, Subject
-from harness.tracing.capture import capture, last_logits
-from harness.tracing.edit import Edit
-from harness.tracing.replay import replay
+from harness.subjects.subject import Subject
+from harness.tracing.capture import last_logits
 
 ROWS = 16
 """Contrasts drawn and measured at a time, so that memory does not grow with their number."""
@@ -100,55 +98,6 @@ def _right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:
             s == subject.answer_id(t.prompt, t.answer) for s, t in zip(said, trials, strict=True)
         ]
     return [p for p, keep in zip(pairs, correct, strict=True) if keep]
-
-
-def head_scores(
-    subject: Subject, pairs: Sequence[Contrast], *, at_patch: bool = False
-) -> np.ndarray:
-    """Eq. 1 for every head, each patched alone.
-
-    Args:
-        subject: The model.
-        pairs: N contrasts that patch at the same place, the mention or the last token.
-        at_patch: Read the logits where the patch is, which is not the equation but was done (protocol,
-            section 9, number 1); else at the last token.
-
-    Returns:
-        float64 [N, layer, head], in logits.
-
-    Raises:
-        ValueError: The two sides of a contrast are not the same prompt.
-    """
-    clean = subject.encode([p.clean for p in pairs])
-    other = subject.encode([p.counterfactual for p in pairs])
-    if not torch.equal(clean.input_ids, other.input_ids):
-        raise ValueError(f"{subject.name}: clean and counterfactual differ in the prompt's tokens")
-    tokens = patched_tokens(clean, pairs)
-    words = [(p.patched_answer, p.clean_answer) for p in pairs]
-    read = torch.tensor(
-        [
-            [subject.answer_id(p.clean.prompt, w) for w in of]
-            for p, of in zip(pairs, words, strict=True)
-        ]
-    )
-    values = capture(subject, other, "head", tokens).to(subject.device)
-    patches = [
-        [Edit("head", layer, tokens, values[layer][:, :, [head]], (head,))]
-        for layer, head in np.ndindex(subject.layers, subject.heads)
-    ]
-    at = tokens[:, -1] if at_patch else None
-    before, *patched = replay(subject, clean, [[], *patches], read, at=at).numpy()
-    moved = mediation_score(np.stack(patched), before)
-    return moved.T.reshape(-1, subject.layers, subject.heads)
-
-
-def patched_tokens(batch: Batch, pairs: Sequence[Contrast]) -> torch.Tensor:
-    """The tokens that each contrast patches, int64 [B, S]; a shorter mention repeats its last one."""
-    if pairs[0].patched == "last":
-        return torch.full((len(batch), 1), batch.last)
-    mentions = [row[0] for row in batch.mentions]
-    longest = max(map(len, mentions))
-    return torch.tensor([m + m[-1:] * (longest - len(m)) for m in mentions])
 
 
 MEDIATION = Experiment(

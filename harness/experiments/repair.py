@@ -10,7 +10,7 @@ import xarray as xr
 
 from harness.experiments.editing import (
     Head,
-    captured,
+    captured_with_answers,
     head_edits,
     ids_of,
     last_token,
@@ -54,18 +54,15 @@ def run(
     where = np.array([cells.index(t.scene.cell_of(t.target)) for t in drawn])
     wrong = (where + rng.integers(1, len(cells), trials)) % len(cells)
     answer = ids_of(subject, drawn, [t.answer for t in drawn])
-    plain = said(subject, drawn)[0] == answer
-    ok = said(subject, clear)[0] == ids_of(subject, clear, [t.answer for t in clear])
+    values, named = captured_with_answers(subject, clear, "head")
+    ok = named == ids_of(subject, clear, [t.answer for t in clear])
     progress(1, 3)
     at = np.array([cells.index(t.scene.cell_of(t.target)) for t in clear])
     heads = ranking(mediation, "id_selection")
     counts = heads_swept(subject, len(heads))
-    found = {"repaired": plain.copy(), "misled": plain.copy()}
     best = 0
     if counts and len(np.unique(at[ok])) == len(cells):
-        values = captured(subject, clear, "head", last_token)
         ids = mean_by(values[:, torch.from_numpy(ok)], at[ok], len(cells))
-
         choosing = [t for t, e in zip(drawn, first, strict=True) if e]
         swept = said(
             subject,
@@ -76,18 +73,22 @@ def run(
         )
         best = counts[int((swept == answer[first]).mean(1).argmax())]
         progress(2, 3)
-        repaired, misled = said(
+        answers = said(
             subject,
             drawn,
             lambda batch, part: [
-                _put_in(heads[:best], batch, ids[places[part]]) for places in (where, wrong)
+                [],
+                *(_put_in(heads[:best], batch, ids[places[part]]) for places in (where, wrong)),
             ],
         )
-        found = {"repaired": repaired == answer, "misled": misled == answer}
+        plain, repaired, misled = answers == answer
+    else:
+        plain = repaired = misled = said(subject, drawn)[0] == answer
     return xr.Dataset(
         {
             "plain": (("trial",), plain),
-            **{name: (("trial",), value) for name, value in found.items()},
+            "repaired": (("trial",), repaired),
+            "misled": (("trial",), misled),
             "part": (("trial",), np.where(first, "estimation", "evaluation")),
             "scene": (("trial",), scenes),
             "heads": best,

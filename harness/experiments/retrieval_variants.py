@@ -16,7 +16,8 @@ import xarray as xr
 
 from harness.experiments.batches import parts
 from harness.experiments.measuring import Experiment, Progress
-from harness.experiments.mediation import MEDIATION, ROWS, WEAKEST, Mediation, head_scores
+from harness.experiments.mediation import MEDIATION, ROWS, WEAKEST, Mediation
+from harness.experiments.patching import Patches, head_scores
 from harness.judging.stats import Estimate, mean, proportion
 from harness.stimuli.contrast import CONDITIONS, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
@@ -59,22 +60,16 @@ def run(
                 # Logits of half precision are told apart by no less than its step.
                 score = torch.from_numpy(score).bfloat16().double().numpy()
                 zero[s, n] = (score == 0).mean()
-                best = {
+                listed = {
                     divmod(int(i), score.shape[1]) for i in np.argsort(-score, None, "stable")[:TOP]
                 }
                 if heads:
-                    found[s, n] = len(best & set(heads)) / len(heads)
+                    found[s, n] = len(listed & set(heads)) / len(heads)
         if stage == "id_retrieval":
-            best_head = heads[0] if heads else (0, 0)
+            best = heads[0] if heads else (0, 0)
+            patches = [Patches.of(subject, pairs[part], [best]) for part in parts(trials, ROWS)]
             read = {
-                name: np.concatenate(
-                    [
-                        head_scores(subject, pairs[part], at_patch=name == "at_patch")[
-                            :, best_head[0], best_head[1]
-                        ]
-                        for part in parts(trials, ROWS)
-                    ]
-                )
+                name: np.concatenate([p.scores(at_patch=name == "at_patch")[0] for p in patches])
                 for name in ("at_patch", "at_last")
             }
     return xr.Dataset(

@@ -34,7 +34,7 @@ from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.subjects.subject import Subject
 from harness.tracing.capture import capture
 
-ROWS = 64
+ROWS = 32
 
 PAIRS = ("position@mentions", "position@last", "features@last")
 HALVES = ("all", "estimation", "evaluation")

@@ -12,41 +12,21 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-import torch
 import xarray as xr
 
-from harness.experiments.editing import (
-    Head,
-    beyond_controls,
-    captured,
-    head_edits,
-    ids_of,
-    last_token,
-    matched_heads,
-    mean_by,
-    mention_tokens,
-    ranking,
-    said,
-)
+from harness.experiments.editing import beyond_controls, ids_of, matched_heads, ranking
 from harness.experiments.halves import estimation_half
 from harness.experiments.measuring import Experiment, Progress
 from harness.experiments.mediation import MEDIATION
+from harness.experiments.pushes import NOTHING, Push, Pushes
 from harness.experiments.sweeps import ALPHAS, heads_swept
 from harness.judging.stats import Estimate, difference, proportion
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_photographs
 from harness.stimuli.prompt import Trial
-from harness.stimuli.questions import SIDES, describing, side_of, side_pairs
+from harness.stimuli.questions import describing, side_of, side_pairs
 from harness.subjects.subject import Subject
-from harness.tracing.site import Kind
-
-KIND: dict[str, Kind] = {
-    "id_retrieval": "head",
-    "id_selection": "head",
-    "feature_retrieval": "query",
-}
-"""What is edited at each stage; queries before rotation, as the paper has keys (section 4.2)."""
 
 RANDOM_SETS = 5
 CONTROLS = ("top", "random", "away", "best on test")
@@ -85,48 +65,57 @@ def run(
     first = estimation_half(scenes, rng)
     estimation = [t for t, e in zip(drawn, first, strict=True) if e]
     evaluation = [t for t, e in zip(drawn, first, strict=True) if not e]
-    untouched = said(subject, evaluation)[0]
-    named = [t.described[0].colour for t in evaluation]
+    ranked = {stage: ranking(mediation, stage) for stage in CONDITIONS}
+    settings = [
+        Push(stage, tuple(ranked[stage][:k]), alpha)
+        for stage in CONDITIONS
+        for k, alpha in product(heads_swept(subject, len(ranked[stage])), ALPHAS[stage])
+    ]
+    steered = [stage for stage in CONDITIONS if any(s.stage == stage for s in settings)]
+    steer = Pushes(subject, steered, estimation)
+    progress(0, 2)
+    swept = steer.moved(estimation, settings)
+    best = {stage: _best(stage, settings, swept) for stage in steered}
+    others = {
+        stage: [
+            Push(stage, tuple(heads), best[stage].alpha)
+            for heads in matched_heads(best[stage].heads, subject, rng, RANDOM_SETS)
+        ]
+        for stage in steered
+    }
+    # All that is asked of an image is asked of one clean run of it: what each setting gives, and the controls.
+    progress(1, 2)
+    asked = dict.fromkeys([NOTHING, *settings])
+    for stage in steered:
+        asked |= dict.fromkeys([*others[stage], best[stage].away])
+    answers = dict(zip(asked, steer.said(evaluation, list(asked)), strict=True))
+    described = ids_of(subject, evaluation, [t.described[0].colour for t in evaluation])
+    right = ids_of(subject, evaluation, [t.answer for t in evaluation])
+
+    tested = np.array([answers[s] == described for s in settings])
+    ks = heads_swept(subject, subject.layers * subject.heads)
+    alphas = sorted({a for of_stage in ALPHAS.values() for a in of_stage})
+    sweep = np.full((len(CONDITIONS), 2, len(ks), len(alphas)), np.nan)
+    for half, moved in enumerate((swept, tested)):
+        for s, shares in zip(settings, moved, strict=True):
+            place = CONDITIONS.index(s.stage), half, ks.index(len(s.heads)), alphas.index(s.alpha)
+            sweep[place] = shares.mean()
+    moved = np.zeros((len(CONDITIONS), len(CONTROLS), len(evaluation)))
+    chosen = np.zeros((3, len(CONDITIONS)))
+    chosen[2] = [len(ranked[stage]) for stage in CONDITIONS]
+    for stage in steered:
+        s = CONDITIONS.index(stage)
+        top, best_on_test = best[stage], _best(stage, settings, tested)
+        chosen[:2, s] = len(top.heads), top.alpha
+        random = np.mean([answers[o] == described for o in others[stage]], 0)
+        top, away, peeked = (answers[push] == described for push in (top, top.away, best_on_test))
+        moved[s] = top, random, away, peeked
     found = {
-        "right": (
-            ("trial",),
-            untouched == ids_of(subject, evaluation, [t.answer for t in evaluation]),
-        ),
-        "before": (("trial",), untouched == ids_of(subject, evaluation, named)),
+        "right": (("trial",), answers[NOTHING] == right),
+        "before": (("trial",), answers[NOTHING] == described),
         "scene": (("trial",), scenes[~first]),
         "side": (("trial",), [side_of(t.scene, t.target) for t in evaluation]),
     }
-    ks = heads_swept(subject, subject.layers * subject.heads)
-    alphas = sorted({a for swept in ALPHAS.values() for a in swept})
-    sweep = np.full((len(CONDITIONS), 2, len(ks), len(alphas)), np.nan)
-    moved = np.zeros((len(CONDITIONS), len(CONTROLS), len(evaluation)))
-    chosen = np.zeros((3, len(CONDITIONS)))
-    for s, stage in enumerate(CONDITIONS):
-        progress(s, len(CONDITIONS))
-        heads = ranking(mediation, stage)
-        settings = [(k, a) for k, a in product(heads_swept(subject, len(heads)), ALPHAS[stage])]
-        chosen[2, s] = len(heads)
-        if not settings:
-            continue
-        steer = _Steering(subject, stage, estimation)
-        for half, part in enumerate((estimation, evaluation)):
-            shares = steer.moved(part, [(heads[:k], a) for k, a in settings]).mean(1)
-            for (k, a), share in zip(settings, shares, strict=True):
-                sweep[s, half, ks.index(k), alphas.index(a)] = share
-            if half == 0:
-                best = settings[int(shares.argmax())]
-        k, alpha = best
-        test_k, test_alpha = settings[int(shares.argmax())]
-        chosen[:2, s] = k, alpha
-        others = matched_heads(heads[:k], subject, rng, RANDOM_SETS)
-        sets = [
-            (heads[:k], alpha),
-            (heads[:k], -alpha),
-            (heads[:test_k], test_alpha),
-            *((o, alpha) for o in others),
-        ]
-        top, away, tested, *random = steer.moved(evaluation, sets).astype(float)
-        moved[s] = top, np.mean(random, 0), away, tested
     return xr.Dataset(
         found
         | {
@@ -151,38 +140,10 @@ def _image(trial: Trial) -> str:
     return getattr(trial.scene.setting, "digest", trial.scene.key)
 
 
-class _Steering:
-    """The IDs of one stage, estimated, and edits with them."""
-
-    def __init__(self, subject: Subject, stage: str, estimation: list[Trial]) -> None:
-        self.subject, self.kind = subject, KIND[stage]
-        self.at_mention = stage == "id_retrieval"
-        self.tokens = last_token
-        if self.at_mention:
-            width = min(len(row[0]) for row in subject.encode(estimation[:64]).mentions)
-            self.tokens = mention_tokens(width)
-        values = captured(subject, estimation, self.kind, self.tokens)
-        self.ids = mean_by(values, self._sides(estimation), SIDES)
-
-    def _sides(self, trials: list[Trial]) -> np.ndarray:
-        """Where the object is that the stage's ID points to: the described one, or the target."""
-        shown = [t.described[0] if self.at_mention else t.target for t in trials]
-        return np.array([side_of(t.scene, o) for t, o in zip(trials, shown, strict=True)])
-
-    def moved(self, trials: list[Trial], settings: list[tuple[list[Head], float]]) -> np.ndarray:
-        """Whether the described object's color is named under each (heads, alpha): bool [setting, n]."""
-        own = torch.from_numpy(self._sides(trials))
-        # [L, n, S, H, w]
-        shift = (self.ids[1 - own] - self.ids[own]).transpose(0, 1)
-        answers = said(
-            self.subject,
-            trials,
-            lambda batch, part: [
-                head_edits(self.kind, heads, self.tokens(batch), alpha * shift[:, part], "add")
-                for heads, alpha in settings
-            ],
-        )
-        return answers == ids_of(self.subject, trials, [t.described[0].colour for t in trials])
+def _best(stage: str, settings: list[Push], moved: np.ndarray) -> Push:
+    """The setting of a stage that moves most answers, the first of equals; `moved` [setting, n]."""
+    of_stage = [n for n, s in enumerate(settings) if s.stage == stage]
+    return settings[of_stage[int(moved[of_stage].mean(1).argmax())]]
 
 
 def on_photographs(folder: Path) -> Experiment:

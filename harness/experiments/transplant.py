@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from harness.experiments.editing import (
-    captured,
+    captured_with_answers,
     head_edits,
     ids_of,
     last_token,
@@ -50,7 +50,7 @@ def run(
     heads = ranking(mediation, "id_selection")
     counts = heads_swept(subject, len(heads))
     progress(0, 2)
-    values = captured(subject, sources, "head", last_token)
+    values, named = captured_with_answers(subject, sources, "head")
     progress(1, 2)
     answers = said(
         subject,
@@ -69,7 +69,7 @@ def run(
             for c in CANDIDATES
         ]
     )
-    right = said(subject, sources)[0] == ids_of(subject, sources, [t.answer for t in sources])
+    right = named == ids_of(subject, sources, [t.answer for t in sources])
     scenes = np.array([t.scene.key for t in recipients])
     first = estimation_half(scenes, rng)
     return xr.Dataset(

@@ -165,8 +165,9 @@ class Run:
     """What a whole run has in common: versions, device, seed. `partial` marks an interrupted one.
 
     `stimuli` is a hash of the code that draws scenes and prompts, `code` of all that measures; empty if it was
-    not recorded. `gate` is false where claims were asked of subjects that do not do the task. `revisions` has
-    for every subject of the hub the `revision` that its entry names, and the `commit` that this was.
+    not recorded. `gate` is false where claims were asked of subjects that do not do the task. `subjects` has
+    for each subject how it was asked, as far as it is known: `dtype` and `arrangement` ("plain", "chat" or
+    "prefilled"), and for one of the hub the `revision` that its entry names, and the `commit` that this was.
 
     Raises:
         ValueError: Made by another version of the schema.
@@ -190,7 +191,7 @@ class Run:
     stimuli: str = ""
     gate: bool = True
     code: str = ""
-    revisions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    subjects: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_schema(self.schema, "run")
@@ -204,7 +205,9 @@ class Run:
         """The run of `to_json`; ValueError on a missing or unknown key or another schema."""
         # The schema first: another version explains keys that differ, not the other way round.
         _check_schema(row.get("schema"), "run")
-        return _from_row(cls, row)
+        # Before they had more facts, subjects of the hub had their commits, under another name.
+        rest = {name: value for name, value in row.items() if name != "revisions"}
+        return _from_row(cls, {"subjects": row.get("revisions", {}), **rest})
 
 
 def save_record(folder: str | Path, record: Record, evidence: Evidence | None = None) -> Path:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 _CONSTANT = 1e-13
 """Spread below which similarities, which are of size 1, differ by rounding alone."""
 
-_CHUNK = 4_000_000
+_CHUNK = 500_000
 """Pairs of permuted targets held at once in `mantel_null`."""
 
 
@@ -207,35 +207,25 @@ def mantel_null(
     # A permuted pair may fall above the diagonal, which is never read as given.
     symmetric = np.tril(y, -1)
     symmetric += np.swapaxes(symmetric, -1, -2)
+    # Less the mean of what counts, so that the spread of a permutation is no small difference of large numbers.
     flat = symmetric.reshape(len(y), -1)
+    flat -= flat[:, rows * n + columns].mean()
+    constant = _CONSTANT * _size(y) * np.sqrt(x.shape[-1])
     null = np.empty((permutations, len(layers)))
     size = max(1, _CHUNK // max(1, x.shape[-1]))
     for start in range(0, permutations, size):
         stop = min(start + size, permutations)
         orders = [rng.permutation(n) for _ in range(start, stop)]
-        pairs = [_unit(flat[:, order[rows] * n + order[columns]].reshape(-1)) for order in orders]
-        null[start:stop] = np.stack(pairs) @ x.T
+        drawn = np.empty((len(orders), len(flat), len(rows)))
+        for order, into in zip(orders, drawn, strict=True):
+            # Clipping spares a check of every index; all are inside.
+            flat.take(order[rows] * n + order[columns], axis=1, mode="clip", out=into)
+        pairs = drawn.reshape(len(orders), -1)
+        square = np.einsum("cp,cp->c", pairs, pairs) - pairs.sum(1) ** 2 / pairs.shape[1]
+        spread = np.sqrt(np.clip(square, 0, None))
+        # The mean of each layer's pairs is 0, so that of the permuted ones need not be taken off.
+        null[start:stop] = pairs @ x.T / np.where(spread > constant, spread, np.nan)[:, None]
     return np.clip(null, -1, 1)
-
-
-def partial(xy: ArrayLike, xz: ArrayLike, yz: ArrayLike) -> NDArray[np.float64]:
-    """Correlation of x and y with what both share with z taken out, from the three correlations.
-
-    Relative and absolute positions are correlated with each other, so that a code of one alone correlates
-    with both (protocol, E4).
-
-    Args:
-        xy: r of x and y, any shape.
-        xz: r of x and z.
-        yz: r of y and z; shapes broadcast.
-
-    Returns:
-        Partial r, between -1 and 1; NaN where z determines one of the two.
-    """
-    a, b, c = (np.asarray(r, np.float64) for r in (xy, xz, yz))
-    left = np.clip(1 - b**2, 0, None) * np.clip(1 - c**2, 0, None)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.clip(np.where(left > 1e-12, (a - b * c) / np.sqrt(left), np.nan), -1, 1)
 
 
 def peak(curve: ArrayLike) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.judging.record import Record
 from harness.judging.verdict import Outcome, Reading
 from harness.reporting.scorecard import Scorecard
-from harness.reporting.wording import WORDS, limit, measured, plain
+from harness.reporting.wording import WORDS, describe_run, limit, measured, plain
 
 
 def write(scorecard: Scorecard, path: str | Path) -> None:
@@ -42,7 +42,7 @@ def write(scorecard: Scorecard, path: str | Path) -> None:
         time=f"{sum(r.seconds or 0.0 for r in scorecard.records):.3f}",
         timestamp=plain(scorecard.run.started),
     )
-    facts = {k: "" if v is None else str(v) for k, v in scorecard.run.to_json().items()}
+    facts = {name: value or "" for name, value in describe_run(scorecard.run).items()}
     _properties(suite, {**facts, "correction": scorecard.correction})
     suite.extend(cases)
     root = ET.Element("testsuites", name="claims")

@@ -19,6 +19,8 @@ from harness.reporting.wording import (
     MISSING,
     WORDS,
     counted,
+    describe_asked,
+    describe_run,
     limit,
     measured,
     number,
@@ -129,6 +131,7 @@ def _content(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str, 
         "summary": _summary(card, verdicts),
         "card": card,
         "run": card.run,
+        "asked": describe_asked(card.run.subjects),
         "records": records,
         "readings": readings,
         "parts": [(name, list(group)) for name, group in groupby(claims, lambda c: section(c.id))],
@@ -145,8 +148,8 @@ def _content(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str, 
         "deviations": deviations.table(card),
         "explains": deviations.WORDS,
         "facts": [
-            (name.replace("_", " "), "not recorded" if value is None else str(value))
-            for name, value in card.run.to_json().items()
+            (name.replace("_", " "), "not recorded" if value is None else value)
+            for name, value in describe_run(card.run).items()
         ],
         "limits": LIMITS,
         "words": WORDS,

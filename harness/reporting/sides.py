@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -161,20 +161,21 @@ def renamed(before: Scorecard, after: Scorecard) -> dict[str, str]:
 def notes(before: Side, after: Side) -> tuple[str, ...]:
     """Differences of setting that do not forbid a comparison, in words."""
     found = []
-    for name in ("harness", "torch", "transformers", "nnsight", "device", "dtype", "attention"):
+    for name in ("harness", "torch", "transformers", "nnsight", "device", "attention"):
         a, b = getattr(before.card.run, name), getattr(after.card.run, name)
         if a != b:
             found.append(f"{name} {_shown(a)} before, {_shown(b)} after")
+    found += _asked_otherwise(before.card, after.card)
     if before.card.run.code != after.card.run.code:
         found.append("measured by other code: what changed may be the code's doing")
-    for name, one in before.card.run.revisions.items():
-        other = after.card.run.revisions.get(name, one)
+    for name, one in _of_the_hub(before.card).items():
+        other = _of_the_hub(after.card).get(name, one)
         if one["commit"] != other["commit"]:
             found.append(
                 f"{name} was {one['commit'][:12]} before and is {other['commit'][:12]} after"
             )
     for side in (before, after):
-        for name, of in side.card.run.revisions.items():
+        for name, of in _of_the_hub(side.card).items():
             if of["revision"] != of["commit"]:
                 found.append(
                     f"{name} in {side.where} is not pinned: it followed {of['revision']}, which was "
@@ -185,6 +186,27 @@ def notes(before: Side, after: Side) -> tuple[str, ...]:
                 f"{side.where} has no evidence beside it: compared by intervals alone, not scene by scene"
             )
     return tuple(found)
+
+
+def _asked_otherwise(before: Scorecard, after: Scorecard) -> Iterator[str]:
+    """Subjects that were asked in another arrangement, or measured in another dtype, in words."""
+    for old, new in renamed(before, after).items():
+        if new not in after.subjects:
+            continue
+        # Of a scorecard that does not say it of each, what it says of all.
+        one, other = (
+            {"dtype": card.run.dtype, **card.run.subjects.get(name, {})}
+            for card, name in ((before, old), (after, new))
+        )
+        for fact in ("dtype", "arrangement"):
+            a, b = one.get(fact), other.get(fact)
+            if a != b:
+                again = f"; `--{fact} {a}` asks it as before" if a else ""
+                yield f"{new}: {fact} {a or 'unknown'} before, {b or 'unknown'} after{again}"
+
+
+def _of_the_hub(card: Scorecard) -> dict[str, Mapping[str, str]]:
+    return {name: facts for name, facts in card.run.subjects.items() if "commit" in facts}
 
 
 def _shown(value: object) -> str:

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from harness.judging.record import Record
+from harness.judging.record import Record, Run
 from harness.judging.verdict import Verdict
 
 MISSING = "missing"
@@ -99,6 +99,28 @@ def short_name(claim: str) -> str:
 def counted(number: int, noun: str) -> str:
     """A number and its noun: "1 claim", "2 claims"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def describe_asked(subjects: Mapping[str, Mapping[str, str]]) -> str:
+    """How subjects were asked, those alike together: "a, b: plain, float32; c: chat, bfloat16"."""
+    alike: dict[str, list[str]] = {}
+    for name, facts in subjects.items():
+        told = [
+            facts.get("arrangement", "arrangement unknown"),
+            facts.get("dtype", "dtype unknown"),
+        ]
+        if "commit" in facts:
+            commit = facts["commit"][:12]
+            pinned = facts["revision"] == facts["commit"]
+            told.append(commit if pinned else f"{facts['revision']} was {commit}")
+        alike.setdefault(", ".join(told), []).append(name)
+    return "; ".join(f"{', '.join(names)}: {told}" for told, names in alike.items())
+
+
+def describe_run(run: Run) -> dict[str, str | None]:
+    """What a run has in common as text, by name; None where it was not recorded."""
+    facts = {**run.to_json(), "subjects": describe_asked(run.subjects) or None}
+    return {name: None if value is None else str(value) for name, value in facts.items()}
 
 
 def tally(verdicts: Iterable[str]) -> dict[str, int]:

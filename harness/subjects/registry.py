@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import re
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, anatomy_for
+from harness.subjects.folder import find_dtype, find_template_in, read_fields
 
 ARRANGEMENTS = ("plain", "chat", "prefilled", "auto")
 SIZES = ("image_size", "patch_size")
@@ -151,6 +151,9 @@ def read_registry(path: Path | None = None) -> dict[str, Entry]:
 def find(name: str, registry: dict[str, Entry], *, family: str | None = None) -> Entry:
     """The entry of a name, or one made up for a folder.
 
+    A folder with a chat template is asked in the better of its arrangements, one without is asked plainly. It
+    is loaded in the dtype of most of its weights, or in float32 if that is none of BYTES.
+
     Args:
         name: A name from the registry or a path. A name may be followed by a variant: "untrained:17" has
             the weights of seed 17, "tiny-llava:wrong-image" and "tiny-llava:shuffled" are misled.
@@ -158,7 +161,8 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
         family: Architecture of a folder; needed only where config.json does not say.
 
     Raises:
-        UnknownSubject: Neither a name nor a folder; the message lists what there is.
+        UnknownSubject: Neither a name nor a folder; the message lists what there is. Or a folder with a file
+            that cannot be read.
     """
     if family is not None and family not in ANATOMIES:
         raise UnknownSubject(f"unknown family {family!r}; known: {', '.join(ANATOMIES)}")
@@ -176,13 +180,22 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
             f"unknown subject {name!r}: not in fixtures/subjects.toml ({', '.join(registry)}) "
             "and not a folder"
         )
-    base = folder.resolve().name
+    try:
+        return _of_folder(folder, family, registry)
+    except ValueError as error:
+        raise UnknownSubject(str(error)) from None
+
+
+def _of_folder(folder: Path, family: str | None, registry: dict[str, Entry]) -> Entry:
+    base, dtype = folder.resolve().name, find_dtype(folder)
     return Entry(
         # A folder that is called like a registered subject is not that subject.
         name=f"./{base}" if base in registry else base,
         family=family or _family_of(folder),
         source=str(folder),
         kind="local",
+        dtype=dtype if dtype in BYTES else "float32",
+        arrangement="auto" if find_template_in(folder) else "plain",
         scale=_scale_of(folder),
     )
 
@@ -198,16 +211,13 @@ def _variant(entry: Entry, name: str, variant: str) -> Entry:
     raise UnknownSubject(f"unknown variant {variant!r} of {entry.name}; there are: {seeds}{known}")
 
 
-def _read_config(folder: Path) -> dict:
+def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.exists():
         raise UnknownSubject(
             f"{folder}: no config.json; a subject is a folder as transformers saves one"
         )
-    try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise UnknownSubject(f"{path} is not JSON: {error}") from None
+    return read_fields(path)
 
 
 def _family_of(folder: Path) -> str:

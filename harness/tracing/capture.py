@@ -33,11 +33,35 @@ def capture(
         float32 on the CPU: residual and norm [L, B, S, d]; of all other kinds [L, B, S, H, w], cut into
         heads.
     """
+    return capture_sites(subject, batch, [(kind, tokens)], layers)[0]
+
+
+def capture_sites(
+    subject: Subject,
+    batch: Batch,
+    sites: Sequence[tuple[Site, torch.Tensor]],
+    layers: Sequence[int] | None = None,
+) -> list[torch.Tensor]:
+    """Activations at several sites, all read in one run of the model; otherwise as `capture`.
+
+    Args:
+        subject: The model.
+        batch: From `subject.encode`.
+        sites: What is read, and int64 [B, S], the tokens to read there in each row.
+        layers: Which decoder layers, ascending; all if not given.
+
+    Returns:
+        For each of `sites` what `capture` gives.
+    """
     chosen = range(subject.layers) if layers is None else layers
-    values = torch.cat(run(subject, batch, [Read(i, kind, tokens) for i in chosen]))
-    return (
-        values if kind in ("residual", "norm") else values.unflatten(-1, (-1, subject.head_width))
-    )
+    reads = [Read(i, kind, tokens) for kind, tokens in sites for i in chosen]
+    values = run(subject, batch, reads)
+    found = []
+    for number, (kind, _) in enumerate(sites):
+        read = torch.cat(values[number * len(chosen) : (number + 1) * len(chosen)])
+        whole = kind in ("residual", "norm")
+        found.append(read if whole else read.unflatten(-1, (-1, subject.head_width)))
+    return found
 
 
 def last_logits(subject: Subject, batch: Batch, read: torch.Tensor | None = None) -> torch.Tensor:

@@ -24,6 +24,7 @@ def short(tmp_path_factory):
     return folder, content, lines
 
 
+@pytest.mark.deep
 def test_a_short_calibration_contradicts_nothing(short):
     _, content, _ = short
     # Cells of the interventions that lie near a threshold, or near the gate, are not settled by 24 trials; what
@@ -47,6 +48,7 @@ def test_a_short_calibration_contradicts_nothing(short):
     json.dumps(content, allow_nan=False)
 
 
+@pytest.mark.deep
 def test_the_same_command_goes_on_where_it_stopped(short, monkeypatch):
     folder, content, first = short
     monkeypatch.setattr(room, "check_all", lambda *_, **__: [])
@@ -57,6 +59,7 @@ def test_the_same_command_goes_on_where_it_stopped(short, monkeypatch):
     assert again["table"] == content["table"]
 
 
+@pytest.mark.deep
 def test_lines_say_what_the_numbers_say(short):
     _, content, _ = short
     text = "\n".join(render(content))

@@ -22,11 +22,13 @@ HARMLESS = Mutant(
 FIELDS = 'file = "f"\nold = "a"\nnew = "b"\nwhy = "w"\n'
 
 
+@pytest.mark.deep
 def test_every_mutant_is_caught():
     survivors = [str(result) for result in check_all() if not result.caught]
     assert not survivors
 
 
+@pytest.mark.deep
 def test_what_fails_no_test_is_not_caught():
     unreadable = replace(
         HARMLESS,
@@ -55,6 +57,7 @@ def test_a_stale_mutant_is_an_error(old, new, message):
         check(replace(HARMLESS, old=old, new=new))
 
 
+@pytest.mark.deep
 def test_tests_that_are_not_there_are_an_error():
     with pytest.raises(NotSound, match="with nothing broken, pytest's status is 4"):
         check(replace(HARMLESS, tests=("tests/judging/test_verdict.py::test_of_nothing",)))
@@ -66,6 +69,7 @@ def copy(tmp_path):
         yield made
 
 
+@pytest.mark.deep
 def test_tests_that_never_end_are_given_up_and_the_next_ones_run(copy, monkeypatch):
     (copy.folder / "tests" / "test_endless.py").write_text(
         "import time\ndef test_endless(): time.sleep(600)\ndef test_short(): assert 0, 'short'\n"
@@ -79,6 +83,7 @@ def test_tests_that_never_end_are_given_up_and_the_next_ones_run(copy, monkeypat
     assert short.failed == ("tests/test_endless.py::test_short",)
 
 
+@pytest.mark.deep
 def test_each_run_is_of_the_code_as_it_is_then(copy):
     for text, status in (("assert 0", 1), ("assert 1", 0), ("assert 0", 1)):
         (copy.folder / "tests" / "test_now.py").write_text(f"def test_now(): {text}\n")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.experiments.answers import continued, counted, first_listed
+from harness.experiments.answers import ROWS, continued, counted, first_listed
 from harness.stimuli.prompt import NUMBERS, numbered_list
 from harness.stimuli.scene import COLOURS, SHAPES, Object
 
@@ -126,9 +126,9 @@ def words(monkeypatch):
 
 
 def test_continuations_are_in_lower_case_with_single_spaces_and_in_order(words):
-    found = continued(words, range(130), 2)
-    assert found == [f"red square {n}" for n in range(130)]
-    assert [size for size, *_ in words.asked] == [64, 64, 2]
+    found = continued(words, range(2 * ROWS + 2), 2)
+    assert found == [f"red square {n}" for n in range(2 * ROWS + 2)]
+    assert [size for size, *_ in words.asked] == [ROWS, ROWS, 2]
 
 
 def test_a_tokenizer_that_cuts_words_gets_three_tokens_for_each(words):
@@ -139,6 +139,7 @@ def test_a_tokenizer_that_cuts_words_gets_three_tokens_for_each(words):
 
 
 def test_edits_are_made_for_the_trials_of_each_batch(words):
-    continued(words, range(100), 2, lambda batch, part: [(batch[0], part)], [(1, 2)])
-    assert [edits for *_, edits, _ in words.asked] == [[(0, slice(0, 64))], [(64, slice(64, 100))]]
+    continued(words, range(ROWS + 4), 2, lambda batch, part: [(batch[0], part)], [(1, 2)])
+    parts = slice(0, ROWS), slice(ROWS, ROWS + 4)
+    assert [edits for *_, edits, _ in words.asked] == [[(part.start, part)] for part in parts]
     assert {tuple(ablated) for *_, ablated in words.asked} == {((1, 2),)}

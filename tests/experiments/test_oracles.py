@@ -14,11 +14,12 @@ from scipy.stats import pearsonr
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
-from harness.experiments import components, mediation, similarity
+from harness.experiments import components, similarity
+from harness.experiments.patching import head_scores, patched_tokens
 from harness.measures.components import neighbours_agree, plane
 from harness.measures.similarity import cosine_rsm, position_rsm, rsa_draws
 from harness.placement import threads_per_process
-from harness.stimuli.contrast import contrasts
+from harness.stimuli.contrast import CONDITIONS, contrasts
 from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
 from harness.subjects.loading import load
 from harness.subjects.registry import read_registry
@@ -115,10 +116,10 @@ def test_the_components_measurement_holds_what_pca_gives(embedded):
         assert np.abs(ours) == pytest.approx(np.abs(theirs), abs=1e-5)
 
 
-@pytest.mark.parametrize("condition", mediation.CONDITIONS)
+@pytest.mark.parametrize("condition", CONDITIONS)
 def test_mediation_agrees_with_plain_hooks_one_head_at_a_time(embedded, condition):
     pairs = contrasts(condition, embedded.grids[2], HIGH_ENTROPY[3], 3, np.random.default_rng(2))
-    ours = mediation.head_scores(embedded, pairs)
+    ours = head_scores(embedded, pairs)
     width = embedded.model.config.get_text_config().hidden_size // embedded.heads
     layers = layers_of(embedded, embedded.model)
     for trial, pair in enumerate(pairs):
@@ -158,7 +159,7 @@ def test_a_shorter_mention_repeats_its_last_token(embedded):
     )
     batch = embedded.encode([p.clean for p in pairs])
     batch = replace(batch, mentions=(((70, 71, 72),), ((71, 72),)))
-    assert mediation.patched_tokens(batch, pairs).tolist() == [[70, 71, 72], [71, 72, 72]]
+    assert patched_tokens(batch, pairs).tolist() == [[70, 71, 72], [71, 72, 72]]
 
 
 @pytest.mark.parametrize("seed", [0, 1])

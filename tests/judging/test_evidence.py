@@ -55,21 +55,26 @@ def test_records_keep_their_evidence_beside_them(tmp_path):
     assert gathered(tmp_path) == {}
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"not gzip",
-        gzip.compress(b"not json"),
-        gzip.compress(json.dumps({"schema": 99, "scenes": [], "evidence": []}).encode()),
-        gzip.compress(json.dumps({"schema": 1}).encode()),
-        gzip.compress(json.dumps({"schema": 1, "scenes": [], "evidence": []}).encode())[:-6],
-        # The header of a compressed file, and then what no compressor writes.
-        gzip.compress(b"")[:10] + b"\xff" * 20,
-    ],
-)
-def test_a_damaged_file_is_named(tmp_path, content):
+def packed(content):
+    # The second in which it is packed would stand in its header.
+    return gzip.compress(json.dumps(content).encode(), mtime=0)
+
+
+DAMAGED = {
+    "not packed": b"not gzip",
+    "not JSON": gzip.compress(b"not json", mtime=0),
+    "another schema": packed({"schema": 99, "scenes": [], "evidence": []}),
+    "keys missing": packed({"schema": 1}),
+    "cut short": packed({"schema": 1, "scenes": [], "evidence": []})[:-6],
+    # The header of a compressed file, and then what no compressor writes.
+    "packed by no compressor": packed({})[:10] + b"\xff" * 20,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_file_is_named(tmp_path, damage):
     path = tmp_path / "e.json.gz"
-    path.write_bytes(content)
+    path.write_bytes(DAMAGED[damage])
     with pytest.raises(ValueError, match=r"e\.json\.gz is not the evidence of a run"):
         load_evidence(path)
 

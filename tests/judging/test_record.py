@@ -224,10 +224,19 @@ def test_a_run_survives_json_in_the_order_of_the_contract():
             "stimuli",
             "gate",
             "code",
-            "revisions",
+            "subjects",
         ]
     )
     assert RUN.partial is False
+
+
+def test_the_commits_of_an_older_scorecard_are_read():
+    row, commits = RUN.to_json(), {"tiny": {"revision": "main", "commit": "c" * 40}}
+    del row["subjects"]
+    assert Run.from_json(row) == replace(RUN, subjects={})
+    assert Run.from_json({**row, "revisions": commits}) == replace(RUN, subjects=commits)
+    with pytest.raises(ValueError, match=r"unknown keys \['commits'\]"):
+        Run.from_json({**row, "commits": commits})
 
 
 def test_a_run_of_another_schema_is_refused():

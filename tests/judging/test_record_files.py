@@ -114,7 +114,11 @@ def test_a_truncated_file_is_named_with_what_to_do(tmp_path, cut):
         load_records(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": "\xff"}'])
+@pytest.mark.parametrize(
+    "content",
+    [b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": "\xff"}'],
+    ids=["NaN", "infinity", "not UTF-8"],
+)
 def test_a_file_that_is_not_strict_json_is_refused(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(ValueError, match=r"a\.json is not a whole JSON file"):

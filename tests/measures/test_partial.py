@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from similarities import seeds
 
-from harness.measures.similarity import partial
+from harness.measures.partial import partial
 
 
 def of_residuals(x, y, z):

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from made_up import CLAIMS, scorecard
 
-from harness import baselines
+from harness import baselines, collected
+from harness.asked import Options
 from harness.cli import main
-from harness.session import ClaimsRun, Options
+from harness.judging.claim import above, claim
+from harness.planning import ClaimTest, note_collected
+from harness.session import ClaimsRun
+from harness.subjects.registry import read_registry
 
 GOOD = CLAIMS.split('@stated("raises")')[0]
 WEAKER = GOOD.replace("judge(around(0.9))", "judge(around(0.7))")
 MORE = GOOD + '\n@stated("another")\ndef test_another(judge):\n    judge(around(0.9))\n'
 FEWER = GOOD.replace('@stated("fails")\ndef test_fails', "def untested")
+HALF = above(0.5, unit="r", origin="stated in the paper")
+HOLDS = claim(id="made_up.1.holds", statement="So.", source="Nobody 2026", threshold=HALF)(
+    lambda: None
+).claim
 
 
 @pytest.fixture
@@ -150,17 +159,43 @@ def test_a_baseline_is_found_by_its_subjects_name_however_odd(before, pytester, 
         baselines.baseline_file("nothing")
 
 
-def test_what_a_revision_stood_for_is_written_into_the_scorecard(run, pytester):
-    records = pytester.path / "out" / "records"
-    loaded = SimpleNamespace(
-        commit="c" * 40, entry=SimpleNamespace(name="qwen2-vl-7b", revision="main")
-    )
-    claims = ClaimsRun(Options(subjects=("tiny-llava",), records=records), print)
+def test_what_was_found_out_on_loading_is_written_into_the_scorecard(run, pytester):
+    options = Options(subjects=("qwen2-vl-7b", "tiny-llava"), records=pytester.path / "records")
+    claims = ClaimsRun(options, print)
+    hub, tiny = claims.entries
     claims.begin()
-    claims.holder.loaded(loaded)
-    known = {"qwen2-vl-7b": {"revision": "main", "commit": "c" * 40}}
-    facts = claims.facts("0f", partial=False)
-    assert facts.revisions == known
-    assert type(facts).from_json(json.loads(json.dumps(facts.to_json()))) == facts
+    tests = [ClaimTest(f"t[{e.name}]", HOLDS, e, ()) for e in (hub, tiny)]
+    note_collected(claims, tests, "main")
+
+    def asked():
+        facts = claims.facts(collected.read(claims.folder), partial=False)
+        assert type(facts).from_json(json.loads(json.dumps(facts.to_json()))) == facts
+        return facts.subjects
+
+    known = {"dtype": "float32", "arrangement": "plain"}
+    # What is not known before it is loaded is left out, not guessed at.
+    assert asked() == {"qwen2-vl-7b": {"dtype": "float32"}, "tiny-llava": known}
+    settled = replace(hub, arrangement="chat")
+    claims.holder.loaded(SimpleNamespace(commit="c" * 40, entry=settled))
+    found = {"arrangement": "chat", "revision": "main", "commit": "c" * 40}
+    assert asked() == {"qwen2-vl-7b": {"dtype": "float32", **found}, "tiny-llava": known}
     claims.begin()
-    assert claims.facts("0f", partial=False).revisions == {}
+    claims.note_collected([("t[tiny-llava]", HOLDS, tiny, "")], "main")
+    assert asked() == {"tiny-llava": known}
+
+
+def test_a_pinned_model_that_need_not_be_loaded_has_its_commit():
+    entry = replace(read_registry()["llava-1.5-7b"], revision="d" * 40, arrangement="chat")
+    found = {"arrangement": "chat", "revision": "d" * 40, "commit": "d" * 40}
+    assert collected.gather_facts(entry) == {"dtype": "float32", **found}
+
+
+def test_a_baseline_says_how_its_own_subject_was_asked(before, pytester):
+    before(GOOD, "--subject", "tiny-qwen2-vl", out="both")
+    here = pytester.path
+    run_of_both = scorecard(pytester, "both")["run"]
+    assert list(run_of_both["subjects"]) == ["tiny-llava", "tiny-qwen2-vl"]
+    assert main(["bless", str(here / "both"), "--into", str(here / "blessed")]) == 0
+    blessed = json.loads((here / "blessed" / "tiny-llava.json").read_text())["run"]
+    assert blessed["subjects"] == {"tiny-llava": {"dtype": "float32", "arrangement": "plain"}}
+    assert blessed == run_of_both | {"subjects": blessed["subjects"], "started": ""}

@@ -111,6 +111,8 @@ def test_help_teaches_the_options(pytester):
     for option in (
         "--subject",
         "--family",
+        "--dtype",
+        "--arrangement",
         "--gpu",
         "--trials",
         "--seed",

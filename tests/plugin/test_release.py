@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 
 from harness.session import ROOT
 
+pytestmark = pytest.mark.deep
+
 PLANTED = ROOT / "fixtures" / "controls" / "planted"
 SECTIONS = [
     f"claims/visual_symbols/test_{name}.py"

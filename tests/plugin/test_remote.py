@@ -11,6 +11,8 @@ import harness.subjects.loading
 import harness.tracing.elsewhere  # noqa: F401
 from harness.session import ROOT
 
+pytestmark = pytest.mark.deep
+
 CLAIMS = ("3_4 and id_selection", "one_pair_selection")
 
 

@@ -71,6 +71,7 @@ def several(run, pytester, monkeypatch):
     return go
 
 
+@pytest.mark.deep
 def test_two_workers_have_a_subject_and_a_gpu_each(several, pytester):
     # The ready-made way to group, which pytest 9.2 and pytest-xdist 3.8 leave without effect.
     several("--dist", "loadgroup", "-k", "one or other")
@@ -101,6 +102,7 @@ def test_workers_give_the_records_of_one_process(several, pytester):
     assert len(records("alone")) == 2 * (len(VERDICTS) + 8)
 
 
+@pytest.mark.deep
 def test_claims_that_no_option_announces_have_a_scorecard_too(several, pytester):
     pytester.makepyfile(test_made_up=CLAIMS)
     result = pytester.runpytest_inprocess(
@@ -149,6 +151,7 @@ def test_a_killed_worker_is_red_and_its_claims_are_named(several, pytester):
     assert scorecard(pytester)["missing"] == []
 
 
+@pytest.mark.deep
 def test_the_claim_that_killed_a_worker_is_not_given_to_the_next(several, pytester):
     result = several("-k", "one or other", "--max-worker-restart", "2", claims=KILLED)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -159,6 +162,7 @@ def test_the_claim_that_killed_a_worker_is_not_given_to_the_next(several, pytest
     assert sum(line[:2] == ["tiny-llava", "test_one_1"] for line in tried) == 1
 
 
+@pytest.mark.deep
 def test_workers_that_die_before_they_have_judged_anything_leave_everything_missing(
     several, pytester
 ):

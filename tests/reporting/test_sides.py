@@ -12,6 +12,7 @@ from harness.judging.evidence import save_evidence
 from harness.judging.files import write_json
 from harness.judging.sequential import looking
 from harness.reporting.compare import compare
+from harness.reporting.gate import render
 from harness.reporting.sides import NotComparable, evidence_beside, load_side, only_asked
 
 
@@ -56,8 +57,8 @@ def test_other_code_and_other_commits_are_noted():
     one, pinned = measured(first(0.9)), {"revision": "a" * 40, "commit": "a" * 40}
     followed = {"revision": "main", "commit": "b" * 40}
     found = compare(
-        side(one, code="1", revisions={"tiny": pinned}),
-        side(one, code="2", revisions={"tiny": followed}),
+        side(one, code="1", subjects={"tiny": pinned}),
+        side(one, code="2", subjects={"tiny": followed}),
     )
     code, moved, loose = found.notes
     assert code == "measured by other code: what changed may be the code's doing"
@@ -65,7 +66,40 @@ def test_other_code_and_other_commits_are_noted():
     assert loose.startswith(
         "tiny in a run is not pinned: it followed main, which was bbbbbbbbbbbb;"
     )
-    assert compare(side(one, revisions={"tiny": pinned}), side(one)).notes == ()
+    assert compare(side(one, subjects={"tiny": pinned}), side(one)).notes == ()
+
+
+def test_another_arrangement_and_another_dtype_are_noted_with_the_way_back():
+    one = measured(first(0.9))
+    was = {"tiny": {"dtype": "float32", "arrangement": "chat"}}
+    now = {"tiny": {"dtype": "bfloat16", "arrangement": "prefilled"}}
+    assert compare(side(one, subjects=was), side(one, subjects=now)).notes == (
+        "tiny: dtype float32 before, bfloat16 after; `--dtype float32` asks it as before",
+        "tiny: arrangement chat before, prefilled after; `--arrangement chat` asks it as before",
+    )
+    assert compare(side(one, subjects=was), side(one, subjects=was)).notes == ()
+
+
+def test_a_lone_subject_of_another_name_is_held_to_how_the_other_was_asked():
+    one, other = measured(first(0.9)), measured(first(0.9), subject="candidate")
+    was, now = ({"dtype": "float32", "arrangement": how} for how in ("chat", "plain"))
+    found = compare(side(one, subjects={"tiny": was}), side(other, subjects={"candidate": now}))
+    [note] = found.notes
+    assert note.startswith("candidate: arrangement chat before, plain after")
+    assert f"Note: {note}." in " ".join(render(found, width=200))
+
+
+def test_of_an_older_scorecard_the_dtype_is_known_and_the_arrangement_is_not():
+    one = measured(first(0.9))
+    now = {"tiny": {"dtype": "float32", "arrangement": "chat"}}
+    unknown = "tiny: arrangement unknown before, chat after"
+    assert compare(side(one), side(one, subjects=now)).notes == (unknown,)
+    dtype, arrangement = compare(side(one, dtype="float16"), side(one, subjects=now)).notes
+    assert dtype.startswith("tiny: dtype float16 before, float32 after; ")
+    assert arrangement == unknown
+    # Of a subject that is not in the run there is nothing to say.
+    both = side(one, measured(first(0.9), subject="other"))
+    assert not [n for n in compare(both, side(one)).notes if "other" in n]
 
 
 def test_a_threshold_that_is_another_by_name_is_refused_with_the_way_out():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from harness.experiments.editing import captured, last_token
-from harness.experiments.mediation import head_scores
+from harness.experiments.patching import head_scores
 from harness.stimuli.contrast import CONDITIONS, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.loading import load

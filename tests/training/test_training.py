@@ -27,6 +27,7 @@ def quiet(line):
     pass
 
 
+@pytest.mark.deep
 def test_smoke_mode_makes_a_subject_that_loads(tmp_path, capsys):
     out = tmp_path / "subject"
     arguments = [

@@ -1,0 +1,104 @@
+"""Patches of single heads from the counterfactual into the clean run, and their scores (section 3.4, Eq. 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from harness.measures.mediation import mediation_score
+from harness.stimuli.contrast import Contrast
+from harness.subjects.subject import Batch, Subject
+from harness.tracing.capture import capture
+from harness.tracing.edit import Edit
+from harness.tracing.replay import replay
+
+
+def head_scores(subject: Subject, pairs: Sequence[Contrast]) -> np.ndarray:
+    """Eq. 1 for every head, each patched alone.
+
+    Args:
+        subject: The model.
+        pairs: N contrasts that patch at the same place, the mention or the last token.
+
+    Returns:
+        float64 [N, layer, head], in logits.
+
+    Raises:
+        ValueError: The two sides of a contrast are not the same prompt.
+    """
+    heads = list(np.ndindex(subject.layers, subject.heads))
+    moved = Patches.of(subject, pairs, heads).scores()
+    return moved.T.reshape(-1, subject.layers, subject.heads)
+
+
+@dataclass(frozen=True)
+class Patches:
+    """Contrasts with the patches of some heads, each of a head alone.
+
+    Attributes:
+        subject: The model.
+        clean: The clean sides, N rows.
+        tokens: int64 [N, S], where each contrast is patched.
+        read: int64 [N, 2], the answer that the patch predicts and the clean one.
+        edits: One for each head.
+    """
+
+    subject: Subject
+    clean: Batch
+    tokens: torch.Tensor
+    read: torch.Tensor
+    edits: list[Edit]
+
+    @classmethod
+    def of(
+        cls, subject: Subject, pairs: Sequence[Contrast], heads: Sequence[tuple[int, int]]
+    ) -> Patches:
+        """Values for the patches of these (layer, head), taken from the counterfactual sides.
+
+        Raises:
+            ValueError: The two sides of a contrast are not the same prompt.
+        """
+        clean = subject.encode([p.clean for p in pairs])
+        other = subject.encode([p.counterfactual for p in pairs])
+        if not torch.equal(clean.input_ids, other.input_ids):
+            raise ValueError(
+                f"{subject.name}: clean and counterfactual differ in the prompt's tokens"
+            )
+        tokens = patched_tokens(clean, pairs)
+        words = [(p.patched_answer, p.clean_answer) for p in pairs]
+        read = torch.tensor(
+            [
+                [subject.answer_id(p.clean.prompt, w) for w in of]
+                for p, of in zip(pairs, words, strict=True)
+            ]
+        )
+        values = capture(subject, other, "head", tokens).to(subject.device)
+        edits = [
+            Edit("head", layer, tokens, values[layer][:, :, [head]], (head,))
+            for layer, head in heads
+        ]
+        return cls(subject, clean, tokens, read, edits)
+
+    def scores(self, *, at_patch: bool = False) -> np.ndarray:
+        """Eq. 1 for every patch, float64 [heads, N], in logits.
+
+        Args:
+            at_patch: Read the logits where the patch is, which is not the equation but was done (protocol,
+                section 9, number 1); else at the last token.
+        """
+        at = self.tokens[:, -1] if at_patch else None
+        variants = [[], *([edit] for edit in self.edits)]
+        before, *patched = replay(self.subject, self.clean, variants, self.read, at=at).numpy()
+        return mediation_score(np.stack(patched), before)
+
+
+def patched_tokens(batch: Batch, pairs: Sequence[Contrast]) -> torch.Tensor:
+    """The tokens that each contrast patches, int64 [B, S]; a shorter mention repeats its last one."""
+    if pairs[0].patched == "last":
+        return torch.full((len(batch), 1), batch.last)
+    mentions = [row[0] for row in batch.mentions]
+    longest = max(map(len, mentions))
+    return torch.tensor([m + m[-1:] * (longest - len(m)) for m in mentions])

@@ -1,0 +1,124 @@
+"""What a folder with a checkpoint says of itself, read without loading it: its chat template and dtype.
+
+There are four places for a template, and this is the only list of them: chat_template.jinja, which tokenizer
+and processor read; chat_template.json and processor_config.json, which only a processor reads; and the
+tokenizer's own (tokenizer_config.json, or before it the files of additional_chat_templates). Where a template
+that knows images is in one of the processor's, the tokenizer's own may be that of the language model alone; so
+the processor's wins, as it does in `transformers`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+OF_BOTH = "chat_template.jinja"
+OF_PROCESSOR = ("chat_template.json", "processor_config.json")
+OF_TOKENIZER = "tokenizer_config.json"
+MORE_OF_TOKENIZER = "additional_chat_templates"
+
+FLOATS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
+"""Dtypes as the header of a safetensors file has them, and as torch; of two as frequent the first counts."""
+
+
+def find_template(read: Callable[[str], str | None], own: Any) -> str | None:
+    """The chat template that the family's processor would use, or None.
+
+    Args:
+        read: Gives the text of a file by its name, or None if there is none.
+        own: The tokenizer's own, as `transformers` keeps it: a template, several by name, or None.
+
+    Raises:
+        ValueError: A file is not what its name says; the message names it.
+    """
+    if read(OF_BOTH) is None:
+        for name in OF_PROCESSOR:
+            found = _default(_fields(read(name), name).get("chat_template"))
+            if found:
+                return found
+    return _default(own)
+
+
+def find_template_in(folder: Path) -> str | None:
+    """The same of a folder, whose tokenizer is not loaded for it."""
+
+    def read(name: str) -> str | None:
+        path = folder / name
+        return read_text(path) if path.is_file() else None
+
+    own = {} if read(OF_BOTH) is None else {"default": read(OF_BOTH)}
+    own |= {p.stem: read_text(p) for p in sorted((folder / MORE_OF_TOKENIZER).glob("*.jinja"))}
+    return find_template(
+        read, own or _fields(read(OF_TOKENIZER), OF_TOKENIZER).get("chat_template")
+    )
+
+
+def _default(template: Any) -> str | None:
+    """The template that is used if none is asked for by name; None if it takes a name."""
+    if isinstance(template, list):
+        template = {t.get("name"): t.get("template") for t in template if isinstance(t, dict)}
+    if isinstance(template, dict):
+        template = template.get("default")
+    return template if isinstance(template, str) and template else None
+
+
+def find_dtype(folder: Path) -> str:
+    """The dtype of most floating-point parameters in a folder's weights, by torch's name or the file's.
+
+    Only headers are read. Weights that are not there or damaged are not counted: `check_folder` refuses them.
+
+    Returns:
+        Such as "bfloat16" or "F8_E4M3"; "" if nothing could be counted.
+    """
+    counts = Counter(dict.fromkeys(FLOATS, 0))
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="np") as tensors:
+                for key in tensors.keys():  # noqa: SIM118
+                    tensor = tensors.get_slice(key)
+                    counts[tensor.get_dtype()] += prod(tensor.get_shape())
+        except (SafetensorError, OSError):
+            continue
+    # Packed weights and counters are integers, and say nothing of what is computed with.
+    floats = {name: n for name, n in counts.items() if "F" in name and n}
+    most = max(floats, key=floats.get, default="")
+    return FLOATS.get(most, most)
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        ValueError: It is not UTF-8; the message names it.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text: {error}") from None
+
+
+def read_fields(path: Path) -> dict[str, Any]:
+    """The fields of a JSON file.
+
+    Raises:
+        ValueError: It is not JSON, or not of named fields; the message names it.
+    """
+    return _fields(read_text(path), str(path))
+
+
+def _fields(text: str | None, name: str) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{name} is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{name} has no named fields")
+    return content
