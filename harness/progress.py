@@ -33,12 +33,14 @@ class Progress:
         self.begun: float | None = None
         self.spoke = clock()
 
-    def say(self, line: str, who: str = "") -> None:
-        """Print a line with how far the run has come; `who` is the worker that says it."""
+    def say(self, *lines: str, who: str = "") -> None:
+        """Print lines with how far the run has come; `who` is the worker that says them."""
+        # Those of a worker come together: what the last of them says is done holds for the first.
         for subject, experiment in self.forecast.planned:
-            if line.startswith(f"measured {experiment} on {subject}:"):
+            if any(line.startswith(f"measured {experiment} on {subject}:") for line in lines):
                 self.measured.add((subject, experiment))
-        self._print(f"{who}: {line}" if who else line)
+        for line in lines:
+            self._print(f"{who}: {line}" if who else line)
 
     def note(self, test: str, *, quiet: bool) -> None:
         """Count a verdict; unless `quiet` say so where nothing has been said for a while."""

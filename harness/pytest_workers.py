@@ -85,16 +85,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     # Only the controller knows from which worker a report came.
-    node, lines = getattr(report, "node", None), getattr(report, "claims_said", ())
-    progress = node and node.config.stash[PROGRESS]
-    for line in lines if node else ():
-        if line.startswith("measuring "):
-            # How far it had come; now it is over.
-            continue
-        if progress is not None:
-            progress.say(line, node.gateway.id)
-        else:
-            print_line(node.config, f"  {node.gateway.id}: {line}")
+    node = getattr(report, "node", None)
+    if node is None:
+        return
+    # How far a measurement had come is no news once it is over.
+    said = getattr(report, "claims_said", ())
+    lines, who = [x for x in said if not x.startswith("measuring ")], node.gateway.id
+    progress = node.config.stash[PROGRESS]
+    if progress is not None:
+        progress.say(*lines, who=who)
+        return
+    for line in lines:
+        print_line(node.config, f"  {who}: {line}")
 
 
 @pytest.hookimpl(optionalhook=True)

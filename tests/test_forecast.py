@@ -70,7 +70,7 @@ def test_fewer_trials_take_less(forecast):
 def test_progress_counts_verdicts_and_speaks_only_now_and_then(forecast):
     now, lines = [0.0], []
     progress = Progress(forecast(), lines.append, lambda: now[0])
-    progress.say("measured readiness on tiny: 24 trials in 8.0 s", "gw0")
+    progress.say("measured readiness on tiny: 24 trials in 8.0 s", who="gw0")
     progress.note("t0", quiet=False)
     now[0] += EVERY
     progress.note("t1", quiet=True)

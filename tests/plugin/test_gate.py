@@ -180,7 +180,7 @@ def test_what_was_found_out_on_loading_is_written_into_the_scorecard(run, pytest
     found = {"arrangement": "chat", "revision": "main", "commit": "c" * 40}
     assert asked() == {"qwen2-vl-7b": {"dtype": "float32", **found}, "tiny-llava": known}
     claims.begin()
-    claims.note_collected([("t[tiny-llava]", HOLDS, tiny, "")], "main")
+    note_collected(claims, tests[1:], "main")
     assert asked() == {"tiny-llava": known}
 
 
