@@ -6,7 +6,7 @@ measured, before anything expensive is.
 
 import pytest
 
-from harness.experiments.behaviour import BEHAVIOUR, READINESS, TASKS, Behaviour
+from harness.experiments.behaviour import BEHAVIOUR, Behaviour
 from harness.experiments.blocks import BLOCKS, Blocks
 from harness.experiments.components import COMPONENTS, Components
 from harness.experiments.counting import COUNTING, Counting
@@ -31,6 +31,7 @@ from harness.experiments.transplant import TRANSPLANT, Transplanted
 from harness.judging.claim import above
 from harness.judging.sequential import looking
 from harness.judging.verdict import Judgement, Verdict, decide
+from harness.preconditions import TASK_OF, gate_for
 from harness.stimuli.photographs import NoData
 from harness.subjects.registry import OnlyHere
 
@@ -66,13 +67,13 @@ def photographed(experiment_on, option, judge):
         judge.conclude(Judgement(Verdict.not_run, str(missing)))
 
 
-def block_unless_right(which, judge, least=DOES_THE_TASK):
-    """End the test as blocked if the subject surely fails the task on one set of images."""
+def block_unless_right(experiment, judge, least=DOES_THE_TASK):
+    """End the test as blocked if the subject surely fails the task that an experiment builds on."""
+    which = TASK_OF[experiment.name]
     # A precondition is settled before the claim is looked at, whatever --trials auto asks of the claim.
     with looking(None):
         if judge.run.options.gate:
-            experiment = READINESS if which in TASKS else BEHAVIOUR
-            accuracy = Behaviour(measured(experiment, judge)).accuracy(which)
+            accuracy = Behaviour(measured(gate_for(which), judge)).accuracy(which)
             block_below(accuracy, which, judge, least)
 
 
@@ -90,38 +91,38 @@ def behaviour(judge):
 
 @pytest.fixture
 def similarity(judge):
-    block_unless_right("four objects, 2x2", judge)
+    block_unless_right(SIMILARITY, judge)
     return Similarity(measured(SIMILARITY, judge))
 
 
 @pytest.fixture
 def components(judge):
-    block_unless_right("six objects, outer columns", judge)
+    block_unless_right(COMPONENTS, judge)
     return Components(measured(COMPONENTS, judge))
 
 
 @pytest.fixture
 def mediation(judge):
-    block_unless_right("two objects", judge)
+    block_unless_right(MEDIATION, judge)
     return Mediation(measured(MEDIATION, judge))
 
 
 @pytest.fixture
 def blocks(judge):
-    block_unless_right("block of four", judge)
+    block_unless_right(BLOCKS, judge)
     return Blocks(measured(BLOCKS, judge))
 
 
 @pytest.fixture
 def transplant(judge):
-    block_unless_right("block of four", judge)
+    block_unless_right(TRANSPLANT, judge)
     return Transplanted(measured(TRANSPLANT, judge))
 
 
 @pytest.fixture
 def steering(judge):
     if judge.entry.scale == "embedded":
-        block_unless_right("two solids", judge)
+        block_unless_right(STEERING, judge)
         return Steered(measured(STEERING, judge))
     found = Steered(measured(photographed(steering_on, "photographs", judge), judge))
     block_below(found.accuracy(), "photographs", judge)
@@ -130,57 +131,57 @@ def steering(judge):
 
 @pytest.fixture
 def steering_drawn(judge):
-    block_unless_right("side by side", judge)
+    block_unless_right(STEERING_DRAWN, judge)
     return Steered(measured(STEERING_DRAWN, judge))
 
 
 @pytest.fixture
 def keys(judge):
-    block_unless_right("color of a shape", judge)
+    block_unless_right(KEYS, judge)
     return Keys(measured(KEYS, judge))
 
 
 @pytest.fixture
 def entropy(judge):
-    block_unless_right("nine objects", judge)
+    block_unless_right(ENTROPY, judge)
     return Entropy(measured(ENTROPY, judge))
 
 
 @pytest.fixture
 def listing(judge):
     if judge.entry.scale == "embedded":
-        block_unless_right("numbered list", judge)
+        block_unless_right(LISTING, judge)
         return Listing(measured(LISTING, judge))
     return Listing(measured(photographed(listing_on, "coco", judge), judge))
 
 
 @pytest.fixture
 def counting(judge):
-    block_unless_right("counting", judge)
+    block_unless_right(COUNTING, judge)
     return Counting(measured(COUNTING, judge))
 
 
 @pytest.fixture
 def repair(judge):
-    block_unless_right("nine objects", judge)
+    block_unless_right(REPAIR, judge)
     return Repaired(measured(REPAIR, judge))
 
 
 @pytest.fixture
 def reuse(judge):
-    block_unless_right("directly beside", judge, ANSWERS_SOME)
+    block_unless_right(REUSE, judge, ANSWERS_SOME)
     return Reused(measured(REUSE, judge))
 
 
 @pytest.fixture
 def retrieval_variants(judge):
-    block_unless_right("two objects", judge)
+    block_unless_right(RETRIEVAL_VARIANTS, judge)
     return RetrievalVariants(measured(RETRIEVAL_VARIANTS, judge))
 
 
 @pytest.fixture
 def similarity_variants(judge):
-    block_unless_right("four objects, 2x2", judge)
+    block_unless_right(SIMILARITY_VARIANTS, judge)
     return SimilarityVariants(measured(SIMILARITY_VARIANTS, judge))
 
 

@@ -85,6 +85,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     comparing.add_argument(
         "--json", type=Path, metavar="FILE", help="write everything, for programs"
     )
+    exporting = subparsers.add_parser(
+        "export",
+        help="the verdicts of a run as a table, for pandas or a spreadsheet",
+        description="Print the records of a scorecard as CSV: one row a verdict, one column a key of the "
+        "record, UTF-8, empty where a record has null. In Python: Scorecard.frame().",
+    )
+    exporting.add_argument("run", type=Path, help="folder of --scorecard, or its scorecard.json")
+    exporting.add_argument("--format", choices=["csv"], default="csv", help="default csv")
+    exporting.add_argument("--out", type=Path, metavar="FILE", help="instead of printing it")
     calibrating = subparsers.add_parser(
         "calibrate",
         help="find out how often the suite is wrong",
@@ -181,6 +190,7 @@ _COMMANDS = {
     "train": commands.train,
     "bless": commands.bless,
     "compare": commands.compare,
+    "export": commands.export,
     "calibrate": commands.calibrate,
     "check-subject": commands.check_subject,
     "pin": commands.pin,

@@ -18,11 +18,31 @@ OLD = ("*.json", "*.evidence.gz", "collected-*.txt", "asked/*", "subjects/*")
 
 
 class Task(NamedTuple):
-    """What the test of a claim is about: claim, subject, and the fixtures that measure for it, in one word."""
+    """What the test of a claim is about: claim, subject, and the fixtures that measure for it, in one word.
+
+    `needs` names the experiments that it measures, as far as can be told before.
+    """
 
     claim: str
     subject: str
     measured: str
+    needs: tuple[str, ...] = ()
+
+
+class Planned(NamedTuple):
+    """A measurement that the tests need.
+
+    Attributes:
+        subject: Name of the subject.
+        experiment: Name of the experiment.
+        key: In the store; "" if it is known only once the subject is loaded.
+        share: Trials asked, of the experiment's own number.
+    """
+
+    subject: str
+    experiment: str
+    key: str
+    share: float
 
 
 @dataclass(frozen=True)
@@ -33,11 +53,13 @@ class Collected:
         tasks: By the id of the test, in the order of collection.
         digest: Hash of the claims; "" if nothing was collected.
         left_out: Claims and subjects that were found and not chosen; None if only some files were looked into.
+        planned: Measurements that the tests need, as far as can be told before.
     """
 
     tasks: Mapping[str, Task]
     digest: str
     left_out: frozenset[tuple[str, str]] | None = frozenset()
+    planned: tuple[Planned, ...] = ()
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -51,10 +73,11 @@ def note(
     tasks: Mapping[str, Task],
     digest: str,
     left_out: Iterable[tuple[str, str]] | None = (),
+    planned: Iterable[Planned] = (),
 ) -> None:
     """Write down what one process collected; a reader sees all of it or nothing."""
     # Not *.json: that is what records are called.
-    facts = {"claims_hash": digest, "tasks": tasks}
+    facts = {"claims_hash": digest, "tasks": tasks, "planned": list(planned)}
     facts["left_out"] = None if left_out is None else sorted(set(left_out))
     write_json(folder / f"collected-{process}.txt", facts)
 
@@ -62,13 +85,19 @@ def note(
 def read(folder: Path) -> Collected:
     """What was written down by any process: each collects everything, and some may have died before."""
     tasks: dict[str, Task] = {}
+    planned: dict[tuple[str, str], Planned] = {}
     digest, left_out = "", frozenset()
     for path in sorted(folder.glob("collected-*.txt")):
         facts = json.loads(path.read_text())
-        tasks |= {test: Task(*task) for test, task in facts["tasks"].items()}
+        tasks |= {test: _task(*task) for test, task in facts["tasks"].items()}
+        planned |= {(p.subject, p.experiment): p for p in (Planned(*p) for p in facts["planned"])}
         digest = facts["claims_hash"]
         left_out = None if facts["left_out"] is None else frozenset(map(tuple, facts["left_out"]))
-    return Collected(tasks, digest, left_out)
+    return Collected(tasks, digest, left_out, tuple(planned.values()))
+
+
+def _task(claim: str, subject: str, measured: str, needs: list[str]) -> Task:
+    return Task(claim, subject, measured, tuple(needs))
 
 
 def forget(folder: Path) -> None:

@@ -133,6 +133,30 @@ def compare(arguments: argparse.Namespace) -> int:
     return 1 if found.red else 0
 
 
+def export(arguments: argparse.Namespace) -> int:
+    """Write the records of a scorecard as a table."""
+    from harness.reporting.scorecard import Scorecard
+
+    path = arguments.run / "scorecard.json" if arguments.run.is_dir() else arguments.run
+    if not path.is_file():
+        raise ValueError(
+            f"{arguments.run}: no scorecard there; `pytest claims --scorecard {arguments.run}` writes one"
+        )
+    content = read_json(path)
+    try:
+        if not isinstance(content, dict):
+            raise ValueError("not a scorecard")
+        frame = Scorecard.from_json(content).frame()
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be exported: {error}") from error
+    text = frame.to_csv(index=False, lineterminator="\n")
+    if arguments.out is None:
+        sys.stdout.write(text)
+    else:
+        arguments.out.write_bytes(text.encode())
+    return 0
+
+
 def calibrate(arguments: argparse.Namespace) -> int:
     """Find out how often the suite is wrong."""
     from harness.calibration.calibrate import SHORT, Size, calibrate

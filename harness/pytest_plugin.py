@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +18,15 @@ from harness.judging.sequential import AUTO, looking
 from harness.judging.verdict import Judgement, Verdict
 from harness.memory import let_go
 from harness.options import pytest_addoption
+from harness.planning import ClaimTest, note_collected
 from harness.reporting.scorecard import Scorecard
-from harness.session import CALIBRATION, ROOT, BadOption
+from harness.session import ROOT, BadOption
 from harness.subjects.anatomy import MARKERS
 from harness.subjects.registry import Entry, Refused
+from harness.summary import show
 from harness.wiring import RECORDS, RUN, run_of
 
-pytest_plugins = ["harness.pytest_workers"]
+pytest_plugins = ["harness.pytest_progress", "harness.pytest_workers"]
 
 __all__ = ["pytest_addoption"]
 
@@ -124,18 +125,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             except BadOption as error:
                 raise pytest.UsageError(str(error)) from None
         tests = [
-            (i.nodeid, c, e, _measured_by(i))
+            ClaimTest(i.nodeid, c, e, set(i.fixturenames) - {"judge", "entry", "request"})
             for i in session.items
             if (c := _claim_of(i)) and (e := _entry_of(i))
         ]
         left_out = None if _narrowed(session.config.args) else session.config.stash[LEFT_OUT]
-        run.note_collected(tests, os.environ.get("PYTEST_XDIST_WORKER", "main"), left_out)
-
-
-def _measured_by(item: pytest.Item) -> str:
-    """The fixtures that only some claims have, or the claim's file: claims alike in it share measurements."""
-    own = sorted(set(item.fixturenames) - {"judge", "entry", "request"})
-    return " ".join(own) or item.nodeid.split("::")[0]
+        note_collected(run, tests, os.environ.get("PYTEST_XDIST_WORKER", "main"), left_out)
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -251,29 +246,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.hookimpl(
+    wrapper=True, tryfirst=True
+)  # so that it ends with this, not with a list of failures
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    scorecard = config.stash.get(SCORECARD, None)
-    if scorecard is None:
-        return
-    from harness.reporting import calibration, gate
-    from harness.reporting.terminal import render
-
-    terminalreporter.section("scorecard")
-    for line in render(scorecard, config.stash[RUN].baselines, width=100):
-        terminalreporter.write_line(line)
-    run = config.stash[RUN]
-    if run.saved:
-        terminalreporter.write_line(run.saved)
-    if run.refusal:
-        terminalreporter.write_line(f"cannot be compared with the baseline: {run.refusal}")
-    elif run.comparison:
-        terminalreporter.section("gate")
-        for line in gate.render(run.comparison, width=100):
-            terminalreporter.write_line(line)
-    said = calibration.sentence(calibration.read(CALIBRATION), scorecard)
-    for line in textwrap.wrap(said, 100):
-        terminalreporter.write_line(line)
-    if config.stash[RUN].options.scorecard:
-        terminalreporter.write_line(f"written: {config.stash[RUN].options.scorecard}/index.html")
+) -> Iterator:
+    result = yield
+    if config.stash.get(SCORECARD, None) is not None:
+        show(terminalreporter, config.stash[RUN], config.stash[SCORECARD])
+    return result

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from harness import collected
 from harness.placement import NoGpu, check_gpus
+from harness.pytest_progress import begin_with_workers
 from harness.session import ROOT, BadOption
-from harness.wiring import RECORDS, SAID, run_of
+from harness.wiring import PROGRESS, RECORDS, SAID, print_line, run_of
 
 CLAIMS = ROOT / "claims"
 
@@ -63,7 +64,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
 
     records = config.stash[RECORDS]
     whole = config.getoption("claim_gpu")
-    return ClaimsScheduling(config, log, lambda: collected.read(records).tasks, whole=whole)
+
+    def tasks() -> Mapping[str, collected.Task]:
+        found = collected.read(records)
+        begin_with_workers(config, found)
+        return found.tasks
+
+    return ClaimsScheduling(config, log, tasks, whole=whole)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,12 +85,18 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     # Only the controller knows from which worker a report came.
-    node, lines = getattr(report, "node", None), getattr(report, "claims_said", ())
-    terminal = node and node.config.pluginmanager.getplugin("terminalreporter")
-    if terminal and lines:
-        terminal.ensure_newline()
-        for line in lines:
-            terminal.write_line(f"  {node.gateway.id}: {line}")
+    node = getattr(report, "node", None)
+    if node is None:
+        return
+    # How far a measurement had come is no news once it is over.
+    said = getattr(report, "claims_said", ())
+    lines, who = [x for x in said if not x.startswith("measuring ")], node.gateway.id
+    progress = node.config.stash[PROGRESS]
+    if progress is not None:
+        progress.say(*lines, who=who)
+        return
+    for line in lines:
+        print_line(node.config, f"  {who}: {line}")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -122,4 +122,4 @@ class ClaimsScheduling(LoadScopeScheduling):
 
     def _as_deadly(self, crashed: str, test: str) -> bool:
         one, other = self._tasks.get(crashed), self._tasks.get(test)
-        return one is not None and other is not None and one[1:] == other[1:]
+        return one is not None and other is not None and one[1:3] == other[1:3]

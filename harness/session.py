@@ -6,7 +6,7 @@ The plugin wires this into pytest; nothing here is a hook.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 from harness import __version__, collected
 from harness.asked import Options
 from harness.baselines import PUBLISHED, ROOT, BadOption, as_published, baseline_file, baselines_of
-from harness.collected import Collected, Task
+from harness.collected import Collected, Planned, Task
 from harness.experiments.measuring import Experiment, Measured, Measuring
 from harness.experiments.store import Store, code_hash, stimuli_hash
 from harness.judging import controls
-from harness.judging.claim import Claim, Pair, claims_hash
+from harness.judging.claim import Claim, Pair
 from harness.judging.evidence import gathered, save_evidence
 from harness.judging.files import write_json
 from harness.judging.record import (
@@ -205,21 +205,15 @@ class ClaimsRun:
 
     def note_collected(
         self,
-        tests: Iterable[tuple[str, Claim, Entry, str]],
         process: str,
-        left_out: Iterable[Pair] | None = (),
+        tasks: Mapping[str, Task],
+        digest: str,
+        left_out: Iterable[Pair] | None,
+        planned: Iterable[Planned],
     ) -> None:
-        """Write down what was collected, so that a process that dies is missed.
-
-        Args:
-            tests: Id of a test, its claim, its subject and what measures for it.
-            process: Name of this process.
-            left_out: Claims and subjects found and not chosen; None if only some files were looked into.
-        """
-        tests, self._collected = list(tests), True
-        claims = {claim.id: claim for _, claim, _, _ in tests}
-        tasks = {test: Task(claim.id, entry.name, by) for test, claim, entry, by in tests}
-        collected.note(self.folder, process, tasks, claims_hash(claims.values()), left_out)
+        """Write down what a process collected; see `harness.planning`."""
+        self._collected = True
+        collected.note(self.folder, process, tasks, digest, left_out, planned)
 
     def conclude(self, *, partial: bool) -> Scorecard:
         """The scorecard of the records, compared with a baseline that was named.

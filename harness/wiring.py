@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from harness.options import options_of
+from harness.progress import Progress
 from harness.session import ClaimsRun
 
 RUN = pytest.StashKey[ClaimsRun | None]()
 RECORDS = pytest.StashKey[Path]()
 SAID = pytest.StashKey[list[str]]()
+PROGRESS = pytest.StashKey[Progress | None]()
 
 
 def run_of(config: pytest.Config) -> ClaimsRun:
@@ -33,12 +35,24 @@ def _speaker(config: pytest.Config) -> Callable[[str], None]:
         return config.stash.setdefault(SAID, []).append
 
     def say(line: str) -> None:
-        terminal = config.pluginmanager.getplugin("terminalreporter")
-        capture = config.pluginmanager.getplugin("capturemanager")
-        if terminal is None:
-            return
-        with capture.global_and_fixture_disabled():
-            terminal.ensure_newline()
-            terminal.write_line(f"  {line}")
+        progress = config.stash.get(PROGRESS, None)
+        if progress is not None:
+            progress.say(line)
+        else:
+            print_line(config, f"  {line}")
 
     return say
+
+
+def print_line(config: pytest.Config, line: str) -> None:
+    """Print a line past the capture of output, on a line of its own; nothing without a terminal."""
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if terminal is None:
+        return
+    with capture.global_and_fixture_disabled():
+        terminal.ensure_newline()
+        if terminal._tw.width_of_current_line:
+            # Letters of tests in other processes, of which the terminal does not know that a line has begun.
+            terminal.line("")
+        terminal.write_line(line)

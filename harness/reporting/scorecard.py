@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.judging.claim import Pair
 from harness.judging.files import read_json
@@ -15,6 +15,20 @@ from harness.judging.record import Record, Run
 from harness.judging.stats import adjust
 from harness.judging.verdict import Outcome, Reading, Verdict, read_against
 from harness.reporting.wording import counted, measured, number, paper
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = {
+    "str": "str",
+    "str | None": "str",
+    "Verdict": "str",
+    "float": "float64",
+    "float | None": "float64",
+    "int": "int64",
+    "bool": "bool",
+}
+"""Type of a column by how the record's attribute is annotated."""
 
 ALPHA = 0.025
 """One-sided level of a verdict: a 95% interval wholly on the claimed side has p below it."""
@@ -79,6 +93,22 @@ class Scorecard:
         """Whether the run must fail: a failure, an error or a missing verdict."""
         outcomes = {reading.outcome for reading in self.readings().values()}
         return bool(self.missing) or bool(outcomes & {Outcome.failed, Outcome.error})
+
+    def frame(self) -> pd.DataFrame:
+        """The records as a table: one row a verdict, in the scorecard's order, one column a key of the record.
+
+        The columns are always the same, also without records. Numbers are float64, NaN where the record has
+        null (its `reason` says why); counts and seeds are int64; `control` is bool; texts are strings, missing
+        where the record has null; `verdict` is categorical, ordered as verdicts are listed everywhere.
+        """
+        import pandas as pd
+
+        rows = [record.to_json() for record in self.records]
+        table = pd.DataFrame(rows, columns=[f.name for f in fields(Record)])
+        verdicts = pd.CategoricalDtype([str(v) for v in Verdict], ordered=True)
+        return table.astype(
+            {f.name: _COLUMNS[f.type] for f in fields(Record)} | {"verdict": verdicts}
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: run, records, missing, correction."""

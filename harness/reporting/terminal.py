@@ -2,53 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Mapping
 
 from harness.judging.record import Record
 from harness.judging.sequential import AUTO
-from harness.judging.verdict import Reading, Verdict
+from harness.reporting.findings import findings, short_findings
 from harness.reporting.scorecard import Pair, Scorecard
-from harness.reporting.wording import (
-    MEANINGS,
-    MISSING,
-    WORDS,
-    counted,
-    limit,
-    measured,
-    number,
-    one_line,
-    sample,
-    section,
-    short_name,
-    tally,
-)
-
-Paint = Callable[[str, str], str]
-"""From text and its role (a verdict, "missing", "title", "quiet") to the same text, coloured."""
-
-_NARROW = {**WORDS, Verdict.supported: "holds", Verdict.inconclusive: "unclear"}
-"""Words of at most seven letters, for tables of many subjects."""
-
-_MARKS = {
-    "": "",
-    "same": "=",
-    "improved": "+",
-    "regressed": "!",
-    "changed": "~",
-    "new": "*",
-    "wrong": "x",
-}
-_MARK_MEANINGS = {
-    "=": "as in the baseline",
-    "+": "improved",
-    "!": "regressed",
-    "~": "changed, and not supported before either",
-    "*": "not in the baseline",
-    "x": "not what this control must give",
-}
+from harness.reporting.table import Paint, counts, legend, shape_of, table
+from harness.reporting.wording import MISSING, counted, one_line, wrapped
 
 
 def render(
@@ -56,6 +17,9 @@ def render(
     baseline: Mapping[Pair, Record] | None = None,
     width: int = 100,
     paint: Paint = lambda text, role: text,
+    *,
+    brief: bool = False,
+    told: Collection[Pair] = (),
 ) -> list[str]:
     """The lines to print.
 
@@ -67,20 +31,29 @@ def render(
         baseline: Earlier records by (claim, subject), under this run's names of subjects.
         width: Columns of the terminal; tables of more subjects than fit are split.
         paint: Colours text without changing its width; no colour by default.
+        brief: Counts and what is worth reading, instead of every verdict in a table; what is red is told in
+            full all the same.
+        told: Claims and subjects whose failures were printed before; a brief text tells only those again
+            that differ from a baseline.
 
     Returns:
         Lines without line breaks at their ends.
     """
     width = max(width, 48)
     readings = scorecard.readings()
-    shape = _shape(scorecard, width)
-    lines = [paint(line, "title") for line in _wrap(_title(scorecard), width)]
+    shape = shape_of(scorecard, width)
+    lines = [paint(line, "title") for line in wrapped(_title(scorecard), width)]
+    if brief:
+        lines += ["", *counts(scorecard, width, paint)]
+        lines += short_findings(scorecard, readings, baseline or {}, width, paint, told)
+        lines += _absent(scorecard, baseline or {}, width, paint)
+        return lines
     for start in range(0, len(scorecard.subjects), shape.fit):
         subjects = scorecard.subjects[start : start + shape.fit]
-        lines += ["", *_table(scorecard, readings, subjects, shape, paint)]
-    lines += ["", *_legend(scorecard, readings, shape.words, width, paint)]
-    lines += _findings(scorecard, readings, baseline or {}, width, paint)
-    lines += ["", *(paint(line, "quiet") for line in _wrap(_method(scorecard), width))]
+        lines += ["", *table(scorecard, readings, subjects, shape, paint)]
+    lines += ["", *legend(scorecard, readings, shape.words, width, paint)]
+    lines += findings(scorecard, readings, baseline or {}, width, paint)
+    lines += ["", *(paint(line, "quiet") for line in wrapped(_method(scorecard), width))]
     lines += _absent(scorecard, baseline or {}, width, paint)
     return lines
 
@@ -95,159 +68,6 @@ def _title(card: Scorecard) -> str:
         f"{partial}{judged} on {claims} and {subjects}; harness {run.harness}, {where}, "
         f"seed {run.seed}, claims {run.claims_hash[:8]}"
     )
-
-
-class _Shape(NamedTuple):
-    """Columns of the table: for names of claims, for each subject, how many side by side."""
-
-    label: int
-    column: int
-    fit: int
-
-    @property
-    def words(self) -> Mapping[str, str]:
-        """The long words where they fit with a mark and a space."""
-        return WORDS if self.column >= max(map(len, WORDS.values())) + 2 else _NARROW
-
-
-def _shape(card: Scorecard, width: int) -> _Shape:
-    label = min(max((len(short_name(c)) for c in card.claims), default=0) + 2, 30)
-    narrowest = max(map(len, _NARROW.values())) + 2
-    fit = max(1, min((width - label) // narrowest, len(card.subjects)))
-    wanted = max([14, *(len(one_line(s)) + 1 for s in card.subjects)])
-    return _Shape(label, min((width - label) // fit, wanted), fit)
-
-
-def _table(
-    card: Scorecard,
-    readings: Mapping[Pair, Reading],
-    subjects: Sequence[str],
-    shape: _Shape,
-    paint: Paint,
-) -> Iterator[str]:
-    names = [_stacked(one_line(s), shape.column - 1) for s in subjects]
-    height = max(map(len, names))
-    for row in range(height):
-        # Names stand on the table, so that a short one is next to its column.
-        cells = [n[row - height + len(n)] if row >= height - len(n) else "" for n in names]
-        yield (" " * shape.label + "".join(" " + c.ljust(shape.column - 1) for c in cells)).rstrip()
-    records = card.by_pair
-    for name, claims in groupby(card.claims, section):
-        yield paint(_cut(one_line(name), shape.label + shape.column * shape.fit), "title")
-        for claim in claims:
-            line = _cut("  " + one_line(short_name(claim)), shape.label).ljust(shape.label)
-            for subject in subjects:
-                pair = (claim, subject)
-                role = _role(records.get(pair), pair in card.missing)
-                mark = _MARKS[readings[pair].change] if pair in readings else ""
-                word = shape.words.get(role, "") + mark
-                rest = " " * (shape.column - 1 - len(word))
-                line += " " + (paint(word, role) if word else "") + rest
-            yield line.rstrip()
-
-
-def _role(record: Record | None, missing: bool) -> str:
-    if record is not None:
-        return str(record.verdict)
-    return MISSING if missing else ""
-
-
-def _legend(
-    card: Scorecard,
-    readings: Mapping[Pair, Reading],
-    words: Mapping[str, str],
-    width: int,
-    paint: Paint,
-) -> Iterator[str]:
-    verdicts = [str(r.verdict) for r in card.records] + [MISSING] * len(card.missing)
-    for verdict, count in tally(verdicts).items():
-        also = f"{WORDS[verdict]}: " if words[verdict] != WORDS[verdict] else ""
-        word = f"{count:4d} {words[verdict]}"
-        rest = _wrap(also + MEANINGS[verdict], width - 19)
-        yield paint(word, verdict) + " " * (19 - len(word)) + rest[0]
-        yield from (" " * 19 + line for line in rest[1:])
-    marks = {_MARKS[r.change] for r in readings.values() if r.change}
-    if marks:
-        told = ", ".join(f"{m} {meaning}" for m, meaning in _MARK_MEANINGS.items() if m in marks)
-        yield from _wrap(f"Against the baseline: {told}.", width)
-
-
-def _findings(
-    card: Scorecard,
-    readings: Mapping[Pair, Reading],
-    baseline: Mapping[Pair, Record],
-    width: int,
-    paint: Paint,
-) -> Iterator[str]:
-    compared = any(r.change for r in readings.values())
-    chosen = [r for r in card.records if _worth_telling(r, readings[r.claim, r.subject])]
-    if not chosen:
-        if compared or not card.missing:
-            yield ""
-            agreed = "Every claim is supported." if card.records else "No claim was judged."
-            same = "Nothing differs from the baseline."
-            if all(r.control for r in card.records):
-                same = "Every control gives what it must."
-            yield same if compared else agreed
-        return
-    yield ""
-    title = "Differs from the baseline" if compared else "Not supported"
-    if compared and any(not r.change for r in readings.values()):
-        title += ", or is not supported where there is no baseline"
-    yield paint(title, "title")
-    for subject in card.subjects:
-        told = [r for r in chosen if r.subject == subject]
-        if told:
-            yield ""
-            yield from (paint(line, "title") for line in _wrap(one_line(subject), width))
-        for record in told:
-            pair = (record.claim, record.subject)
-            yield from _head(record, readings[pair].change, baseline.get(pair), width, paint)
-            yield from _wrap(_evidence(record, card.p_adjusted.get(pair)), width, " " * 16)
-            if _numbers_of(record) not in record.reason:
-                yield from _wrap(one_line(record.reason), width, " " * 16)
-
-
-def _head(
-    record: Record, change: str, earlier: Record | None, width: int, paint: Paint
-) -> Iterator[str]:
-    word = WORDS[record.verdict]
-    was = f"was {WORDS[Verdict(record.baseline)]}" if record.baseline else change
-    if was and earlier is not None:
-        was += f" at {measured(earlier)}"
-    rest = _wrap(one_line(f"{record.claim}  {was and f'({was})'}"), width - 16)
-    yield "  " + paint(word, record.verdict) + " " * (14 - len(word)) + rest[0]
-    yield from (" " * 16 + line for line in rest[1:])
-
-
-def _worth_telling(record: Record, reading: Reading) -> bool:
-    if record.verdict is Verdict.error:
-        return True
-    if reading.change in ("", "new"):
-        return record.verdict is not Verdict.supported
-    return reading.change != "same"
-
-
-def _numbers_of(record: Record) -> str:
-    return f"{measured(record)} {record.unit}"
-
-
-def _evidence(record: Record, adjusted: float | None) -> str:
-    # A reason that has the numbers in it says the verdict too: no need for both.
-    told = _numbers_of(record) in record.reason
-    said = record.reason if told else f"{_numbers_of(record)}, claimed {limit(record)}"
-    if record.estimate is None:
-        said = f"no estimate, claimed {limit(record)}"
-    # The note behind the colon is for the page, where there is room.
-    origin = record.threshold_origin.partition(":")[0] or "threshold of unknown origin"
-    parts = [f"{said} ({origin})"]
-    if record.published is not None:
-        parts.append(f"published {number(record.published)}")
-    if record.n:
-        parts.append(sample(record))
-    if adjusted is not None and not told:
-        parts.append(f"adjusted p {adjusted:.2g}")
-    return one_line("; ".join(parts))
 
 
 def _method(card: Scorecard) -> str:
@@ -268,34 +88,11 @@ def _absent(
             names = f": {', '.join(unasked)}" if len(unasked) <= 3 else ""
             told = f"{counted(len(unasked), 'claim')}{names}"
             told = one_line(f"In the baseline of {subject} but not in this run: {told}")
-            yield from _wrap(told, width)
+            yield from wrapped(told, width)
     if card.missing:
         yield ""
         title = f"MISSING: {counted(len(card.missing), 'claim')} collected without a verdict"
         yield paint(title, MISSING)
         for claim, subject in card.missing:
-            lines = _wrap(one_line(f"{subject}  {claim}"), width, "  ")
+            lines = wrapped(one_line(f"{subject}  {claim}"), width, "  ")
             yield from (paint(line, MISSING) for line in lines)
-
-
-def _stacked(name: str, column: int) -> list[str]:
-    """A subject's name on as many lines as its column needs, after hyphens where possible."""
-    lines = [""]
-    for piece in name.replace("-", "-\0").split("\0"):
-        while len(piece) > column:
-            lines.append(piece[:column])
-            piece = piece[column:]
-        if len(lines[-1]) + len(piece) > column:
-            lines.append("")
-        lines[-1] += piece
-    return [line for line in lines if line]
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def _wrap(text: str, width: int, indent: str = "") -> list[str]:
-    return textwrap.wrap(
-        text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    )

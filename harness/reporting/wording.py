@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -126,3 +127,10 @@ def tally(verdicts: Iterable[str]) -> dict[str, int]:
     """How often each verdict occurs, in the order of `WORDS`, without those that do not."""
     found = list(verdicts)
     return {verdict: found.count(verdict) for verdict in WORDS if verdict in found}
+
+
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Text as lines of at most `width` columns, each after `indent`."""
+    return textwrap.wrap(
+        text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )

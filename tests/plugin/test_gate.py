@@ -13,6 +13,7 @@ from harness import baselines, collected
 from harness.asked import Options
 from harness.cli import main
 from harness.judging.claim import above, claim
+from harness.planning import ClaimTest, note_collected
 from harness.session import ClaimsRun
 from harness.subjects.registry import read_registry
 
@@ -163,7 +164,8 @@ def test_what_was_found_out_on_loading_is_written_into_the_scorecard(run, pytest
     claims = ClaimsRun(options, print)
     hub, tiny = claims.entries
     claims.begin()
-    claims.note_collected([(f"t[{e.name}]", HOLDS, e, "") for e in (hub, tiny)], "main")
+    tests = [ClaimTest(f"t[{e.name}]", HOLDS, e, ()) for e in (hub, tiny)]
+    note_collected(claims, tests, "main")
 
     def asked():
         facts = claims.facts(collected.read(claims.folder), partial=False)
@@ -178,7 +180,7 @@ def test_what_was_found_out_on_loading_is_written_into_the_scorecard(run, pytest
     found = {"arrangement": "chat", "revision": "main", "commit": "c" * 40}
     assert asked() == {"qwen2-vl-7b": {"dtype": "float32", **found}, "tiny-llava": known}
     claims.begin()
-    claims.note_collected([("t[tiny-llava]", HOLDS, tiny, "")], "main")
+    note_collected(claims, tests[1:], "main")
     assert asked() == {"tiny-llava": known}
 
 

@@ -116,6 +116,16 @@ def test_a_second_run_measures_nothing(undisturbed):
     assert "measured" not in printed.split("scorecard")[0]
 
 
+def test_what_a_run_foretells_to_measure_is_what_it_measured(undisturbed):
+    folder, _ = undisturbed
+    kept = len(list((folder / "store").glob("*.nc")))
+    # -v takes the -q back.
+    printed = finish(start(folder, "-v"))
+    assert f"79 claims on tiny-llava: about 5 s; {kept} of {kept} measurements are in" in printed
+    alone = finish(start(folder, "-v", "-k", "features_at_last"))
+    assert "1 claim on tiny-llava: about 5 s; 2 of 2 measurements are in" in alone
+
+
 def test_the_readmes_claim_shows_up_in_the_scorecard(undisturbed, tmp_path):
     snippet = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S).group(1)
     assert len(snippet.strip().splitlines()) <= 20

@@ -1,0 +1,157 @@
+"""The claims of a scorecard that need words: what differs from the baseline, or is unsupported without one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from harness.judging.record import Record
+from harness.judging.verdict import Outcome, Reading, Verdict
+from harness.reporting.highlights import worth_reading
+from harness.reporting.scorecard import Pair, Scorecard
+from harness.reporting.table import Paint
+from harness.reporting.wording import (
+    WORDS,
+    counted,
+    limit,
+    measured,
+    number,
+    one_line,
+    sample,
+    wrapped,
+)
+
+FEW = 5
+"""Differences and verdicts worth reading that a short text tells; what is red is told without limit."""
+
+
+def findings(
+    card: Scorecard,
+    readings: Mapping[Pair, Reading],
+    baseline: Mapping[Pair, Record],
+    width: int,
+    paint: Paint,
+) -> Iterator[str]:
+    """Every claim that differs from the baseline, and of those without one all that are not supported."""
+    compared = any(r.change for r in readings.values())
+    chosen = [r for r in card.records if _worth_telling(r, readings[r.claim, r.subject])]
+    if not chosen:
+        yield from _nothing(card, compared)
+        return
+    title = "Differs from the baseline" if compared else "Not supported"
+    if compared and any(not r.change for r in readings.values()):
+        title += ", or is not supported where there is no baseline"
+    yield from ("", paint(title, "title"))
+    yield from _each(card, chosen, readings, baseline, width, paint)
+
+
+def short_findings(
+    card: Scorecard,
+    readings: Mapping[Pair, Reading],
+    baseline: Mapping[Pair, Record],
+    width: int,
+    paint: Paint,
+    told: Collection[Pair] = (),
+) -> Iterator[str]:
+    """What is red, in full; a few of the other differences; where there are none, what is worth reading."""
+    compared = any(r.change for r in readings.values())
+    red, above, other = [], [], []
+    for record in card.records:
+        pair = (record.claim, record.subject)
+        reading = readings[pair]
+        if reading.outcome in (Outcome.failed, Outcome.error):
+            # Without a baseline there is nothing to add to what pytest printed of a failure.
+            (above if pair in told and reading.change in ("", "new") else red).append(record)
+        elif reading.change not in ("", "same"):
+            other.append(record)
+    if above:
+        said = (
+            f"{len(above)} of {counted(len(card.records), 'verdict')} fail the run, for want of a baseline "
+            "that expects them: each stands with its reason under FAILURES or ERRORS above."
+        )
+        yield from ("", *wrapped(said, width))
+    if red or other:
+        title = "Differs from the baseline" if compared else "Fails the run"
+        yield from ("", paint(title, "title"))
+        yield from _each(card, red + other[:FEW], readings, baseline, width, paint)
+        if other[FEW:]:
+            yield from (
+                "",
+                f"{len(other) - FEW} more differ from the baseline, none of them for the worse.",
+            )
+        return
+    if compared and not above:
+        yield from _nothing(card, compared)
+    yield from worth_reading(card, width, paint)
+
+
+def _nothing(card: Scorecard, compared: bool) -> Iterator[str]:
+    if not compared and card.missing:
+        return
+    agreed = "Every claim is supported." if card.records else "No claim was judged."
+    same = "Nothing differs from the baseline."
+    if all(r.control for r in card.records):
+        same = "Every control gives what it must."
+    yield from ("", same if compared else agreed)
+
+
+def _each(
+    card: Scorecard,
+    chosen: Sequence[Record],
+    readings: Mapping[Pair, Reading],
+    baseline: Mapping[Pair, Record],
+    width: int,
+    paint: Paint,
+) -> Iterator[str]:
+    for subject in card.subjects:
+        told = [r for r in chosen if r.subject == subject]
+        if told:
+            yield ""
+            yield from (paint(line, "title") for line in wrapped(one_line(subject), width))
+        for record in told:
+            pair = (record.claim, record.subject)
+            yield from _head(record, readings[pair].change, baseline.get(pair), width, paint)
+            yield from wrapped(_evidence(record, card.p_adjusted.get(pair)), width, " " * 16)
+            if _numbers_of(record) not in record.reason:
+                yield from wrapped(one_line(record.reason), width, " " * 16)
+
+
+def _head(
+    record: Record, change: str, earlier: Record | None, width: int, paint: Paint
+) -> Iterator[str]:
+    word = WORDS[record.verdict]
+    was = f"was {WORDS[Verdict(record.baseline)]}" if record.baseline else change
+    if was and earlier is not None:
+        was += f" at {measured(earlier)}"
+    rest = wrapped(one_line(f"{record.claim}  {was and f'({was})'}"), width - 16)
+    yield "  " + paint(word, record.verdict) + " " * (14 - len(word)) + rest[0]
+    yield from (" " * 16 + line for line in rest[1:])
+
+
+def _worth_telling(record: Record, reading: Reading) -> bool:
+    if record.verdict is Verdict.error:
+        return True
+    if reading.change in ("", "new"):
+        return record.verdict is not Verdict.supported
+    return reading.change != "same"
+
+
+def _numbers_of(record: Record) -> str:
+    return f"{measured(record)} {record.unit}"
+
+
+def _evidence(record: Record, adjusted: float | None) -> str:
+    # A reason that has the numbers in it says the verdict too: no need for both.
+    told = _numbers_of(record) in record.reason
+    said = record.reason if told else f"{_numbers_of(record)}, claimed {limit(record)}"
+    if record.estimate is None:
+        said = f"no estimate, claimed {limit(record)}"
+    # The note behind the colon is for the page, where there is room.
+    origin = record.threshold_origin.partition(":")[0] or "threshold of unknown origin"
+    parts = [f"{said} ({origin})"]
+    if record.published is not None:
+        parts.append(f"published {number(record.published)}")
+    if record.n:
+        parts.append(sample(record))
+    if adjusted is not None and not told:
+        parts.append(f"adjusted p {adjusted:.2g}")
+    return one_line("; ".join(parts))

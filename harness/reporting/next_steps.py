@@ -1,0 +1,129 @@
+"""How a run's text ends: where the rest of it is, and what to type next, as it depends on what came out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.judging.verdict import Outcome, Verdict
+from harness.reporting.scorecard import Scorecard
+from harness.reporting.wording import counted, one_line
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What the next step depends on.
+
+    Attributes:
+        card: What came out.
+        folder: Of --scorecard, or None.
+        subjects: As they were named with --subject.
+        embedded: Names of the subjects that ship with the project and are no controls.
+        baseline: As it was named with --baseline.
+        refusal: Why the run cannot be compared with it; "" if it can.
+        lost: Whether the gate is red.
+        narrowed: Whether only some of the claims were asked.
+        whole: Whether every verdict was printed.
+    """
+
+    card: Scorecard
+    folder: Path | None = None
+    subjects: tuple[str, ...] = ()
+    embedded: Collection[str] = ()
+    baseline: str | None = None
+    refusal: str = ""
+    lost: bool = False
+    narrowed: bool = False
+    whole: bool = False
+
+
+def ending(ended: Ended, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """The last lines: where every verdict can be seen, and the next command with what it is for."""
+    steps = [(as_typed(command, environ), why) for command, why in next_steps(ended)]
+    column = max((len(command) for command, _ in steps), default=0) + 3
+    return [
+        *_where(ended),
+        *(
+            f"{'next: ' if not i else '      '}{c.ljust(column)}{why}"
+            for i, (c, why) in enumerate(steps)
+        ),
+    ]
+
+
+def _where(ended: Ended) -> list[str]:
+    every = f"all {counted(len(ended.card.records), 'verdict')}"
+    if ended.folder:
+        table = "" if ended.whole else " (a table here: -v)"
+        return [f"{every}, with pictures: {ended.folder}/index.html{table}"]
+    if ended.whole:
+        return ["with pictures: --scorecard out writes out/index.html; nothing is measured again"]
+    return [
+        f"{every}: -v prints a table, --scorecard out writes out/index.html; nothing is measured again"
+    ]
+
+
+def next_steps(ended: Ended) -> list[tuple[str, str]]:
+    """Commands, as on a machine where all are installed, and what each is for; at most two."""
+    card, folder = ended.card, ended.folder or "out"
+    subject = "".join(f" --subject {name}" for name in ended.subjects)
+    keep = f"pytest claims{subject} --scorecard out"
+    readings = card.readings()
+    red = [r for r in card.records if readings[r.claim, r.subject].outcome in _RED]
+    if card.run.partial or card.missing:
+        return [("the same command again", "goes on from what is measured already")]
+    if ended.refusal:
+        return [(f"pytest claims{subject} --baseline none", "judge it without that baseline")]
+    if ended.lost or any(readings[r.claim, r.subject].change == "regressed" for r in red):
+        before = ended.baseline or next((r.subject for r in red), "")
+        first = [] if ended.folder else [(keep, "keep the run; nothing is measured again")]
+        compare = (f"claims compare {before} {folder}", "what was lost, scene by scene")
+        bless = (f"claims bless {folder}", "if it is meant: make it the baseline")
+        return [*first, compare, bless][:2]
+    broken = [r for r in red if r.verdict is Verdict.error or r.control] or red
+    if broken and (broken[0].control or broken[0].verdict is Verdict.error):
+        name = one_line(broken[0].claim)
+        why = "that claim alone"
+        why += "; fixtures/controls.toml has what it must give" if broken[0].control else ""
+        return [(f"pytest claims --subject {broken[0].subject} -k {name}", why)]
+    if ended.narrowed:
+        return [(f"pytest claims{subject}", "every claim")]
+    if not red and card.subjects and set(card.subjects) <= set(ended.embedded):
+        return [
+            ("pytest claims -m control", "models that have the mechanism, and some that lack it")
+        ]
+    if not red and all(r.control for r in card.records):
+        return [("pytest claims --subject ./checkpoint", "a model of your own")]
+    if ended.folder is None:
+        return [(keep, "keep it, for later runs to be compared with")]
+    later = f"pytest claims --subject ./later --baseline {folder}"
+    return [(later, "a later checkpoint against this one: red if it lost something")]
+
+
+_RED = (Outcome.failed, Outcome.error)
+
+
+def as_typed(
+    command: str, environ: Mapping[str, str] = os.environ, executable: str = sys.executable
+) -> str:
+    """A command as it can be typed where this runs: in a tox environment, or where nothing is on the path."""
+    program, _, rest = command.partition(" ")
+    if program not in ("pytest", "claims"):
+        return command
+    if environ.get("TOX_ENV_NAME") and program == "pytest":
+        if rest == "claims -m control":
+            return "tox run -e controls"
+        return f"tox run -e claims -- {rest.removeprefix('claims').strip()}".removesuffix(" -- ")
+    home = Path(executable).parent
+    found = shutil.which(program, path=environ.get("PATH", ""))
+    if environ.get("TOX_ENV_NAME") or found is None or Path(found).parent != home:
+        beside = home / program
+        if beside.exists():
+            with contextlib.suppress(ValueError):
+                beside = beside.relative_to(Path.cwd())
+            return f"{beside} {rest}"
+    return command

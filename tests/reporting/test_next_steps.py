@@ -1,0 +1,83 @@
+"""What to type next depends on what came out, and on how the run was started."""
+
+from __future__ import annotations
+
+import pytest
+from cards import card, record
+
+from harness.reporting.next_steps import Ended, as_typed, ending, next_steps
+
+GREEN = card(record("p.1.a", baseline="supported"))
+CONTROL = card(record("p.1.a", "planted", baseline="supported", control=True))
+LOST = card(record("p.1.a", verdict="refuted", baseline="supported"))
+
+
+def first(card, **changes):
+    return next_steps(Ended(card, **changes))[0][0]
+
+
+def test_after_the_embedded_subjects_come_the_controls_and_then_a_model_of_ones_own():
+    assert first(GREEN, embedded={"tiny"}) == "pytest claims -m control"
+    assert first(CONTROL) == "pytest claims --subject ./checkpoint"
+
+
+def test_a_part_of_the_claims_is_followed_by_all_of_them():
+    assert first(GREEN, embedded={"tiny"}, narrowed=True) == "pytest claims"
+    assert first(GREEN, subjects=("./mine",), narrowed=True) == "pytest claims --subject ./mine"
+
+
+def test_what_was_lost_is_compared_once_it_is_kept():
+    assert first(LOST, folder="out") == "claims compare tiny out"
+    assert first(LOST, folder="out", baseline="before") == "claims compare before out"
+    assert first(LOST) == "pytest claims --scorecard out"
+    assert [c for c, _ in next_steps(Ended(LOST, folder="out"))][1] == "claims bless out"
+    assert first(GREEN, folder="out", baseline="before", lost=True) == "claims compare before out"
+
+
+def test_a_model_without_a_baseline_can_become_one():
+    alone = card(record("p.1.a", verdict="refuted"))
+    assert first(alone, subjects=("./mine",)) == "pytest claims --subject ./mine --scorecard out"
+    assert first(alone, folder="out") == "pytest claims --subject ./later --baseline out"
+
+
+def test_what_could_not_be_judged_is_tried_again():
+    assert first(card(missing=[("p.1.a", "tiny")])) == "the same command again"
+    broken = card(record("p.1.a"), record("p.1.b", verdict="error"))
+    assert first(broken) == "pytest claims --subject tiny -k p.1.b"
+    wrong = card(record("p.1.b", "planted", "refuted", baseline="supported", control=True))
+    assert first(wrong) == "pytest claims --subject planted -k p.1.b"
+    refused = Ended(GREEN, refusal="another seed", subjects=("./mine",))
+    assert next_steps(refused)[0][0] == "pytest claims --subject ./mine --baseline none"
+
+
+@pytest.mark.parametrize(
+    ("command", "typed"),
+    [
+        ("pytest claims -m control", "tox run -e controls"),
+        ("pytest claims", "tox run -e claims"),
+        ("pytest claims --subject ./checkpoint", "tox run -e claims -- --subject ./checkpoint"),
+        ("the same command again", "the same command again"),
+    ],
+)
+def test_who_runs_tox_is_told_what_tox_is_to_run(command, typed):
+    assert as_typed(command, {"TOX_ENV_NAME": "claims"}) == typed
+
+
+def test_a_program_that_is_not_on_the_path_is_named_with_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    programs = tmp_path / ".tox" / "claims" / "bin"
+    programs.mkdir(parents=True)
+    (programs / "claims").write_text("#!/bin/sh\n")
+    (programs / "claims").chmod(0o755)
+    python = str(programs / "python")
+    assert as_typed("claims bless out", {}, python) == ".tox/claims/bin/claims bless out"
+    assert as_typed("claims bless out", {"PATH": str(programs)}, python) == "claims bless out"
+    under_tox = {"PATH": str(programs), "TOX_ENV_NAME": "claims"}
+    assert as_typed("claims bless out", under_tox, python) == ".tox/claims/bin/claims bless out"
+
+
+def test_the_last_lines_say_where_every_verdict_is():
+    assert ending(Ended(GREEN, folder="out", embedded={"tiny"}), {"TOX_ENV_NAME": "claims"}) == [
+        "all 1 verdict, with pictures: out/index.html (a table here: -v)",
+        "next: tox run -e controls   models that have the mechanism, and some that lack it",
+    ]
