@@ -13,8 +13,8 @@ replay        what edits change
 writing       continuations, word by word
 statistics    all the rest of an experiment
 
-Then what happens once: imports of a process, loading a subject with its self-check, and judging, figures and page
-of a run whose measurements are all in the store.
+Then what happens once: imports of a process, loading a subject with its self-check, and judging, figures and
+page of a run whose measurements are all in the store.
 """
 
 from __future__ import annotations
