@@ -1,6 +1,6 @@
 """What is measured before a claim is judged: the subject's task first, then what the claim rests on.
 
-The fixtures of `claims/conftest.py` block a claim by this table, and by it a run foretells what it measures.
+`harness/claim_fixtures.py` blocks a claim by this table, and by it a run foretells what it measures.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ FLOORS = {
     "selection": 5,
     "session": 5,
     "judge": 5,
+    "claim_fixtures": 5,
     "wiring": 5,
     "pytest_workers": 5,
     "pytest_progress": 5,
