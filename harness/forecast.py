@@ -51,7 +51,9 @@ class Forecast:
         self.known = all(task.subject in seconds for task in found.tasks.values())
         self.planned = {(p.subject, p.experiment): p for p in found.planned}
         self.kept = {
-            pair for pair, p in self.planned.items() if p.key and (store / f"{p.key}.json").exists()
+            pair
+            for pair, p in self.planned.items()
+            if p.key and all((store / f"{p.key}{end}").exists() for end in (".json", ".nc"))
         }
         # What cannot be named before its subject is loaded may be there all the same.
         self.named = bool(self.planned) and all(p.key for p in self.planned.values())
@@ -101,17 +103,22 @@ class Forecast:
         done = (self._whole[0] - rest) / self.processes
         if self.known:
             pace = (elapsed + TRUST) / (done + TRUST)
-        elif self._costs and (measured or any(self._needs[t] & set(self._costs) for t in judged)):
+        elif elapsed > 0 and done > 0 and set(self._costs) & self._measured(judged, measured):
             pace = elapsed / done
         else:
             return ""
         return _rounded(self._spread(rest, longest) * pace)
 
+    def _measured(
+        self, judged: Collection[str], measured: Collection[tuple[str, str]]
+    ) -> set[tuple[str, str]]:
+        return set(measured).union(*(self._needs[test] for test in judged))
+
     def _left(
         self, judged: Collection[str], measured: Collection[tuple[str, str]]
     ) -> tuple[float, float]:
         """Seconds of the table that are left, in all and of the longest measurement."""
-        done = set(measured).union(*(self._needs[test] for test in judged))
+        done = self._measured(judged, measured)
         costs = {pair: cost for pair, cost in self._costs.items() if pair not in done}
         loaded = {subject for subject, _ in done}
         rest = sum(costs.values())

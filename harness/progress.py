@@ -30,8 +30,7 @@ class Progress:
         self.forecast, self.write, self.clock = forecast, write, clock
         self.judged: set[str] = set()
         self.measured: set[tuple[str, str]] = set()
-        self.begun: float | None = None
-        self.spoke = clock()
+        self.begun = self.spoke = clock()
 
     def say(self, *lines: str, who: str = "") -> None:
         """Print lines with how far the run has come; `who` is the worker that says them."""
@@ -51,8 +50,6 @@ class Progress:
 
     def _print(self, line: str) -> None:
         self.spoke = self.clock()
-        # Until something is said, processes are busy with themselves.
-        self.begun = self.spoke if self.begun is None else self.begun
         of = len(self.forecast.tasks)
         left = self.forecast.left(self.judged, self.measured, self.spoke - self.begun)
         told = f"{len(self.judged):{len(str(of))}d}/{of}" + (f", {left} left" if left else "")

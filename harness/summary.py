@@ -42,7 +42,7 @@ def show(terminal: pytest.TerminalReporter, run: ClaimsRun, card: Scorecard) -> 
     for line in textwrap.wrap(calibration.sentence(calibration.read(CALIBRATION), card), WIDTH):
         terminal.write_line(line)
     terminal.write_line("")
-    for line in ending(_ended(run, card, found, whole)):
+    for line in ending(_ended(terminal.config, run, card, found, whole)):
         terminal.write_line(line)
 
 
@@ -55,13 +55,20 @@ def _failures_told(terminal: pytest.TerminalReporter, found: collected.Collected
     return {(task.claim, task.subject) for task in tasks if task is not None}
 
 
-def _ended(run: ClaimsRun, card: Scorecard, found: collected.Collected, whole: bool) -> Ended:
+def _ended(
+    config: pytest.Config,
+    run: ClaimsRun,
+    card: Scorecard,
+    found: collected.Collected,
+    whole: bool,
+) -> Ended:
     options = run.options
     left_out = found.left_out
+    asked = tuple(str(a) for a in config.invocation_params.args)
     return Ended(
         card,
         folder=options.scorecard,
-        subjects=options.subjects,
+        asked=asked,
         embedded={entry.name for entry in run.entries if entry.kind == "embedded"},
         baseline=options.baseline if run.before is not None else None,
         refusal=run.refusal,

@@ -25,7 +25,8 @@ def collected(subject="tiny", tests=4, key="k", share=1.0):
 def forecast(tmp_path):
     def go(found=None, processes=1, kept=(), seconds=SECONDS):
         for key in kept:
-            (tmp_path / f"{key}.json").touch()
+            for end in (".json", ".nc"):
+                (tmp_path / f"{key}{end}").touch()
         return Forecast(found or collected(), tmp_path, processes, seconds)
 
     return go
@@ -61,6 +62,13 @@ def test_what_is_left_shrinks_as_claims_are_judged_and_follows_the_pace(forecast
     assert (at_pace, slower) == ("45 s", "85 s")
     # Who is judged was measured, whether a line said so or not.
     assert found.left({"t0", "t1", "t2"}, (), 51.5) == "5 s"
+
+
+def test_nothing_is_foretold_from_no_time_or_from_what_was_kept(forecast):
+    found = forecast(collected("mine", key="k"), kept=["k-readiness"])
+    assert found.left((), {("mine", "keys")}, 0.0) == ""
+    # Kept, but damaged, and so measured all the same.
+    assert found.left((), {("mine", "readiness")}, 5.0) == ""
 
 
 def test_fewer_trials_take_less(forecast):

@@ -67,11 +67,11 @@ def run(
                     found[s, n] = len(listed & set(heads)) / len(heads)
         if stage == "id_retrieval":
             best = heads[0] if heads else (0, 0)
-            patches = [Patches.of(subject, pairs[part], [best]) for part in parts(trials, ROWS)]
-            read = {
-                name: np.concatenate([p.scores(at_patch=name == "at_patch")[0] for p in patches])
-                for name in ("at_patch", "at_last")
-            }
+            read = {"at_patch": np.zeros(trials), "at_last": np.zeros(trials)}
+            for part in parts(trials, ROWS):
+                patches = Patches.of(subject, pairs[part], [best])
+                for name, scores in read.items():
+                    scores[part] = patches.scores(at_patch=name == "at_patch")[0]
     return xr.Dataset(
         {
             **{name: (("trial",), scores) for name, scores in read.items()},

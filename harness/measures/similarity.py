@@ -222,6 +222,9 @@ def mantel_null(
             flat.take(order[rows] * n + order[columns], axis=1, mode="clip", out=into)
         pairs = drawn.reshape(len(orders), -1)
         square = np.einsum("cp,cp->c", pairs, pairs) - pairs.sum(1) ** 2 / pairs.shape[1]
+        near = square < 1e-9 * np.einsum("cp,cp->c", pairs, pairs)
+        # Of permutations that are all but constant that would be rounding.
+        square[near] = pairs[near].var(1) * pairs.shape[1]
         spread = np.sqrt(np.clip(square, 0, None))
         # The mean of each layer's pairs is 0, so that of the permuted ones need not be taken off.
         null[start:stop] = pairs @ x.T / np.where(spread > constant, spread, np.nan)[:, None]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.judging.verdict import Outcome, Verdict
 from harness.reporting.scorecard import Scorecard
-from harness.reporting.wording import counted, one_line
+from harness.reporting.wording import one_line
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Ended:
     Attributes:
         card: What came out.
         folder: Of --scorecard, or None.
-        subjects: As they were named with --subject.
+        asked: What stood behind `pytest` on the command line.
         embedded: Names of the subjects that ship with the project and are no controls.
         baseline: As it was named with --baseline.
         refusal: Why the run cannot be compared with it; "" if it can.
@@ -33,13 +34,17 @@ class Ended:
 
     card: Scorecard
     folder: Path | None = None
-    subjects: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ("claims",)
     embedded: Collection[str] = ()
     baseline: str | None = None
     refusal: str = ""
     lost: bool = False
     narrowed: bool = False
     whole: bool = False
+
+
+OF_TOX = "claims -n 2 --scorecard reports/runs/latest"
+"""What `tox run -e claims` (tox.ini) writes before what is asked of it."""
 
 
 def ending(ended: Ended, environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -56,7 +61,9 @@ def ending(ended: Ended, environ: Mapping[str, str] = os.environ) -> list[str]:
 
 
 def _where(ended: Ended) -> list[str]:
-    every = f"all {counted(len(ended.card.records), 'verdict')}"
+    if not ended.card.records:
+        return []
+    every = f"all {len(ended.card.records)} verdicts" if ended.card.records[1:] else "the verdict"
     if ended.folder:
         table = "" if ended.whole else " (a table here: -v)"
         return [f"{every}, with pictures: {ended.folder}/index.html{table}"]
@@ -69,17 +76,24 @@ def _where(ended: Ended) -> list[str]:
 
 def next_steps(ended: Ended) -> list[tuple[str, str]]:
     """Commands, as on a machine where all are installed, and what each is for; at most two."""
-    card, folder = ended.card, ended.folder or "out"
-    subject = "".join(f" --subject {name}" for name in ended.subjects)
-    keep = f"pytest claims{subject} --scorecard out"
+    card, folder = ended.card, shlex.quote(str(ended.folder or "out"))
+    keep = _again(ended.asked, "--scorecard", "out")
     readings = card.readings()
     red = [r for r in card.records if readings[r.claim, r.subject].outcome in _RED]
     if card.run.partial or card.missing:
-        return [("the same command again", "goes on from what is measured already")]
+        stops = {"-x", "--exitfirst", "--maxfail"} & {a.partition("=")[0] for a in ended.asked}
+        how = (
+            f"the same command without {', '.join(sorted(stops))}"
+            if stops
+            else "the same command again"
+        )
+        return [(how, "goes on from what is measured already")]
+    if not card.records:
+        return [("claims list", "every claim; none was chosen here")]
     if ended.refusal:
-        return [(f"pytest claims{subject} --baseline none", "judge it without that baseline")]
+        return [(_again(ended.asked, "--baseline", "none"), "judge it without that baseline")]
     if ended.lost or any(readings[r.claim, r.subject].change == "regressed" for r in red):
-        before = ended.baseline or next((r.subject for r in red), "")
+        before = shlex.quote(ended.baseline or next((r.subject for r in red), ""))
         first = [] if ended.folder else [(keep, "keep the run; nothing is measured again")]
         compare = (f"claims compare {before} {folder}", "what was lost, scene by scene")
         bless = (f"claims bless {folder}", "if it is meant: make it the baseline")
@@ -89,9 +103,9 @@ def next_steps(ended: Ended) -> list[tuple[str, str]]:
         name = one_line(broken[0].claim)
         why = "that claim alone"
         why += "; fixtures/controls.toml has what it must give" if broken[0].control else ""
-        return [(f"pytest claims --subject {broken[0].subject} -k {name}", why)]
+        return [(_again(ended.asked, "-k", name), why)]
     if ended.narrowed:
-        return [(f"pytest claims{subject}", "every claim")]
+        return [(_again(_widened(ended.asked)), "every claim")]
     if not red and card.subjects and set(card.subjects) <= set(ended.embedded):
         return [
             ("pytest claims -m control", "models that have the mechanism, and some that lack it")
@@ -104,6 +118,33 @@ def next_steps(ended: Ended) -> list[tuple[str, str]]:
     return [(later, "a later checkpoint against this one: red if it lost something")]
 
 
+def _again(asked: Sequence[str], *changes: str) -> str:
+    """The command line of a run, with an option set to another value."""
+    kept = _without(asked, changes[0]) if changes else asked
+    return shlex.join(["pytest", *kept, *changes])
+
+
+def _without(asked: Sequence[str], *options: str) -> list[str]:
+    """A command line without some options and their values."""
+    kept: list[str] = []
+    skip = False
+    for argument in asked:
+        name, equals, _ = argument.partition("=")
+        if skip or name in options or (argument[:2] in options and argument[:2] != "--"):
+            # The value stands in the same word, or is the next one.
+            skip = not skip and argument in options and not equals
+            continue
+        kept.append(argument)
+    return kept
+
+
+def _widened(asked: Sequence[str]) -> list[str]:
+    """A command line that leaves out no claim: without -k, and all claims in place of some files."""
+    kept = _without(asked, "-k", "--deselect", "--ignore")
+    paths = ("claims" if a.partition("::")[0].endswith(".py") else a for a in kept)
+    return list(dict.fromkeys(paths))
+
+
 _RED = (Outcome.failed, Outcome.error)
 
 
@@ -114,6 +155,7 @@ def as_typed(
     program, _, rest = command.partition(" ")
     if program not in ("pytest", "claims"):
         return command
+    rest = rest.replace(OF_TOX, "claims", 1)
     if environ.get("TOX_ENV_NAME") and program == "pytest":
         if rest == "claims -m control":
             return "tox run -e controls"

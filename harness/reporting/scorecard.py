@@ -131,7 +131,7 @@ class Scorecard:
             records = tuple(Record.from_json(row) for row in content["records"])
             missing = tuple((claim, subject) for claim, subject in content["missing"])
             correction = content["correction"]
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a scorecard: {error!r}") from error
         _refuse_repeats([_pair(r) for r in records] + list(missing), "stands in the scorecard")
         # The records keep their raw p-values, so the adjusted ones need no place in the file.

@@ -7,6 +7,7 @@ and the instruction, and the sentence stands in the model's turn, which goes on.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Literal, get_args
 
 from jinja2 import TemplateError
@@ -22,8 +23,12 @@ SYSTEM_TURN = (
 """The instruction for sentences, as the public reproduction gives it; questions have none."""
 
 
+UNUSABLE = (TemplateError, TypeError, ValueError, KeyError, AttributeError, IndexError)
+"""What a template may raise: it is a program, and one for text alone is given an image here."""
+
+
 class NoTemplate(Refused, ValueError):
-    """The tokenizer has no chat template that can hold an image and a prompt."""
+    """The tokenizer has no chat template that holds an image and a prompt."""
 
 
 def asks(text: str) -> bool:
@@ -80,13 +85,11 @@ def _asked(tokenizer: Any, text: str) -> str:
     """The prompt in the user's turn; for a sentence the instruction stands in the system's."""
     if asks(text):
         return _rendered(tokenizer, [_user(text)])
-    try:
+    with contextlib.suppress(NoTemplate):
         system = {"role": "system", "content": [{"type": "text", "text": SYSTEM_TURN}]}
         whole = _rendered(tokenizer, [system, _user(text)])
         if SYSTEM_TURN in whole:
             return whole
-    except TemplateError:
-        pass
     # Some families know no system turn: their templates raise, or leave it out without a word.
     return _rendered(tokenizer, [_user(f"{SYSTEM_TURN}\n{text}")])
 
@@ -96,7 +99,7 @@ def _prefilled(tokenizer: Any, text: str) -> str:
     parts = [{"type": "text", "text": text}]
     try:
         return _continued(tokenizer, parts)
-    except (TemplateError, TypeError, ValueError):
+    except NoTemplate:
         # Templates of families that never see an image from the model take its turn as a string only.
         return _continued(tokenizer, text)
 
@@ -112,4 +115,11 @@ def _user(text: str) -> dict[str, Any]:
 
 def _rendered(tokenizer: Any, turns: list[dict[str, Any]], **how: Any) -> str:
     how = how or {"add_generation_prompt": True}
-    return tokenizer.apply_chat_template(turns, tokenize=False, **how)
+    try:
+        return tokenizer.apply_chat_template(turns, tokenize=False, **how)
+    except UNUSABLE as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise NoTemplate(
+            f"the chat template cannot be used with an image: {reason}; use a template of the family, or "
+            "--arrangement plain"
+        ) from error

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
 from families import loaded
 
+from harness.experiments.arranging import settle, trials_for
 from harness.experiments.similarity_variants import Arrangements, run_arrangements
 from harness.experiments.sweeps import ARRANGEMENTS
+from harness.subjects.arrangement import NoTemplate
 
 
 def test_every_arrangement_is_asked_of_a_subject_with_a_template(family_folders):
@@ -22,6 +27,29 @@ def test_every_arrangement_is_asked_of_a_subject_with_a_template(family_folders)
 def test_without_a_template_there_is_nothing_to_compare(subject):
     data = run_arrangements(subject, 24, np.random.default_rng(0), lambda done, of: None)
     assert not Arrangements(data).difference().applies
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for m in messages %}{{ '<' + m['role'] + '>' + m['content'] }}{% endfor %}",
+        "{% for m in messages %}{{ raise_exception('only text') }}{% endfor %}",
+        "{% for m in messages %}{{ m['content'] }}",
+        "{{ messages[0]['content'].strip() }}",
+    ],
+    ids=["joins strings", "raises", "is cut off", "calls what a list has not"],
+)
+def test_a_template_for_text_alone_leaves_the_subject_asked_plainly(subject, template):
+    tokenizer = deepcopy(subject.tokenizer)
+    tokenizer.chat_template = template
+    entry = replace(subject.entry, arrangement="auto")
+    lines = []
+    found = settle(replace(subject, tokenizer=tokenizer, entry=entry), lines.append)
+    assert found.entry.arrangement == "plain"
+    assert "not chat, since the chat template cannot be used with an image" in lines[0]
+    chat = replace(found, entry=replace(entry, arrangement="chat"))
+    with pytest.raises(NoTemplate, match="--arrangement plain"):
+        chat.encode(trials_for(chat)[:1])
 
 
 @pytest.mark.parametrize(("better", "value"), [("prefilled", 1.0), ("chat", -1.0)])

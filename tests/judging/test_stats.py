@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats as oracle
@@ -225,10 +225,11 @@ def test_values_that_are_not_finite_are_refused(bad):
 
 
 @settings(max_examples=50)
+@example(values=np.zeros(12), threshold=-1.0, side="above")
 @given(
-    hnp.arrays(float, 12, elements=st.integers(-20, 20).map(lambda x: x / 10)),
-    st.floats(-1, 1),
-    st.sampled_from(["above", "below"]),
+    values=hnp.arrays(float, 12, elements=st.integers(-20, 20).map(lambda x: x / 10)),
+    threshold=st.floats(-1, 1),
+    side=st.sampled_from(["above", "below"]),
 )
 def test_p_is_under_a_fortieth_exactly_when_the_interval_is_on_the_claimed_side(
     values, threshold, side
@@ -243,7 +244,11 @@ def test_p_is_under_a_fortieth_exactly_when_the_interval_is_on_the_claimed_side(
         clear = edge > threshold if side == "above" else edge < threshold
         p = estimate.p_value(threshold, side)
         assert estimate.resolution <= p <= 1
-        assert p == pytest.approx(0.025, rel=1e-4) or (p < 0.025) == clear
+        if p == estimate.resolution > 0.025:
+            # As small as it can be told to be, of so few values.
+            assert clear
+        else:
+            assert p == pytest.approx(0.025, rel=1e-4) or (p < 0.025) == clear
 
 
 def test_a_p_value_never_falls_below_the_resolution():

@@ -33,6 +33,24 @@ def test_how_many_permutations_are_held_at_once_does_not_matter(monkeypatch):
     assert parts == pytest.approx(whole, abs=1e-12)
 
 
+def test_a_permutation_that_leaves_nothing_to_correlate_has_no_value():
+    """One pair stands out; where it falls on two items of one scene, all pairs that count are alike."""
+    model, _ = two_rsms(12)
+    n = model.shape[-1]
+    target = np.zeros((model.shape[1], n, n))
+    target[:, 1, 0] = 1
+    scenes = [0, 0, 1, 1, 2, 2, *range(3, n - 3)]
+    null = mantel_null(model, target, 200, np.random.default_rng(0), scenes)
+    rng = np.random.default_rng(0)
+    apart = np.not_equal.outer(scenes, scenes)
+    alike = [
+        not apart[tuple(np.flatnonzero(o <= 1))] for o in (rng.permutation(n) for _ in range(200))
+    ]
+    assert 0 < sum(alike) < 100
+    assert np.isnan(null).all(1).tolist() == alike
+    assert not np.isnan(null[~np.array(alike)]).any()
+
+
 def test_a_permutation_test_without_permutations_is_refused():
     with pytest.raises(ValueError, match="got 0"):
         mantel_null(*two_rsms(14), 0, np.random.default_rng(0))

@@ -30,6 +30,12 @@ from made_up import CLAIMS
 PRELOADED = (h5netcdf, h5py, matplotlib, numpy, pandas, scipy, torch, xarray, harness)
 
 
+@pytest.fixture(autouse=True)
+def outside_tox(monkeypatch):
+    """Runs are those of somebody who types pytest, also where tox runs the tests."""
+    monkeypatch.delenv("TOX_ENV_NAME", raising=False)
+
+
 @pytest.fixture
 def run(pytester):
     """Run the made-up claims with options; gives the result and the scorecard's folder."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from cards import card, record
 
-from harness.reporting.next_steps import Ended, as_typed, ending, next_steps
+from harness.reporting.next_steps import OF_TOX, Ended, as_typed, ending, next_steps
+from harness.session import ROOT
 
+MINE = ("claims", "--subject", "./mine")
 GREEN = card(record("p.1.a", baseline="supported"))
 CONTROL = card(record("p.1.a", "planted", baseline="supported", control=True))
 LOST = card(record("p.1.a", verdict="refuted", baseline="supported"))
@@ -23,7 +25,7 @@ def test_after_the_embedded_subjects_come_the_controls_and_then_a_model_of_ones_
 
 def test_a_part_of_the_claims_is_followed_by_all_of_them():
     assert first(GREEN, embedded={"tiny"}, narrowed=True) == "pytest claims"
-    assert first(GREEN, subjects=("./mine",), narrowed=True) == "pytest claims --subject ./mine"
+    assert first(GREEN, asked=MINE, narrowed=True) == "pytest claims --subject ./mine"
 
 
 def test_what_was_lost_is_compared_once_it_is_kept():
@@ -36,17 +38,17 @@ def test_what_was_lost_is_compared_once_it_is_kept():
 
 def test_a_model_without_a_baseline_can_become_one():
     alone = card(record("p.1.a", verdict="refuted"))
-    assert first(alone, subjects=("./mine",)) == "pytest claims --subject ./mine --scorecard out"
+    assert first(alone, asked=MINE) == "pytest claims --subject ./mine --scorecard out"
     assert first(alone, folder="out") == "pytest claims --subject ./later --baseline out"
 
 
 def test_what_could_not_be_judged_is_tried_again():
     assert first(card(missing=[("p.1.a", "tiny")])) == "the same command again"
     broken = card(record("p.1.a"), record("p.1.b", verdict="error"))
-    assert first(broken) == "pytest claims --subject tiny -k p.1.b"
+    assert first(broken) == "pytest claims -k p.1.b"
     wrong = card(record("p.1.b", "planted", "refuted", baseline="supported", control=True))
-    assert first(wrong) == "pytest claims --subject planted -k p.1.b"
-    refused = Ended(GREEN, refusal="another seed", subjects=("./mine",))
+    assert first(wrong) == "pytest claims -k p.1.b"
+    refused = Ended(GREEN, refusal="another seed", asked=MINE)
     assert next_steps(refused)[0][0] == "pytest claims --subject ./mine --baseline none"
 
 
@@ -78,6 +80,31 @@ def test_a_program_that_is_not_on_the_path_is_named_with_its_folder(tmp_path, mo
 
 def test_the_last_lines_say_where_every_verdict_is():
     assert ending(Ended(GREEN, folder="out", embedded={"tiny"}), {"TOX_ENV_NAME": "claims"}) == [
-        "all 1 verdict, with pictures: out/index.html (a table here: -v)",
+        "the verdict, with pictures: out/index.html (a table here: -v)",
         "next: tox run -e controls   models that have the mechanism, and some that lack it",
     ]
+
+
+def test_the_next_command_keeps_every_option_of_this_one():
+    asked = ("claims", "--subject", "my model", "--trials=24", "--store", "s", "-k", "a or b")
+    alone = card(record("p.1.a", verdict="refuted"))
+    kept = "pytest claims --subject 'my model' --trials=24 --store s"
+    assert first(alone, asked=asked) == f"{kept} -k 'a or b' --scorecard out"
+    assert first(alone, asked=asked, narrowed=True) == kept
+    assert first(alone, asked=(*asked, "-kother"), narrowed=True) == kept
+    assert first(alone, asked=("mine/test_a.py::test_b", "-x"), narrowed=True) == "pytest claims -x"
+    again = Ended(alone, asked=("claims", "--baseline=before", "-v"), refusal="another seed")
+    assert next_steps(again)[0][0] == "pytest claims -v --baseline none"
+    stopped = card(missing=[("p.1.a", "tiny")])
+    assert first(stopped, asked=("claims", "-x")) == "the same command without -x"
+
+
+def test_where_nothing_was_chosen_the_claims_are_listed():
+    assert next_steps(Ended(card())) == [("claims list", "every claim; none was chosen here")]
+    assert len(ending(Ended(card()))) == 1
+
+
+def test_what_tox_writes_itself_is_not_told_to_type_again():
+    command = "pytest claims -n 2 --scorecard reports/runs/latest --trials 24"
+    assert as_typed(command, {"TOX_ENV_NAME": "claims"}) == "tox run -e claims -- --trials 24"
+    assert OF_TOX in (ROOT / "tox.ini").read_text()
