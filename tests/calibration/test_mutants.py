@@ -90,6 +90,7 @@ def test_each_run_is_of_the_code_as_it_is_then(copy):
         assert copy.run(["tests/test_now.py"]).status == status
 
 
+@pytest.mark.deep
 def test_another_harness_is_not_taken_for_the_copy(copy):
     (copy.folder / "harness").rename(copy.folder.parent / "moved")
     (copy.folder / "harness").symlink_to(ROOT / "harness")

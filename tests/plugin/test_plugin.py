@@ -162,6 +162,7 @@ def test_modest(judge):
 )
 
 
+@pytest.mark.deep
 def test_running_out_of_memory_is_an_error_of_those_claims_and_holds_nothing(run, pytester):
     pytester.makepyfile(test_made_up=GREEDY)
     # It loads a subject, and what that imports must not be imported twice in this process.

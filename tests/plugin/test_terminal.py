@@ -58,6 +58,7 @@ def test_without_claims_nothing_is_foretold(printed):
     assert re.search(r"^test_made_up.py \. ", text, re.M)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_workers_show_the_same(printed, workers):
     text = printed(*ONLY, "--baseline", "none", "-n", workers)

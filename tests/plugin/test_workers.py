@@ -121,6 +121,7 @@ KILLED = NOTED.replace(
 )
 
 
+@pytest.mark.deep
 def test_a_killed_worker_is_red_and_its_claims_are_named(several, pytester):
     result = several("-k", "one or other", "--junitxml", "j.xml", claims=KILLED)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
