@@ -141,13 +141,13 @@ def gather_facts(entry: Entry, commit: str | None = None) -> dict[str, str]:
 
 
 def note_subject(folder: Path, entry: Entry, commit: str | None) -> None:
-    """Write down how a subject that was loaded is asked; workers may say it twice."""
+    """Write down the dtype, arrangement and commit of a loaded subject; two workers may write the same."""
     content = {"subject": entry.name, "facts": gather_facts(entry, commit)}
     write_json(folder / "subjects" / quote(entry.name, safe=""), content)
 
 
 def read_subjects(folder: Path, entries: Iterable[Entry]) -> dict[str, dict[str, str]]:
-    """How each subject was asked: as it was written down, else as its entry says.
+    """The dtype and arrangement of each subject: as written down when it was loaded, else as in its entry.
 
     One whose measurements were all in the store need not have been loaded; then its entry leaves nothing open.
     """

@@ -70,7 +70,7 @@ class Forecast:
         self._whole = self._left((), ())
 
     def opening(self) -> str:
-        """One line: what will be judged on what, how long it takes, what is measured already."""
+        """Say in one line what will be judged, how long it takes and how much is measured already."""
         subjects = list(dict.fromkeys(task.subject for task in self.tasks.values()))
         claims = len({task.claim for task in self.tasks.values()})
         said = f"{counted(claims, 'claim')} on {_listed(subjects)}"

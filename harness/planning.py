@@ -28,7 +28,7 @@ class ClaimTest(NamedTuple):
 
     @property
     def measured(self) -> str:
-        """What measures for it in one word, which claims that share measurements have in common."""
+        """A key that is equal for claims that share their measurements."""
         return " ".join(sorted(self.fixtures)) or self.id.split("::")[0]
 
 

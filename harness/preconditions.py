@@ -33,7 +33,7 @@ TASK_OF: Mapping[str, str | None] = MappingProxyType(
         "similarity_variants": "four objects, 2x2",
     }
 )
-"""By experiment, which is also the fixture's name: the images on which the subject must do its task, if any."""
+"""The task that a subject must do before an experiment is run on it, by its name; None if there is none."""
 
 
 def gate_for(task: str) -> Experiment:

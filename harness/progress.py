@@ -13,7 +13,7 @@ EVERY = 8
 
 
 class Progress:
-    """Counts verdicts and prefixes lines with them.
+    """Counts the verdicts of a run and puts the count and the time left before each printed line.
 
     Args:
         forecast: Of the run.
@@ -42,7 +42,7 @@ class Progress:
             self._print(f"{who}: {line}" if who else line)
 
     def note(self, test: str, *, quiet: bool) -> None:
-        """Count a verdict; unless `quiet` say so where nothing has been said for a while."""
+        """Count a verdict, and print a line if none was printed for some seconds, unless `quiet`."""
         self.judged.add(test)
         if not quiet and self.clock() - self.spoke >= EVERY:
             task = self.forecast.tasks[test]

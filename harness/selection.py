@@ -70,7 +70,7 @@ def change(entry: Entry, dtype: str | None, arrangement: str | None) -> Entry:
 
 
 def find_kept(entries: Sequence[Entry], options: Options) -> list[Entry]:
-    """The subjects that stay as they are whatever the options ask: they ship with the project and a verdict."""
+    """The shipped subjects that --dtype and --arrangement do not change, since their verdicts are on file."""
     asked = {"dtype": options.dtype, "arrangement": options.arrangement}
     return [
         entry

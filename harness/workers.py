@@ -37,7 +37,7 @@ def device_for(gpu: bool) -> str:
 
 
 def tell_rounding(entry: Entry, device: str) -> str:
-    """What has to be said of a dtype that rounds, in one line; empty for float32."""
+    """A one-line warning that a dtype rounds more than float32; empty for float32."""
     if entry.dtype == "float32":
         return ""
     slow = " and is slow on a CPU" if device == "cpu" else ""

@@ -1,4 +1,4 @@
-"""How a run's text ends: where the rest of it is, and what to type next, as it depends on what came out."""
+"""The last lines that a run prints: where all verdicts are, and which command to type next."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def describe_asked(subjects: Mapping[str, Mapping[str, str]]) -> str:
-    """How subjects were asked, those alike together: "a, b: plain, float32; c: chat, bfloat16"."""
+    """The dtype and arrangement of all subjects in one line: "a, b: plain, float32; c: chat, bfloat16"."""
     alike: dict[str, list[str]] = {}
     for name, facts in subjects.items():
         told = [
