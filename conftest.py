@@ -2,9 +2,9 @@
 
 import os
 
-from harness.placement import settle
+from harness.machine.placement import settle
 
 settle(os.environ)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-pytest_plugins = ["harness.pytest_plugin", "pytester"]
+pytest_plugins = ["harness.suite.plugin", "pytester"]

@@ -37,9 +37,9 @@ from typing import Any
 
 import torch
 
-from harness.asked import Options
 from harness.experiments.catalogue import EXPERIMENTS
-from harness.session import ROOT, ClaimsRun
+from harness.runs.options import Options
+from harness.runs.run import ROOT, ClaimsRun
 from harness.stimuli import draw
 from harness.subjects.registry import read_registry
 from harness.subjects.subject import Subject
@@ -129,9 +129,7 @@ def of_command(*command: str) -> float:
 
 def once(name: str, store: Path) -> dict[str, float]:
     """Seconds of what a run does once: imports, loading, and judging from the store with and without a page."""
-    imports = (
-        "import harness.pytest_plugin, harness.experiments.catalogue, harness.subjects.loading"
-    )
+    imports = "import harness.suite.plugin, harness.experiments.catalogue, harness.subjects.loading"
     loading = f"""{imports}
 from harness.subjects.registry import find, read_registry
 from harness.tracing.selfcheck import selfcheck

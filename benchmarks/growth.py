@@ -24,7 +24,7 @@ import torch
 from mediation import _timed, machine, subject_of
 from ways import OneByOne, counted, drawn, replayed
 
-from harness.experiments.mediation import MEDIATION
+from harness.experiments.visual_symbols.mediation import MEDIATION
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
 from harness.subjects.subject import Subject

@@ -28,7 +28,7 @@ from shapes import SHAPES, shaped
 from torch.utils.flop_counter import FlopCounterMode
 from ways import Heads, OneByOne, counted, drawn, replayed
 
-from harness.placement import threads_per_process
+from harness.machine.placement import threads_per_process
 from harness.stimuli.contrast import CONDITIONS
 from harness.subjects.loading import load
 from harness.subjects.registry import Refused, find, read_registry

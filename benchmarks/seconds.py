@@ -17,9 +17,9 @@ import time
 import tomllib
 from pathlib import Path
 
-from harness.ahead import chosen
-from harness.forecast import TABLE
-from harness.session import ROOT, ClaimsRun, Options
+from harness.runs.ahead import chosen
+from harness.runs.forecast import TABLE
+from harness.runs.run import ROOT, ClaimsRun, Options
 from harness.subjects.registry import read_registry
 
 HEAD = """\

@@ -11,7 +11,7 @@ import pytest
 import torch
 from ways import OneByOne, drawn, replayed
 
-from harness.placement import threads_per_process
+from harness.machine.placement import threads_per_process
 from harness.stimuli.contrast import CONDITIONS
 from harness.subjects.loading import load
 from harness.subjects.registry import read_registry

@@ -4,7 +4,7 @@ With pytest-xdist that is each worker. The process that hands the claims out nee
 torch, and the workers would wait five seconds for its import.
 """
 
-FIXTURES = "harness.claim_fixtures"
+FIXTURES = "harness.suite.fixtures"
 
 
 def pytest_collect_file(parent):

@@ -47,7 +47,7 @@ from transformers.models.pixtral.image_processing_pil_pixtral import PixtralImag
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
-from harness.placement import threads_per_process
+from harness.machine.placement import threads_per_process
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
 from harness.subjects.subject import Subject

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness.session import ROOT
+from harness.runs.run import ROOT
 
 pytestmark = pytest.mark.deep
 

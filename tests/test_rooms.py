@@ -12,77 +12,23 @@ import pytest
 HARNESS = Path(__file__).resolve().parents[1] / "harness"
 
 FLOORS = {
-    "judging": 0,
-    "stimuli": 1,
-    "subjects": 1,
-    "tracing": 2,
+    "cli": 9,
+    "calibration": 8,
+    "suite": 7,
+    "runs": 6,
+    "readings": 5,
+    "experiments": 5,
+    "measuring": 4,
+    "reporting": 3,
+    "tracing": 3,
+    "training": 2,
+    "subjects": 2,
+    "judging": 2,
     "measures": 2,
-    "experiments": 3,
-    "reporting": 4,
-    "training": 5,
-    "ahead": 6,
-    "calibration": 6,
-    "placement": 0,
-    "memory": 0,
-    "collected": 4,
-    "preconditions": 4,
-    "forecast": 5,
-    "progress": 5,
-    "planning": 5,
-    "summary": 5,
-    "scheduling": 5,
-    "workers": 5,
-    "baselines": 5,
-    "asked": 5,
-    "options": 5,
-    "selection": 5,
-    "session": 5,
-    "judge": 5,
-    "claim_fixtures": 5,
-    "wiring": 5,
-    "pytest_workers": 5,
-    "pytest_progress": 5,
-    "pytest_plugin": 5,
-    "commands": 7,
-    "cli": 7,
+    "stimuli": 1,
+    "statistics": 1,
+    "machine": 1,
 }
-
-NEIGHBOURS = {
-    ("subjects", "stimuli"),
-    ("asked", "baselines"),
-    ("session", "asked"),
-    ("session", "workers"),
-    ("session", "baselines"),
-    ("session", "selection"),
-    ("selection", "baselines"),
-    ("selection", "asked"),
-    ("options", "asked"),
-    ("pytest_plugin", "options"),
-    ("judge", "session"),
-    ("pytest_plugin", "session"),
-    ("pytest_plugin", "judge"),
-    ("pytest_plugin", "wiring"),
-    ("pytest_workers", "session"),
-    ("pytest_workers", "wiring"),
-    ("pytest_workers", "scheduling"),
-    ("wiring", "session"),
-    ("cli", "commands"),
-    ("wiring", "options"),
-    ("wiring", "progress"),
-    ("progress", "forecast"),
-    ("planning", "session"),
-    ("summary", "session"),
-    ("pytest_progress", "forecast"),
-    ("pytest_progress", "progress"),
-    ("pytest_progress", "session"),
-    ("pytest_progress", "wiring"),
-    ("pytest_workers", "pytest_progress"),
-    ("pytest_plugin", "planning"),
-    ("pytest_plugin", "summary"),
-}
-"""Imports within one floor that are meant."""
-
-TRAINING_MAY_USE = {"judging", "stimuli", "subjects", "measures", "tracing"}
 
 FILES = sorted(p for p in HARNESS.rglob("*.py") if p.name != "__init__.py")
 
@@ -107,11 +53,9 @@ def imported_rooms(path: Path) -> set[str]:
 def test_imports_go_down(path):
     own = room_of(path)
     for other in imported_rooms(path) - {own}:
-        if own == "training":
-            assert other in TRAINING_MAY_USE, f"{path} imports {other}: training stands aside"
-            continue
-        allowed = FLOORS[other] < FLOORS[own] or (own, other) in NEIGHBOURS
-        assert allowed, f"{path} (floor {FLOORS[own]}) imports {other} (floor {FLOORS[other]})"
+        assert FLOORS[other] < FLOORS[own], (
+            f"{path} (floor {FLOORS[own]}) imports {other} (floor {FLOORS[other]})"
+        )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(HARNESS)))
@@ -140,7 +84,7 @@ class Blocked:
             raise ImportError(f"{name} is blocked")
 
 sys.meta_path.insert(0, Blocked())
-for room in ("judging", "measures", "stimuli", "reporting"):
+for room in ("statistics", "judging", "measures", "stimuli", "reporting"):
     package = importlib.import_module(f"harness.{room}")
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"harness.{room}.{module.name}")

@@ -8,7 +8,7 @@ half of the trials and judged on the other; stages without heads have no place i
 and the claim of the third stage holds for it: that claim says what is brought, the second says by what.
 """
 
-from harness.experiments.mediation import WEAKEST
+from harness.experiments.visual_symbols.mediation import WEAKEST
 from harness.judging import published
 from harness.judging.claim import above, below, claim
 

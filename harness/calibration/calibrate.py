@@ -19,12 +19,12 @@ from harness import __version__
 from harness.calibration.mutants import check_all, mutants
 from harness.calibration.runs import declared
 from harness.calibration.summary import Part, add_up
-from harness.experiments.store import content_key
 from harness.judging import controls
 from harness.judging.claim import claims_hash
-from harness.judging.files import read_json, write_json
-from harness.reporting.calibration import SCHEMA
-from harness.session import MEASURED_WITH
+from harness.machine.files import read_json, write_json
+from harness.measuring.store import content_key
+from harness.reporting.error_rates import SCHEMA
+from harness.runs.run import MEASURED_WITH
 from harness.subjects.registry import find, read_registry
 
 PLANTED = ("planted", "planted-elsewhere")

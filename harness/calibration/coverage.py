@@ -1,4 +1,4 @@
-"""How often a 95% interval holds the truth, by simulation: every estimator of `harness.judging.stats`.
+"""How often a 95% interval holds the truth, by simulation: every estimator of `harness.statistics.estimate`.
 
 `SITUATIONS` is a table of how data come about and which interval is made of them. Scenes are clusters
 throughout, and the sizes are those of the claims, with their thresholds as the truth, besides textbook ones.
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.experiments.halves import DRAWS
-from harness.judging.clusters import cluster_weights
-from harness.judging.draws import from_draws
-from harness.judging.stats import MINIMUM_CLUSTERS, Estimate, difference, mean, proportion
+from harness.statistics.clusters import cluster_weights
+from harness.statistics.draws import from_draws
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, difference, mean, proportion
+from harness.statistics.halves import DRAWS
 
 TOLERANCE = (0.93, 0.97)
 """Shares between which the coverage of a 95% interval counts as right; at 4,000 experiments a share has a

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.experiments.mediation import MEDIATION, Mediation
-from harness.experiments.similarity import SIMILARITY, Similarity
+from harness.experiments.visual_symbols.mediation import MEDIATION, Mediation
+from harness.experiments.visual_symbols.similarity import SIMILARITY, Similarity
 from harness.measures.mediation import auroc
 from harness.stimuli.contrast import CONDITIONS, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY

@@ -10,9 +10,9 @@ import pytest
 
 from harness.judging.claim import Claim
 from harness.judging.verdict import Verdict
-from harness.pytest_plugin import SCORECARD
 from harness.reporting.scorecard import Pair, Scorecard
-from harness.session import ROOT
+from harness.runs.run import ROOT
+from harness.suite.plugin import SCORECARD
 
 
 class SuiteFailed(RuntimeError):

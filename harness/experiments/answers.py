@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from harness.experiments.batches import parts
+from harness.measuring.batches import parts
 from harness.stimuli.prompt import NUMBERS, Trial
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.edit import Edit

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.experiments.behaviour import answers_right
 from harness.experiments.sweeps import ARRANGEMENTS
+from harness.experiments.visual_symbols.behaviour import answers_right
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.subjects.arrangement import Arrangement, NoTemplate

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from harness.experiments.behaviour import BEHAVIOUR, READINESS
-from harness.experiments.blocks import BLOCKS
-from harness.experiments.components import COMPONENTS
-from harness.experiments.counting import COUNTING
-from harness.experiments.entropy import ENTROPY
-from harness.experiments.keys import KEYS
-from harness.experiments.listing import LISTING
-from harness.experiments.measuring import Experiment
-from harness.experiments.mediation import MEDIATION
-from harness.experiments.repair import REPAIR
-from harness.experiments.retrieval_variants import RETRIEVAL_VARIANTS
-from harness.experiments.reuse import REUSE
-from harness.experiments.similarity import SIMILARITY
-from harness.experiments.similarity_variants import ARRANGED, SIMILARITY_VARIANTS
-from harness.experiments.steering import STEERING, STEERING_DRAWN
-from harness.experiments.transplant import TRANSPLANT
+from harness.experiments.reproduction.retrieval_variants import RETRIEVAL_VARIANTS
+from harness.experiments.reproduction.similarity_variants import ARRANGED, SIMILARITY_VARIANTS
+from harness.experiments.visual_symbols.behaviour import BEHAVIOUR, READINESS
+from harness.experiments.visual_symbols.blocks import BLOCKS
+from harness.experiments.visual_symbols.components import COMPONENTS
+from harness.experiments.visual_symbols.counting import COUNTING
+from harness.experiments.visual_symbols.entropy import ENTROPY
+from harness.experiments.visual_symbols.keys import KEYS
+from harness.experiments.visual_symbols.listing import LISTING
+from harness.experiments.visual_symbols.mediation import MEDIATION
+from harness.experiments.visual_symbols.repair import REPAIR
+from harness.experiments.visual_symbols.reuse import REUSE
+from harness.experiments.visual_symbols.similarity import SIMILARITY
+from harness.experiments.visual_symbols.steering import STEERING, STEERING_DRAWN
+from harness.experiments.visual_symbols.transplant import TRANSPLANT
+from harness.measuring.measuring import Experiment
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     BEHAVIOUR,

@@ -12,15 +12,15 @@ import numpy as np
 import torch
 import xarray as xr
 
-from harness.experiments.batches import parts
-from harness.judging.stats import Estimate, difference
 from harness.measures.mediation import top_heads
+from harness.measuring.batches import parts
+from harness.statistics.estimate import Estimate, difference
 from harness.stimuli.prompt import Trial
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.answer import logits_of
 from harness.tracing.capture import capture_sites
 from harness.tracing.edit import Edit, How
-from harness.tracing.memory import blocks
+from harness.tracing.footprint import blocks
 from harness.tracing.replay import Variant, replay
 from harness.tracing.site import Kind, Site
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar, get_args
 
-Direction = Literal["above", "below"]
+from harness.statistics.estimate import Direction
 
 Pair = tuple[str, str]
 """Claim id and subject."""

@@ -10,46 +10,19 @@ import gzip
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.judging.claim import Pair
-from harness.judging.files import write_bytes
+from harness.machine.files import write_bytes
+from harness.statistics.evidence import Evidence
 
 SCHEMA = 1
 
 DIGITS = 6
 """Significant digits that are kept; more would only make files longer."""
-
-
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """The items or the bootstrap draws behind an estimate.
-
-    Attributes:
-        values: float64 [n], one per item; or [D], the quantity on each bootstrap draw.
-        scenes: The scene of each item; None for draws. The draws of two runs with one seed are of the same
-            scenes, and independent otherwise: either way their difference is a draw of the difference.
-    """
-
-    values: NDArray[np.float64]
-    scenes: tuple[str, ...] | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
-        if self.scenes is not None and len(self.scenes) != len(self.values):
-            raise ValueError(f"{len(self.values)} values but {len(self.scenes)} scenes")
-        if not np.isfinite(self.values).all():
-            raise ValueError("evidence must be finite numbers")
-
-    @property
-    def binary(self) -> bool:
-        """Whether each item was either right or wrong."""
-        return self.scenes is not None and bool(np.isin(self.values, (0.0, 1.0)).all())
 
 
 def save_evidence(path: Path, evidence: Mapping[Pair, Evidence]) -> None:

@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from harness.judging.claim import Claim
-from harness.judging.evidence import Evidence, save_evidence
-from harness.judging.files import read_json, write_json
-from harness.judging.sequential import inflated
-from harness.judging.stats import Estimate
+from harness.judging.evidence import save_evidence
 from harness.judging.verdict import Judgement, Verdict
+from harness.machine.files import read_json, write_json
+from harness.statistics.estimate import Estimate
+from harness.statistics.evidence import Evidence
+from harness.statistics.looks import inflated
 
 SCHEMA = 1
 """Version of what is written; a file of another version is refused, never guessed at."""

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from harness.judging.claim import Threshold
-from harness.judging.stats import MINIMUM_CLUSTERS, Estimate
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate
 
 
 class Verdict(StrEnum):

@@ -7,10 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness.judging.claim import Pair
-from harness.judging.evidence import Evidence
-from harness.judging.paired import change, detectable, from_intervals, mcnemar, trials_for
 from harness.judging.record import Record
-from harness.judging.stats import MINIMUM_CLUSTERS, Estimate, adjust
 from harness.judging.verdict import Verdict
 from harness.reporting.scorecard import ALPHA
 from harness.reporting.sides import (
@@ -21,6 +18,9 @@ from harness.reporting.sides import (
     refuse_other_settings,
     renamed,
 )
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, adjust
+from harness.statistics.evidence import Evidence
+from harness.statistics.paired import change, detectable, from_intervals, mcnemar, trials_for
 
 MARGIN = 0.25
 """Share of its distance to the threshold that a claim may lose before the loss counts."""

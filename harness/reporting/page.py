@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
 from harness.reporting import deviations, forest
-from harness.reporting.calibration import Content, sentence
+from harness.reporting.error_rates import Content, sentence
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import (
     MEANINGS,
@@ -104,7 +104,7 @@ def write(
         scorecard: What to show.
         figures: Title, caption and path of each image, relative to the page, with forward slashes.
         path: Where to; a file of that name is replaced.
-        calibration: How often the suite is wrong, from `harness.reporting.calibration.read`.
+        calibration: How often the suite is wrong, from `harness.reporting.error_rates.read`.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),

@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from harness.judging.claim import Pair
-from harness.judging.files import read_json
 from harness.judging.record import Record, Run
-from harness.judging.stats import adjust
 from harness.judging.verdict import Outcome, Reading, Verdict, read_against
+from harness.machine.files import read_json
 from harness.reporting.wording import counted, measured, number, paper
+from harness.statistics.estimate import adjust
 
 if TYPE_CHECKING:
     import pandas as pd

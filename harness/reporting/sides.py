@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from harness.judging.claim import Pair
-from harness.judging.evidence import DIGITS, Evidence, load_evidence
-from harness.judging.files import read_json
+from harness.judging.evidence import DIGITS, load_evidence
 from harness.judging.record import Record
+from harness.machine.files import read_json
 from harness.reporting.scorecard import Scorecard
+from harness.statistics.evidence import Evidence
 
 
 class NotComparable(ValueError):

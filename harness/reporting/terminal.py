@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from harness.judging.record import Record
-from harness.judging.sequential import AUTO
 from harness.reporting.findings import findings, short_findings
 from harness.reporting.scorecard import Pair, Scorecard
 from harness.reporting.table import Paint, counts, legend, shape_of, table
 from harness.reporting.wording import MISSING, counted, one_line, wrapped
+from harness.statistics.looks import AUTO
 
 
 def render(

@@ -9,7 +9,7 @@ import xarray as xr
 
 from harness.judging import published
 from harness.reporting import figures, interventions, junit, page
-from harness.reporting.calibration import Content
+from harness.reporting.error_rates import Content
 from harness.reporting.scorecard import Scorecard
 
 

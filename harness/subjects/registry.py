@@ -22,7 +22,7 @@ BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 HEADROOM = 0.07
 """Memory beside the weights, as a share of them: a clean run's keys and values, and what torch keeps. Chosen by
-us; replays take what is left and no more (harness/tracing/memory.py)."""
+us; replays take what is left and no more (harness/tracing/footprint.py)."""
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 

@@ -17,7 +17,7 @@ from harness.subjects.subject import Batch, Subject
 from harness.tracing.answer import logits_of
 from harness.tracing.clean import CleanRun, run_clean
 from harness.tracing.edit import Edit
-from harness.tracing.memory import (
+from harness.tracing.footprint import (
     Footprint,
     OutOfMemory,
     blocks,
@@ -55,7 +55,7 @@ def replay(
         On the CPU: float64 [V, B, A], or float32 [V, B, vocabulary], whatever the model's dtype.
 
     Raises:
-        harness.tracing.memory.OutOfMemory: One trial and one variant alone do not fit.
+        harness.tracing.footprint.OutOfMemory: One trial and one variant alone do not fit.
         ValueError: A layer or token that is not there, or tensors of other rows than the batch's.
     """
     _check(subject, batch, variants, read, at)

@@ -15,7 +15,7 @@ import torch
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.edit import Edit, write_at
 from harness.tracing.elsewhere import sent
-from harness.tracing.memory import blocks
+from harness.tracing.footprint import blocks
 from harness.tracing.site import ORDER, Site, layers_of, read_site, traced, write_site
 
 ROWS_SENT = 16

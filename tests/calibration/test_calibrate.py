@@ -9,11 +9,11 @@ import pytest
 from harness.calibration import calibrate as room
 from harness.calibration.runs import declared, some_files
 from harness.calibration.summary import findings
-from harness.cli import main
+from harness.cli.main import main
 from harness.judging.claim import claims_hash
 from harness.judging.controls import expected
-from harness.reporting.calibration import read, render, sentence
-from harness.session import CALIBRATION, ROOT
+from harness.reporting.error_rates import read, render, sentence
+from harness.runs.run import CALIBRATION, ROOT
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from harness.calibration import coverage as room
-from harness.experiments.behaviour import BEHAVIOUR, draw_sets
-from harness.experiments.components import COMPONENTS
-from harness.experiments.mediation import MEDIATION
-from harness.experiments.similarity import SIMILARITY
-from harness.judging import stats
+from harness.experiments.visual_symbols.behaviour import BEHAVIOUR, draw_sets
+from harness.experiments.visual_symbols.components import COMPONENTS
+from harness.experiments.visual_symbols.mediation import MEDIATION
+from harness.experiments.visual_symbols.similarity import SIMILARITY
+from harness.statistics import estimate as stats
 from harness.stimuli.scene import EMBEDDED_GRIDS
 
 

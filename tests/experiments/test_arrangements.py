@@ -11,7 +11,7 @@ import xarray as xr
 from families import loaded
 
 from harness.experiments.arranging import settle, trials_for
-from harness.experiments.similarity_variants import Arrangements, run_arrangements
+from harness.experiments.reproduction.similarity_variants import Arrangements, run_arrangements
 from harness.experiments.sweeps import ARRANGEMENTS
 from harness.subjects.arrangement import NoTemplate
 

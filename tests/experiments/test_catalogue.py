@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from types import SimpleNamespace
 
-from harness.experiments.behaviour import BEHAVIOUR, READINESS
 from harness.experiments.catalogue import EXPERIMENTS
-from harness.experiments.measuring import Experiment, Measuring
-from harness.judging.sequential import AUTO, confidence, looking
-from harness.session import ClaimsRun
+from harness.experiments.visual_symbols.behaviour import BEHAVIOUR, READINESS
+from harness.measuring.measuring import Experiment, Measuring
+from harness.runs.run import ClaimsRun
+from harness.statistics.looks import AUTO, confidence, looking
 from harness.subjects.registry import find, read_registry
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from harness.experiments.editing import captured, last_token, said, said_from
-from harness.experiments.keys import ALPHA, _Keys
+from harness.experiments.visual_symbols.keys import ALPHA, _Keys
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.questions import colour_questions, side_of
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 import xarray as xr
 
-from harness.experiments.blocks import BLOCKS, Blocks
 from harness.experiments.editing import (
     beyond_controls,
     head_edits,
@@ -17,9 +16,10 @@ from harness.experiments.editing import (
     mean_by,
     said,
 )
-from harness.experiments.keys import KEYS, Keys
-from harness.experiments.steering import STEERING_DRAWN, Steered
-from harness.experiments.transplant import TRANSPLANT, Transplanted
+from harness.experiments.visual_symbols.blocks import BLOCKS, Blocks
+from harness.experiments.visual_symbols.keys import KEYS, Keys
+from harness.experiments.visual_symbols.steering import STEERING_DRAWN, Steered
+from harness.experiments.visual_symbols.transplant import TRANSPLANT, Transplanted
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.questions import side_pairs

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from harness.experiments.measuring import Experiment, Measuring
-from harness.experiments.store import Store
+from harness.measuring.measuring import Experiment, Measuring
+from harness.measuring.store import Store
 from harness.subjects.registry import read_registry
 
 ENTRY = read_registry()["tiny-llava"]

@@ -14,11 +14,11 @@ from scipy.stats import pearsonr
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
-from harness.experiments import components, similarity
 from harness.experiments.patching import head_scores, patched_tokens
+from harness.experiments.visual_symbols import components, similarity
+from harness.machine.placement import threads_per_process
 from harness.measures.components import neighbours_agree, plane
 from harness.measures.similarity import cosine_rsm, position_rsm, rsa_draws
-from harness.placement import threads_per_process
 from harness.stimuli.contrast import CONDITIONS, contrasts
 from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
 from harness.subjects.loading import load

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from harness.judging.claim import Claim, above
 from harness.judging.record import Record
-from harness.judging.stats import mean
 from harness.judging.verdict import decide
+from harness.statistics.estimate import mean
 
 CLAIM = Claim(
     "visual_symbols.3.3.order",

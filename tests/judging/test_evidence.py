@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import order
 
-from harness.judging.draws import from_draws
-from harness.judging.evidence import Evidence, gathered, load_evidence, save_evidence
+from harness.judging.evidence import gathered, load_evidence, save_evidence
 from harness.judging.record import load_records, save_record
-from harness.judging.stats import difference, mean, proportion
+from harness.statistics.draws import from_draws
+from harness.statistics.estimate import difference, mean, proportion
+from harness.statistics.evidence import Evidence
 
 PAIR = ("paper.1.a", "tiny")
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.judging.claim import above, below
-from harness.judging.stats import MINIMUM_CLUSTERS, Estimate
 from harness.judging.verdict import Judgement, Outcome, Reading, Verdict, decide, read_against
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate
 
 WHY = "95% are right without it: nothing to improve"
 SIDES = st.sampled_from([above, below])

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from records import CLAIM, VALUES, order
 
 from harness.judging.record import SCHEMA, Record, Run
-from harness.judging.stats import Estimate, mean
 from harness.judging.verdict import Judgement, Verdict
+from harness.statistics.estimate import Estimate, mean
 
 KEYS = [
     "claim",

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import order
 
-from harness.judging import files as module
-from harness.judging.files import read_json, write_json
 from harness.judging.record import load_records, save_record
+from harness.machine import files as module
+from harness.machine.files import read_json, write_json
 
 
 def test_json_keeps_its_order_and_its_letters(tmp_path):
@@ -93,7 +93,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
     before = old.read_bytes()
     script = f"""
 import os, signal
-from harness.judging.files import write_json
+from harness.machine.files import write_json
 os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)
 write_json({str(old)!r}, {{"new": "x" * 100000}})
 """

@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harness.judging.claim import above, below
-from harness.judging.stats import MINIMUM_CLUSTERS, Estimate, mean
 from harness.judging.verdict import Outcome, Reading, Verdict, decide, read_against
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, mean
 
 STATED = "stated in the paper"
 V, O = Verdict, Outcome  # noqa: E741

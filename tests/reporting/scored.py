@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from cards import card, record
 
-from harness.judging.stats import proportion
 from harness.reporting.sides import Side
+from harness.statistics.estimate import proportion
 
 N = 60
 

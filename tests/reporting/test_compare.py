@@ -10,12 +10,12 @@ import pytest
 from cards import record
 from scored import N, first, measured, side
 
-from harness.judging.draws import from_draws
-from harness.judging.evidence import Evidence
-from harness.judging.stats import mean
 from harness.reporting.compare import Fate, compare
 from harness.reporting.gate import markdown, render, to_json
 from harness.reporting.sides import NotComparable
+from harness.statistics.draws import from_draws
+from harness.statistics.estimate import mean
+from harness.statistics.evidence import Evidence
 
 
 def fate(before, after, **how):

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from cards import card, record
 
-from harness.cli import main
-from harness.judging.files import write_json
+from harness.cli.main import main
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
+from harness.machine.files import write_json
 from harness.reporting.scorecard import Scorecard
 
 NASTY = 'one, "two"\nthree; ü漢字 \t=1+1'

@@ -6,7 +6,7 @@ import pytest
 from cards import card, record
 
 from harness.reporting.next_steps import OF_TOX, Ended, as_typed, ending, next_steps
-from harness.session import ROOT
+from harness.runs.run import ROOT
 
 MINE = ("claims", "--subject", "./mine")
 GREEN = card(record("p.1.a", baseline="supported"))

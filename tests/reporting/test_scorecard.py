@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
-from harness.judging.files import write_json
 from harness.judging.verdict import Outcome, Verdict
+from harness.machine.files import write_json
 from harness.reporting.scorecard import ALPHA, Scorecard, build, load_baseline
 
 NAMES = [f"paper.1.c{i}" for i in range(6)]

@@ -7,13 +7,13 @@ import pytest
 from cards import card, record
 from scored import first, measured, side
 
-from harness.judging.draws import from_draws
 from harness.judging.evidence import save_evidence
-from harness.judging.files import write_json
-from harness.judging.sequential import looking
+from harness.machine.files import write_json
 from harness.reporting.compare import compare
 from harness.reporting.gate import render
 from harness.reporting.sides import NotComparable, evidence_beside, load_side, only_asked
+from harness.statistics.draws import from_draws
+from harness.statistics.looks import looking
 
 
 @pytest.mark.parametrize(

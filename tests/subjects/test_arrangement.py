@@ -14,6 +14,7 @@ from families import FAMILIES, loaded
 
 from harness.experiments import arranging
 from harness.experiments.arranging import TRIALS, in_arrangement, settle, trials_for
+from harness.runs.subject_holder import SubjectHolder
 from harness.stimuli.contrast import contrasts
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.questions import colour_questions
@@ -22,7 +23,6 @@ from harness.subjects.arrangement import SYSTEM_TURN, NoTemplate, arranged, asks
 from harness.subjects.loading import load
 from harness.subjects.registry import UnknownSubject, find, read_registry
 from harness.subjects.subject import SharedFirstPiece, Subject
-from harness.workers import SubjectHolder
 
 ENDS = {
     "qwen": ("<|im_end|>\n<|im_start|>assistant\n", "\n"),

@@ -12,7 +12,7 @@ from families import FAMILIES, loaded
 from transformers.models.internvl.processing_internvl import InternVLProcessor
 from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
 
-from harness.experiments.keys import run as run_keys
+from harness.experiments.visual_symbols.keys import run as run_keys
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.subjects.anatomy import ANATOMIES, NoAnatomy, anatomy_for
 from harness.subjects.layout import Layout

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 from hub import COMMIT, cached
 
-from harness import cli
-from harness.experiments.measuring import Experiment, Measuring
-from harness.experiments.store import Store
+from harness.cli import main as cli
+from harness.measuring.measuring import Experiment, Measuring
+from harness.measuring.store import Store
+from harness.runs.subject_holder import SubjectHolder
 from harness.subjects import pinning, registry
 from harness.subjects.loading import load
 from harness.subjects.pinning import CannotPin, commit_of, pin, pinned
 from harness.subjects.registry import Entry, read_registry
-from harness.workers import SubjectHolder
 
 HUB = Entry("mine", "qwen2_vl", "someone/mine", "hub", revision="main", scale="embedded")
 

@@ -14,7 +14,7 @@ from hooked import edits_go_wrong
 from tokenizers import Tokenizer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from harness import cli
+from harness.cli import main as cli
 from harness.subjects.anatomy import ANATOMIES, _counted
 from harness.subjects.layout import Layout
 from harness.subjects.subject import Subject

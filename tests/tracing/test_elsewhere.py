@@ -10,7 +10,7 @@ import pytest
 import torch
 from hooked import unequal
 
-from harness.experiments.retrieval_variants import _in_bfloat16
+from harness.experiments.reproduction.retrieval_variants import _in_bfloat16
 from harness.subjects.anatomy import ANATOMIES
 from harness.subjects.fitting import CannotLoad
 from harness.subjects.registry import OnlyHere

@@ -9,12 +9,12 @@ import torch
 from hooked import unequal
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from harness.tracing import memory
+from harness.tracing import footprint as memory
 from harness.tracing import replay as replaying
 from harness.tracing.attention import NAME, attend
 from harness.tracing.clean import CleanRun, run_clean
 from harness.tracing.edit import Edit
-from harness.tracing.memory import Footprint, OutOfMemory, rows_at_once, trials_at_once
+from harness.tracing.footprint import Footprint, OutOfMemory, rows_at_once, trials_at_once
 from harness.tracing.replay import replay
 
 CLOSE = 1e-5

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from harness.cli import main
+from harness.cli.main import main
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
 from harness.tracing.capture import last_logits

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from harness.cli import main
-from harness.experiments.behaviour import answers_right
-from harness.experiments.mediation import MEDIATION, Mediation
+from harness.cli.main import main
+from harness.experiments.visual_symbols.behaviour import answers_right
+from harness.experiments.visual_symbols.mediation import MEDIATION, Mediation
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY, LOW_ENTROPY, PCA_CELLS, balanced_trials
 from harness.stimuli.prompt import Trial, scene_description

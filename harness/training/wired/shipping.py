@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.judging.files import write_json
+from harness.machine.files import write_json
 from harness.training.wired.plans import Plan
 
 STAGES = {

@@ -1,0 +1,1 @@
+"""Experiments on how the public reproduction of Assouel et al. departed from the paper."""

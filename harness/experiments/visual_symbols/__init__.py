@@ -1,0 +1,1 @@
+"""Experiments of Assouel et al. (ICLR 2026), one file each."""

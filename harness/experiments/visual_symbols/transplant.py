@@ -1,0 +1,140 @@
+"""E5: an ID transplanted into another image, does it point to the same slot or to the same place? (Figure 13)
+
+The outputs of the ID selection heads at the last token of one run replace those of another, whose image has the
+same objects in another block and whose prompt leaves two of them open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from harness.experiments.editing import (
+    captured_with_answers,
+    head_edits,
+    ids_of,
+    last_token,
+    ranking,
+    said,
+)
+from harness.experiments.sweeps import heads_swept
+from harness.experiments.visual_symbols.mediation import MEDIATION
+from harness.measuring.measuring import Experiment, Progress
+from harness.statistics.estimate import Estimate, difference, proportion
+from harness.statistics.halves import estimation_half
+from harness.stimuli.blocks import transplants
+from harness.stimuli.design import HIGH_ENTROPY
+from harness.subjects.subject import Subject
+
+CANDIDATES = ("relative", "absolute")
+
+
+def run(
+    subject: Subject,
+    trials: int,
+    rng: np.random.Generator,
+    progress: Progress,
+    mediation: xr.Dataset,
+) -> xr.Dataset:
+    """What is said for every number of heads.
+
+    Returns:
+        `names` bool [candidate, k, trial]: whether the answer is that candidate's color, with the k best
+        heads transplanted (none for k = 0); `right` bool [trial]: whether the source is answered right;
+        `scene` [trial] of the recipient; `part` [trial].
+    """
+    pairs = transplants(subject.grids[3], HIGH_ENTROPY[3], trials, rng)
+    sources, recipients = [p.source for p in pairs], [p.recipient for p in pairs]
+    heads = ranking(mediation, "id_selection")
+    counts = heads_swept(subject, len(heads))
+    progress(0, 2)
+    values, named = captured_with_answers(subject, sources, "head")
+    progress(1, 2)
+    answers = said(
+        subject,
+        recipients,
+        lambda batch, part: [
+            [],
+            *(
+                head_edits("head", heads[:k], last_token(batch), values[:, part], "replace")
+                for k in counts
+            ),
+        ],
+    )
+    names = np.stack(
+        [
+            answers == ids_of(subject, recipients, [getattr(p, c).colour for p in pairs])
+            for c in CANDIDATES
+        ]
+    )
+    right = named == ids_of(subject, sources, [t.answer for t in sources])
+    scenes = np.array([t.scene.key for t in recipients])
+    first = estimation_half(scenes, rng)
+    return xr.Dataset(
+        {
+            "names": (("candidate", "k", "trial"), names),
+            "right": (("trial",), right),
+            "scene": (("trial",), scenes),
+            "part": (("trial",), np.where(first, "estimation", "evaluation")),
+        },
+        {"candidate": list(CANDIDATES), "k": [0, *counts]},
+    )
+
+
+TRANSPLANT = Experiment("transplant", run, trials=180, needs=(MEDIATION,))
+
+
+@dataclass(frozen=True)
+class Transplanted:
+    """Reading of the transplants."""
+
+    data: xr.Dataset
+
+    @property
+    def heads(self) -> int | None:
+        """How many heads: most answers of either candidate on the estimation half; None without any.
+
+        The reproduction takes most relative ones. Where IDs are absolute no number gives any, and one of which
+        nothing but confusion comes would show that answers are not absolute.
+        """
+        chosen = self._half("estimation").isel(k=slice(1, None))
+        if not chosen.sizes["k"]:
+            return None
+        either = chosen.names.any("candidate").transpose("k", "trial").values.mean(1)
+        return int(chosen.k.values[either.argmax()])
+
+    def accuracy(self) -> Estimate:
+        """Share of sources that are answered right."""
+        return proportion(self.data.right.values.astype(bool), self.data.scene.values)
+
+    def share(self, candidate: str) -> Estimate:
+        """Share of answers that are a candidate's color, on the evaluation half."""
+        chosen = self._half("evaluation")
+        if self.heads is None:
+            return self._no_heads()
+        found = chosen.names.sel(candidate=candidate, k=self.heads).values
+        return proportion(found.astype(bool), chosen.scene.values)
+
+    def gain(self) -> Estimate:
+        """How much more often the relative candidate is named than without a transplant."""
+        chosen = self._half("evaluation").sel(candidate="relative")
+        if self.heads is None:
+            return self._no_heads()
+        return difference(
+            chosen.names.sel(k=self.heads).values,
+            chosen.names.sel(k=0).values,
+            chosen.scene.values,
+        )
+
+    def _half(self, half: str) -> xr.Dataset:
+        return self.data.isel(trial=np.flatnonzero(self.data.part.values == half))
+
+    def _no_heads(self) -> Estimate:
+        chosen = self._half("evaluation")
+        return Estimate.absent(
+            "no head selects an ID, so there is none to transplant",
+            n=chosen.sizes["trial"],
+            clusters=len(np.unique(chosen.scene.values)),
+        )

@@ -1,0 +1,128 @@
+"""Which subjects the options of a run ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.runs.baselines import BadOption
+from harness.subjects.folder import find_template_in
+from harness.subjects.registry import Entry, UnknownSubject, find, read_registry
+
+if TYPE_CHECKING:
+    from harness.runs.options import Options
+
+SHIPPED = ("embedded", "control")
+"""Kinds of subjects that come with their verdicts, in a baseline or in the table of the controls."""
+
+
+def select(options: Options) -> list[Entry]:
+    """The subjects that the options ask for.
+
+    Without names: the embedded ones, the controls if they are asked for, and with --gpu the hub's as well;
+    `family` filters them all. The dtype and the arrangement that are asked for are those of folders and of the
+    hub's subjects; `find_kept` says which others stay.
+
+    Raises:
+        UnknownSubject: A name that is nothing, or a family without subjects.
+        BadOption: An option that cannot be used, or that would change no subject.
+    """
+    registry = read_registry()
+    if options.remote:
+        _check_remote(options)
+    if options.subjects:
+        found = [find(name, registry, family=options.family) for name in options.subjects]
+        names = [entry.name for entry in found]
+        for entry in found:
+            if names.count(entry.name) > 1:
+                raise BadOption(
+                    f"two subjects are called {entry.name!r}: rename one of the folders"
+                )
+            if entry.kind == "local":
+                from harness.subjects.loading import check_folder
+
+                check_folder(entry.name, entry.folder)
+        return _change_all(found, options)
+    wanted = {"embedded": True, "control": options.controls, "hub": options.gpu}
+    entries = [e for e in registry.values() if wanted[e.kind]]
+    if options.family:
+        entries = [e for e in entries if e.family == options.family]
+        if not entries:
+            known = ", ".join(sorted({e.family for e in registry.values()}))
+            raise UnknownSubject(f"no subject of family {options.family!r}; there are: {known}")
+    return _change_all(entries, options)
+
+
+def change(entry: Entry, dtype: str | None, arrangement: str | None) -> Entry:
+    """An entry in the dtype and the arrangement that are asked for; in its own where none is.
+
+    Raises:
+        BadOption: The arrangement needs a chat template, and the folder has none.
+        UnknownSubject: There is no such dtype or arrangement.
+    """
+    if arrangement in ("chat", "prefilled") and entry.folder and not find_template_in(entry.folder):
+        raise BadOption(
+            f"--arrangement {arrangement}: {entry.name} has no chat template, so it can only be asked plainly"
+        )
+    asked = {"dtype": dtype, "arrangement": arrangement}
+    return replace(entry, **{name: value for name, value in asked.items() if value})
+
+
+def find_kept(entries: Sequence[Entry], options: Options) -> list[Entry]:
+    """The shipped subjects that --dtype and --arrangement do not change, since their verdicts are on file."""
+    asked = {"dtype": options.dtype, "arrangement": options.arrangement}
+    return [
+        entry
+        for entry in entries
+        if entry.kind in SHIPPED
+        and any(value not in (None, getattr(entry, name)) for name, value in asked.items())
+    ]
+
+
+def spell_asked(options: Options) -> str:
+    """The dtype and the arrangement that are asked for, as they are typed."""
+    asked = (("--dtype", options.dtype), ("--arrangement", options.arrangement))
+    return " ".join(f"{name} {value}" for name, value in asked if value)
+
+
+def _change_all(entries: list[Entry], options: Options) -> list[Entry]:
+    left = find_kept(entries, options)
+    if left and all(entry.kind in SHIPPED for entry in entries):
+        names = ", ".join(entry.name for entry in left)
+        stored = next((entry.source for entry in left if entry.weights == "stored"), "")
+        way = f" (--subject fixtures/{stored})" if stored else ""
+        raise BadOption(
+            f"{spell_asked(options)}: not for {names}, whose verdicts are compared with those without: "
+            f"name a folder{way}, which is compared with nothing, or a model of the hub"
+        )
+    how = (options.dtype, options.arrangement)
+    return [entry if entry.kind in SHIPPED else change(entry, *how) for entry in entries]
+
+
+def _check_remote(options: Options) -> None:
+    """Refuse what cannot be sent before anything is loaded.
+
+    Raises:
+        BadOption: --remote with --gpu, without a subject or a key, or as no place.
+    """
+    where = options.remote
+    if where == "local":
+        return
+    if where != "ndif" and not where.startswith(("http://", "https://")):
+        raise BadOption(
+            f"--remote {where}: neither ndif nor local, nor a URL with http:// or https://"
+        )
+    if options.gpu:
+        raise BadOption("--remote and --gpu: the decoder layers are either there or on a GPU here")
+    if not options.subjects:
+        raise BadOption(
+            f"--remote {where}: name a model that runs there with --subject; `python -c 'import nnsight; "
+            "print(nnsight.status())'` lists those of NDIF"
+        )
+    from harness.tracing.elsewhere import key_is_known
+
+    if where == "ndif" and not key_is_known():
+        raise BadOption(
+            "--remote ndif: no key; get one at https://login.ndif.us and put it into NDIF_API_KEY"
+        )

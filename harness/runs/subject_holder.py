@@ -1,0 +1,177 @@
+"""One subject in memory at a time, on the device of this process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from harness.machine.memory import LITTLE, allocated, give_back, let_go
+from harness.machine.placement import (
+    PLACED,
+    DoesNotFit,
+    NoGpu,
+    device_that_fits,
+    threads_per_process,
+)
+from harness.subjects.registry import Entry
+
+if TYPE_CHECKING:
+    from harness.subjects.subject import Subject
+
+
+def device_for(gpu: bool) -> str:
+    """The torch device of this process.
+
+    Raises:
+        NoGpu: A GPU is asked for and torch sees none.
+    """
+    if not gpu:
+        return "cpu"
+    import torch
+
+    if not torch.cuda.is_available():
+        if os.environ.get(PLACED) and not os.environ.get("CUDA_VISIBLE_DEVICES"):
+            raise NoGpu(
+                f"--gpu: no GPU is left for worker {os.environ[PLACED]}: use fewer workers (-n)"
+            )
+        raise NoGpu(
+            "--gpu: torch sees no CUDA device. Check nvidia-smi and CUDA_VISIBLE_DEVICES, and that torch "
+            f"({torch.__version__}) is a CUDA build; or leave --gpu out to run the embedded subjects"
+        )
+    return "cuda"
+
+
+def tell_rounding(entry: Entry, device: str) -> str:
+    """A one-line warning that a dtype rounds more than float32; empty for float32."""
+    if entry.dtype == "float32":
+        return ""
+    slow = " and is slow on a CPU" if device == "cpu" else ""
+    return (
+        f"{entry.name}: measured in {entry.dtype}, which rounds scores{slow}; `--dtype float32` "
+        "measures it in float32"
+    )
+
+
+class SubjectHolder:
+    """Loads subjects, keeps the latest and lets go of the one before.
+
+    Args:
+        device: From `device_for`.
+        attention: "sdpa" or "eager".
+        say: Receives a line when a subject is loaded.
+        remote: Where the decoder layers run, see `harness.tracing.elsewhere`; None for here.
+        loaded: Called with each subject that is loaded.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        attention: str,
+        say: Callable[[str], None],
+        remote: str | None = None,
+        loaded: Callable[[Subject], None] = lambda subject: None,
+    ) -> None:
+        self.loaded = loaded
+        self.device, self.attention, self.say, self.remote = device, attention, say, remote
+        self._held: Subject | None = None
+        self._asked: Entry | None = None
+        self._before = 0
+        self._refused: dict[Entry, Exception] = {}
+
+    def __call__(self, entry: Entry) -> Subject:
+        """The subject of an entry, loaded and self-checked.
+
+        A subject that was refused once is refused again without another try: every claim asks.
+        """
+        if entry in self._refused:
+            raise self._refused[entry].with_traceback(None)
+        # Not the held subject's own entry, which says what was found out where this one leaves it open.
+        if self._held is None or self._asked != entry:
+            from harness.subjects.pinning import pinned
+
+            self.release()
+            self._before = allocated()
+            try:
+                subject = self._loaded(entry)
+            except Exception as refusal:
+                self._refused[entry] = refusal
+                # It is kept for the next claim that asks; the weights must not be.
+                let_go(refusal)
+                raise
+            where = subject.elsewhere and f"layers on {subject.elsewhere.where}"
+            where = where or ", ".join(
+                dict.fromkeys(str(p.device) for p in subject.model.parameters())
+            )
+            self.say(
+                f"loaded {entry.name}: {subject.layers} layers, {subject.heads} heads, {entry.dtype}, "
+                f"{where}; hooks checked"
+            )
+            rounded = "" if self.remote else tell_rounding(entry, self.device)
+            if rounded:
+                self.say(rounded)
+            if not pinned(entry):
+                self.say(
+                    f"{entry.name}: revision followed {entry.revision or 'main'}, resolved to "
+                    f"{subject.commit}; pin it with `claims pin {entry.name}`"
+                )
+            self._held, self._asked = subject, entry
+            self.loaded(subject)
+        return self._held
+
+    def _loaded(self, entry: Entry) -> Subject:
+        import torch
+
+        from harness.experiments.arranging import settle
+        from harness.subjects.loading import CannotLoad, load, weights_gib
+        from harness.tracing.footprint import OutOfMemory, is_out_of_memory
+        from harness.tracing.selfcheck import selfcheck
+
+        torch.set_num_threads(threads_per_process())
+        device = self.device
+        if device == "cuda":
+            try:
+                device = device_that_fits(entry.name, weights_gib(entry), _free())
+            except DoesNotFit as error:
+                raise CannotLoad(str(error)) from None
+        try:
+            subject = load(entry, device=device, attention=self.attention)
+            if self.remote:
+                from harness.tracing.elsewhere import moved
+
+                subject = moved(subject, self.remote)
+            subject = settle(subject, lambda line: self.say(f"{entry.name}: {line}"))
+            selfcheck(subject)
+            return subject
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            cause = str(error).strip().partition("\n")[0]
+            let_go(error)
+        give_back()
+        raise OutOfMemory(
+            f"out of memory: loading {entry.name} on {device}, whose weights in {entry.dtype} take "
+            f"{weights_gib(entry):.1f} GiB ({cause}). Free the device, or take a smaller dtype "
+            "(--dtype bfloat16)"
+        )
+
+    def release(self) -> None:
+        """Let go of the subject and give its memory back; say so if it does not come back."""
+        if self._held is None:
+            return
+        name = self._held.name
+        self._held = self._asked = None
+        give_back()
+        left = allocated() - self._before
+        if left > LITTLE:
+            self.say(
+                f"{left / 2**30:.1f} GiB stay on the GPU after {name} was let go: something still refers to "
+                "its tensors, and the next subject has that much less"
+            )
+
+
+def _free() -> list[float]:
+    """GiB free on every visible GPU."""
+    import torch
+
+    return [torch.cuda.mem_get_info(i)[0] / 2**30 for i in range(torch.cuda.device_count())]

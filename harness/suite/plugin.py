@@ -1,0 +1,258 @@
+"""Wiring of the suite into pytest: options, markers, fixtures, hooks. What they do is in `session`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from harness.judging.claim import Claim, Pair
+from harness.judging.verdict import Judgement, Verdict
+from harness.machine.memory import let_go
+from harness.reporting.scorecard import Scorecard
+from harness.runs import journal
+from harness.runs.planning import ClaimTest, note_collected
+from harness.runs.run import ROOT, BadOption
+from harness.statistics.looks import AUTO, looking
+from harness.subjects.anatomy import MARKERS
+from harness.subjects.registry import Entry, Refused
+from harness.suite.judge import Judge
+from harness.suite.options import pytest_addoption
+from harness.suite.summary import show
+from harness.suite.wiring import RECORDS, RUN, run_of
+
+pytest_plugins = ["harness.suite.progress_hooks", "harness.suite.workers"]
+
+__all__ = ["pytest_addoption"]
+
+CLAIMS = ROOT / "claims"
+COMPLAINT = pytest.StashKey[str]()
+LEFT_OUT = pytest.StashKey[list[Pair]]()
+JUDGE = pytest.StashKey[Judge | None]()
+SCORECARD = pytest.StashKey[Scorecard]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    markers = {
+        "embedded": "subjects that ship with the project",
+        "control": "subjects whose mechanism is known: run with -m control",
+        "visual_symbols": "claims of Assouel et al. 2026",
+        "dual_mechanisms": "claims of Cui et al. 2026",
+        "reproduction": "what the deviations of the public reproduction change",
+    }
+    for marker in dict.fromkeys(MARKERS.values()):
+        families = [family for family, known in MARKERS.items() if known == marker]
+        markers[marker] = f"subjects of the family {' or '.join(families)}"
+    for name, meaning in markers.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+    config.stash[RUN] = None
+    config.stash[LEFT_OUT] = []
+    config.stash[RECORDS] = _records_folder(config)
+
+
+def _records_folder(config: pytest.Config) -> Path:
+    """Where the records of this run go; all workers of pytest-xdist write into the same folder."""
+    if hasattr(config, "workerinput"):
+        return Path(config.workerinput["claim_records"])
+    scorecard = config.getoption("claim_scorecard")
+    return (scorecard / "records") if scorecard else Path(tempfile.mkdtemp(prefix="claims-"))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and not config.getoption("claim_scorecard"):
+        shutil.rmtree(config.stash[RECORDS], ignore_errors=True)
+
+
+def _claim_of(item: pytest.Item) -> Claim | None:
+    return getattr(getattr(item, "function", None), "claim", None)
+
+
+def _entry_of(item: pytest.Item) -> Entry | None:
+    spec = getattr(item, "callspec", None)
+    return spec.params.get("entry") if spec else None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    claim: Claim | None = getattr(metafunc.function, "claim", None)
+    if claim is None or "entry" not in metafunc.fixturenames:
+        return
+    try:
+        entries = run_of(metafunc.config).entries
+    except BadOption as error:
+        # Raised here it would be one collection error per claim; `pytest_collection` says it once.
+        metafunc.config.stash[COMPLAINT] = str(error)
+        entries = []
+    subjects = [
+        pytest.param(entry, id=entry.name, marks=[getattr(pytest.mark, m) for m in entry.markers])
+        for entry in entries
+    ]
+    # Session scope makes pytest run all claims of one subject before the next is loaded.
+    metafunc.parametrize("entry", subjects, indirect=True, scope="session")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator:
+    result = yield
+    complaint = session.config.stash.get(COMPLAINT, None)
+    if complaint:
+        raise pytest.UsageError(complaint)
+    return result
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        claim = _claim_of(item)
+        if claim is not None:
+            item.add_marker(getattr(pytest.mark, claim.paper))
+            # So that -k finds a claim by its id as well as by its function.
+            item.extra_keyword_matches.update([claim.id, *claim.id.split(".")])
+
+
+@pytest.hookimpl(
+    tryfirst=True
+)  # before pytest-xdist tells the scheduler, which reads what is noted
+def pytest_collection_finish(session: pytest.Session) -> None:
+    run = session.config.stash[RUN]
+    if run is not None and not session.config.getoption("collectonly"):
+        if not hasattr(session.config, "workerinput"):
+            try:
+                run.begin()
+            except BadOption as error:
+                raise pytest.UsageError(str(error)) from None
+        tests = [
+            ClaimTest(i.nodeid, c, e, set(i.fixturenames) - {"judge", "entry", "request"})
+            for i in session.items
+            if (c := _claim_of(i)) and (e := _entry_of(i))
+        ]
+        left_out = None if _narrowed(session.config.args) else session.config.stash[LEFT_OUT]
+        note_collected(run, tests, os.environ.get("PYTEST_XDIST_WORKER", "main"), left_out)
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    for item in items:
+        claim, entry = _claim_of(item), _entry_of(item)
+        if claim is not None and entry is not None:
+            item.config.stash[LEFT_OUT].append((claim.id, entry.name))
+
+
+def _narrowed(args: list[str]) -> bool:
+    """Whether only some files of claims are looked into."""
+    paths = [Path(a.partition("::")[0]).resolve() for a in args]
+    return any("::" in a for a in args) or any(p.is_file() or CLAIMS in p.parents for p in paths)
+
+
+@pytest.fixture(scope="session")
+def entry(request: pytest.FixtureRequest) -> Entry:
+    """The subject of the claim, as the registry describes it."""
+    return request.param
+
+
+@pytest.fixture
+def judge(request: pytest.FixtureRequest, entry: Entry) -> Judge:
+    """Call it with an estimate: it writes the record and ends the test as the verdict says."""
+    found = Judge(run_of(request.config), request.node.function.claim, entry)
+    request.node.stash[JUDGE] = found
+    return found
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    if item.config.getoption("claim_trials") != AUTO or _claim_of(item) is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    look: int | None = 0
+    while look is not None:
+        item.user_properties.clear()
+        # Killed between two looks, a claim has no verdict, not an early one.
+        run_of(item.config).forget(_claim_of(item), _entry_of(item))
+        item.stash[JUDGE] = None
+        with looking(look):
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+            # Without a judge its fixtures broke, and would break again.
+            look = item.stash[JUDGE].next_look if item.stash[JUDGE] else None
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator:
+    report = yield
+    claim, entry = _claim_of(item), _entry_of(item)
+    if claim is None or entry is None or call.when == "teardown":
+        return report
+    judge = item.stash.get(JUDGE, None) or Judge(run_of(item.config), claim, entry)
+    if judge.record is None:
+        raised = call.excinfo is not None
+        if not raised and call.when == "setup":
+            return report
+        if not raised:
+            report.outcome = "failed"
+            report.longrepr = (
+                "the claim's test ended without judging anything: call judge(estimate)"
+            )
+        if raised and isinstance(call.excinfo.value, KeyboardInterrupt):
+            return report
+        reason = _first_line(call.excinfo.value) if raised else report.longrepr
+        judge.note(Judgement(Verdict.error, reason))
+        if raised and isinstance(call.excinfo.value, Refused):
+            report.longrepr = reason
+    if call.excinfo is not None and not item.config.getoption("usepdb"):
+        # The report has its text; the debugger would want the frames.
+        let_go(call.excinfo.value)
+    if not any(name == "claim" for name, _ in item.user_properties):
+        # JUnit takes the properties of the teardown's report, which copies the item's.
+        item.user_properties += list(judge.record.properties().items())
+        report.user_properties = list(item.user_properties)
+    return report
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    if text and isinstance(error, Refused):
+        return text[0]
+    return f"{type(error).__name__}: {text[0] if text else 'no message'}"
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    from importlib.metadata import version
+
+    packages = ", ".join(f"{p} {version(p)}" for p in ("torch", "transformers", "nnsight"))
+    return [f"claims: seed {config.getoption('claim_seed')}, {packages}"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    config = session.config
+    if hasattr(config, "workerinput"):
+        return
+    run = config.stash.get(RUN, None)
+    if run is None and RECORDS in config.stash and journal.read(config.stash[RECORDS]).tasks:
+        # Workers found claims where nothing on the command line said that there are any.
+        run = run_of(config)
+        run.begun = True
+    if run is None or not run.begun:
+        return
+    partial = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+    scorecard = config.stash[SCORECARD] = run.conclude(partial=partial)
+    lost = run.refusal or (run.comparison is not None and run.comparison.red)
+    if (scorecard.red or lost) and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(
+    wrapper=True, tryfirst=True
+)  # so that it ends with this, not with a list of failures
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> Iterator:
+    result = yield
+    if config.stash.get(SCORECARD, None) is not None:
+        show(terminalreporter, config.stash[RUN], config.stash[SCORECARD])
+    return result

@@ -1,0 +1,110 @@
+"""Wiring of the suite into pytest-xdist. This process collects nothing, but writes the scorecard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from harness.machine.placement import NoGpu, check_gpus
+from harness.runs import journal
+from harness.runs.run import ROOT, BadOption
+from harness.suite.progress_hooks import begin_with_workers
+from harness.suite.wiring import PROGRESS, RECORDS, SAID, print_line, run_of
+
+CLAIMS = ROOT / "claims"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A worker put in another's place has no GPU, and a claim that killed the one would kill the other.
+    if getattr(config.option, "maxworkerrestart", "") is None:
+        config.option.maxworkerrestart = "0"
+        # By number of tests, it would be, which says nothing about time.
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    node.workerinput["claim_records"] = str(node.config.stash[RECORDS].absolute())
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    config = session.config
+    if config.pluginmanager.hasplugin("dsession") and _asked(config):
+        try:
+            run_of(config).begin()
+        except BadOption as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+def _asked(config: pytest.Config) -> bool:
+    """Whether claims are run, as far as can be told before they are journal."""
+    named = any(Path(a.split("::")[0]).resolve().is_relative_to(CLAIMS) for a in config.args)
+    options = ("claim_subjects", "claim_scorecard", "claim_gpu")
+    return named or any(config.getoption(option) for option in options)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list) -> None:
+    if config.getoption("claim_gpu"):
+        import torch
+
+        try:
+            check_gpus(len(specs), torch.cuda.device_count())
+        except NoGpu as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    if config.getoption("dist") == "each":
+        return None
+    from harness.suite.scheduling import ClaimsScheduling
+
+    records = config.stash[RECORDS]
+    whole = config.getoption("claim_gpu")
+
+    def tasks() -> Mapping[str, journal.Task]:
+        found = journal.read(records)
+        begin_with_workers(config, found)
+        return found.tasks
+
+    return ClaimsScheduling(config, log, tasks, whole=whole)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator:
+    report = yield
+    said = item.config.stash.get(SAID, [])
+    if said:
+        # The output of a worker is captured by the controller; what is set on a report comes with it.
+        report.claims_said, said[:] = list(said), []
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    # Only the controller knows from which worker a report came.
+    node = getattr(report, "node", None)
+    if node is None:
+        return
+    # How far a measurement had come is no news once it is over.
+    said = getattr(report, "claims_said", ())
+    lines, who = [x for x in said if not x.startswith("measuring ")], node.gateway.id
+    progress = node.config.stash[PROGRESS]
+    if progress is not None:
+        progress.say(*lines, who=who)
+        return
+    for line in lines:
+        print_line(node.config, f"  {who}: {line}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched) -> None:
+    task = journal.read(sched.config.stash[RECORDS]).tasks.get(crashitem)
+    if task is not None:
+        report.longrepr = (
+            f"worker {report.node.gateway.id} died while judging {task.claim} on {task.subject}. A process "
+            "that takes more memory than there is dies so: try fewer workers (-n) or fewer --trials. What "
+            "was measured is kept, so the same command goes on from there"
+        )

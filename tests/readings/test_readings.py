@@ -1,0 +1,287 @@
+"""Readings on measurements whose answer is known: a planted mechanism is found, an absent one is not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from harness.experiments.visual_symbols.behaviour import SETS, Behaviour
+from harness.experiments.visual_symbols.components import FACTORS, Components
+from harness.experiments.visual_symbols.mediation import Mediation
+from harness.experiments.visual_symbols.similarity import HALVES, PAIRS, Similarity
+from harness.judging.claim import above, below
+from harness.judging.verdict import decide
+from harness.statistics.looks import looking
+from harness.stimuli.contrast import CONDITIONS
+
+LAYERS, HEADS, DRAWS = 8, 8, 200
+
+
+def verdict(estimate, threshold):
+    return decide(estimate, threshold, "made-up").verdict.value
+
+
+def over(value):
+    return above(value, unit="u", origin="chosen by us", note="for the test")
+
+
+def bump(layer, height):
+    return height * np.exp(-0.5 * (np.arange(LAYERS) - layer) ** 2)
+
+
+def similarity(curves, noise=0.01, seed=0):
+    rng = np.random.default_rng(seed)
+    base = np.array([curves[p] for p in PAIRS])
+    r = base[:, None] + noise * rng.normal(size=(len(PAIRS), len(HALVES), LAYERS))
+    draws = r[:, :, None] + noise * rng.normal(size=(len(PAIRS), len(HALVES), DRAWS, LAYERS))
+    null = 0.03 * np.abs(rng.normal(size=(len(PAIRS), 500)))
+    return Similarity(
+        xr.Dataset(
+            {
+                "r": (("pair", "half", "layer"), r),
+                "r_draws": (("pair", "half", "draw", "layer"), draws),
+                "null": (("pair", "permutation"), null),
+                "size": (("half",), [384, 192, 192]),
+                "scenes": (("half",), [24, 12, 12]),
+            },
+            {"pair": list(PAIRS), "half": list(HALVES), "layer": np.arange(LAYERS)},
+        )
+    )
+
+
+PLANTED = dict(zip(PAIRS, (bump(2, 0.6), bump(4, 0.6), bump(6, 0.9)), strict=True))
+CONTENT = dict(
+    zip(PAIRS, (bump(5, 0.02), bump(5, 0.0), np.linspace(0.3, 0.95, LAYERS)), strict=True)
+)
+
+
+def test_planted_position_is_found_where_it_is():
+    reading = similarity(PLANTED)
+    assert [reading.peak_layer(p) for p in PAIRS] == [2, 4, 6]
+    assert verdict(reading.strength("position@last"), over(0.4)) == "supported"
+    gap = reading.gap("position@last", "features@last")
+    assert (gap.value, verdict(gap, over(0))) == (2, "supported")
+    assert verdict(reading.gap("features@last", "position@last"), over(0)) == "refuted"
+    remaining = below(0.3, unit="u", origin="stated in the paper")
+    assert verdict(reading.remaining("position@last"), remaining) == "supported"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_order_is_never_found_where_a_code_is_absent(seed):
+    reading = similarity(CONTENT, seed=seed)
+    assert verdict(reading.strength("position@last"), over(0.4)) == "refuted"
+    for pair in (("position@mentions", "position@last"), ("position@last", "features@last")):
+        assert verdict(reading.gap(*pair), over(0)) == "refuted"
+    remaining = below(0.3, unit="u", origin="stated in the paper")
+    assert verdict(reading.remaining("position@last"), remaining) == "refuted"
+    assert "not represented" in reading.gap("position@last", "features@last").reason
+
+
+@pytest.mark.parametrize(
+    ("look", "beyond", "found"),
+    [
+        (None, 0.03, "supported"),
+        (None, 0.06, "refuted"),
+        (0, 0.001, "supported"),
+        (0, 0.03, "inconclusive"),
+        (0, 0.06, "inconclusive"),
+        (2, 0.03, "supported"),
+        (2, 0.06, "refuted"),
+    ],
+)
+def test_what_few_trials_do_not_find_is_not_yet_absent(look, beyond, found):
+    """Labels dealt at random reach the peak in a share of `beyond`: more than an early look may err."""
+    data = similarity(PLANTED, noise=0).data.copy(deep=True)
+    data["null"] = (("pair", "permutation"), np.full((len(PAIRS), 999), 0.1))
+    data.null[:, : round(beyond * 1000) - 1] = 1.0
+    reading = Similarity(data)
+    for pair in PAIRS:
+        assert reading.permutation_p(pair) == pytest.approx(beyond)
+    with looking(look):
+        gap = reading.gap("position@mentions", "position@last")
+        assert verdict(gap, over(0)) == found
+
+
+def test_the_peak_is_chosen_on_one_half_and_read_on_the_other():
+    reading = similarity(PLANTED, noise=0)
+    data = reading.data.copy(deep=True)
+    data.r.loc[{"pair": "position@last", "half": "estimation"}] = bump(1, 0.9)
+    moved = Similarity(data)
+    assert moved.peak_layer("position@last") == 1
+    assert moved.strength("position@last").value == pytest.approx(bump(4, 0.6)[1])
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_code_that_may_be_absent_has_no_order(seed):
+    faint = {**PLANTED, "position@last": bump(2, 0.09)}
+    reading = similarity(faint, noise=0.03, seed=seed)
+    assert verdict(reading.gap("position@last", "features@last"), over(0)) != "supported"
+
+
+def test_a_plane_is_found_at_some_layer_even_if_another_has_the_larger_lead():
+    reading = components([0.2, 0.7, 0.97] + [0.2] * 5, [0.2, 0.2, 0.55] + [0.2] * 5, trials=800)
+    assert (reading.separating_layer("position"), reading.best_layer("position")) == (2, 1)
+    assert verdict(reading.accuracy("position"), over(0.85)) == "supported"
+
+
+def test_draws_without_variation_decide_nothing():
+    reading = similarity(PLANTED)
+    data = reading.data.copy(deep=True)
+    data.r_draws[:, :, 3] = np.nan
+    few = Similarity(data)
+    for estimate in (few.strength("position@last"), few.gap("position@last", "features@last")):
+        assert verdict(estimate, over(0)) == "inconclusive"
+        assert "raise --trials" in estimate.reason
+
+
+def test_equal_peaks_are_no_order():
+    curves = {**PLANTED, "position@mentions": bump(4, 0.6)}
+    reading = similarity(curves, noise=0.0)
+    assert verdict(reading.gap("position@mentions", "position@last"), over(0)) == "refuted"
+
+
+def components(position, identity, trials=400, seed=0):
+    """Shares of agreeing neighbours per layer."""
+    rng = np.random.default_rng(seed)
+    share = np.array([position, identity])[..., None]
+    agrees = rng.random((2, LAYERS, trials)) < share
+    half = np.where(np.arange(trials) % 2, "evaluation", "estimation")
+    return Components(
+        xr.Dataset(
+            {
+                "agrees": (("factor", "layer", "trial"), agrees),
+                "scene": (("trial",), [f"s{i}" for i in range(trials)]),
+                "half": (("trial",), half),
+                "cell": (("trial",), [f"c{i // 2 % 6}" for i in range(trials)]),
+                "identity": (("trial",), [f"o{i // 2 % 9}" for i in range(trials)]),
+            },
+            {"factor": list(FACTORS), "layer": np.arange(LAYERS)},
+        )
+    )
+
+
+def test_planes_of_a_planted_subject():
+    position = [0.2, 0.2, 0.2, 0.5, 0.95, 0.6, 0.3, 0.3]
+    identity = [0.2, 0.2, 0.2, 0.2, 0.2, 0.4, 0.8, 0.97]
+    reading = components(position, identity)
+    assert (reading.best_layer("position"), reading.best_layer("identity")) == (4, 7)
+    assert verdict(reading.accuracy("position"), over(0.85)) == "supported"
+    assert verdict(reading.lead("position"), over(0.45)) == "supported"
+    assert verdict(reading.lead("identity"), over(0.40)) == "supported"
+
+
+def test_a_plane_that_separates_everything_has_no_lead():
+    reading = components([0.95] * LAYERS, [0.95] * LAYERS)
+    assert verdict(reading.accuracy("position"), over(0.85)) == "supported"
+    assert verdict(reading.lead("position"), over(0.45)) == "refuted"
+
+
+def test_a_plane_without_any_code_has_neither():
+    reading = components([1 / 6] * LAYERS, [1 / 6] * LAYERS)
+    for factor in FACTORS:
+        assert verdict(reading.accuracy(factor), over(0.85)) == "refuted"
+        assert verdict(reading.lead(factor), over(0.40)) == "refuted"
+
+
+def test_planes_of_too_few_trials_are_inconclusive_whatever_they_show():
+    # Nine objects and five neighbours: with 100 trials, five or six of an object are in each half.
+    for share in (0.95, 0.1):
+        few = components([share] * LAYERS, [share] * LAYERS, trials=100)
+        for factor in FACTORS:
+            assert verdict(few.accuracy(factor), over(0.5)) == "inconclusive"
+            assert verdict(few.lead(factor), over(0.4)) == "inconclusive"
+    assert "raise --trials" in few.accuracy("identity").reason
+
+
+def mediation(places, strength=2.0, kept=50, seed=0):
+    """Scores of noise with strong heads at the places of each condition."""
+    rng = np.random.default_rng(seed)
+    score = 0.02 * rng.normal(size=(3, 50, LAYERS, HEADS))
+    for c, heads in enumerate(places):
+        for layer, head in heads:
+            score[c, :, layer, head] += strength + 0.1 * rng.normal(size=50)
+    score[:, kept:] = np.nan
+    scene = [[f"s{i}" if i < kept else "" for i in range(50)]] * 3
+    return Mediation(
+        xr.Dataset(
+            {
+                "score": (("condition", "trial", "layer", "head"), score),
+                "scene": (("condition", "trial"), scene),
+                "drawn": (("condition",), [64] * 3),
+                "kept": (("condition",), [kept] * 3),
+            },
+            {"condition": list(CONDITIONS), "layer": np.arange(LAYERS)},
+        )
+    )
+
+
+FEW = below(0.3, unit="share", origin="chosen by us", note="for the test")
+STAGES = ([(2, 0), (2, 1)], [(4, 2), (4, 3)], [(6, 4), (6, 5)])
+
+
+def test_planted_heads_are_found_in_order_and_apart():
+    reading = mediation(STAGES)
+    for stage, heads in zip(CONDITIONS, STAGES, strict=True):
+        assert sorted(reading.heads(stage)) == heads
+        assert verdict(reading.strength(stage), over(0.5)) == "supported"
+    assert verdict(reading.depth_gap("id_retrieval", "id_selection"), over(0)) == "supported"
+    assert verdict(reading.depth_gap("id_selection", "id_retrieval"), over(0)) == "refuted"
+    assert reading.overlap().value == 0
+    assert verdict(reading.overlap(), FEW) == "supported"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_noise_has_no_heads_and_no_order(seed):
+    reading = mediation(([], [], STAGES[2]), seed=seed)
+    assert verdict(reading.strength("id_retrieval"), over(0.1)) == "refuted"
+    assert verdict(reading.depth_gap("id_retrieval", "id_selection"), over(0)) == "refuted"
+    assert verdict(reading.depth_gap("id_selection", "feature_retrieval"), over(0)) == "refuted"
+    assert verdict(reading.overlap(), FEW) == "refuted"
+
+
+@pytest.mark.parametrize("heads", [1, 2, 6])
+def test_stages_that_share_their_heads_are_not_separate(heads):
+    everywhere = [(3, h) for h in range(heads)]
+    assert verdict(mediation([everywhere] * 3).overlap(), FEW) == "refuted"
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_stages_that_may_or_may_not_exist_have_no_order(seed):
+    """Noise wide enough to reach the thresholds: neither there nor surely absent."""
+    rng = np.random.default_rng(seed)
+    reading = mediation(([], [], STAGES[2]), seed=seed)
+    data = reading.data.copy(deep=True)
+    data.score[0, :, 1] += 3 * rng.normal(size=(50, HEADS))
+    data.score[1, :, 5] += 3 * rng.normal(size=(50, HEADS))
+    unclear = Mediation(data)
+    assert verdict(unclear.depth_gap("id_retrieval", "id_selection"), over(0)) != "supported"
+    assert verdict(unclear.overlap(), FEW) != "supported"
+
+
+@pytest.mark.parametrize("kept", [0, 1, 5, 7])
+def test_too_few_contrasts_decide_nothing(kept):
+    reading = mediation(STAGES, kept=kept)
+    for estimate in (
+        reading.strength("id_selection"),
+        reading.depth_gap("id_retrieval", "id_selection"),
+        reading.overlap(),
+    ):
+        assert verdict(estimate, over(-100)) == "inconclusive"
+        assert verdict(estimate, over(100)) == "inconclusive"
+
+
+def test_accuracy_counts_what_is_right():
+    right = np.zeros((3, 200), bool)
+    right[0] = True
+    right[1, :100] = True
+    scene = np.array([[f"s{i}" for i in range(200)]] * 3)
+    reading = Behaviour(
+        xr.Dataset(
+            {"right": (("set", "trial"), right), "scene": (("set", "trial"), scene)},
+            {"set": list(SETS)},
+        )
+    )
+    assert verdict(reading.accuracy(SETS[0]), over(0.95)) == "supported"
+    assert reading.accuracy(SETS[1]).value == 0.5
+    assert verdict(reading.accuracy(SETS[2]), over(0.95)) == "refuted"

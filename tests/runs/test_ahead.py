@@ -1,0 +1,127 @@
+"""Measuring ahead of judging: what is measured, where it goes, and that pytest then only judges."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import harness.experiments
+from harness.cli.main import main
+from harness.experiments.catalogue import EXPERIMENTS
+from harness.measuring.measuring import Experiment
+from harness.runs import ahead
+from harness.runs.run import ROOT, BadOption
+
+FEW = ["--subject", "tiny-llava", "--trials", "24"]
+
+
+def test_every_experiment_is_in_the_catalogue_once():
+    found = {}
+    for module in pkgutil.walk_packages(harness.experiments.__path__, "harness.experiments."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, Experiment):
+                found[value.name] = value
+    assert sorted(e.name for e in EXPERIMENTS) == sorted(found)
+    assert set(map(id, EXPERIMENTS)) == set(map(id, found.values()))
+
+
+def test_what_an_experiment_needs_comes_before_it():
+    for names in ((), ("keys",), ("keys", "mediation", "behaviour")):
+        order = [e.name for e in ahead.chosen(names)]
+        assert len(set(order)) == len(order)
+        assert set(names) <= set(order)
+        for place, experiment in enumerate(ahead.chosen(names)):
+            assert {e.name for e in experiment.needs} <= set(order[:place])
+    with pytest.raises(BadOption, match=r"unknown experiment 'kees'; there are: behaviour, "):
+        ahead.chosen(["kees"])
+
+
+@pytest.mark.deep
+def test_pytest_then_only_judges(tmp_path, capsys):
+    store = ["--store", str(tmp_path / "store")]
+    asked = ["--experiment", "behaviour", "--experiment", "arrangements"]
+    assert main(["measure", *FEW, *store, *asked]) == 0
+    printed = capsys.readouterr().out
+    assert "measured behaviour on tiny-llava" in printed
+    assert "2 of 2 measurements are in" in printed
+    assert main(["measure", *FEW, *store, *asked]) == 0
+    assert "measured" not in capsys.readouterr().out.replace("measurements", "")
+    judging = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "claims", *FEW, *store, "--baseline", "none", "-q"),
+            *("-k", "scene_description or chat_changes"),
+        ],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "4 verdicts" in judging.stdout
+    assert "measured " not in judging.stdout.split("scorecard")[0]
+    assert "loaded" not in judging.stdout
+
+
+def test_what_cannot_be_measured_is_said_and_stops_nothing(tmp_path, capsys, monkeypatch):
+    def fail(*args):
+        raise RuntimeError("no such luck\nmore")
+
+    broken = Experiment("broken", fail, trials=40)
+    monkeypatch.setattr(ahead, "EXPERIMENTS", (broken, *EXPERIMENTS))
+    asked = ["--experiment", "broken", "--experiment", "arrangements"]
+    assert main(["measure", *FEW, "--store", str(tmp_path), *asked]) == 1
+    captured = capsys.readouterr()
+    assert "1 of 2 measurements are in" in captured.out
+    assert captured.err == "broken on tiny-llava: no such luck\n"
+
+
+def test_options_that_do_not_fit_are_one_line(tmp_path, capsys):
+    store = ["--store", str(tmp_path)]
+    assert main(["measure", *FEW, *store, "--address", "auto"]) == 2
+    assert "--engine ray" in capsys.readouterr().err
+    assert main(["measure", *store, "--subject", "nobody"]) == 2
+    assert "unknown subject 'nobody'" in capsys.readouterr().err
+    assert main(["measure", *store, "--gpu"]) == 2
+    assert "torch sees no CUDA device" in capsys.readouterr().err
+
+
+def test_without_ray_it_says_what_to_install(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["measure", *FEW, "--store", str(tmp_path), "--engine", "ray"]) == 2
+    assert "binding-claims[cluster]" in capsys.readouterr().err
+
+
+def test_a_cluster_gives_what_one_process_gives(tmp_path, capfd, monkeypatch):
+    pytest.importorskip("ray")
+    # Workers of a cluster have the suite installed; those of this machine find it here.
+    paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in paths if p))
+    asked = ["--experiment", "behaviour", "--experiment", "keys", "--experiment", "arrangements"]
+    here, there = tmp_path / "here", tmp_path / "there"
+    assert main(["measure", *FEW, *asked, "--store", str(there), "--engine", "ray"]) == 0
+    assert "4 of 4 measurements are in" in capfd.readouterr().out
+    assert main(["measure", *FEW, *asked, "--store", str(here)]) == 0
+
+    def kept(folder):
+        return {path.name: path.read_bytes() for path in folder.glob("*.json")}
+
+    # The checksum of what was measured stands beside its key: it is the same to the bit.
+    assert kept(here) == kept(there)
+    assert len(kept(here)) == 4
+
+
+def test_a_folder_that_is_not_shared_is_noticed(tmp_path, capfd, monkeypatch):
+    class Elsewhere:
+        class exceptions:
+            RayError = KeyError
+
+        @staticmethod
+        def get(ref):
+            return [ahead.Result("0123", ""), ahead.Result("", "keys on s: no")]
+
+    from harness.measuring.store import Store
+
+    found = ahead._arrived(Elsewhere, Store(tmp_path), "s", ["behaviour", "keys"], None)
+    assert "behaviour on s: measured, but not in" in found[0].problem
+    assert found[1].problem == "keys on s: no"

@@ -1,0 +1,206 @@
+"""In which dtype and arrangement a subject is asked: who may say so, who keeps its own, and where it stands."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import xarray as xr
+from made_up import CLAIMS, scorecard
+
+from harness.cli.main import main
+from harness.measuring.measuring import Experiment
+from harness.measuring.store import Store, code_hash
+from harness.runs import ahead
+from harness.runs.baselines import BadOption
+from harness.runs.options import Options
+from harness.runs.run import ClaimsRun
+from harness.runs.selection import change, find_kept, select
+from harness.subjects.registry import FIXTURES, UnknownSubject, find, read_registry
+
+LOADS = CLAIMS.split('@stated("holds"')[0] + (
+    """
+from harness.suite.wiring import run_of
+
+@stated("loads")
+def test_loads(judge, request, entry):
+    run_of(request.config).holder(entry)
+    judge(around(0.9))
+
+@stated("loads_again")
+def test_loads_again(judge, request, entry):
+    run_of(request.config).holder(entry)
+    judge(around(0.9))
+"""
+)
+
+
+@pytest.fixture
+def loads(run, pytester):
+    """Claims that load their subject, asked of a folder."""
+    pytester.makepyfile(test_made_up=LOADS)
+    return lambda folder, *options: run("--baseline", "none", *options, subject=str(folder))
+
+
+def how(*subjects, **asked):
+    """Dtype and arrangement of the subjects that are named, as they are asked for."""
+    entries = select(Options(subjects=tuple(map(str, subjects)), **asked))
+    return [(e.dtype, e.arrangement) for e in entries]
+
+
+def test_folders_and_models_of_the_hub_are_asked_as_they_are_told(checkpoints, family_folders):
+    folder, bare = family_folders["gemma3"], checkpoints["tiny-llava"]
+    assert how(folder) == [("float32", "auto")]
+    assert how(folder, dtype="float16") == [("float16", "auto")]
+    assert how(folder, arrangement="plain") == [("float32", "plain")]
+    both = {"dtype": "bfloat16", "arrangement": "prefilled"}
+    assert how(folder, "qwen2-vl-7b", **both) == [("bfloat16", "prefilled")] * 2
+    assert how(bare, arrangement="auto") == [("float32", "auto")]
+
+
+def test_what_ships_with_the_project_keeps_its_own_beside_others(family_folders):
+    named = (family_folders["gemma3"], "planted", "tiny-llava:shuffled")
+    other = ("bfloat16", "auto")
+    assert how(*named, dtype="bfloat16") == [other, ("float32", "plain"), ("float32", "plain")]
+    options = Options(dtype="bfloat16")
+    kept = find_kept(select(Options(subjects=tuple(map(str, named)))), options)
+    assert [e.name for e in kept] == ["planted", "tiny-llava:shuffled"]
+    said = []
+    run = ClaimsRun(Options(subjects=tuple(map(str, named)), dtype="bfloat16"), said.append)
+    assert not said
+    run.begin()
+    assert said == [
+        "--dtype bfloat16: not for planted, tiny-llava:shuffled: verdicts there are compared with those without"
+    ]
+
+
+def test_what_ships_with_the_project_is_refused_alone_and_its_folder_is_not(monkeypatch):
+    said = "--dtype float16 --arrangement auto: not for tiny-llava, .* name a folder .--subject "
+    with pytest.raises(BadOption, match=f"{said}fixtures/tiny-llava"):
+        how("tiny-llava", "planted", dtype="float16", arrangement="auto")
+    with pytest.raises(BadOption, match="not for untrained:3, .* name a folder, which is"):
+        how("untrained:3", arrangement="auto")
+    with pytest.raises(BadOption, match="not for tiny-qwen2-vl, tiny-llava, whose verdicts"):
+        how(dtype="float16")
+    # As it is anyway.
+    assert how("planted", dtype="float32", arrangement="plain") == [("float32", "plain")]
+    [entry] = select(Options(subjects=(str(FIXTURES / "tiny-llava"),), dtype="float16"))
+    assert (entry.name, entry.dtype, entry.kind) == ("./tiny-llava", "float16", "local")
+
+
+@pytest.mark.parametrize("arrangement", ["chat", "prefilled"])
+def test_a_folder_without_a_template_cannot_be_asked_in_one(checkpoints, arrangement):
+    with pytest.raises(BadOption, match=f"--arrangement {arrangement}: .* has no chat template"):
+        how(checkpoints["tiny-llava"], arrangement=arrangement)
+
+
+def test_a_dtype_that_does_not_exist_is_named():
+    with pytest.raises(UnknownSubject, match="unknown dtype 'double'; known: float32, float16"):
+        change(find("qwen2-vl-7b", read_registry()), "double", None)
+
+
+@pytest.mark.parametrize(
+    ("option", "known"),
+    [("--dtype", "'float32', 'float16', 'bfloat16'"), ("--arrangement", "'plain', 'chat', ")],
+)
+def test_a_wrong_value_is_refused_with_what_there_is(run, capsys, option, known):
+    result = run(option, "verse")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"{option}: invalid choice: 'verse' (choose from {known}" in result.stderr.str()
+    for command in (["check-subject", "x"], ["measure"]):
+        with pytest.raises(SystemExit) as ended:
+            main([*command, option, "verse"])
+        assert ended.value.code == 2
+        assert "invalid choice: 'verse'" in capsys.readouterr().err
+
+
+def test_the_scorecard_says_how_a_folder_was_asked(loads, pytester, family_folders):
+    # Beside the claims, or pytest would look for its configuration beside the folder.
+    result = loads(shutil.copytree(family_folders["pixtral"], pytester.path / "pixtral"))
+    settled = scorecard(pytester)["run"]["subjects"]["pixtral"]
+    assert settled["dtype"] == "float32"
+    assert settled["arrangement"] in ("chat", "prefilled")
+    result.stdout.fnmatch_lines([f"*pixtral: arrangement: chat *: {settled['arrangement']}"])
+    page = (pytester.path / "out" / "index.html").read_text()
+    assert f"Asked: pixtral: {settled['arrangement']}, float32." in page
+    xml = (pytester.path / "out" / "scorecard.xml").read_text()
+    assert f'name="subjects" value="pixtral: {settled["arrangement"]}, float32"' in xml
+
+
+def test_a_half_precision_folder_is_measured_in_it_and_the_run_says_how_not_to_be(
+    loads, pytester, checkpoints
+):
+    folder = halved(checkpoints["tiny-llava"], pytester.path / "half")
+    said = loads(folder).stdout.str()
+    assert scorecard(pytester)["run"]["subjects"] == {
+        "half": {"dtype": "bfloat16", "arrangement": "plain"}
+    }
+    line = "half: measured in bfloat16, which rounds scores and is slow on a CPU; `--dtype float32`"
+    assert said.count(line) == 1
+    assert "measured in" not in loads(folder, "--dtype", "float32").stdout.str()
+    assert scorecard(pytester)["run"]["subjects"]["half"]["dtype"] == "float32"
+
+
+def halved(source, folder):
+    """A copy of a checkpoint whose weights are in bfloat16."""
+    from safetensors.torch import load_file, save_file
+
+    path = shutil.copytree(source, folder) / "model.safetensors"
+    halves = {name: value.bfloat16() for name, value in load_file(path).items()}
+    save_file(halves, path, metadata={"format": "pt"})
+    return folder
+
+
+def test_what_workers_settled_stands_in_the_scorecard(loads, pytester, monkeypatch):
+    pytest.importorskip("xdist")
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "BINDING_CLAIMS_PLACED"):
+        monkeypatch.delenv(name, raising=False)
+    # Loading takes seconds in each worker; here it is only said to have been done.
+    settled = (
+        "from dataclasses import replace\nfrom types import SimpleNamespace\n",
+        "holder.loaded(SimpleNamespace(entry=replace(entry, arrangement='chat'), commit='c' * 40))",
+    )
+    text = settled[0] + LOADS.replace("holder(entry)", settled[1])
+    pytester.makepyfile(test_made_up=text)
+    result = loads("qwen2-vl-7b", "-n", "2", "--dtype", "bfloat16")
+    assert result.ret == pytest.ExitCode.OK
+    known = {"dtype": "bfloat16", "arrangement": "chat", "revision": "main", "commit": "c" * 40}
+    assert scorecard(pytester)["run"]["subjects"] == {"qwen2-vl-7b": known}
+
+
+def test_what_is_measured_ahead_is_asked_the_same_here_and_in_a_task(
+    family_folders, tmp_path, monkeypatch, capsys
+):
+    def run(subject, *_):
+        return xr.Dataset(
+            {"x": 1}, attrs={"asked": f"{subject.model.dtype} {subject.entry.arrangement}"}
+        )
+
+    monkeypatch.setattr(ahead, "EXPERIMENTS", [Experiment("noted", run, trials=24)])
+    folder, store = str(family_folders["gemma3"]), tmp_path / "store"
+    asked = ["--dtype", "float16", "--arrangement", "prefilled"]
+    assert main(["measure", "--subject", folder, "--store", str(store), *asked]) == 0
+    assert "gemma3: measured in float16, which rounds scores" in capsys.readouterr().out
+    [kept] = store.glob("*.nc")
+    assert Store(store).get(kept.stem).attrs["asked"] == "torch.float16 prefilled"
+    options = Options(
+        subjects=(folder,), dtype="float16", arrangement="prefilled", baseline="none", store=store
+    )
+    # Of the same name in the store: nothing was measured again.
+    assert ahead._task(options, code_hash(), "gemma3", ["noted"]) == [ahead.Result(kept.stem, "")]
+    ahead._run_of.cache_clear()
+
+
+def test_a_checkpoint_is_checked_as_it_would_be_asked(family_folders, monkeypatch, capsys):
+    from harness.tracing import conformance
+
+    monkeypatch.setattr(conformance, "conformance", lambda subject: [])
+    folder = str(family_folders["gemma3"])
+    assert main(["check-subject", folder]) == 0
+    out = capsys.readouterr().out
+    assert "float32, asked chat\n" in out or "float32, asked prefilled\n" in out
+    assert main(["check-subject", folder, "--dtype", "bfloat16", "--arrangement", "plain"]) == 0
+    out = capsys.readouterr().out
+    assert "bfloat16, asked plain\ngemma3: measured in bfloat16, which rounds scores" in out
+    assert main(["check-subject", "tiny-llava", "--arrangement", "chat"]) == 2
+    assert "tiny-llava has no chat template" in capsys.readouterr().err

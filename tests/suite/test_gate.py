@@ -1,0 +1,201 @@
+"""The gate as a release engineer meets it: --baseline, claims compare, claims bless, exit statuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from made_up import CLAIMS, scorecard
+
+from harness.cli.main import main
+from harness.judging.claim import above, claim
+from harness.runs import baselines, journal
+from harness.runs.options import Options
+from harness.runs.planning import ClaimTest, note_collected
+from harness.runs.run import ClaimsRun
+from harness.subjects.registry import read_registry
+
+GOOD = CLAIMS.split('@stated("raises")')[0]
+WEAKER = GOOD.replace("judge(around(0.9))", "judge(around(0.7))")
+MORE = GOOD + '\n@stated("another")\ndef test_another(judge):\n    judge(around(0.9))\n'
+FEWER = GOOD.replace('@stated("fails")\ndef test_fails', "def untested")
+HALF = above(0.5, unit="r", origin="stated in the paper")
+HOLDS = claim(id="made_up.1.holds", statement="So.", source="Nobody 2026", threshold=HALF)(
+    lambda: None
+).claim
+
+
+@pytest.fixture
+def before(run, pytester):
+    """A scorecard of the claims that end well, in `before`; gives a function that runs others against it."""
+    pytester.makepyfile(test_made_up=GOOD)
+    run("--baseline", "none", "--scorecard", "before")
+
+    def against(claims, *options, out="after"):
+        pytester.makepyfile(test_made_up=claims)
+        return run("--baseline", "before", "--scorecard", out, *options)
+
+    return against
+
+
+def test_a_run_against_itself_is_green(before):
+    result = before(GOOD)
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*gate*", "*0 regressed, 5 unchanged*", "GREEN"])
+
+
+def test_a_claim_that_is_weaker_is_red_though_it_still_holds(before):
+    result = before(WEAKER)
+    result.assert_outcomes(passed=1, xfailed=3, skipped=1)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["REGRESSED made_up.1.holds*", "*lost more than 0.1 r*", "RED*"])
+
+
+def test_a_control_among_the_subjects_does_not_silence_the_gate(before):
+    result = before(WEAKER, "--subject", "planted")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(
+        ["*1 regressed, 4 unchanged*", "REGRESSED made_up.1.holds tiny-llava"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("claims", "said"), [(FEWER, "MISSING made_up.1.fails"), (MORE, "NEW made_up.1.another")]
+)
+def test_a_claim_that_was_deleted_or_added_is_red(before, claims, said):
+    result = before(claims)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"{said}*"])
+
+
+def test_claims_that_were_not_chosen_are_not_missing(before):
+    result = before(GOOD, "-k", "holds")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*0 regressed, 1 unchanged*"])
+
+
+def test_other_trials_are_refused_and_red(before):
+    result = before(GOOD, "--seed", "3")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["cannot be compared with the baseline: seed: 0 in *, 3 in *"])
+
+
+def test_compare_says_the_same_as_the_run_and_ends_with_its_status(before, pytester, capsys):
+    before(WEAKER)
+    here = pytester.path
+    files = ["--json", str(here / "c.json"), "--markdown", str(here / "c.md")]
+    assert main(["compare", str(here / "before"), str(here / "after"), *files]) == 1
+    assert "REGRESSED made_up.1.holds" in capsys.readouterr().out
+    rows = {r["claim"]: r for r in json.loads((here / "c.json").read_text())["rows"]}
+    assert rows["made_up.1.holds"]["difference"] == pytest.approx(-0.2)
+    assert "paired" in rows["made_up.1.holds"]["method"]
+    assert "| regressed | made_up.1.holds |" in (here / "c.md").read_text()
+    assert main(["compare", str(here / "before"), str(here / "after"), "--margin", "0.9"]) == 0
+    assert main(["compare", str(here / "before"), str(here / "nowhere")]) == 2
+    before(GOOD, "--seed", "3", out="other")
+    assert main(["compare", str(here / "before"), str(here / "other")]) == 3
+
+
+def test_a_blessed_run_is_compared_scene_by_scene(before, pytester, capsys):
+    here = pytester.path
+    assert main(["bless", str(here / "before"), "--into", str(here / "blessed")]) == 0
+    before(WEAKER)
+    assert main(["compare", str(here / "blessed" / "tiny-llava.json"), str(here / "after")]) == 1
+    assert "paired, 40 trials" in capsys.readouterr().out
+    (here / "blessed" / "tiny-llava.evidence.json.gz").unlink()
+    assert main(["compare", str(here / "blessed" / "tiny-llava.json"), str(here / "after")]) == 1
+    assert "unpaired, from the two intervals" in capsys.readouterr().out
+
+
+def test_the_evidence_of_another_run_is_refused(before, pytester, capsys):
+    """With the baseline's evidence beside the run nothing would seem to have changed."""
+    before(WEAKER)
+    name = "scorecard.evidence.json.gz"
+    old, new = (pytester.path / folder for folder in ("before", "after"))
+    (new / name).write_bytes((old / name).read_bytes())
+    assert main(["compare", str(old), str(new)]) == 2
+    assert "is not the evidence of" in capsys.readouterr().err
+    assert main(["bless", str(new), "--into", str(pytester.path / "blessed")]) == 2
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "null", '{"run": {}, "records": 3}'])
+def test_what_is_no_scorecard_cannot_be_blessed(tmp_path, content, capsys):
+    (tmp_path / "scorecard.json").write_text(content)
+    assert main(["bless", str(tmp_path), "--into", str(tmp_path / "blessed")]) == 2
+    assert "scorecard.json" in capsys.readouterr().err
+
+
+def test_damaged_evidence_is_one_line_before_anything_is_measured(before, pytester):
+    (pytester.path / "before" / "scorecard.evidence.json.gz").write_bytes(b"cut off")
+    result = before(GOOD)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "is not the evidence of a run" in result.stderr.str()
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+def test_a_published_number_is_a_baseline(run, pytester):
+    pytester.makepyfile(test_made_up=GOOD)
+    held = run("-k", "holds", "--baseline", "published")
+    held.assert_outcomes(passed=1)
+    assert scorecard(pytester)["records"][0]["baseline"] == "supported"
+    pytester.makepyfile(test_made_up=GOOD.replace("judge(around(0.9))", "judge(around(0.1))"))
+    lost = run("-k", "holds", "--baseline", "published")
+    lost.assert_outcomes(failed=1)
+    lost.stdout.fnmatch_lines(["*was supported*"])
+
+
+def test_a_baseline_is_found_by_its_subjects_name_however_odd(before, pytester, monkeypatch):
+    monkeypatch.setattr(baselines, "BASELINES", pytester.path / "blessed")
+    content = json.loads((pytester.path / "before" / "scorecard.json").read_text())
+    for record in content["records"]:
+        record["subject"] = "untrained:3/of mine"
+    (pytester.path / "before" / "scorecard.json").write_text(json.dumps(content))
+    main(["bless", str(pytester.path / "before"), "--into", str(pytester.path / "blessed")])
+    found = baselines.baseline_file("untrained:3/of mine")
+    assert found.parent.name == "blessed"
+    with pytest.raises(baselines.BadOption, match="there are: untrained:3/of mine, published"):
+        baselines.baseline_file("nothing")
+
+
+def test_what_was_found_out_on_loading_is_written_into_the_scorecard(run, pytester):
+    options = Options(subjects=("qwen2-vl-7b", "tiny-llava"), records=pytester.path / "records")
+    claims = ClaimsRun(options, print)
+    hub, tiny = claims.entries
+    claims.begin()
+    tests = [ClaimTest(f"t[{e.name}]", HOLDS, e, ()) for e in (hub, tiny)]
+    note_collected(claims, tests, "main")
+
+    def asked():
+        facts = claims.facts(journal.read(claims.folder), partial=False)
+        assert type(facts).from_json(json.loads(json.dumps(facts.to_json()))) == facts
+        return facts.subjects
+
+    known = {"dtype": "float32", "arrangement": "plain"}
+    # What is not known before it is loaded is left out, not guessed at.
+    assert asked() == {"qwen2-vl-7b": {"dtype": "float32"}, "tiny-llava": known}
+    settled = replace(hub, arrangement="chat")
+    claims.holder.loaded(SimpleNamespace(commit="c" * 40, entry=settled))
+    found = {"arrangement": "chat", "revision": "main", "commit": "c" * 40}
+    assert asked() == {"qwen2-vl-7b": {"dtype": "float32", **found}, "tiny-llava": known}
+    claims.begin()
+    note_collected(claims, tests[1:], "main")
+    assert asked() == {"tiny-llava": known}
+
+
+def test_a_pinned_model_that_need_not_be_loaded_has_its_commit():
+    entry = replace(read_registry()["llava-1.5-7b"], revision="d" * 40, arrangement="chat")
+    found = {"arrangement": "chat", "revision": "d" * 40, "commit": "d" * 40}
+    assert journal.gather_facts(entry) == {"dtype": "float32", **found}
+
+
+def test_a_baseline_says_how_its_own_subject_was_asked(before, pytester):
+    before(GOOD, "--subject", "tiny-qwen2-vl", out="both")
+    here = pytester.path
+    run_of_both = scorecard(pytester, "both")["run"]
+    assert list(run_of_both["subjects"]) == ["tiny-llava", "tiny-qwen2-vl"]
+    assert main(["bless", str(here / "both"), "--into", str(here / "blessed")]) == 0
+    blessed = json.loads((here / "blessed" / "tiny-llava.json").read_text())["run"]
+    assert blessed["subjects"] == {"tiny-llava": {"dtype": "float32", "arrangement": "plain"}}
+    assert blessed == run_of_both | {"subjects": blessed["subjects"], "started": ""}
