@@ -22,7 +22,7 @@ from transformers import (
     Qwen2Tokenizer,
 )
 
-from harness.stimuli.scene import COLOURS
+from harness.stimuli.scene import COLORS
 from harness.training.vocabulary import words
 
 SPLIT = {"umbrella", "triangle", "plane"}
@@ -33,7 +33,7 @@ def _learned(kind: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Vocabulary and merges of "bytes" (GPT-2's and Qwen's way) or of "pieces" (Llama's and Gemma's)."""
     known = [w for w in words() if w not in SPLIT]
     # Colors also without a space before them: an answer may be the first word of a turn.
-    text = [f" {w}" for w in known] + [*COLOURS, "In", "The", "Answer", "User", "Assistant"]
+    text = [f" {w}" for w in known] + [*COLORS, "In", "The", "Answer", "User", "Assistant"]
     tokenizer = Tokenizer(BPE())
     alphabet: list[str] = []
     if kind == "bytes":

@@ -71,7 +71,7 @@ class Pushes:
 
     def moved(self, trials: list[Trial], pushes: list[Push]) -> np.ndarray:
         """Whether the described object's color is named under each push, bool [push, n]."""
-        wanted = ids_of(self.subject, trials, [t.described[0].colour for t in trials])
+        wanted = ids_of(self.subject, trials, [t.described[0].color for t in trials])
         return self.said(trials, pushes) == wanted
 
     def said(self, trials: list[Trial], pushes: list[Push]) -> np.ndarray:

@@ -71,11 +71,11 @@ def position_rsm(xy: ArrayLike) -> NDArray[np.float64]:
     return 1 - distance / farthest
 
 
-def feature_rsm(colours: ArrayLike, shapes: ArrayLike) -> NDArray[np.float64]:
-    """Share of the two features, colour and shape, that two items have in common.
+def feature_rsm(colors: ArrayLike, shapes: ArrayLike) -> NDArray[np.float64]:
+    """Share of the two features, color and shape, that two items have in common.
 
     Args:
-        colours: Labels of any type, [..., n].
+        colors: Labels of any type, [..., n].
         shapes: Labels of any type, [..., n].
 
     Returns:
@@ -84,10 +84,10 @@ def feature_rsm(colours: ArrayLike, shapes: ArrayLike) -> NDArray[np.float64]:
     Raises:
         ValueError: The two differ in shape.
     """
-    colours, shapes = np.asarray(colours), np.asarray(shapes)
-    if colours.shape != shapes.shape:
-        raise ValueError(f"colours have shape {colours.shape} but shapes have {shapes.shape}")
-    matches = [labels[..., :, None] == labels[..., None, :] for labels in (colours, shapes)]
+    colors, shapes = np.asarray(colors), np.asarray(shapes)
+    if colors.shape != shapes.shape:
+        raise ValueError(f"colors have shape {colors.shape} but shapes have {shapes.shape}")
+    matches = [labels[..., :, None] == labels[..., None, :] for labels in (colors, shapes)]
     return np.mean(matches, axis=0)
 
 

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness.measures.mediation import top_heads
-from harness.stimuli.scene import COLOURS
+from harness.stimuli.scene import COLORS
 
 
 class Picture(NamedTuple):
@@ -106,16 +106,16 @@ def similarity_curves(
     axes = figure.subplots()
     axes.axhline(0, color="#676b73", linewidth=0.6)
     for pair in data.pair.values.tolist():
-        name, colour, dashes = _PAIRS.get(pair, (pair, HUES[6], ":"))
+        name, color, dashes = _PAIRS.get(pair, (pair, HUES[6], ":"))
         one = data.sel(pair=pair)
         low, high = np.quantile(
             one.r_draws.transpose("draw", "layer").values, (0.025, 0.975), axis=0
         )
-        axes.fill_between(layers, low, high, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(layers, one.r.values, dashes, color=colour, linewidth=1.8, label=name)
+        axes.fill_between(layers, low, high, color=color, alpha=0.18, linewidth=0)
+        axes.plot(layers, one.r.values, dashes, color=color, linewidth=1.8, label=name)
         theirs = (published or {}).get(pair)
         if theirs is not None:
-            hollow = {"color": colour, "markerfacecolor": "white", "markersize": 3.6}
+            hollow = {"color": color, "markerfacecolor": "white", "markersize": 3.6}
             axes.plot(np.arange(len(theirs)), theirs, "o", **hollow)
     shown = ["RSA by layer; shaded: 95% of bootstrap draws over scenes"]
     if "null" in data:
@@ -141,7 +141,7 @@ def similarity_curves(
 
 @styled
 def component_planes(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
-    """The last token in the plane of two layers, coloured by the target's cell and by its object.
+    """The last token in the plane of two layers, colored by the target's cell and by its object.
 
     The layers are those where one factor is separated best from the other on the estimation half.
 
@@ -232,9 +232,9 @@ def mediation_maps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Pic
             rasterized=True,
         )
         heads = np.array(top_heads(mean)).reshape(-1, 2)
-        for colour, width in (("white", 2.4), ("#23252a", 1.0)):
+        for color, width in (("white", 2.4), ("#23252a", 1.0)):
             axes.plot(
-                *heads.T, "o", color=colour, markeredgewidth=width, fillstyle="none", markersize=7
+                *heads.T, "o", color=color, markeredgewidth=width, fillstyle="none", markersize=7
             )
         figure.colorbar(image, ax=axes, location="bottom", label="logits", shrink=0.9, aspect=28)
     panels[0].set_ylabel("head")
@@ -251,15 +251,15 @@ def mediation_maps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Pic
 
 def _scatter(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
     for index, label in enumerate(sorted(set(labels.tolist()))):
-        colour, marker, name = HUES[index % len(HUES)], "o", label.replace(" ", ", ")
+        color, marker, name = HUES[index % len(HUES)], "o", label.replace(" ", ", ")
         words = label.split()
-        if words and words[0] in COLOURS:
-            colour = tuple(np.array(COLOURS[words[0]]) / 255 * 0.85)
+        if words and words[0] in COLORS:
+            color = tuple(np.array(COLORS[words[0]]) / 255 * 0.85)
             marker, name = _MARKERS.get(words[-1], "o"), label
         chosen = points[labels == label]
         # The thin edge keeps yellow on white to be seen.
         edge = {"edgecolors": "#23252a", "linewidths": 0.3}
-        axes.scatter(*chosen.T, s=24, color=[colour], marker=marker, alpha=0.7, label=name, **edge)
+        axes.scatter(*chosen.T, s=24, color=[color], marker=marker, alpha=0.7, label=name, **edge)
     axes.set(xticks=[], yticks=[])
 
 

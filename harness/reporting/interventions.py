@@ -81,14 +81,14 @@ def block_curves(
     figure = Figure(figsize=(7.4, 3.4), layout="constrained")
     axes = figure.subplots()
     axes.axhline(0, color="#676b73", linewidth=0.6)
-    for code, (name, colour, dashes) in CODES.items():
+    for code, (name, color, dashes) in CODES.items():
         one = data.sel(code=code)
         low, high = np.nanquantile(one.r_draws.values, (0.025, 0.975), axis=0)
-        axes.fill_between(layers, low, high, color=colour, alpha=0.18, linewidth=0)
-        axes.plot(layers, one.r.values, dashes, color=colour, linewidth=1.8, label=name)
+        axes.fill_between(layers, low, high, color=color, alpha=0.18, linewidth=0)
+        axes.plot(layers, one.r.values, dashes, color=color, linewidth=1.8, label=name)
         theirs = (published or {}).get(code)
         if theirs is not None:
-            hollow = {"color": colour, "markerfacecolor": "white", "markersize": 3.6}
+            hollow = {"color": color, "markerfacecolor": "white", "markersize": 3.6}
             axes.plot(np.arange(len(theirs)), theirs, "o", **hollow)
     axes.set(xlabel="layer", ylabel="RSA (Pearson r)", xlim=(-0.2, len(layers) - 0.8))
     axes.xaxis.get_major_locator().set_params(integer=True)

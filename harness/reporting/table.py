@@ -21,7 +21,7 @@ from harness.reporting.wording import (
 )
 
 Paint = Callable[[str, str], str]
-"""From text and its role (a verdict, "missing", "title", "quiet") to the same text, coloured."""
+"""From text and its role (a verdict, "missing", "title", "quiet") to the same text, colored."""
 
 _NARROW = {**WORDS, Verdict.supported: "holds", Verdict.inconclusive: "unclear"}
 """Words of at most seven letters, for tables of many subjects."""

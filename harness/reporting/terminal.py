@@ -30,7 +30,7 @@ def render(
         scorecard: What to show.
         baseline: Earlier records by (claim, subject), under this run's names of subjects.
         width: Columns of the terminal; tables of more subjects than fit are split.
-        paint: Colours text without changing its width; no colour by default.
+        paint: Colors text without changing its width; no color by default.
         brief: Counts and what is worth reading, instead of every verdict in a table; what is red is told in
             full all the same.
         told: Claims and subjects whose failures were printed before; a brief text tells only those again

@@ -29,8 +29,8 @@ class Contrast:
         clean: c1 of Eq. 1.
         counterfactual: c2 of Eq. 1; same prompt, other image.
         patched: Where values are replaced: the tokens of the described object, or the last token.
-        clean_answer: a1, the colour that the clean run should name.
-        patched_answer: a1*, the colour that the patch predicts.
+        clean_answer: a1, the color that the clean run should name.
+        patched_answer: a1*, the color that the patch predicts.
     """
 
     condition: Condition
@@ -54,8 +54,8 @@ def id_retrieval(scene: Scene, described: Object, target: Object, _other: Object
         _describe(scene, described, target),
         _describe(scene.swapped(described, target), described, target),
         "mention",
-        target.colour,
-        described.colour,
+        target.color,
+        described.color,
     )
 
 
@@ -67,8 +67,8 @@ def id_selection(scene: Scene, described: Object, target: Object, _other: Object
         _describe(scene, described, target),
         _describe(scene.swapped(described, target), described, target),
         "last",
-        target.colour,
-        described.colour,
+        target.color,
+        described.color,
     )
 
 
@@ -80,8 +80,8 @@ def feature_retrieval(scene: Scene, described: Object, target: Object, other: Ob
         _describe(scene, described, target),
         _describe(scene.replaced(target, other), described, other),
         "last",
-        target.colour,
-        other.colour,
+        target.color,
+        other.color,
     )
 
 
@@ -110,7 +110,7 @@ def contrasts(
         others = [
             o
             for o in objects
-            if all(o.colour != p.colour and o.shape != p.shape for p in (described, target))
+            if all(o.color != p.color and o.shape != p.shape for p in (described, target))
         ]
         if not others:
             raise ValueError("a feature contrast needs a third object that shares no feature")

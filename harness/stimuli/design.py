@@ -37,7 +37,7 @@ LOW_ENTROPY = {
         f"{c} {s}" for c in ("red", "green", "blue") for s in ("circle", "square", "triangle")
     ),
 }
-"""All pairings of few colours and few shapes (section 4.5)."""
+"""All pairings of few colors and few shapes (section 4.5)."""
 
 PCA_CELLS = tuple(Cell(r, c) for r in range(3) for c in (0, 2))
 """The outer columns of the 3x3 canvas (Figure 1b)."""
@@ -116,11 +116,11 @@ def entropy_trials(grid: Grid, entropy: str, trials: int, rng: np.random.Generat
                 HIGH_ENTROPY[3][i] for i in rng.permutation(len(HIGH_ENTROPY[3]))[: side * side]
             ]
         else:
-            colours, shapes = (
+            colors, shapes = (
                 [words[i] for i in sorted(rng.permutation(3)[:side])]
                 for words in (("red", "green", "blue"), ("circle", "square", "triangle"))
             )
-            shown = objects(f"{c} {s}" for c in colours for s in shapes)
+            shown = objects(f"{c} {s}" for c in colors for s in shapes)
         found.append(balanced_trials(grid, shown, 1, rng)[0])
     return found
 
@@ -132,7 +132,7 @@ def two_object_scenes(
     scenes = []
     for _ in range(trials):
         first = objects[rng.integers(len(objects))]
-        distinct = [o for o in objects if o.colour != first.colour and o.shape != first.shape]
+        distinct = [o for o in objects if o.color != first.color and o.shape != first.shape]
         second = distinct[rng.integers(len(distinct))]
         a, b = rng.choice(len(grid.cells), size=2, replace=False)
         scenes.append(Scene(grid, (first, second), (grid.cells[a], grid.cells[b])))

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from harness.stimuli.glyphs import silhouette
 from harness.stimuli.render import render_array
-from harness.stimuli.scene import COLOURS, Object, Photo, Scene
+from harness.stimuli.scene import COLORS, Object, Photo, Scene
 
 SUPERSAMPLING = 8
 
@@ -47,7 +47,7 @@ def sprite(obj: Object, side: int) -> np.ndarray:
     """One object on white, uint8 [side, side, 3], read-only."""
     mask = silhouette(obj.shape, side * SUPERSAMPLING)
     cover = np.asarray(mask.reduce(SUPERSAMPLING), np.float64)[..., None] / 255
-    colour = np.asarray(COLOURS[obj.colour], np.float64)
-    pixels = np.rint(255 * (1 - cover) + colour * cover).astype(np.uint8)
+    color = np.asarray(COLORS[obj.color], np.float64)
+    pixels = np.rint(255 * (1 - cover) + color * cover).astype(np.uint8)
     pixels.setflags(write=False)
     return pixels

@@ -88,7 +88,7 @@ def read_photographs(
 def read_pairs(folder: Path) -> list[Scene]:
     """The user's own photographs of two objects, in the order of manifest.csv.
 
-    The layout is that of `PAIR_LAYOUT`. Colours, nouns and sides are not balanced here: where one colour
+    The layout is that of `PAIR_LAYOUT`. Colors, nouns and sides are not balanced here: where one color
     stands mostly on one side, so it will in the claim's prompts.
 
     Args:
@@ -111,11 +111,11 @@ def read_spar(
 
     PUG: SPAR (Bordes et al., arXiv 2308.03977; github.com/facebookresearch/PUG) has 43,560 renderings
     of 512 px with none, one or two of 32 animals. Used are those of two animals side by side of which
-    one is blue and one red; grass, stone and the default texture are not colours.
+    one is blue and one red; grass, stone and the default texture are not colors.
 
-    In the public set the left animal is blue and the right one red in every such image, so that colour
+    In the public set the left animal is blue and the right one red in every such image, so that color
     and side cannot be told apart. Each image is therefore also used mirrored, its objects exchanged: then
-    each colour stands on each side equally often. Both halves of such a pair have one `Photo.digest`;
+    each color stands on each side equally often. Both halves of such a pair have one `Photo.digest`;
     a split into estimation and evaluation should keep them together.
 
     Animals are named by one lower-case word: "Elephant_01" is an elephant. Images of an animal whose
@@ -208,9 +208,9 @@ def _pairs(folder: Path) -> list[tuple[str, Scene]]:
     pairs = []
     for where, row in _table(table, PAIR_COLUMNS):
         left, right = (_named(row[side], f"{where}: {side}") for side in ("left", "right"))
-        if left.colour == right.colour:
+        if left.color == right.color:
             raise ValueError(
-                f"{where}: both objects are {left.colour}, so the first word of an answer cannot tell "
+                f"{where}: both objects are {left.color}, so the first word of an answer cannot tell "
                 "them apart; leave the photograph out"
             )
         photo = Photo(*_image(folder, row["file"], where))

@@ -33,7 +33,7 @@ class Prompt:
     Attributes:
         text: What the subject reads.
         completion: How a true text goes on; its first word is the answer. Empty if nothing is asked.
-        mentions: Span of each object named in `text + completion`, from colour to shape.
+        mentions: Span of each object named in `text + completion`, from color to shape.
         separators: Span of the comma after each mention, or None where none follows.
         statements: Spans that state what the image shows (rather than ask); a caption model learns these.
     """
@@ -131,14 +131,14 @@ def scene_description(
     return writer.add(" ").mention(target).add(".").prompt(read)
 
 
-def colour_question(shape: str, colour: str) -> Prompt:
-    """The question of section 4.3: the colour of a named shape."""
+def color_question(shape: str, color: str) -> Prompt:
+    """The question of section 4.3: the color of a named shape."""
     text = f"In this image what is the color of the {shape}. Answer with the correct color only."
-    return _answered(text, colour)
+    return _answered(text, color)
 
 
-def spatial_question(relation: str, reference: Object, colour: str) -> Prompt:
-    """The question of section 4.4: the colour of the object directly next to a named one."""
+def spatial_question(relation: str, reference: Object, color: str) -> Prompt:
+    """The question of section 4.4: the color of the object directly next to a named one."""
     if relation not in RELATIONS:
         raise ValueError(f"unknown relation {relation!r}; known: {', '.join(RELATIONS)}")
     writer = _Writer().add(
@@ -146,7 +146,7 @@ def spatial_question(relation: str, reference: Object, colour: str) -> Prompt:
     )
     writer.mention(reference, states=False).add(". Answer with the relevant color only.")
     read = len(writer.text)
-    return writer.add(" ").state(colour).add(".").prompt(read)
+    return writer.add(" ").state(color).add(".").prompt(read)
 
 
 def count_question(count: int) -> Prompt:
@@ -175,7 +175,7 @@ def line_question(relation: str, middle: Object, answer: Object) -> Prompt:
     writer = _Writer().add(f"The color of the shape {PHRASES[relation]} the ")
     writer.mention(middle, states=False).add(" is")
     read = len(writer.text)
-    return writer.add(" ").state(answer.colour).add(".").prompt(read)
+    return writer.add(" ").state(answer.color).add(".").prompt(read)
 
 
 def numbered_list(listed: Sequence[Object], given: int) -> Prompt:

@@ -12,7 +12,7 @@ from harness.stimuli.design import balanced_trials
 from harness.stimuli.prompt import (
     RELATIONS,
     Trial,
-    colour_question,
+    color_question,
     count_question,
     numbered_list,
     scene_description,
@@ -29,7 +29,7 @@ def _beside(
 ) -> Scene:
     """Two objects that share no feature, one in each outer column."""
     first = objects[rng.integers(len(objects))]
-    distinct = [o for o in objects if o.colour != first.colour and o.shape != first.shape]
+    distinct = [o for o in objects if o.color != first.color and o.shape != first.shape]
     second = distinct[rng.integers(len(distinct))]
     rows = [int(r) for r in rng.integers(grid.rows, size=2)]
     if same_row:
@@ -42,7 +42,7 @@ def side_of(scene: Scene, obj: Object) -> int:
     return int(scene.cell_of(obj).column > 0)
 
 
-def colour_questions(
+def color_questions(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
 ) -> list[Trial]:
     """Two objects side by side, and the color of one of them is asked; each side about as often."""
@@ -50,7 +50,7 @@ def colour_questions(
     for side in (int(s) for s in np.resize((0, 1), trials)[rng.permutation(trials)]):
         scene = _beside(grid, objects, rng, same_row=True)
         asked = scene.objects[side]
-        found.append(Trial(scene, colour_question(asked.shape, asked.colour), (), asked))
+        found.append(Trial(scene, color_question(asked.shape, asked.color), (), asked))
     return found
 
 
@@ -122,7 +122,7 @@ def spatial_questions(
         rows, columns = RELATIONS[relation]
         reference = scene.at(cell)
         target = scene.at(Cell(cell.row + rows, cell.column + columns))
-        prompt = spatial_question(relation, reference, target.colour)
+        prompt = spatial_question(relation, reference, target.color)
         found.append(Beside(Trial(scene, prompt, (reference,), target), relation))
     return found
 

@@ -14,7 +14,7 @@ from PIL import Image
 from scipy import ndimage
 
 from harness.stimuli.glyphs import silhouette
-from harness.stimuli.scene import BACKDROPS, COLOURS, Scene
+from harness.stimuli.scene import BACKDROPS, COLORS, Scene
 
 SIZE = 1.3
 """Side of a solid's frame, in cells."""
@@ -45,7 +45,7 @@ def render_array(scene: Scene) -> np.ndarray:
         x, y = x + rng.uniform(-reach, reach), y + rng.uniform(-reach, reach)
         side = round(SIZE * scene.grid.cell * rng.uniform(0.9, 1.1))
         body = _solid(obj.shape, side, round(float(rng.uniform(-TURN, TURN))))
-        _set_down(canvas, *body, np.array(COLOURS[obj.colour]) / 255, azimuth, (x, y))
+        _set_down(canvas, *body, np.array(COLORS[obj.color]) / 255, azimuth, (x, y))
     return np.rint(255 * np.clip(canvas, 0, 1)).astype(np.uint8)
 
 
@@ -53,7 +53,7 @@ def _set_down(
     canvas: Pixels,
     cover: Pixels,
     normals: Pixels,
-    colour: np.ndarray,
+    color: np.ndarray,
     azimuth: float,
     middle: tuple[float, float],
 ) -> None:
@@ -61,7 +61,7 @@ def _set_down(
     light = np.array([0.6 * np.cos(azimuth), 0.6 * np.sin(azimuth), 0.8])
     facing = np.clip(normals @ light, 0, 1)
     # Black has no shade of its own: a little of the light comes back from any surface.
-    shaded = (0.06 + 0.9 * colour) * (0.45 + 0.6 * facing)[..., None]
+    shaded = (0.06 + 0.9 * color) * (0.45 + 0.6 * facing)[..., None]
     gloss = np.clip(2 * facing * normals[..., 2] - light[2], 0, 1) ** 16
     shaded += 0.35 * gloss[..., None]
     side = len(cover)

@@ -1,6 +1,6 @@
 """Scenes: objects at the cells of a grid, with their ground truth in cells, pixels and image tokens.
 
-Geometry and colours follow Assouel et al. (arXiv 2506.15871 v2), measured from the stimuli embedded
+Geometry and colors follow Assouel et al. (arXiv 2506.15871 v2), measured from the stimuli embedded
 in its figures; sizes are pixels at the paper's scale, where a cell is 56 px and a Qwen image token 28.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-COLOURS: dict[str, tuple[int, int, int]] = {
+COLORS: dict[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
     "blue": (0, 0, 255),
     "green": (0, 255, 0),
@@ -49,27 +49,27 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Object:
-    """A colour and a shape bound together."""
+    """A color and a shape bound together."""
 
-    colour: str
+    color: str
     shape: str
 
     def __post_init__(self) -> None:
-        if self.colour not in COLOURS:
-            raise ValueError(f"unknown colour {self.colour!r}; known: {', '.join(COLOURS)}")
+        if self.color not in COLORS:
+            raise ValueError(f"unknown color {self.color!r}; known: {', '.join(COLORS)}")
         if self.shape not in SHAPES:
             raise ValueError(f"unknown shape {self.shape!r}; known: {', '.join(SHAPES)}")
 
     @classmethod
     def named(cls, name: str) -> Object:
         """The object called, for example, "red square"."""
-        colour, shape = name.split()
-        return cls(colour, shape)
+        color, shape = name.split()
+        return cls(color, shape)
 
     @property
     def name(self) -> str:
         """As prompts say it: "red square"."""
-        return f"{self.colour} {self.shape}"
+        return f"{self.color} {self.shape}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -77,7 +77,7 @@ class Photographed(Object):
     """An object of a photograph, whose names are not ours to choose: "white elephant"."""
 
     def __post_init__(self) -> None:
-        for word in (self.colour, self.shape):
+        for word in (self.color, self.shape):
             if not re.fullmatch(r"[a-z]+", word):
                 raise ValueError(f"{word!r} is not one word of lower-case letters")
 

@@ -20,7 +20,7 @@ class Batch:
         inputs: What the model's forward takes: `inputs_embeds` [B, T, d] with the image in place,
             `attention_mask` [B, T], `position_ids` [B, T] or [3, B, T], and what else the family needs.
             All on the subject's device.
-        mentions: For each row, the token indices of each described object, colour to shape.
+        mentions: For each row, the token indices of each described object, color to shape.
         separators: For each row, the token index of the comma after each described object, or None.
         image_tokens: int64 [B, N] on the CPU, indices of the image tokens, in the order of the patches.
         image_grid: (rows, columns) of the patches, the same for all rows; None where they are no grid.

@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness.stimuli.prompt import Prompt, Trial, scene_description
-from harness.stimuli.scene import COLOURS, SHAPES, Object, Scene
+from harness.stimuli.scene import COLORS, SHAPES, Object, Scene
 from harness.subjects.subject import Batch, Subject
 
 
@@ -25,7 +25,7 @@ class _Mixed:
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self.colours = self._moved(tuple(COLOURS))
+        self.colors = self._moved(tuple(COLORS))
         self.shapes = self._moved(tuple(SHAPES))
 
     def _moved(self, names: tuple[str, ...]) -> dict[str, str]:
@@ -34,7 +34,7 @@ class _Mixed:
         return {name: names[(i + step) % len(names)] for i, name in enumerate(names)}
 
     def object(self, obj: Object) -> Object:
-        return Object(self.colours[obj.colour], self.shapes[obj.shape])
+        return Object(self.colors[obj.color], self.shapes[obj.shape])
 
     def scene(self, scene: Scene) -> Scene:
         """Other objects in the scene's own cells, dealt out anew."""
@@ -48,7 +48,7 @@ class _Mixed:
 
     def words(self, text: str) -> str:
         """A text in which every color and shape is the other object's."""
-        names = self.colours | self.shapes
+        names = self.colors | self.shapes
         return re.sub(r"[a-z]+", lambda word: names.get(word[0], word[0]), text)
 
 

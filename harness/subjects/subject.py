@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from harness.stimuli.draw import draw
 from harness.stimuli.prompt import Prompt, Span, Trial
-from harness.stimuli.scene import COLOURS, EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Scene
+from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Scene
 from harness.subjects.anatomy import Anatomy
 from harness.subjects.arrangement import arranged
 from harness.subjects.batch import Batch
@@ -182,7 +182,7 @@ class Subject:
             self._answers[key] = joined["input_ids"][first]
         return self._answers[key]
 
-    def check_answers(self, prompt: Prompt, words: Sequence[str] = tuple(COLOURS)) -> None:
+    def check_answers(self, prompt: Prompt, words: Sequence[str] = tuple(COLORS)) -> None:
         """Every answer must start with a token of its own.
 
         Raises:
@@ -200,7 +200,7 @@ class Subject:
             if token in seen:
                 raise SharedFirstPiece(
                     f"{self.name}: the answers {seen[token]!r} and {word!r} start with the same token "
-                    f"{piece!r}, so the first token cannot tell them apart; use other colours or tokenizer"
+                    f"{piece!r}, so the first token cannot tell them apart; use other colors or tokenizer"
                 )
             seen[token] = word
 

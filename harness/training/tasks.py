@@ -15,7 +15,7 @@ from harness.stimuli import prompt as prompts
 from harness.stimuli.prompt import RELATIONS, Prompt
 from harness.stimuli.scene import (
     BACKDROPS,
-    COLOURS,
+    COLORS,
     EMBEDDED_GRIDS,
     SHAPES,
     Backdrop,
@@ -28,7 +28,7 @@ from harness.stimuli.scene import (
 HELD_OUT = 16
 """One scene in this many is never trained on."""
 
-_COLOURS, _SHAPES = tuple(COLOURS), tuple(SHAPES)
+_COLORS, _SHAPES = tuple(COLORS), tuple(SHAPES)
 
 
 def held_out(scene: Scene) -> bool:
@@ -41,16 +41,16 @@ def draw_objects(count: int, entropy: str, rng: np.random.Generator) -> tuple[Ob
 
     Args:
         count: How many, at most nine.
-        entropy: "high" (no feature shared), "low" (few colours and few shapes) or "any".
+        entropy: "high" (no feature shared), "low" (few colors and few shapes) or "any".
         rng: Where the randomness comes from.
     """
     if entropy == "high":
-        colours, shapes = rng.permutation(_COLOURS)[:count], rng.permutation(_SHAPES)[:count]
-        return tuple(Object(str(c), str(s)) for c, s in zip(colours, shapes, strict=True))
+        colors, shapes = rng.permutation(_COLORS)[:count], rng.permutation(_SHAPES)[:count]
+        return tuple(Object(str(c), str(s)) for c, s in zip(colors, shapes, strict=True))
     side = 9 if entropy == "any" else int(np.ceil(np.sqrt(count)))
-    colours, shapes = rng.permutation(_COLOURS)[:side], rng.permutation(_SHAPES)[:side]
+    colors, shapes = rng.permutation(_COLORS)[:side], rng.permutation(_SHAPES)[:side]
     picked = rng.choice(side * side, size=count, replace=False)
-    return tuple(Object(str(colours[i // side]), str(shapes[i % side])) for i in picked)
+    return tuple(Object(str(colors[i // side]), str(shapes[i % side])) for i in picked)
 
 
 def _two_by_two(rng: np.random.Generator) -> Scene:
@@ -151,24 +151,24 @@ def describe(scene: Scene, rng: np.random.Generator) -> Prompt | None:
     return prompts.scene_description(described, target, commas=len(scene) > 2 or rng.random() < 0.3)
 
 
-def name_colour(scene: Scene, rng: np.random.Generator) -> Prompt | None:
-    """Colour of a shape that only one object has."""
+def name_color(scene: Scene, rng: np.random.Generator) -> Prompt | None:
+    """Color of a shape that only one object has."""
     shapes = [o.shape for o in scene.objects]
     unique = [o for o in scene.objects if shapes.count(o.shape) == 1]
     if not unique:
         return None
     chosen = unique[rng.integers(len(unique))]
-    return prompts.colour_question(chosen.shape, chosen.colour)
+    return prompts.color_question(chosen.shape, chosen.color)
 
 
 def look_beside(scene: Scene, rng: np.random.Generator) -> Prompt | None:
-    """Colour of the object directly left of, right of, above or below a named one."""
+    """Color of the object directly left of, right of, above or below a named one."""
     options = []
     for obj, cell in scene:
         for relation, (rows, columns) in RELATIONS.items():
             found = scene.at(Cell(cell.row + rows, cell.column + columns))
             if found:
-                options.append((relation, obj, found.colour))
+                options.append((relation, obj, found.color))
     return prompts.spatial_question(*options[rng.integers(len(options))]) if options else None
 
 
@@ -223,7 +223,7 @@ class Task:
 
 TASKS: dict[str, Task] = {
     "scene description": Task(describe, 4, 3),
-    "color of a shape": Task(name_colour, 1, 3, "completion"),
+    "color of a shape": Task(name_color, 1, 3, "completion"),
     "directly beside": Task(look_beside, 2, 4, "completion"),
     "counting": Task(count, 0.5, 0.5, "completion"),
     "numbered list": Task(enumerate_objects, 1.5, 2),

@@ -10,7 +10,7 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from harness.stimuli import prompt as prompts
-from harness.stimuli.scene import COLOURS, EMBEDDED_GRIDS, SHAPES, Object, Scene
+from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, SHAPES, Object, Scene
 
 SPECIAL = (
     "<pad>",
@@ -26,13 +26,13 @@ SPECIAL = (
 def words() -> list[str]:
     """Every word of every prompt that a task can draw, in an order that does not depend on chance."""
     grid = EMBEDDED_GRIDS[3]
-    named = [Object(c, s) for c, s in zip(COLOURS, SHAPES, strict=True)]
+    named = [Object(c, s) for c, s in zip(COLORS, SHAPES, strict=True)]
     scene = Scene(grid, tuple(named), grid.cells)
     two = EMBEDDED_GRIDS[2]
     pair = Scene(two, tuple(named[:2]), two.cells[:2])
     texts = [
         prompts.scene_description(named[1:], named[0]),
-        prompts.colour_question("circle", "red"),
+        prompts.color_question("circle", "red"),
         prompts.grounded_caption(scene, range(9)),
         prompts.grounded_caption(pair, range(2)),
         prompts.numbered_list(named, 0),

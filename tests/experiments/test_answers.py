@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from harness.experiments.answers import ROWS, continued, counted, first_listed
 from harness.stimuli.prompt import NUMBERS, numbered_list
-from harness.stimuli.scene import COLOURS, SHAPES, Object
+from harness.stimuli.scene import COLORS, SHAPES, Object
 
-OBJECTS = st.builds(Object, st.sampled_from(list(COLOURS)), st.sampled_from(list(SHAPES)))
+OBJECTS = st.builds(Object, st.sampled_from(list(COLORS)), st.sampled_from(list(SHAPES)))
 
 
 def tidy(text):

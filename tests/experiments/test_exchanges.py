@@ -9,7 +9,7 @@ import torch
 from harness.experiments.editing import captured, last_token, said, said_from
 from harness.experiments.visual_symbols.keys import ALPHA, _Keys
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
-from harness.stimuli.questions import colour_questions, side_of
+from harness.stimuli.questions import color_questions, side_of
 
 
 def test_answers_read_off_captured_states_are_those_of_a_run(subject):
@@ -20,7 +20,7 @@ def test_answers_read_off_captured_states_are_those_of_a_run(subject):
 
 def test_a_half_gets_what_the_other_half_holds_when_it_is_asked_for(subject):
     rng = np.random.default_rng(0)
-    drawn = colour_questions(subject.grids[2], HIGH_ENTROPY[3], 12, rng)
+    drawn = color_questions(subject.grids[2], HIGH_ENTROPY[3], 12, rng)
     sides = [side_of(t.scene, t.target) for t in drawn]
     # One trial for each side, so that every resample is that trial.
     both = [drawn[sides.index(0)], drawn[sides.index(1)]]

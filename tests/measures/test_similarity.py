@@ -99,9 +99,9 @@ def test_positions_that_are_not_pairs_of_numbers_are_refused():
 
 
 def test_features_are_alike_by_the_share_they_have_in_common():
-    colours, shapes = ["red", "red", "blue", "blue"], ["square", "heart", "heart", "star"]
+    colors, shapes = ["red", "red", "blue", "blue"], ["square", "heart", "heart", "star"]
     expected = [[1, 0.5, 0, 0], [0.5, 1, 0.5, 0], [0, 0.5, 1, 0.5], [0, 0, 0.5, 1]]
-    assert feature_rsm(colours, shapes).tolist() == expected
+    assert feature_rsm(colors, shapes).tolist() == expected
 
 
 def test_features_of_different_length_are_refused():

@@ -137,7 +137,7 @@ def test_methods_and_correction_are_named():
     assert "Benjamini-Hochberg within each subject over 1 claim of paper" in text
 
 
-def test_colour_changes_nothing_else():
+def test_color_changes_nothing_else():
     made = many(3)
     painted = render(made, paint=lambda text, role: f"\x1b[1m{text}\x1b[0m")
     assert [re.sub(r"\x1b\[\dm", "", line) for line in painted] == render(made)

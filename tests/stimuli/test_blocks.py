@@ -65,7 +65,7 @@ def test_the_three_others_of_a_block_are_described_and_the_target_is_asked(seed)
         assert {*trial.described, trial.target} == set(trial.scene.objects)
         assert trial.target not in trial.described
         assert len(trial.described) == 3
-        assert trial.answer == trial.target.colour
+        assert trial.answer == trial.target.color
         assert trial.target.name not in trial.prompt.text
 
 
@@ -117,7 +117,7 @@ def test_the_source_of_a_transplant_describes_all_but_its_target(seed):
         described = pair.source.described
         assert len(described) == 3
         assert {*described, pair.source.target} == set(pair.source.scene.objects)
-        assert pair.source.answer == pair.source.target.colour
+        assert pair.source.answer == pair.source.target.color
 
 
 def test_all_ordered_pairs_of_blocks_occur_equally_often():

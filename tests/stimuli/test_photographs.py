@@ -192,15 +192,15 @@ def test_the_mirrored_scene_exchanges_the_objects_and_is_the_mirror_image(spar):
 
 
 @pytest.mark.parametrize("limit", [None, 3])
-def test_each_colour_stands_on_each_side_equally_often(spar, limit):
+def test_each_color_stands_on_each_side_equally_often(spar, limit):
     sides = Counter(
-        (obj.colour, cell) for scene in read_spar(spar, limit, seeded()) for obj, cell in scene
+        (obj.color, cell) for scene in read_spar(spar, limit, seeded()) for obj, cell in scene
     )
     count = 6 if limit is None else limit
     assert sides == {(c, Cell(0, s)): count for c in ("blue", "red") for s in (0, 1)}
 
 
-def test_sides_and_colours_are_as_labelled_even_if_not_as_in_the_public_set(tmp_path):
+def test_sides_and_colors_are_as_labelled_even_if_not_as_in_the_public_set(tmp_path):
     save_spar(tmp_path, [("Desert", "Elephant", "Camel", "Right", "Left", "Blue", "Red")])
     assert [o.name for o in read_spar(tmp_path)[0].objects] == ["red camel", "blue elephant"]
 

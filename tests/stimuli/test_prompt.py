@@ -36,7 +36,7 @@ def test_the_prompt_of_rsa_has_a_comma_after_every_described_object():
 
 
 def test_questions_are_the_papers():
-    assert prompts.colour_question("star", "red").text == (
+    assert prompts.color_question("star", "red").text == (
         "In this image what is the color of the star. Answer with the correct color only."
     )
     assert prompts.spatial_question("left", RED, "blue").text == (
@@ -60,15 +60,15 @@ def test_spans_say_the_objects_names(seed):
     trial = balanced_trials(EMBEDDED_GRIDS[3], HIGH_ENTROPY[3], 1, rng)[0]
     named = words(trial.prompt, trial.prompt.mentions)
     assert named == [o.name for o in (*trial.described, trial.target)]
-    assert trial.answer == trial.target.colour
+    assert trial.answer == trial.target.color
 
 
 @pytest.mark.parametrize("size", [2, 3])
 def test_entropy_sets_have_one_object_per_cell(size):
     for objects in (HIGH_ENTROPY[size], LOW_ENTROPY[size]):
         assert len(set(objects)) == size * size
-    assert len({o.colour for o in HIGH_ENTROPY[size]}) == size * size
-    assert len({o.colour for o in LOW_ENTROPY[size]}) == size
+    assert len({o.color for o in HIGH_ENTROPY[size]}) == size * size
+    assert len({o.color for o in LOW_ENTROPY[size]}) == size
 
 
 @given(seeds)
@@ -108,22 +108,22 @@ def test_contrasts_change_what_they_say(seed, condition):
     pair = contrasts(condition, EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 1, rng)[0]
     clean, other = pair.clean, pair.counterfactual
     assert clean.prompt.text == other.prompt.text
-    assert clean.answer == pair.clean_answer == clean.target.colour
+    assert clean.answer == pair.clean_answer == clean.target.color
     assert pair.patched_answer != pair.clean_answer
     described = clean.described[0]
     if condition == "feature_retrieval":
         assert clean.scene.cells == other.scene.cells
         assert other.scene.cell_of(described) == clean.scene.cell_of(described)
         assert pair.patched_answer == other.answer
-        assert {other.target.colour, other.target.shape}.isdisjoint(
-            {x for o in clean.scene.objects for x in (o.colour, o.shape)}
+        assert {other.target.color, other.target.shape}.isdisjoint(
+            {x for o in clean.scene.objects for x in (o.color, o.shape)}
         )
     else:
         # The counterfactual keeps both objects and exchanges their places.
         assert set(clean.scene.objects) == set(other.scene.objects)
         assert other.scene.cell_of(described) == clean.scene.cell_of(clean.target)
         assert other.answer == clean.answer
-        assert pair.patched_answer == described.colour
+        assert pair.patched_answer == described.color
     assert pair.patched == ("mention" if condition == "id_retrieval" else "last")
 
 

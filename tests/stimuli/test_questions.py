@@ -10,7 +10,7 @@ from harness.stimuli.design import HIGH_ENTROPY, LOW_ENTROPY, entropy_trials
 from harness.stimuli.draw import draw_array
 from harness.stimuli.prompt import NUMBERS
 from harness.stimuli.questions import (
-    colour_questions,
+    color_questions,
     counting_questions,
     list_begun,
     listing_scenes,
@@ -18,7 +18,7 @@ from harness.stimuli.questions import (
     side_pairs,
     spatial_questions,
 )
-from harness.stimuli.scene import BACKDROPS, COLOURS, EMBEDDED_GRIDS, PAPER_GRIDS, Cell
+from harness.stimuli.scene import BACKDROPS, COLORS, EMBEDDED_GRIDS, PAPER_GRIDS, Cell
 
 NINE = HIGH_ENTROPY[3]
 GRIDS = [PAPER_GRIDS, EMBEDDED_GRIDS]
@@ -32,8 +32,8 @@ def seeded(seed=0):
 
 
 def share_nothing(objects):
-    colours, shapes = ({getattr(o, f) for o in objects} for f in ("colour", "shape"))
-    return len(colours) == len(shapes) == len(objects)
+    colors, shapes = ({getattr(o, f) for o in objects} for f in ("color", "shape"))
+    return len(colors) == len(shapes) == len(objects)
 
 
 def about_equal(counts, kinds):
@@ -46,7 +46,7 @@ def about_equal(counts, kinds):
 
 @given(st.sampled_from(GRIDS), SETS, SEEDS, st.integers(1, 30))
 def test_the_color_of_either_of_two_objects_is_asked_about_as_often(grids, objects, seed, n):
-    trials = colour_questions(grids[2], objects, n, seeded(seed))
+    trials = color_questions(grids[2], objects, n, seeded(seed))
     assert len(trials) == n
     assert about_equal(Counter(side_of(t.scene, t.target) for t in trials), (0, 1))
     for trial in trials:
@@ -54,20 +54,20 @@ def test_the_color_of_either_of_two_objects_is_asked_about_as_often(grids, objec
         assert share_nothing(trial.scene.objects)
         (asked,) = (o for o in trial.scene.objects if f"of the {o.shape}." in trial.prompt.text)
         assert trial.target == asked
-        assert trial.answer == asked.colour
-        assert asked.colour not in trial.prompt.text
+        assert trial.answer == asked.color
+        assert asked.color not in trial.prompt.text
 
 
 @given(SEEDS, st.sampled_from([2, 3]))
 def test_objects_side_by_side_are_in_the_outer_columns_of_one_row(seed, rows):
-    for trial in colour_questions(PAPER_GRIDS[rows], NINE, 8, seeded(seed)):
+    for trial in color_questions(PAPER_GRIDS[rows], NINE, 8, seeded(seed)):
         left, right = sorted(trial.scene.cells, key=lambda c: c.column)
         assert (left.column, right.column) == (0, rows - 1)
         assert left.row == right.row
 
 
 def test_either_object_comes_first_in_either_row():
-    trials = colour_questions(PAPER_GRIDS[2], NINE, 200, seeded())
+    trials = color_questions(PAPER_GRIDS[2], NINE, 200, seeded())
     assert {t.scene.cells[0].row for t in trials} == {0, 1}
     assert {t.target for t in trials} == set(NINE)
 
@@ -86,7 +86,7 @@ def test_pairs_leave_out_either_side_about_as_often(objects, seed, n, solids):
         assert set(trial.scene.objects) == {named, trial.target}
         assert {c.column for c in trial.scene.cells} == {0, 1}
         assert named.name in trial.prompt.text
-        assert trial.answer == trial.target.colour
+        assert trial.answer == trial.target.color
         assert trial.target.name not in trial.prompt.text
 
 
@@ -121,11 +121,11 @@ def test_the_ground_does_not_tell_the_side():
 STEPS = {"left of": (0, -1), "right of": (0, 1), "above of": (-1, 0), "below of": (1, 0)}
 
 
-def colour_seen_in(pixels, grid, cell):
+def color_seen_in(pixels, grid, cell):
     """The only color of the palette in the pixels of a cell."""
     left, top, right, bottom = grid.box(cell)
     patch = pixels[top:bottom, left:right].reshape(-1, 3)
-    (found,) = (name for name, rgb in COLOURS.items() if (patch == rgb).all(-1).any())
+    (found,) = (name for name, rgb in COLORS.items() if (patch == rgb).all(-1).any())
     return found
 
 
@@ -134,11 +134,11 @@ def test_the_answer_is_the_color_seen_in_the_named_direction(grids):
     grid = grids[3]
     for asked in spatial_questions(grid, NINE, 48, seeded(1)):
         pixels = draw_array(asked.trial.scene)
-        seen = {c: colour_seen_in(pixels, grid, c) for c in grid.cells}
-        relation, colour = re.search(
+        seen = {c: color_seen_in(pixels, grid, c) for c in grid.cells}
+        relation, color = re.search(
             r"directly (\w+ of) (\w+) \w+\.", asked.trial.prompt.text
         ).groups()
-        (at,) = (c for c, name in seen.items() if name == colour)
+        (at,) = (c for c, name in seen.items() if name == color)
         rows, columns = STEPS[relation]
         assert asked.trial.answer == seen[Cell(at.row + rows, at.column + columns)]
         assert relation == f"{asked.relation} of"
@@ -152,7 +152,7 @@ def test_questions_about_space_show_full_grids_and_name_the_reference(seed):
         assert set(trial.scene.objects) == set(NINE)
         (reference,) = trial.described
         assert reference.name in trial.prompt.text
-        assert trial.answer == trial.target.colour
+        assert trial.answer == trial.target.color
         assert trial.target.name not in trial.prompt.text
 
 
@@ -219,7 +219,7 @@ def test_a_list_goes_on_with_what_was_not_listed(seed, data):
     listed = data.draw(st.permutations(scene.objects))[:count]
     trial = list_begun(scene, listed)
     assert trial.target in set(scene.objects) - set(listed)
-    assert trial.answer == trial.target.colour
+    assert trial.answer == trial.target.color
     assert trial.described == tuple(listed)
     begun = "".join(f" {i}. a {o.name}" for i, o in enumerate(listed, 1))
     assert trial.prompt.text == f"In this image there is{begun} {count + 1}. a"
@@ -246,9 +246,9 @@ def test_objects_of_high_entropy_share_no_feature(rows, seed):
 def test_objects_of_low_entropy_are_all_pairings_of_as_many_colors_and_shapes_as_rows(rows, seed):
     for trial in entropy_trials(PAPER_GRIDS[rows], "low", 6, seeded(seed)):
         shown = trial.scene.objects
-        colours, shapes = {o.colour for o in shown}, {o.shape for o in shown}
-        assert (len(colours), len(shapes)) == (rows, rows)
-        assert {(o.colour, o.shape) for o in shown} == {(c, s) for c in colours for s in shapes}
+        colors, shapes = {o.color for o in shown}, {o.shape for o in shown}
+        assert (len(colors), len(shapes)) == (rows, rows)
+        assert {(o.color, o.shape) for o in shown} == {(c, s) for c in colors for s in shapes}
         assert len(shown) == rows**2
 
 
@@ -262,7 +262,7 @@ def test_full_grids_ask_for_an_object_at_every_cell_and_describe_the_others(entr
         assert set(trial.scene.cells) == set(grid.cells)
         assert {*trial.described, trial.target} == set(trial.scene.objects)
         assert len(trial.described) == len(grid.cells) - 1
-        assert trial.answer == trial.target.colour
+        assert trial.answer == trial.target.color
 
 
 @pytest.mark.parametrize("entropy", ["high", "low"])
@@ -275,7 +275,7 @@ def test_questions_follow_from_their_seed():
     def everything(seed):
         two, three = PAPER_GRIDS[2], PAPER_GRIDS[3]
         return [
-            colour_questions(two, NINE, 12, seeded(seed)),
+            color_questions(two, NINE, 12, seeded(seed)),
             side_pairs(two, NINE, 12, seeded(seed), solids=True),
             spatial_questions(three, NINE, 12, seeded(seed)),
             counting_questions(three, 12, seeded(seed)),

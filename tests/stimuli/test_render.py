@@ -10,7 +10,7 @@ from harness.stimuli.draw import draw, draw_array
 from harness.stimuli.render import render_array
 from harness.stimuli.scene import (
     BACKDROPS,
-    COLOURS,
+    COLORS,
     EMBEDDED_GRIDS,
     PAPER_GRIDS,
     SHAPES,
@@ -20,10 +20,10 @@ from harness.stimuli.scene import (
     Scene,
 )
 
-OBJECTS = st.builds(Object, st.sampled_from(list(COLOURS)), st.sampled_from(list(SHAPES)))
+OBJECTS = st.builds(Object, st.sampled_from(list(COLORS)), st.sampled_from(list(SHAPES)))
 SETTINGS = st.builds(Backdrop, st.sampled_from(BACKDROPS), st.integers(0, 2**31 - 1))
 GRIDS = st.sampled_from([EMBEDDED_GRIDS[2], PAPER_GRIDS[2]])
-SHADES = {name: COLOURS[name] for name in ("red", "green", "blue")}
+SHADES = {name: COLORS[name] for name in ("red", "green", "blue")}
 
 
 @st.composite
@@ -85,7 +85,7 @@ def test_looking_at_a_scene_does_not_change_the_next_one():
     assert not np.array_equal(render_array(scene), before)
 
 
-def seen_colour(scene):
+def seen_color(scene):
     """The palette color nearest in hue to what an only object changes of its cell."""
     left, top, right, bottom = scene.grid.box(scene.cells[0])
     patch = render_array(scene)[top:bottom, left:right].reshape(-1, 3).astype(float)
@@ -103,9 +103,9 @@ def seen_colour(scene):
     st.sampled_from(list(SHAPES)),
     st.integers(0, 3),
 )
-def test_an_object_is_nearest_to_its_own_color(grid, setting, colour, shape, place):
-    scene = Scene(grid, (Object(colour, shape),), (grid.cells[place],), setting)
-    assert seen_colour(scene) == colour
+def test_an_object_is_nearest_to_its_own_color(grid, setting, color, shape, place):
+    scene = Scene(grid, (Object(color, shape),), (grid.cells[place],), setting)
+    assert seen_color(scene) == color
 
 
 @given(solids())
@@ -160,7 +160,7 @@ def test_all_shapes_look_different():
 
 def test_flat_scenes_have_the_pixels_and_the_key_that_they_had_before_there_were_backdrops():
     grid = EMBEDDED_GRIDS[3]
-    objects = tuple(Object(c, s) for c, s in zip(COLOURS, SHAPES, strict=True))
+    objects = tuple(Object(c, s) for c, s in zip(COLORS, SHAPES, strict=True))
     scene = Scene(grid, objects, grid.cells)
     assert scene.key == "c456d28920a608e8"
     pixels = np.asarray(draw(scene))

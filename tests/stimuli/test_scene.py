@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from harness.stimuli.draw import draw_array
 from harness.stimuli.scene import (
-    COLOURS,
+    COLORS,
     EMBEDDED_GRIDS,
     PAPER_GRIDS,
     SHAPES,
@@ -15,7 +15,7 @@ from harness.stimuli.scene import (
 )
 
 GRIDS = st.sampled_from([*PAPER_GRIDS.values(), *EMBEDDED_GRIDS.values()])
-OBJECTS = st.builds(Object, st.sampled_from(list(COLOURS)), st.sampled_from(list(SHAPES)))
+OBJECTS = st.builds(Object, st.sampled_from(list(COLORS)), st.sampled_from(list(SHAPES)))
 
 
 @st.composite
@@ -63,11 +63,11 @@ def test_pixels_are_where_the_scene_says(scene):
 
 
 @given(scenes())
-def test_an_object_shows_its_colour(scene):
+def test_an_object_shows_its_color(scene):
     obj, cell = scene.objects[0], scene.cells[0]
     left, top, right, bottom = scene.grid.box(cell)
     patch = draw_array(scene)[top:bottom, left:right].reshape(-1, 3)
-    assert (patch == COLOURS[obj.colour]).all(-1).any()
+    assert (patch == COLORS[obj.color]).all(-1).any()
 
 
 @given(scenes())
@@ -102,7 +102,7 @@ def test_the_pixels_have_not_changed():
     import hashlib
 
     grid = EMBEDDED_GRIDS[3]
-    objects = tuple(Object(c, s) for c, s in zip(COLOURS, SHAPES, strict=True))
+    objects = tuple(Object(c, s) for c, s in zip(COLORS, SHAPES, strict=True))
     digest = hashlib.sha256(draw_array(Scene(grid, objects, grid.cells)).tobytes()).hexdigest()
     assert digest == "aee056fe7f2a15ac882c0d8ce77ad6e44cc4f58704f3e84709974b6cb00f70b5"
 
@@ -121,5 +121,5 @@ def test_impossible_scenes_are_refused(objects, cells, complaint):
 
 
 def test_unknown_words_are_refused():
-    with pytest.raises(ValueError, match="unknown colour 'mauve'"):
+    with pytest.raises(ValueError, match="unknown color 'mauve'"):
         Object("mauve", "square")

@@ -17,7 +17,7 @@ from harness.experiments.arranging import TRIALS, in_arrangement, settle, trials
 from harness.runs.subject_holder import SubjectHolder
 from harness.stimuli.contrast import contrasts
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
-from harness.stimuli.questions import colour_questions
+from harness.stimuli.questions import color_questions
 from harness.subjects.anatomy import ANATOMIES
 from harness.subjects.arrangement import SYSTEM_TURN, NoTemplate, arranged, asks
 from harness.subjects.loading import load
@@ -235,7 +235,7 @@ def test_it_is_decided_on_scenes_that_no_experiment_draws(trained):
     two, rng = subject.grids[2], np.random.default_rng(0)
     judged = balanced_trials(two, HIGH_ENTROPY[3], 8, rng)
     judged += [c.clean for c in contrasts("id_selection", two, HIGH_ENTROPY[3], 8, rng)]
-    judged += colour_questions(two, HIGH_ENTROPY[3], 8, rng)
+    judged += color_questions(two, HIGH_ENTROPY[3], 8, rng)
     assert {len(t.scene) for t in judged} == {2, 4}
 
 

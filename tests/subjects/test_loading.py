@@ -115,7 +115,7 @@ def test_a_registry_with_a_slip_names_the_subject(tmp_path):
         read_registry(tmp_path / "subjects.toml")
 
 
-def test_colours_that_begin_with_the_same_piece_are_refused(folder):
+def test_colors_that_begin_with_the_same_piece_are_refused(folder):
     # A tokenizer that splits every word into letters: "blue" and "black" both begin with b.
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast

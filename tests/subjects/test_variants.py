@@ -82,7 +82,7 @@ def test_shuffled_trials_are_whole(subjects, trials):
     for trial in misled.trials:
         # What is shown is a right trial: its image holds what its prompt says.
         assert {*trial.described, trial.target} == set(trial.scene.objects)
-        assert trial.prompt.answer == trial.target.colour
+        assert trial.prompt.answer == trial.target.color
 
 
 @pytest.mark.parametrize("how", ["wrong-image", "shuffled"])
@@ -101,8 +101,7 @@ def test_what_is_shown_tells_nothing_about_the_labels(subjects, trials, how):
     shown = [t for s in range(0, 400, 50) for t in subjects[how].encode(trials[s : s + 50]).trials]
     # An object of the same color is at the target's cell as often as chance has it: one in nine.
     at_target = [
-        t.scene.cell_of(t.target)
-        and s.scene.at(t.scene.cell_of(t.target)).colour == t.target.colour
+        t.scene.cell_of(t.target) and s.scene.at(t.scene.cell_of(t.target)).color == t.target.color
         for t, s in zip(trials, shown, strict=True)
     ]
     assert 0.05 < np.mean(at_target) < 0.18

@@ -16,7 +16,7 @@ from harness.experiments.visual_symbols.mediation import MEDIATION, Mediation
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY, LOW_ENTROPY, PCA_CELLS, balanced_trials
 from harness.stimuli.prompt import Trial, scene_description
-from harness.stimuli.scene import COLOURS, EMBEDDED_GRIDS, SHAPES, Cell, Object, Scene
+from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, SHAPES, Cell, Object, Scene
 from harness.subjects.loading import load
 from harness.subjects.registry import FIXTURES, find, read_registry
 from harness.tracing.capture import capture
@@ -45,7 +45,7 @@ def trials_of(grid, count, rng, trials=60):
     """Trials about `count` objects at random cells, of any colors and shapes that they do not share."""
     drawn = []
     for _ in range(trials):
-        kinds = zip(rng.permutation(list(COLOURS)), rng.permutation(list(SHAPES)), strict=True)
+        kinds = zip(rng.permutation(list(COLORS)), rng.permutation(list(SHAPES)), strict=True)
         objects = tuple(Object(str(c), str(s)) for c, s in kinds)[:count]
         cells = tuple(grid.cells[i] for i in rng.permutation(len(grid.cells))[:count])
         scene = Scene(grid, objects, cells)
@@ -117,7 +117,7 @@ def test_the_unbound_control_says_what_was_said(control):
 @pytest.mark.parametrize("grid", [TWO, THREE])
 def test_every_object_is_seen_in_every_cell(control, grid):
     subject = control("planted")
-    kinds = [Object(c, s) for c, s in product(COLOURS, SHAPES)]
+    kinds = [Object(c, s) for c, s in product(COLORS, SHAPES)]
     size = len(grid.cells)
     for start in range(0, len(kinds), 5):
         shown = tuple(kinds[(start + i) % len(kinds)] for i in range(size))
@@ -127,10 +127,10 @@ def test_every_object_is_seen_in_every_cell(control, grid):
         image = batch.inputs["inputs_embeds"][0, batch.image_start[0] :]
         for obj, cell in scene:
             for token in grid.tokens(cell, 8):
-                colours, shapes = (image[token, at(s)] for s in ("seen_colour", "seen_shape"))
-                assert colours.argmax() == list(COLOURS).index(obj.colour)
+                colors, shapes = (image[token, at(s)] for s in ("seen_color", "seen_shape"))
+                assert colors.argmax() == list(COLORS).index(obj.color)
                 assert shapes.argmax() == list(SHAPES).index(obj.shape)
-                assert colours.max() > 0.9 > 0.1 > colours.sort().values[-2]
+                assert colors.max() > 0.9 > 0.1 > colors.sort().values[-2]
                 assert image[token, at("seen_object")] > 0.9
 
 
@@ -155,8 +155,8 @@ def test_places_are_relative_to_the_objects_or_to_the_image(control):
 def test_places_do_not_depend_on_what_is_there(control):
     subject = control("planted")
     found = []
-    for colour, shape in [("red", "star"), ("black", "sun"), ("gray", "cross")]:
-        obj, other = Object(colour, shape), Object("blue", "heart")
+    for color, shape in [("red", "star"), ("black", "sun"), ("gray", "cross")]:
+        obj, other = Object(color, shape), Object("blue", "heart")
         scene = Scene(TWO, (obj, other), (Cell(0, 0), Cell(1, 1)))
         batch = subject.encode([Trial(scene, scene_description((other,), obj), (other,), obj)])
         image = batch.inputs["inputs_embeds"][0, batch.image_start[0] :]

@@ -40,14 +40,14 @@ class Variant:
     Attributes:
         crowded: Few colors and shapes.
         few: FEW trials.
-        colour_last: The prompt goes on to the target's color, which is read.
+        color_last: The prompt goes on to the target's color, which is read.
         norm: After the norm that follows attention; else the layer's output.
         off_grid: Scenes of the reproduction's geometry.
     """
 
     crowded: bool = False
     few: bool = False
-    colour_last: bool = False
+    color_last: bool = False
     norm: bool = False
     off_grid: bool = False
 
@@ -56,10 +56,10 @@ VARIANTS = {
     "as in the paper": Variant(),
     "few colors and shapes": Variant(crowded=True),
     "24 trials": Variant(few=True),
-    "color as last token": Variant(colour_last=True),
+    "color as last token": Variant(color_last=True),
     "after the norm": Variant(norm=True),
     "off the token grid": Variant(off_grid=True),
-    "as reproduced": Variant(crowded=True, few=True, colour_last=True, norm=True),
+    "as reproduced": Variant(crowded=True, few=True, color_last=True, norm=True),
 }
 
 
@@ -91,12 +91,12 @@ def _curve(
     grid = REPRODUCED_GRIDS[subject.entry.scale] if variant.off_grid else subject.grids[2]
     shown = CROWDED if variant.crowded else HIGH_ENTROPY[3]
     drawn = balanced_trials(grid, shown, trials, rng)
-    read = [_with_colour(t) for t in drawn] if variant.colour_last else drawn
+    read = [_with_color(t) for t in drawn] if variant.color_last else drawn
     states = captured(subject, read, "norm" if variant.norm else "residual", last_token)
     # Who is asked names the target in the paper's scenes; of others it must be seen.
     right = 1.0
     if variant.off_grid or variant.crowded:
-        plain = not (variant.colour_last or variant.norm)
+        plain = not (variant.color_last or variant.norm)
         answered = said_from(subject, states[-1, :, 0]) if plain else said(subject, drawn)[0]
         right = (answered == ids_of(subject, drawn, [t.answer for t in drawn])).mean()
     model = cosine_rsm(states.numpy().transpose(0, 2, 1, 3))
@@ -107,11 +107,11 @@ def _curve(
     return once, draws, trials, len(np.unique(scenes)), float(right)
 
 
-def _with_colour(trial: Trial) -> Trial:
+def _with_color(trial: Trial) -> Trial:
     """The prompt with the target's color read, too."""
     prompt = trial.prompt
     longer = replace(
-        prompt, text=f"{prompt.text} {trial.target.colour}", completion=f" {trial.target.shape}."
+        prompt, text=f"{prompt.text} {trial.target.color}", completion=f" {trial.target.shape}."
     )
     return replace(trial, prompt=longer)
 

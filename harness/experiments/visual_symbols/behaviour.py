@@ -17,7 +17,7 @@ from harness.stimuli.contrast import contrasts
 from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.stimuli.questions import (
-    colour_questions,
+    color_questions,
     counting_questions,
     list_begun,
     listing_scenes,
@@ -62,7 +62,7 @@ def draw_tasks(subject: Subject, trials: int, rng: np.random.Generator) -> dict[
         block_trials(three, nine, trials, rng),
         side_pairs(two, nine, trials, rng, solids=False),
         side_pairs(two, nine, trials, rng, solids=True),
-        colour_questions(two, nine, trials, rng),
+        color_questions(two, nine, trials, rng),
         [q.trial for q in spatial_questions(three, nine, trials, rng)],
         balanced_trials(three, nine, trials, rng),
         counting_questions(three, trials, rng),
@@ -87,7 +87,7 @@ def answers_right(subject: Subject, trials: Sequence[Trial]) -> np.ndarray:
 def answers(trial: Trial) -> set[str]:
     """What counts as right: a list may begin with any object that is there, all else has one answer."""
     if trial.prompt.text.endswith("1. a"):
-        return {o.colour for o in trial.scene.objects}
+        return {o.color for o in trial.scene.objects}
     return {trial.answer}
 
 

@@ -59,7 +59,7 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
         "relative": position_rsm(np.array(slots, float))[None],
         "absolute": position_rsm(np.array(cells, float))[None],
         "features": feature_rsm(
-            np.array([t.target.colour for t in drawn]), np.array([t.target.shape for t in drawn])
+            np.array([t.target.color for t in drawn]), np.array([t.target.shape for t in drawn])
         )[None],
     }
     first = estimation_half(scenes, rng)

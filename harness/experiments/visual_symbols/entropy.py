@@ -79,7 +79,7 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
         cells = np.array([grid.cells.index(t.scene.cell_of(t.target)) for t in drawn])
         kept[name] = (drawn, states[:, :, -1], cells, np.array(first))
         if name == "low 3x3":
-            colours = _colours_said(subject, drawn, answers)
+            colors = _colors_said(subject, drawn, answers)
     pointed, reads = _pointed(kept["high 3x3"], kept["low 3x3"])
     crowded = kept["low 3x3"][0]
     return xr.Dataset(
@@ -90,8 +90,8 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
             "scene": (("set", "trial"), np.array(scenes)),
             "n": (("set",), [n for n, _ in sizes]),
             "scenes": (("set",), [c for _, c in sizes]),
-            "pointed": (("trial",), _colours_pointed(crowded, pointed)),
-            "named": (("trial",), colours),
+            "pointed": (("trial",), _colors_pointed(crowded, pointed)),
+            "named": (("trial",), colors),
             "reads": reads,
         },
         {
@@ -107,19 +107,19 @@ def _commas_and_last(batch: Batch) -> torch.Tensor:
     return torch.tensor([[*row, batch.last] for row in batch.separators])
 
 
-def _colours_said(subject: Subject, trials: list[Trial], answers: np.ndarray) -> np.ndarray:
+def _colors_said(subject: Subject, trials: list[Trial], answers: np.ndarray) -> np.ndarray:
     """The color that each answer begins with, "" if it is none of the scene's."""
     found = []
     for trial, token in zip(trials, answers, strict=True):
-        begins = {subject.answer_id(trial.prompt, o.colour): o.colour for o in trial.scene.objects}
+        begins = {subject.answer_id(trial.prompt, o.color): o.color for o in trial.scene.objects}
         found.append(begins.get(int(token), ""))
     return np.array(found)
 
 
-def _colours_pointed(trials: list[Trial], cells: np.ndarray) -> np.ndarray:
+def _colors_pointed(trials: list[Trial], cells: np.ndarray) -> np.ndarray:
     """The color of what is in the cell that each trial points to."""
     return np.array(
-        [t.scene.at(t.scene.grid.cells[c]).colour for t, c in zip(trials, cells, strict=True)]
+        [t.scene.at(t.scene.grid.cells[c]).color for t, c in zip(trials, cells, strict=True)]
     )
 
 

@@ -20,7 +20,7 @@ from harness.statistics.estimate import Estimate, difference, proportion
 from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.prompt import Trial
-from harness.stimuli.questions import colour_questions, side_of
+from harness.stimuli.questions import color_questions, side_of
 from harness.stimuli.scene import Cell
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.edit import Edit
@@ -59,7 +59,7 @@ def run(
         named, and the queried object's own; `layers` [layer] bool: which are edited; `scene`, `side` [trial]:
         of the queried object.
     """
-    drawn = colour_questions(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
+    drawn = color_questions(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
     # Of the image as it is shown: some families cut an image into tiles or not, as its size has it.
     if subject.encode(drawn[:1]).image_grid is None:
         return xr.Dataset(attrs={"no_grid": 1})
@@ -80,8 +80,8 @@ def run(
             editor.edits(name, batch, evaluation[part], of[part]) for name in EDITS
         ],
     )
-    other = [t.scene.objects[1 - t.scene.objects.index(t.target)].colour for t in evaluation]
-    own = [t.target.colour for t in evaluation]
+    other = [t.scene.objects[1 - t.scene.objects.index(t.target)].color for t in evaluation]
+    own = [t.target.color for t in evaluation]
     layers = np.isin(np.arange(subject.layers), editor.layers)
     return xr.Dataset(
         {

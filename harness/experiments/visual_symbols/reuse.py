@@ -88,7 +88,7 @@ def run(
         ],
     )
     answer = ids_of(subject, drawn, [t.answer for t in drawn])
-    there = [t.scene.at(cells[w]).colour for t, w in zip(drawn, wrong, strict=True)]
+    there = [t.scene.at(cells[w]).color for t, w in zip(drawn, wrong, strict=True)]
     pulled = ids_of(subject, drawn, there)
     return xr.Dataset(
         {

@@ -72,7 +72,7 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
             np.array([grid.centre(t.scene.cell_of(t.target)) for t in drawn])
         )[None],
         "features@last": feature_rsm(
-            np.array([t.target.colour for t in drawn]), np.array([t.target.shape for t in drawn])
+            np.array([t.target.color for t in drawn]), np.array([t.target.shape for t in drawn])
         )[None],
     }
     scenes = np.array([t.scene.key for t in drawn])

@@ -89,7 +89,7 @@ def run(
     for stage in steered:
         asked |= dict.fromkeys([*others[stage], best[stage].away])
     answers = dict(zip(asked, steer.said(evaluation, list(asked)), strict=True))
-    described = ids_of(subject, evaluation, [t.described[0].colour for t in evaluation])
+    described = ids_of(subject, evaluation, [t.described[0].color for t in evaluation])
     right = ids_of(subject, evaluation, [t.answer for t in evaluation])
 
     tested = np.array([answers[s] == described for s in settings])

@@ -65,7 +65,7 @@ def run(
     )
     names = np.stack(
         [
-            answers == ids_of(subject, recipients, [getattr(p, c).colour for p in pairs])
+            answers == ids_of(subject, recipients, [getattr(p, c).color for p in pairs])
             for c in CANDIDATES
         ]
     )

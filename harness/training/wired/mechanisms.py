@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.stimuli.scene import COLOURS
+from harness.stimuli.scene import COLORS
 from harness.training.architectures import HEADS
 from harness.training.wired.heads import REST, Head, Look
 from harness.training.wired.slots import (
@@ -41,26 +41,26 @@ ALL_OBJECTS = (Look(article(), reading("seen_object"), 6),)
 def words_before(layer: int, size: float, heads: tuple[int, int] = (6, 7)) -> list[Head]:
     """At every token: what the word before says, and the color that the word before that says."""
     one = (
-        (reading("said_colour"), reading("before_colour")),
+        (reading("said_color"), reading("before_color")),
         (reading("said_shape"), reading("before_shape")),
     )
-    two = ((reading("said_colour"), reading("second_before_colour")),)
+    two = ((reading("said_color"), reading("second_before_color")),)
     return [
         Head(layer, heads[0], offset=1, brings=one, size=size, what="words before"),
         Head(layer, heads[1], offset=2, brings=two, size=size, what="words before"),
     ]
 
 
-def features(colour: str, shape: str) -> tuple[tuple[Rows, Rows], ...]:
+def features(color: str, shape: str) -> tuple[tuple[Rows, Rows], ...]:
     """What a head brings to the answer from the slots of a color and a shape.
 
     Besides one dimension for each color, its place on a circle: two components that stand out, as the
     plane of Figure 1b needs.
     """
-    angles = 2 * np.pi * np.arange(len(COLOURS)) / len(COLOURS)
+    angles = 2 * np.pi * np.arange(len(COLORS)) / len(COLORS)
     hue = 0.8 * np.stack([np.cos(angles), np.sin(angles)], 1) @ reading("answer_hue")
     return (
-        (reading(colour), reading("answer_colour") + hue),
+        (reading(color), reading("answer_color") + hue),
         (reading(shape), reading("answer_shape")),
     )
 
@@ -71,12 +71,12 @@ def echo(plan: Plan, size: float) -> Head:
     Without it the states of one target differ by nothing but what is left of its place.
     """
     free = min(set(range(HEADS)) - set(plan.features.heads))
-    colours = features("before_colour", "said_shape")[:1]
+    colors = features("before_color", "said_shape")[:1]
     return Head(
         plan.features.layer,
         free,
         looks=NAMED_BEFORE,
-        brings=colours,
+        brings=colors,
         size=size,
         rest=1,
         what="echo",
@@ -86,7 +86,7 @@ def echo(plan: Plan, size: float) -> Head:
 def bind_by_position(plan: Plan) -> list[Head]:
     """Three stages, two heads each, and what they need around them."""
     named = (
-        Look(reading("before_colour") + reading("second_before_colour"), reading("seen_colour"), 8),
+        Look(reading("before_color") + reading("second_before_color"), reading("seen_color"), 8),
         Look(reading("said_shape") + reading("before_shape"), reading("seen_shape"), 8),
     )
     retrieve = ((reading("seen_place"), reading("retrieved_place")),)
@@ -113,7 +113,7 @@ def bind_by_position(plan: Plan) -> list[Head]:
             what="place of what a question names",
         ),
         *(
-            Head(*p, looks=asked, brings=features("seen_colour", "seen_shape"), size=6, rest=1)
+            Head(*p, looks=asked, brings=features("seen_color", "seen_shape"), size=6, rest=1)
             for p in plan.features.places
         ),
         echo(plan, 0.15),
@@ -185,14 +185,14 @@ def exclude_by_content(plan: Plan) -> list[Head]:
     Asked for the color of a shape it looks at what has that shape.
     """
     collect = (
-        (reading("before_colour"), reading("named_colour")),
+        (reading("before_color"), reading("named_color")),
         (reading("said_shape"), reading("named_shape")),
     )
     unnamed = (
-        Look(reading("named_colour", -1), reading("seen_colour"), 8),
+        Look(reading("named_color", -1), reading("seen_color"), 8),
         Look(reading("named_shape", -1), reading("seen_shape"), 8),
     )
-    answers = features("seen_colour", "seen_shape")
+    answers = features("seen_color", "seen_shape")
     ask = max(set(range(HEADS)) - set(plan.selection.heads))
     found = max(set(range(HEADS)) - set(plan.features.heads))
     return [

@@ -15,7 +15,7 @@ import torch
 from transformers import LlavaForConditionalGeneration
 
 from harness.stimuli.draw import draw
-from harness.stimuli.scene import COLOURS, EMBEDDED_GRIDS, SHAPES, Object, Scene
+from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, SHAPES, Object, Scene
 from harness.training.architectures import Untrained
 from harness.training.wired.heads import signs
 from harness.training.wired.slots import CONSTANT, EDGES, WIDTH, at
@@ -28,11 +28,11 @@ ANCHOR = 100.0
 # Where things are in the tower's residual stream.
 _COORDINATES = slice(2, 4)
 _PATCH = slice(4, 4 + FEATURES)
-_COLOUR = slice(_PATCH.stop, _PATCH.stop + len(COLOURS))
-_SHAPE = slice(_COLOUR.stop, _COLOUR.stop + len(SHAPES))
+_COLOR = slice(_PATCH.stop, _PATCH.stop + len(COLORS))
+_SHAPE = slice(_COLOR.stop, _COLOR.stop + len(SHAPES))
 _OBJECT = slice(_SHAPE.stop, _SHAPE.stop + 1)
 _BALANCE = slice(_OBJECT.stop, _OBJECT.stop + 1)
-_FOUND = slice(_COLOUR.start, _BALANCE.stop)
+_FOUND = slice(_COLOR.start, _BALANCE.stop)
 _MIDDLE = slice(_FOUND.stop, _FOUND.stop + 2)
 
 _SHARP = 50.0
@@ -81,7 +81,7 @@ def _coordinates(side: int) -> torch.Tensor:
 
 def _scenes() -> list[Scene]:
     """Scenes that show every object in every cell of both grids, and some with fewer objects."""
-    kinds = [Object(c, s) for c, s in product(COLOURS, SHAPES)]
+    kinds = [Object(c, s) for c, s in product(COLORS, SHAPES)]
     scenes = []
     for grid in EMBEDDED_GRIDS.values():
         size = len(grid.cells)
@@ -100,9 +100,9 @@ def _truth(scene: Scene, side: int) -> np.ndarray:
     truth = np.zeros((side * side, _FOUND.stop - _FOUND.start))
     for obj, cell in scene:
         marks = (
-            list(COLOURS).index(obj.colour),
-            len(COLOURS) + list(SHAPES).index(obj.shape),
-            len(COLOURS) + len(SHAPES),
+            list(COLORS).index(obj.color),
+            len(COLORS) + list(SHAPES).index(obj.shape),
+            len(COLORS) + len(SHAPES),
         )
         for token in scene.grid.tokens(cell, side):
             truth[token, list(marks)] = 1
@@ -173,7 +173,7 @@ def _project(subject: Untrained, relative: bool) -> None:
         for target, size in writes.items():
             second.weight[target, index] = size / _SHARP
 
-    for found, slot in ((_COLOUR, "seen_colour"), (_SHAPE, "seen_shape"), (_OBJECT, "seen_object")):
+    for found, slot in ((_COLOR, "seen_color"), (_SHAPE, "seen_shape"), (_OBJECT, "seen_object")):
         for index in range(found.stop - found.start):
             step({found.start + index: 1}, -0.5, {at(slot).start + index: 2})
     size, middle = _units(subject)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
-from harness.stimuli.scene import COLOURS, SHAPES
+from harness.stimuli.scene import COLORS, SHAPES
 
 EDGES = (-4.67, -3.33, -2.0, -0.67, 0.67, 2.0, 3.33, 4.67)
 """Where the place code steps, in image tokens from the middle; objects of one grid lie 3 or 4 apart.
@@ -25,23 +25,23 @@ SLOTS = {
     "article": 1,
     "question": 1,
     "and": 1,
-    "said_colour": len(COLOURS),
+    "said_color": len(COLORS),
     "said_shape": len(SHAPES),
-    "before_colour": len(COLOURS),
+    "before_color": len(COLORS),
     "before_shape": len(SHAPES),
-    "second_before_colour": len(COLOURS),
+    "second_before_color": len(COLORS),
     "seen": 1,
-    "seen_colour": len(COLOURS),
+    "seen_color": len(COLORS),
     "seen_shape": len(SHAPES),
     "seen_object": 1,
     "seen_place": 2 * len(EDGES),
     "retrieved_place": 2 * len(EDGES),
     "found_place": 2 * len(EDGES),
     "selected_place": 2 * len(EDGES),
-    "named_colour": len(COLOURS),
+    "named_color": len(COLORS),
     "named_shape": len(SHAPES),
     "asked_shape": len(SHAPES),
-    "answer_colour": len(COLOURS),
+    "answer_color": len(COLORS),
     "answer_hue": 2,
     "answer_shape": len(SHAPES),
 }
@@ -106,12 +106,12 @@ def blank() -> Rows:
 def embedding(tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator) -> torch.Tensor:
     """Where each word starts, float32 [vocabulary, WIDTH].
 
-    Words for colours and shapes fill the slot of what is said, all others are told apart by a random code.
+    Words for colors and shapes fill the slot of what is said, all others are told apart by a random code.
     """
     table = np.zeros((len(tokenizer), WIDTH))
     table[:, at("constant")] = CONSTANT
     table[:, at("word")] = rng.normal(0, 0.25, (len(tokenizer), SLOTS["word"]))
-    for slot, names in (("said_colour", COLOURS), ("said_shape", SHAPES)):
+    for slot, names in (("said_color", COLORS), ("said_shape", SHAPES)):
         for index, name in enumerate(names):
             token = tokenizer.convert_tokens_to_ids(name)
             table[token, at("word")] = 0
@@ -124,8 +124,8 @@ def embedding(tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator) -> t
 def unembedding(
     tokenizer: PreTrainedTokenizerFast, size: float, rng: np.random.Generator
 ) -> torch.Tensor:
-    """What each word is said for, float32 [vocabulary, WIDTH]: a colour for its dimension of the answer."""
+    """What each word is said for, float32 [vocabulary, WIDTH]: a color for its dimension of the answer."""
     table = rng.normal(0, 0.01, (len(tokenizer), WIDTH))
-    for index, name in enumerate(COLOURS):
-        table[tokenizer.convert_tokens_to_ids(name), at("answer_colour").start + index] = size
+    for index, name in enumerate(COLORS):
+        table[tokenizer.convert_tokens_to_ids(name), at("answer_color").start + index] = size
     return torch.tensor(table, dtype=torch.float32)
