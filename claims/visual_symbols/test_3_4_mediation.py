@@ -8,9 +8,9 @@ half of the trials and judged on the other; stages without heads have no place i
 and the claim of the third stage holds for it: that claim says what is brought, the second says by what.
 """
 
-from harness.experiments.visual_symbols.mediation import WEAKEST
 from harness.judging import published
 from harness.judging.claim import above, below, claim
+from harness.readings.visual_symbols.mediation import WEAKEST
 
 PAPER = published.load("assouel2026")
 

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.experiments.visual_symbols.mediation import MEDIATION, Mediation
-from harness.experiments.visual_symbols.similarity import SIMILARITY, Similarity
+from harness.experiments.visual_symbols.mediation import MEDIATION
+from harness.experiments.visual_symbols.similarity import SIMILARITY
 from harness.measures.mediation import auroc
+from harness.readings.visual_symbols.mediation import Mediation
+from harness.readings.visual_symbols.similarity import Similarity
 from harness.stimuli.contrast import CONDITIONS, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.loading import load

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from harness.experiments.reproduction.arrangements import ARRANGED
 from harness.experiments.reproduction.retrieval_variants import RETRIEVAL_VARIANTS
-from harness.experiments.reproduction.similarity_variants import ARRANGED, SIMILARITY_VARIANTS
+from harness.experiments.reproduction.similarity_variants import SIMILARITY_VARIANTS
 from harness.experiments.visual_symbols.behaviour import BEHAVIOUR, READINESS
 from harness.experiments.visual_symbols.blocks import BLOCKS
 from harness.experiments.visual_symbols.components import COMPONENTS

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 
 from harness.measures.mediation import top_heads
 from harness.measuring.batches import parts
-from harness.statistics.estimate import Estimate, difference
 from harness.stimuli.prompt import Trial
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.answer import logits_of
@@ -39,12 +39,17 @@ def ranking(mediation: xr.Dataset, stage: str) -> list[Head]:
     return top_heads(head_means(mediation, stage), mediation.score[0, 0].size, share=0.0)
 
 
-def head_means(mediation: xr.Dataset, stage: str) -> np.ndarray:
-    """Mean mediation score of every head, float64 [L, H]; all 0 if no trial was found."""
+def kept_scores(mediation: xr.Dataset, stage: str) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+    """Scores of all heads on the trials that were found for a stage [n, L, H], and their scenes [n]."""
     chosen = mediation.sel(condition=stage)
     kept = int(chosen.kept)
-    scores = chosen.score.values
-    return scores[:kept].mean(0) if kept else np.zeros(scores.shape[1:])
+    return chosen.score.values[:kept], chosen.scene.values[:kept]
+
+
+def head_means(mediation: xr.Dataset, stage: str) -> NDArray[np.float64]:
+    """Mean mediation score of every head, float64 [L, H]; all 0 if no trial was found."""
+    scores, _ = kept_scores(mediation, stage)
+    return scores.mean(0) if len(scores) else np.zeros(scores.shape[1:])
 
 
 def matched_heads(
@@ -202,27 +207,3 @@ def mean_by(values: torch.Tensor, labels: np.ndarray, count: int) -> torch.Tenso
     if missing:
         raise ValueError(f"no trial for position {missing[0]}: raise --trials")
     return torch.stack([values[:, torch.from_numpy(labels == i)].mean(1) for i in range(count)])
-
-
-def beyond_controls(
-    moved: np.ndarray, controls: Sequence[np.ndarray], sides: np.ndarray, scenes: np.ndarray
-) -> Estimate:
-    """How much more often an edit exchanges two objects than the strongest control does.
-
-    An edit that draws every answer to one side moves half of them and exchanges nothing. So each control is
-    taken on the side where it moves least, and compared on the trials of that side.
-
-    Args:
-        moved: Whether each answer became the other object's, [n].
-        controls: The same, or a mean over draws, under each control, [n] each.
-        sides: 0 or 1 for each trial.
-        scenes: For the interval.
-    """
-    compared = []
-    for control in controls:
-        of = [np.flatnonzero(sides == side) for side in (0, 1)]
-        chosen = min((part for part in of if len(part)), key=lambda part: control[part].mean())
-        compared.append(
-            (moved[chosen].astype(float), control[chosen].astype(float), scenes[chosen])
-        )
-    return difference(*min(compared, key=lambda c: (c[0] - c[1]).mean()))

@@ -6,6 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
+NEIGHBOURS = 5
+"""Nearest trials in a plane that give a trial its label."""
+
 _CONSTANT = 1e-12
 """Spread relative to size below which activations differ by rounding alone."""
 

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import mannwhitneyu
 
+from harness.statistics.halves import estimation_half
+
 
 def mediation_score(patched: ArrayLike, clean: ArrayLike) -> NDArray[np.float64]:
     """How far a patch moves the logits from the clean answer to the answer that it predicts.
@@ -56,6 +58,29 @@ def top_heads(scores: ArrayLike, k: int = 10, share: float = 0.1) -> list[tuple[
     best = np.argsort(-s, axis=None, kind="stable")[:k]
     found = [divmod(int(i), s.shape[1]) for i in best]
     return [head for head in found if s[head] > 0 and s[head] >= floor]
+
+
+def read_best_head(
+    scores: NDArray[np.float64], scenes: NDArray[np.str_]
+) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+    """Scores of the best head: it is chosen on the estimation half of the trials and read on the other.
+
+    The best of a thousand heads is good by luck where it was chosen.
+
+    Args:
+        scores: Of every head on every trial, [n, L, H].
+        scenes: The scene of each trial [n].
+
+    Returns:
+        Its scores on the trials of the evaluation half, and the scenes of those.
+
+    Raises:
+        ValueError: Fewer than two scenes.
+    """
+    # The halves are those of the trials' order, which is random; scenes are never on both sides.
+    first = estimation_half(scenes, np.random.default_rng(0))
+    layer, head = np.unravel_index(scores[first].mean(0).argmax(), scores.shape[1:])
+    return scores[~first, layer, head], scenes[~first]
 
 
 def auroc(scores: ArrayLike, heads: Iterable[tuple[int, int]]) -> float:

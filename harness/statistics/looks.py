@@ -10,9 +10,7 @@ as far as the one before can tell, is left out: trials are asked anew at each, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from dataclasses import dataclass
 from math import ceil, sqrt
 
 from scipy.special import ndtr, ndtri
@@ -40,98 +38,85 @@ TINY = 1e-12
 
 LOOKS = len(SHARES)
 
-_LOOK: ContextVar[int | None] = ContextVar("look", default=None)
 
+@dataclass(frozen=True)
+class Look:
+    """At which of several looks a claim is measured and judged; `ALL_TRIALS` stands for no looks at all.
 
-def confidence() -> float:
-    """The level of the intervals that decide: 0.95, or higher during a look of several."""
-    look = _LOOK.get()
-    return 1 - (ERROR if look is None else SPENT[look])
+    A value, given from the fixture `judge` to what measures, reads and decides: nothing else knows of looks.
 
-
-def early() -> bool:
-    """Whether more trials may follow: what was not found is then not yet known to be absent."""
-    look = _LOOK.get()
-    return look is not None and look < LOOKS - 1
-
-
-def inflated(p_value: float) -> float:
-    """A p-value of the present look, as one of all looks together: comparable with ERROR / 2."""
-    look = _LOOK.get()
-    return p_value if look is None else min(1.0, p_value * ERROR / SPENT[look])
-
-
-def at_once() -> None:
-    """Judge what follows as ever, until `looking` ends: it is measured with all of its trials."""
-    _LOOK.set(None)
-
-
-def begin_with(whole: int) -> None:
-    """Leave out the first looks at an experiment that would not be far fewer trials than the one after.
-
-    Until `looking` ends; outside any look nothing happens.
-
-    Args:
-        whole: The experiment's own number of trials.
+    Attributes:
+        index: 0 for the first look; None to ask all trials at once and judge by 95% intervals.
     """
-    look = _LOOK.get()
-    if look is not None:
+
+    index: int | None = None
+
+    @property
+    def level(self) -> float:
+        """The level of the intervals that decide: 0.95, or higher at one look of several."""
+        return 1 - (ERROR if self.index is None else SPENT[self.index])
+
+    @property
+    def early(self) -> bool:
+        """Whether more trials may follow: what was not found is then not yet known to be absent."""
+        return self.index is not None and self.index < LOOKS - 1
+
+    def inflate(self, p_value: float) -> float:
+        """Turn a p-value of this look into one of all looks together, comparable with ERROR / 2."""
+        return p_value if self.index is None else min(1.0, p_value * ERROR / SPENT[self.index])
+
+    def count_trials(self, whole: int) -> int:
+        """How many trials are asked of an experiment.
+
+        Args:
+            whole: The experiment's own number.
+        """
+        return whole if self.index is None else _trials_at(self.index, whole)
+
+    def skip_to(self, whole: int) -> Look:
+        """The first look from this one on that is worth it: far fewer trials than at the one after.
+
+        Args:
+            whole: The experiment's own number of trials.
+        """
+        if self.index is None:
+            return self
         trials = [_trials_at(k, whole) for k in range(LOOKS)]
         worth = (k for k in range(LOOKS - 1) if 2 * trials[k] <= trials[k + 1])
-        _LOOK.set(max(look, next(worth, LOOKS - 1)))
+        return Look(max(self.index, next(worth, LOOKS - 1)))
+
+    def find_next(self, verdict: str, p_value: float | None, *, has_value: bool) -> Look | None:
+        """The look that comes after this one; None if it ends here.
+
+        Args:
+            verdict: Of this look.
+            p_value: One-sided, of the claim at this look alone; None where there is none.
+            has_value: Whether trials were asked. That there is nothing to estimate is settled by all of them
+                only, if it was read off some.
+        """
+        look, last = self.index, LOOKS - 1
+        if look is None or look == last or _settled(verdict, p_value, look, has_value=has_value):
+            return None
+        if verdict in ("not_applicable", "refuted"):
+            return Look(last)
+        if p_value is None:
+            return Look(look + 1)
+        distance = -float(ndtri(min(max(p_value, TINY), 1 - TINY)))
+        # As if the estimate stayed and its interval shrank as trials grow.
+        likely = (
+            k
+            for k in range(look + 1, last)
+            if _settles(distance * sqrt(SHARES[k] / SHARES[look]), k)
+        )
+        return Look(next(likely, last))
 
 
-@contextmanager
-def looking(look: int | None) -> Iterator[None]:
-    """Within it, trials are asked and intervals made as at one look, counted from 0; as ever with None."""
-    token = _LOOK.set(look)
-    try:
-        yield
-    finally:
-        _LOOK.reset(token)
-
-
-def trials_now(whole: int) -> int:
-    """Trials to ask at the present look.
-
-    Args:
-        whole: The experiment's own number, which is also what is asked outside any look.
-    """
-    look = _LOOK.get()
-    return whole if look is None else _trials_at(look, whole)
+ALL_TRIALS = Look()
+"""No looks: all trials at once, 95% intervals."""
 
 
 def _trials_at(look: int, whole: int) -> int:
     return min(whole, max(LEAST, ceil(SHARES[look] * whole)))
-
-
-def next_look(verdict: str, p_value: float | None, *, has_value: bool) -> int | None:
-    """The look that comes after the present one; None if it ends here.
-
-    Args:
-        verdict: Of this look.
-        p_value: One-sided, of the claim at this look alone; None where there is none.
-        has_value: Whether trials were asked. That there is nothing to estimate is settled by all of them only,
-            if it was read off some.
-    """
-    look = _LOOK.get()
-    if look is None or look == LOOKS - 1 or _settled(verdict, p_value, look, has_value=has_value):
-        return None
-    last = LOOKS - 1
-    if verdict in ("not_applicable", "refuted"):
-        return last
-    if p_value is None:
-        return look + 1
-    distance = -float(ndtri(min(max(p_value, TINY), 1 - TINY)))
-    # As if the estimate stayed and its interval shrank as trials grow.
-    return next(
-        (
-            k
-            for k in range(look + 1, last)
-            if _settles(distance * sqrt(SHARES[k] / SHARES[look]), k)
-        ),
-        last,
-    )
 
 
 def _settled(verdict: str, p_value: float | None, look: int, *, has_value: bool) -> bool:

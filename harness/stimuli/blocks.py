@@ -19,6 +19,10 @@ CORNERS = tuple(product((0, 1), repeat=2))
 """Row and column of a block's upper left cell, and of a slot within a block."""
 
 
+MIDDLE = Cell(1, 1)
+"""The cell that all blocks share."""
+
+
 def slot_of(scene: Scene, obj: Object) -> Cell:
     """Where an object is within the block: its cell, counted from the group's upper left."""
     cell = scene.cell_of(obj)

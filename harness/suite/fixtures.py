@@ -6,33 +6,42 @@ measured, before anything expensive is.
 
 import pytest
 
-from harness.experiments.reproduction.retrieval_variants import (
-    RETRIEVAL_VARIANTS,
-    RetrievalVariants,
-)
-from harness.experiments.reproduction.similarity_variants import (
-    ARRANGED,
-    SIMILARITY_VARIANTS,
-    Arrangements,
-    SimilarityVariants,
-)
-from harness.experiments.visual_symbols.behaviour import BEHAVIOUR, Behaviour
-from harness.experiments.visual_symbols.blocks import BLOCKS, Blocks
-from harness.experiments.visual_symbols.components import COMPONENTS, Components
-from harness.experiments.visual_symbols.counting import COUNTING, Counting
-from harness.experiments.visual_symbols.entropy import ENTROPY, Entropy
-from harness.experiments.visual_symbols.keys import KEYS, Keys
-from harness.experiments.visual_symbols.listing import LISTING, Listing
+from harness.experiments.reproduction.arrangements import ARRANGED
+from harness.experiments.reproduction.retrieval_variants import RETRIEVAL_VARIANTS
+from harness.experiments.reproduction.similarity_variants import SIMILARITY_VARIANTS
+from harness.experiments.visual_symbols.behaviour import BEHAVIOUR
+from harness.experiments.visual_symbols.blocks import BLOCKS
+from harness.experiments.visual_symbols.components import COMPONENTS
+from harness.experiments.visual_symbols.counting import COUNTING
+from harness.experiments.visual_symbols.entropy import ENTROPY
+from harness.experiments.visual_symbols.keys import KEYS
+from harness.experiments.visual_symbols.listing import LISTING
 from harness.experiments.visual_symbols.listing import on_photographs as listing_on
-from harness.experiments.visual_symbols.mediation import MEDIATION, Mediation
-from harness.experiments.visual_symbols.repair import REPAIR, Repaired
-from harness.experiments.visual_symbols.reuse import REUSE, Reused
-from harness.experiments.visual_symbols.similarity import SIMILARITY, Similarity
-from harness.experiments.visual_symbols.steering import STEERING, STEERING_DRAWN, Steered
+from harness.experiments.visual_symbols.mediation import MEDIATION
+from harness.experiments.visual_symbols.repair import REPAIR
+from harness.experiments.visual_symbols.reuse import REUSE
+from harness.experiments.visual_symbols.similarity import SIMILARITY
+from harness.experiments.visual_symbols.steering import STEERING, STEERING_DRAWN
 from harness.experiments.visual_symbols.steering import on_photographs as steering_on
-from harness.experiments.visual_symbols.transplant import TRANSPLANT, Transplanted
+from harness.experiments.visual_symbols.transplant import TRANSPLANT
 from harness.judging.claim import above
 from harness.judging.verdict import Judgement, Verdict, decide
+from harness.readings.reproduction.arrangements import Arrangements
+from harness.readings.reproduction.retrieval_variants import RetrievalVariants
+from harness.readings.reproduction.similarity_variants import SimilarityVariants
+from harness.readings.visual_symbols.behaviour import Behaviour
+from harness.readings.visual_symbols.blocks import Blocks
+from harness.readings.visual_symbols.components import Components
+from harness.readings.visual_symbols.counting import Counting
+from harness.readings.visual_symbols.entropy import Entropy
+from harness.readings.visual_symbols.keys import Keys
+from harness.readings.visual_symbols.listing import Listing
+from harness.readings.visual_symbols.mediation import Mediation
+from harness.readings.visual_symbols.repair import Repaired
+from harness.readings.visual_symbols.reuse import Reused
+from harness.readings.visual_symbols.similarity import Similarity
+from harness.readings.visual_symbols.steering import Steered
+from harness.readings.visual_symbols.transplant import Transplanted
 from harness.runs.preconditions import TASK_OF, gate_for
 from harness.statistics.looks import looking
 from harness.stimuli.photographs import NoData

@@ -11,8 +11,9 @@ import xarray as xr
 from families import loaded
 
 from harness.experiments.arranging import settle, trials_for
-from harness.experiments.reproduction.similarity_variants import Arrangements, run_arrangements
+from harness.experiments.reproduction.arrangements import run_arrangements
 from harness.experiments.sweeps import ARRANGEMENTS
+from harness.readings.reproduction.arrangements import Arrangements
 from harness.subjects.arrangement import NoTemplate
 
 

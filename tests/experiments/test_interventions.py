@@ -16,10 +16,14 @@ from harness.experiments.editing import (
     mean_by,
     said,
 )
-from harness.experiments.visual_symbols.blocks import BLOCKS, Blocks
-from harness.experiments.visual_symbols.keys import KEYS, Keys
-from harness.experiments.visual_symbols.steering import STEERING_DRAWN, Steered
-from harness.experiments.visual_symbols.transplant import TRANSPLANT, Transplanted
+from harness.experiments.visual_symbols.blocks import BLOCKS
+from harness.experiments.visual_symbols.keys import KEYS
+from harness.experiments.visual_symbols.steering import STEERING_DRAWN
+from harness.experiments.visual_symbols.transplant import TRANSPLANT
+from harness.readings.visual_symbols.blocks import Blocks
+from harness.readings.visual_symbols.keys import Keys
+from harness.readings.visual_symbols.steering import Steered
+from harness.readings.visual_symbols.transplant import Transplanted
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.questions import side_pairs

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from harness.experiments.visual_symbols.mediation import Mediation
+from harness.readings.visual_symbols.mediation import Mediation
 from harness.stimuli.contrast import CONDITIONS
 
 

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from harness.experiments.visual_symbols.behaviour import SETS, Behaviour
-from harness.experiments.visual_symbols.components import FACTORS, Components
-from harness.experiments.visual_symbols.mediation import Mediation
-from harness.experiments.visual_symbols.similarity import HALVES, PAIRS, Similarity
+from harness.experiments.visual_symbols.behaviour import SETS
+from harness.experiments.visual_symbols.components import FACTORS
+from harness.experiments.visual_symbols.similarity import HALVES, PAIRS
 from harness.judging.claim import above, below
 from harness.judging.verdict import decide
+from harness.readings.visual_symbols.behaviour import Behaviour
+from harness.readings.visual_symbols.components import Components
+from harness.readings.visual_symbols.mediation import Mediation
+from harness.readings.visual_symbols.similarity import Similarity
 from harness.statistics.looks import looking
 from harness.stimuli.contrast import CONDITIONS
 

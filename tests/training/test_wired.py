@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 
 from harness.cli.main import main
 from harness.experiments.visual_symbols.behaviour import answers_right
-from harness.experiments.visual_symbols.mediation import MEDIATION, Mediation
+from harness.experiments.visual_symbols.mediation import MEDIATION
+from harness.readings.visual_symbols.mediation import Mediation
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY, LOW_ENTROPY, PCA_CELLS, balanced_trials
 from harness.stimuli.prompt import Trial, scene_description

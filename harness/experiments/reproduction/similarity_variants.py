@@ -13,14 +13,10 @@ import numpy as np
 import xarray as xr
 
 from harness.experiments.editing import captured, ids_of, last_token, said, said_from
-from harness.experiments.sweeps import ARRANGEMENTS
 from harness.measures.similarity import cosine_rsm, peak, position_rsm, rsa_draws
 from harness.measuring.measuring import Experiment, Progress
 from harness.statistics.clusters import cluster_weights
-from harness.statistics.draws import from_draws
-from harness.statistics.estimate import Estimate, difference
-from harness.statistics.halves import DRAWS, estimation_half
-from harness.statistics.looks import confidence
+from harness.statistics.halves import DRAWS
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.stimuli.scene import REPRODUCED_GRIDS, objects
@@ -117,89 +113,3 @@ def _with_color(trial: Trial) -> Trial:
 
 
 SIMILARITY_VARIANTS = Experiment("similarity_variants", run, trials=100)
-
-
-def run_arrangements(
-    subject: Subject, trials: int, rng: np.random.Generator, progress: Progress
-) -> xr.Dataset:
-    """Accuracy in every arrangement (protocol, section 9, number 7): `right` [how, trial], `part` [trial]."""
-    if not getattr(subject.tokenizer, "chat_template", None):
-        return xr.Dataset(attrs={"no_chat": 1})
-    drawn = balanced_trials(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
-    right = []
-    for how in ARRANGEMENTS:
-        arranged = replace(subject, entry=replace(subject.entry, arrangement=how))
-        right.append(said(arranged, drawn)[0] == ids_of(arranged, drawn, [t.answer for t in drawn]))
-    scenes = np.array([t.scene.key for t in drawn])
-    part = np.where(estimation_half(scenes, rng), "estimation", "evaluation")
-    return xr.Dataset(
-        {
-            "right": (("how", "trial"), np.array(right)),
-            "scene": (("trial",), scenes),
-            "part": (("trial",), part),
-        },
-        {"how": list(ARRANGEMENTS)},
-    )
-
-
-ARRANGED = Experiment("arrangements", run_arrangements, trials=100)
-
-
-@dataclass(frozen=True)
-class SimilarityVariants:
-    """Reading of the variants, named as in VARIANTS."""
-
-    data: xr.Dataset
-
-    def lost(self, variant: str) -> Estimate:
-        """r by the paper's protocol less r by a variant, at the layer where the first peaks."""
-        base = self._at("as in the paper")
-        if base[1][int((1 - confidence()) / 2 * DRAWS)] <= 0.1:
-            return Estimate.inapplicable(
-                f"position is not surely represented at the last token (r = {base[0]:.2f}): there is nothing "
-                "that a variant could miss",
-                n=int(self.data.n[0]),
-                clusters=int(self.data.scenes[0]),
-            )
-        other = self.data.sel(variant=variant)
-        if float(other.right) < 0.5:
-            return Estimate.inapplicable(
-                f"only {float(other.right):.0%} of such trials are answered right: what the state tells then "
-                "is not what the paper is about",
-                n=int(other.n),
-                clusters=int(other.scenes),
-            )
-        value, draws = self._at(variant, in_order=False)
-        paper = self._at("as in the paper", in_order=False)
-        if not np.isfinite(draws).all():
-            return Estimate.unsettled(
-                "some draws of so few trials have no variation to correlate",
-                n=int(other.n),
-                clusters=int(other.scenes),
-            )
-        return from_draws(
-            paper[0] - value, paper[1] - draws, n=int(other.n), clusters=int(other.scenes)
-        )
-
-    def _at(self, variant: str, *, in_order: bool = True) -> tuple[float, np.ndarray]:
-        chosen = self.data.sel(variant=variant).isel(layer=int(self.data.peak))
-        draws = chosen.draws.values
-        return float(chosen.r), np.sort(draws) if in_order else draws
-
-
-@dataclass(frozen=True)
-class Arrangements:
-    """Reading of the arrangements."""
-
-    data: xr.Dataset
-
-    def difference(self) -> Estimate:
-        """How much accuracy differs between two arrangements: those that differ most on the other half."""
-        if "no_chat" in self.data.attrs:
-            return Estimate.inapplicable("its tokenizer has no chat template")
-        right = self.data.right.astype(float)
-        shares = right[:, (self.data.part == "estimation").values].mean("trial").values
-        held = right[:, (self.data.part == "evaluation").values]
-        best, worst = int(shares.argmax()), int(shares.argmin())
-        scenes = self.data.scene.values[(self.data.part == "evaluation").values]
-        return difference(held[best].values, held[worst].values, scenes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -11,7 +10,6 @@ import xarray as xr
 
 from harness.measuring.batches import parts
 from harness.measuring.measuring import Experiment, Progress
-from harness.statistics.estimate import Estimate, proportion
 from harness.stimuli.blocks import block_trials
 from harness.stimuli.contrast import contrasts
 from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
@@ -118,15 +116,3 @@ def run(
 BEHAVIOUR = Experiment("behaviour", run, trials=200, looks=False)
 READINESS = Experiment("readiness", partial(run, draw=draw_tasks), trials=48, looks=False)
 """Asked before anything expensive is measured: a claim is blocked where its task is failed."""
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """Reading of the behavioural gate."""
-
-    data: xr.Dataset
-
-    def accuracy(self, which: str) -> Estimate:
-        """Share of right answers on one of SETS, or of TASKS; Wilson interval, clustered by scene."""
-        chosen = self.data.sel(set=which)
-        return proportion(chosen.right.values.astype(bool), chosen.scene.values)

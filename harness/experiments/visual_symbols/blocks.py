@@ -7,35 +7,26 @@ between the codes: there the absolute position is one and the same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import xarray as xr
 
 from harness.experiments.editing import captured, last_token
-from harness.measures.components import neighbours_agree, plane
-from harness.measures.partial import partial
+from harness.measures.components import NEIGHBOURS, neighbours_agree, plane
 from harness.measures.similarity import (
     cosine_rsm,
     feature_rsm,
-    peak,
     position_rsm,
     rsa_draws,
 )
 from harness.measuring.measuring import Experiment, Progress
 from harness.statistics.clusters import cluster_weights
-from harness.statistics.draws import from_draws
-from harness.statistics.estimate import Estimate, proportion
 from harness.statistics.halves import DRAWS, estimation_half
-from harness.stimuli.blocks import block_trials, slot_of
+from harness.stimuli.blocks import MIDDLE, block_trials, slot_of
 from harness.stimuli.design import HIGH_ENTROPY
-from harness.stimuli.scene import Cell
 from harness.subjects.subject import Subject
 
 CODES = ("relative", "absolute", "features")
 HALVES = ("estimation", "evaluation")
-NEIGHBOURS = 5
-MIDDLE = Cell(1, 1)
 
 
 def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progress) -> xr.Dataset:
@@ -116,75 +107,3 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
 
 
 BLOCKS = Experiment("blocks", run, trials=384)
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """Reading of the curves and planes. Codes are "relative", "absolute", "features"."""
-
-    data: xr.Dataset
-
-    @property
-    def layer(self) -> int:
-        """Where the relative code is strongest, on the estimation half."""
-        return peak(self.data.r.sel(code="relative", half="estimation").values)
-
-    def strength(self, code: str) -> Estimate:
-        """r of a code at the relative code's peak layer, on the evaluation half."""
-        value, draws = self._at(code)
-        return self._estimate(value, draws)
-
-    def lead(self) -> Estimate:
-        """r of relative minus r of absolute positions at the relative peak layer, evaluation half."""
-        (a, a_draws), (b, b_draws) = self._at("relative"), self._at("absolute")
-        return self._estimate(a - b, a_draws - b_draws)
-
-    def beyond(self, code: str, other: str) -> Estimate:
-        """Partial r of a code, with what it shares with the other taken out; layer and half as above."""
-        half = self.data.sel(half="evaluation")
-        (a, a_draws), (b, b_draws) = self._at(code), self._at(other)
-        value = float(partial(a, b, float(half.between)))
-        return self._estimate(value, partial(a_draws, b_draws, half.between_draws.values))
-
-    def plane_of_slots(self, which: str) -> Estimate:
-        """Share of trials whose neighbours share the slot, at the layer best on the estimation half.
-
-        Args:
-            which: "all" trials, or those with the target in the "middle" cell.
-        """
-        chosen = self.data.sel(which=which)
-        among = np.ones(self.data.sizes["trial"], bool)
-        if which == "middle":
-            among = self.data.cell.values == "{} {}".format(*MIDDLE)
-        agrees = chosen.agrees.values.astype(bool)
-        first = among & (self.data.part.values == "estimation")
-        second = among & ~first & (self.data.part.values == "evaluation")
-        least = min(
-            np.unique(self.data.slot.values[half], return_counts=True)[1].min()
-            for half in (first, second)
-        )
-        scenes = self.data.scene.values[second]
-        if least <= NEIGHBOURS:
-            return Estimate.unsettled(
-                f"only {least} trials of some slot in one half, where {NEIGHBOURS} neighbours are asked: "
-                "raise --trials",
-                n=int(second.sum()),
-                clusters=len(np.unique(scenes)),
-            )
-        layer = int(agrees[:, first].mean(1).argmax())
-        return proportion(agrees[layer, second], scenes)
-
-    def _at(self, code: str) -> tuple[float, np.ndarray]:
-        chosen = self.data.sel(code=code, half="evaluation")
-        return float(chosen.r.values[self.layer]), chosen.r_draws.values[:, self.layer]
-
-    def _estimate(self, value: float, draws: np.ndarray) -> Estimate:
-        scenes = self.data.scene.values[self.data.part.values == "evaluation"]
-        n, clusters = len(scenes), len(np.unique(scenes))
-        if not np.isfinite(draws).all():
-            return Estimate.unsettled(
-                f"draws of {clusters} scenes have no variation to correlate: raise --trials",
-                n=n,
-                clusters=clusters,
-            )
-        return from_draws(value, draws, n=n, clusters=clusters)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import xarray as xr
 
@@ -12,7 +10,6 @@ from harness.experiments.editing import Head, head_means
 from harness.experiments.sweeps import share_of_heads
 from harness.experiments.visual_symbols.mediation import MEDIATION
 from harness.measuring.measuring import Experiment, Progress
-from harness.statistics.estimate import Estimate, difference, proportion
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.prompt import enumeration
 from harness.stimuli.questions import counting_questions
@@ -82,37 +79,10 @@ def run(
             "plain": (("trial",), plain),
             "plain_valid": (("trial",), plain_valid),
             "scene": (("trial",), np.array([t.scene.key for t in drawn])),
+            "judged": JUDGED,
         },
         {"which": list(ORDERS), "k": list(PUBLISHED_K)},
     )
 
 
 COUNTING = Experiment("counting", run, trials=120, needs=(MEDIATION,))
-
-
-@dataclass(frozen=True)
-class Counting:
-    """Reading of the ablations at the judged K; orders are those of ORDERS."""
-
-    data: xr.Dataset
-
-    def accuracy(self, which: str) -> Estimate:
-        """Share of right counts with those heads silenced."""
-        return proportion(self._right(which).astype(bool), self.data.scene.values)
-
-    def gap(self) -> Estimate:
-        """Accuracy without the lowest heads less that without the highest."""
-        return difference(self._right("bottom"), self._right("top"), self.data.scene.values)
-
-    def against_random(self) -> Estimate:
-        """Mean accuracy without random heads less that without the highest."""
-        random = self.data.random.values.astype(float).mean(0)
-        return difference(random, self._right("top"), self.data.scene.values)
-
-    def valid(self) -> Estimate:
-        """Share of answers that give a number at all, the highest heads silenced."""
-        valid = self.data.valid.sel(which="top", k=JUDGED).values
-        return proportion(valid.astype(bool), self.data.scene.values)
-
-    def _right(self, which: str) -> np.ndarray:
-        return self.data.right.sel(which=which, k=JUDGED).values

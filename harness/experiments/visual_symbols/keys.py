@@ -7,16 +7,13 @@ retrieval heads, while the color of one of them is asked. Where the public repro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import xarray as xr
 
-from harness.experiments.editing import Head, beyond_controls, captured, ids_of, ranking, said
+from harness.experiments.editing import Head, captured, ids_of, ranking, said
 from harness.experiments.visual_symbols.mediation import MEDIATION
 from harness.measuring.measuring import Experiment, Progress
-from harness.statistics.estimate import Estimate, difference, proportion
 from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.prompt import Trial
@@ -231,55 +228,3 @@ class _Keys:
 
 
 KEYS = Experiment("keys", run, trials=160, needs=(MEDIATION,))
-
-
-@dataclass(frozen=True)
-class Keys:
-    """Reading of the edits of keys; names are those of EDITS."""
-
-    data: xr.Dataset
-
-    def swapped(self, edit: str = "both objects") -> Estimate:
-        """Share of answers that are the other object's color."""
-        missing = self._missing()
-        if missing:
-            return missing
-        return proportion(
-            self.data.swapped.sel(edit=edit).values.astype(bool), self.data.scene.values
-        )
-
-    def specific(self) -> Estimate:
-        """How much more often than under the stronger control: background, or random directions."""
-        missing = self._missing()
-        if missing:
-            return missing
-        swapped = self.data.swapped.astype(float)
-        moved, scenes = swapped.sel(edit="both objects").values, self.data.scene.values
-        background = [swapped.sel(edit="background").values]
-        # One direction draws all answers to one side; here each scene has one of its own.
-        random = difference(moved, swapped.sel(edit="random direction").values, scenes)
-        still = beyond_controls(moved, background, self.data.side.values, scenes)
-        return min(random, still, key=lambda estimate: estimate.value)
-
-    def lost(self, edit: str) -> Estimate:
-        """How much less often than under the paper's edit."""
-        missing = self._missing()
-        if missing:
-            return missing
-        swapped = self.data.swapped.astype(float)
-        return difference(
-            swapped.sel(edit="both objects").values,
-            swapped.sel(edit=edit).values,
-            self.data.scene.values,
-        )
-
-    def _missing(self) -> Estimate | None:
-        if "no_grid" in self.data.attrs:
-            return Estimate.inapplicable("its image tokens are no grid: objects have no patches")
-        if not self.data.layers.values.any():
-            return Estimate.absent(
-                "no head retrieves features, so there is no layer to edit",
-                n=self.data.sizes["trial"],
-                clusters=len(np.unique(self.data.scene.values)),
-            )
-        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from harness.experiments.editing import Head, captured, head_edits, last_token, 
 from harness.experiments.sweeps import share_of_heads
 from harness.experiments.visual_symbols.mediation import MEDIATION
 from harness.measuring.measuring import Experiment, Progress
-from harness.statistics.estimate import Estimate, difference, proportion
 from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_coco
@@ -140,36 +138,3 @@ PHOTOGRAPHS = 1000
 """Images: 500 sources, since only a mean over many objects is free of content (protocol, E10)."""
 
 LISTING = Experiment("listing", run, trials=160, needs=(MEDIATION,))
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Reading of the lists."""
-
-    data: xr.Dataset
-
-    def repeats(self) -> Estimate:
-        """Share of lists in which the first object comes again."""
-        missing = self._missing()
-        return missing or proportion(self.data.repeated.values.astype(bool), self.data.scene.values)
-
-    def specific(self) -> Estimate:
-        """How much more often than with random heads replaced."""
-        missing = self._missing()
-        return missing or difference(
-            self.data.repeated.values,
-            self.data.random.values.astype(float).mean(0),
-            self.data.scene.values,
-        )
-
-    def _missing(self) -> Estimate | None:
-        heads = int(self.data.heads)
-        if heads > 0:
-            return None
-        listed, shown = int(self.data.listed), int(self.data.shown)
-        sizes = {"n": listed, "clusters": listed}
-        if heads < 0:
-            return Estimate.unsettled(
-                f"only {listed} of {shown} images are answered with a list of two objects", **sizes
-            )
-        return Estimate.absent("no head selects an ID, so there is none to put in", **sizes)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import xarray as xr
@@ -21,14 +19,10 @@ from harness.experiments.editing import (
 from harness.experiments.sweeps import heads_swept
 from harness.experiments.visual_symbols.mediation import MEDIATION
 from harness.measuring.measuring import Experiment, Progress
-from harness.statistics.estimate import Estimate, difference, mean
 from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials, entropy_trials
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.edit import Edit
-
-TESTABLE = 0.85
-"""Above this accuracy with low entropy there is little to repair (protocol, E12)."""
 
 
 def run(
@@ -103,35 +97,3 @@ def _put_in(heads: list[Head], batch: Batch, prototypes: torch.Tensor) -> list[E
 
 
 REPAIR = Experiment("repair", run, trials=144, needs=(MEDIATION,))
-
-
-@dataclass(frozen=True)
-class Repaired:
-    """Reading of the repair, on the evaluation half."""
-
-    data: xr.Dataset
-
-    def gain(self) -> Estimate:
-        """How much more often the object is named right with the prototype of its position."""
-        return self._against("repaired", 1)
-
-    def harm(self) -> Estimate:
-        """How much less often with the prototype of a wrong position."""
-        return self._against("misled", -1)
-
-    def _against(self, which: str, sign: int) -> Estimate:
-        chosen = self.data.isel(trial=np.flatnonzero(self.data.part.values == "evaluation"))
-        scenes = chosen.scene.values
-        plain = mean(chosen.plain.values.astype(float), scenes)
-        sizes = {"n": plain.n, "clusters": plain.clusters}
-        if plain.value > TESTABLE:
-            return Estimate.inapplicable(
-                f"{plain.value:.0%} of low-entropy scenes are named right: little to repair",
-                **sizes,
-            )
-        if not int(self.data.heads):
-            return Estimate.absent(
-                "no head selects an ID, or no prototype can be had: nothing to put in", **sizes
-            )
-        pair = (chosen[which].values, chosen.plain.values)
-        return difference(*(pair if sign > 0 else pair[::-1]), scenes)

@@ -6,7 +6,6 @@ strongly they are pushed, is chosen on the images that the IDs were estimated fr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -14,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from harness.experiments.editing import beyond_controls, ids_of, matched_heads, ranking
+from harness.experiments.editing import ids_of, matched_heads, ranking
 from harness.experiments.pushes import NOTHING, Push, Pushes
 from harness.experiments.sweeps import ALPHAS, heads_swept
 from harness.experiments.visual_symbols.mediation import MEDIATION
 from harness.measuring.measuring import Experiment, Progress
-from harness.statistics.estimate import Estimate, difference, proportion
 from harness.statistics.halves import estimation_half
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY
@@ -169,54 +167,3 @@ STEERING = Experiment("steering", run, trials=142, needs=(MEDIATION,))
 STEERING_DRAWN = Experiment(
     "steering_drawn", partial(run, solids=False), trials=142, needs=(MEDIATION,)
 )
-
-
-@dataclass(frozen=True)
-class Steered:
-    """Reading of the steering; stages are named as in mediation."""
-
-    data: xr.Dataset
-
-    def accuracy(self) -> Estimate:
-        """Share of the evaluation images answered right without an edit."""
-        return proportion(self.data.right.values.astype(bool), self.data.scene.values)
-
-    def swapped(self, stage: str) -> Estimate:
-        """Share of answers that are the described object's, at the setting chosen on the other half."""
-        missing = self._missing(stage)
-        if missing:
-            return missing
-        moved = self.data.moved.sel(stage=stage, control="top").values
-        return proportion(moved.astype(bool), self.data.scene.values)
-
-    def specific(self, stage: str) -> Estimate:
-        """How much more often than with the stronger of the two controls: other heads, or pushed away."""
-        missing = self._missing(stage)
-        if missing:
-            return missing
-        moved = self.data.moved.sel(stage=stage)
-        return beyond_controls(
-            moved.sel(control="top").values,
-            [moved.sel(control=c).values for c in ("random", "away")],
-            self.data.side.values,
-            self.data.scene.values,
-        )
-
-    def optimism(self, stage: str) -> Estimate:
-        """How much higher the share is at the setting that is best on the very images it is judged on."""
-        missing = self._missing(stage)
-        if missing:
-            return missing
-        moved = self.data.moved.sel(stage=stage)
-        best, top = (moved.sel(control=c).values for c in ("best on test", "top"))
-        return difference(best, top, self.data.scene.values)
-
-    def _missing(self, stage: str) -> Estimate | None:
-        if int(self.data.heads.sel(stage=stage)):
-            return None
-        scenes = self.data.scene.values
-        return Estimate.absent(
-            "no head has a positive mediation score for this stage, so there is none to steer",
-            n=len(scenes),
-            clusters=len(np.unique(scenes)),
-        )

@@ -6,8 +6,6 @@ same objects in another block and whose prompt leaves two of them open.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import xarray as xr
 
@@ -22,7 +20,6 @@ from harness.experiments.editing import (
 from harness.experiments.sweeps import heads_swept
 from harness.experiments.visual_symbols.mediation import MEDIATION
 from harness.measuring.measuring import Experiment, Progress
-from harness.statistics.estimate import Estimate, difference, proportion
 from harness.statistics.halves import estimation_half
 from harness.stimuli.blocks import transplants
 from harness.stimuli.design import HIGH_ENTROPY
@@ -84,57 +81,3 @@ def run(
 
 
 TRANSPLANT = Experiment("transplant", run, trials=180, needs=(MEDIATION,))
-
-
-@dataclass(frozen=True)
-class Transplanted:
-    """Reading of the transplants."""
-
-    data: xr.Dataset
-
-    @property
-    def heads(self) -> int | None:
-        """How many heads: most answers of either candidate on the estimation half; None without any.
-
-        The reproduction takes most relative ones. Where IDs are absolute no number gives any, and one of which
-        nothing but confusion comes would show that answers are not absolute.
-        """
-        chosen = self._half("estimation").isel(k=slice(1, None))
-        if not chosen.sizes["k"]:
-            return None
-        either = chosen.names.any("candidate").transpose("k", "trial").values.mean(1)
-        return int(chosen.k.values[either.argmax()])
-
-    def accuracy(self) -> Estimate:
-        """Share of sources that are answered right."""
-        return proportion(self.data.right.values.astype(bool), self.data.scene.values)
-
-    def share(self, candidate: str) -> Estimate:
-        """Share of answers that are a candidate's color, on the evaluation half."""
-        chosen = self._half("evaluation")
-        if self.heads is None:
-            return self._no_heads()
-        found = chosen.names.sel(candidate=candidate, k=self.heads).values
-        return proportion(found.astype(bool), chosen.scene.values)
-
-    def gain(self) -> Estimate:
-        """How much more often the relative candidate is named than without a transplant."""
-        chosen = self._half("evaluation").sel(candidate="relative")
-        if self.heads is None:
-            return self._no_heads()
-        return difference(
-            chosen.names.sel(k=self.heads).values,
-            chosen.names.sel(k=0).values,
-            chosen.scene.values,
-        )
-
-    def _half(self, half: str) -> xr.Dataset:
-        return self.data.isel(trial=np.flatnonzero(self.data.part.values == half))
-
-    def _no_heads(self) -> Estimate:
-        chosen = self._half("evaluation")
-        return Estimate.absent(
-            "no head selects an ID, so there is none to transplant",
-            n=chosen.sizes["trial"],
-            clusters=len(np.unique(chosen.scene.values)),
-        )

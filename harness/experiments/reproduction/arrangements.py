@@ -1,0 +1,41 @@
+"""Accuracy in every arrangement of image and prompt (protocol, section 9, number 7)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import xarray as xr
+
+from harness.experiments.editing import ids_of, said
+from harness.experiments.sweeps import ARRANGEMENTS
+from harness.measuring.measuring import Experiment, Progress
+from harness.statistics.halves import estimation_half
+from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.subjects.subject import Subject
+
+
+def run_arrangements(
+    subject: Subject, trials: int, rng: np.random.Generator, progress: Progress
+) -> xr.Dataset:
+    """Accuracy in every arrangement (protocol, section 9, number 7): `right` [how, trial], `part` [trial]."""
+    if not getattr(subject.tokenizer, "chat_template", None):
+        return xr.Dataset(attrs={"no_chat": 1})
+    drawn = balanced_trials(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
+    right = []
+    for how in ARRANGEMENTS:
+        arranged = replace(subject, entry=replace(subject.entry, arrangement=how))
+        right.append(said(arranged, drawn)[0] == ids_of(arranged, drawn, [t.answer for t in drawn]))
+    scenes = np.array([t.scene.key for t in drawn])
+    part = np.where(estimation_half(scenes, rng), "estimation", "evaluation")
+    return xr.Dataset(
+        {
+            "right": (("how", "trial"), np.array(right)),
+            "scene": (("trial",), scenes),
+            "part": (("trial",), part),
+        },
+        {"how": list(ARRANGEMENTS)},
+    )
+
+
+ARRANGED = Experiment("arrangements", run_arrangements, trials=100)

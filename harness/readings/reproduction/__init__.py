@@ -1,0 +1,1 @@
+"""Readings of the experiments on the public reproduction."""

@@ -1,0 +1,1 @@
+"""Readings of the experiments of Assouel et al. (ICLR 2026)."""
