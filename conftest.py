@@ -2,9 +2,9 @@
 
 import os
 
-from harness.machine.placement import settle
+from harness.machine.placement import place_process
 
-settle(os.environ)
+place_process(os.environ)
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 pytest_plugins = ["harness.suite.plugin", "pytester"]

@@ -68,7 +68,8 @@ def share_covered(situation: Situation, experiments: int, rng: np.random.Generat
     scenes = np.repeat(np.arange(len(situation.sizes)), situation.sizes)
     items = situation.draw(rng, experiments, scenes)
     estimates = situation.estimates(items, scenes.tolist(), rng)
-    return float(np.mean([e.low <= situation.truth <= e.high for e in estimates]))
+    intervals = (e.interval(0.95) for e in estimates)
+    return float(np.mean([low <= situation.truth <= high for low, high in intervals]))
 
 
 def generator(name: str, seed: int) -> np.random.Generator:

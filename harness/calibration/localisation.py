@@ -7,16 +7,18 @@ from typing import Any
 
 import numpy as np
 import torch
+import xarray as xr
 
-from harness.experiments.visual_symbols.mediation import MEDIATION
-from harness.experiments.visual_symbols.similarity import SIMILARITY
+from harness.experiments.catalogue import MEDIATION, find_experiment
+from harness.machine.files import FIXTURES
 from harness.measures.mediation import auroc
+from harness.measuring.experiment import Experiment, Request
 from harness.readings.visual_symbols.mediation import Mediation
 from harness.readings.visual_symbols.similarity import Similarity
 from harness.stimuli.contrast import CONDITIONS, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.loading import load
-from harness.subjects.registry import FIXTURES, find, read_registry
+from harness.subjects.registry import find, read_registry
 from harness.subjects.subject import Subject
 from harness.tracing.capture import capture
 from harness.tracing.edit import Edit
@@ -46,8 +48,13 @@ def localise(name: str, *, trials: int | None = None, seed: int = 0) -> dict[str
     truth = json.loads((FIXTURES / entry.source / "truth.json").read_text())
     planted: dict[str, HeadList] = {s: [tuple(h) for h in hs] for s, hs in truth["heads"].items()}
     rng = np.random.default_rng(seed)
-    scores = Mediation(MEDIATION.run(subject, trials or MEDIATION.trials, rng, _silent))
-    codes = Similarity(SIMILARITY.run(subject, trials or SIMILARITY.trials, rng, _silent))
+
+    def measure(experiment: Experiment) -> xr.Dataset:
+        request = Request(subject, trials or experiment.trials, rng)
+        return experiment.load_measure()(request)
+
+    scores = Mediation(measure(MEDIATION))
+    codes = Similarity(measure(find_experiment("similarity")))
     last = subject.layers
     stages = {s: hs[0][0] for s, hs in planted.items()}
     # A code is there from the layer that writes it to the one that buries it.
@@ -120,7 +127,3 @@ def _moved(
     said = replay(subject, batch, variants).argmax(-1)
     aim = torch.tensor([subject.answer_id(p.clean.prompt, p.patched_answer) for p in pairs])
     return (said == aim).float().mean(-1).tolist()
-
-
-def _silent(done: int, of: int) -> None:
-    return None

@@ -18,7 +18,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 
-from harness.calibration.copies import ROOT, Copy
+from harness.calibration.copies import Copy
+from harness.machine.files import ROOT
 
 LIST = Path(__file__).with_suffix(".toml")
 

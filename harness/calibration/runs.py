@@ -10,9 +10,9 @@ import pytest
 
 from harness.judging.claim import Claim
 from harness.judging.verdict import Verdict
+from harness.machine.files import ROOT
 from harness.reporting.scorecard import Pair, Scorecard
-from harness.runs.run import ROOT
-from harness.suite.plugin import SCORECARD
+from harness.suite.plugin import CONCLUSION
 
 
 class SuiteFailed(RuntimeError):
@@ -23,7 +23,8 @@ class _Catcher:
     card: Scorecard | None = None
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        self.card = config.stash.get(SCORECARD, None)
+        concluded = config.stash.get(CONCLUSION, None)
+        self.card = concluded.scorecard if concluded else None
 
 
 class _Collector:

@@ -1,17 +1,40 @@
-"""Answers in words: an entry of a list, a number."""
+"""What subjects answer: whether the first token is right, an entry of a list, a number."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from harness.measuring.batches import parts
 from harness.stimuli.prompt import NUMBERS, Trial
 from harness.subjects.subject import Batch, Subject
+from harness.tracing.capture import last_logits
 from harness.tracing.edit import Edit
 from harness.tracing.generate import generate
 
 ROWS = 32
+
+
+def answers_right(subject: Subject, trials: Sequence[Trial]) -> np.ndarray:
+    """Whether the likeliest next token begins the answer, bool [n]."""
+    right = []
+    for rows in parts(len(trials), ROWS):
+        part = trials[rows]
+        said = last_logits(subject, subject.encode(part)).argmax(-1).tolist()
+        right += [
+            s in {subject.answer_id(t.prompt, w) for w in answers(t)}
+            for s, t in zip(said, part, strict=True)
+        ]
+    return np.array(right)
+
+
+def answers(trial: Trial) -> set[str]:
+    """What counts as right: a list may begin with any object that is there, all else has one answer."""
+    if trial.prompt.text.endswith("1. a"):
+        return {o.color for o in trial.scene.objects}
+    return {trial.answer}
 
 
 def continued(

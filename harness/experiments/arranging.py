@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from harness.experiments.answers import answers_right
 from harness.experiments.sweeps import ARRANGEMENTS
-from harness.experiments.visual_symbols.behaviour import answers_right
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.subjects.arrangement import Arrangement, NoTemplate
@@ -30,7 +30,7 @@ def trials_for(subject: Subject) -> list[Trial]:
     return balanced_trials(grid, HIGH_ENTROPY[3], TRIALS, rng, cells=grid.cells[:3])
 
 
-def settle(subject: Subject, say: Callable[[str], None]) -> Subject:
+def choose_arrangement(subject: Subject, say: Callable[[str], None]) -> Subject:
     """The subject in one arrangement; as it is, if its entry names one.
 
     Args:

@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from harness.judging.verdict import Verdict
+from harness.machine.files import FIXTURES
 
-TABLE = Path(__file__).resolve().parents[2] / "fixtures" / "controls.toml"
+TABLE = FIXTURES / "controls.toml"
 
 
 class Expected(NamedTuple):

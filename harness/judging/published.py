@@ -10,11 +10,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-_FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "published"
+from harness.machine.files import FIXTURES
+
+_FOLDER = FIXTURES / "published"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from harness.judging.verdict import Judgement, Verdict
 from harness.machine.files import read_json, write_json
 from harness.statistics.estimate import Estimate
 from harness.statistics.evidence import Evidence
-from harness.statistics.looks import inflated
+from harness.statistics.looks import ALL_TRIALS, Look
 
 SCHEMA = 1
 """Version of what is written; a file of another version is refused, never guessed at."""
 
-_Row = TypeVar("_Row", "Record", "Run")
+_Row = TypeVar("_Row", "Record", "RunFacts")
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ class Record:
         measurement: str | None = None,
         seconds: float | None = None,
         control: bool = False,
+        look: Look = ALL_TRIALS,
     ) -> Record:
         """Build the record of a judgement.
 
@@ -101,6 +102,7 @@ class Record:
             measurement: Key of the measurement in the store.
             seconds: Time taken.
             control: Whether the subject's mechanism is known, so that the baseline is the right answer.
+            look: At which look it was judged.
 
         Returns:
             The record; numbers that are not finite are None in it.
@@ -112,10 +114,12 @@ class Record:
         limit = threshold.for_subject(subject)
         value = low = high = p_value = None
         if estimate is not None:
-            value, low, high = map(_finite, (estimate.value, estimate.low, estimate.high))
+            value = _finite(estimate.value)
+            if value is not None:
+                low, high = map(_finite, estimate.interval(look.level))
             # An absent quantity is a claim that was asked and lost, so it counts in the correction.
             if judgement.verdict in (Verdict.supported, Verdict.refuted, Verdict.inconclusive):
-                p_value = _finite(inflated(estimate.p_value(limit, threshold.direction)))
+                p_value = _finite(look.inflate(estimate.p_value(limit, threshold.direction)))
         return cls(
             claim=claim.id,
             statement=claim.statement,
@@ -162,7 +166,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFacts:
     """What a whole run has in common: versions, device, seed. `partial` marks an interrupted one.
 
     `stimuli` is a hash of the code that draws scenes and prompts, `code` of all that measures; empty if it was
@@ -202,7 +206,7 @@ class Run:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, row: Mapping[str, Any]) -> Run:
+    def from_json(cls, row: Mapping[str, Any]) -> RunFacts:
         """The run of `to_json`; ValueError on a missing or unknown key or another schema."""
         # The schema first: another version explains keys that differ, not the other way round.
         _check_schema(row.get("schema"), "run")

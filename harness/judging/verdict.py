@@ -9,6 +9,7 @@ from typing import Literal
 
 from harness.judging.claim import Threshold
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate
+from harness.statistics.looks import ALL_TRIALS, Look
 
 
 class Verdict(StrEnum):
@@ -45,7 +46,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Reading:
+class Standing:
     """A verdict read against a baseline.
 
     Attributes:
@@ -57,17 +58,21 @@ class Reading:
     change: Change
 
 
-def decide(estimate: Estimate, threshold: Threshold, subject: str) -> Judgement:
+def decide(
+    estimate: Estimate, threshold: Threshold, subject: str, look: Look = ALL_TRIALS
+) -> Judgement:
     """Judge an estimate: the only place where a number becomes a verdict.
 
     What has no meaning for the subject is not applicable, a quantity that is absent is refuted, NaN is an
-    error, too few clusters are inconclusive; else the 95% interval decides. The threshold itself is not on
-    the claimed side, so an interval that only touches it from the other side refutes.
+    error, too few clusters are inconclusive; else the 95% interval decides, or a wider one at one look of
+    several. The threshold itself is not on the claimed side, so an interval that only touches it from the other
+    side refutes.
 
     Args:
         estimate: What was measured.
         threshold: What the claim says.
         subject: Its name, since a threshold may have another value for named subjects.
+        look: At which look it was measured; the level of the interval that decides is the look's.
     """
     scenes = "1 scene" if estimate.clusters == 1 else f"{estimate.clusters} scenes"
     few = f"only {scenes}; at least {MINIMUM_CLUSTERS} are needed: raise --trials"
@@ -80,7 +85,7 @@ def decide(estimate: Estimate, threshold: Threshold, subject: str) -> Judgement:
         if 0 < estimate.clusters < MINIMUM_CLUSTERS:
             return Judgement(Verdict.inconclusive, f"{estimate.reason} ({few})")
         return Judgement(Verdict.refuted, estimate.reason)
-    value, (low, high) = estimate.value, (estimate.low, estimate.high)
+    value, (low, high) = estimate.value, estimate.interval(look.level)
     limit, side = threshold.for_subject(subject), threshold.direction
     broken = f"not a finite number with an interval: {value} [{low}, {high}] {threshold.unit}"
     if not math.isfinite(value) or math.isnan(low) or math.isnan(high) or low > high:
@@ -98,9 +103,9 @@ def decide(estimate: Estimate, threshold: Threshold, subject: str) -> Judgement:
     return Judgement(Verdict.inconclusive, f"{measured} is {side} {wanted} only in part")
 
 
-def read_against(
+def compare_verdict(
     verdict: Verdict, baseline: Verdict | None, *, in_use: bool = False, exact: bool = False
-) -> Reading:
+) -> Standing:
     """Read a verdict against the baseline's verdict on the same claim and subject.
 
     Args:
@@ -116,9 +121,9 @@ def read_against(
     """
     verdict = Verdict(verdict)
     if exact and (baseline is None or verdict != Verdict(baseline)):
-        return Reading(Outcome.error if verdict is Verdict.error else Outcome.failed, "wrong")
+        return Standing(Outcome.error if verdict is Verdict.error else Outcome.failed, "wrong")
     if baseline is None:
-        return Reading(_ALONE[verdict], "new" if in_use else "")
+        return Standing(_ALONE[verdict], "new" if in_use else "")
     baseline = Verdict(baseline)
     if verdict == baseline:
         change = "same"
@@ -128,7 +133,7 @@ def read_against(
         change = "regressed"
     else:
         change = "changed"
-    return Reading(_outcome(verdict, baseline), change)
+    return Standing(_outcome(verdict, baseline), change)
 
 
 _ALONE = {

@@ -8,6 +8,12 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[2]
+"""The folder of the project."""
+
+FIXTURES = ROOT / "fixtures"
+REPORTS = ROOT / "reports"
+
 
 def write_json(path: str | Path, payload: Any) -> None:
     """Write JSON, whole or not at all, as `write_bytes` does it; keys keep their order.

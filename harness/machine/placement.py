@@ -25,7 +25,7 @@ class DoesNotFit(RuntimeError):
     """A subject is larger than all the devices that this process sees."""
 
 
-def settle(environ: MutableMapping[str, str]) -> None:
+def place_process(environ: MutableMapping[str, str]) -> None:
     """Write into the environment of a worker of pytest-xdist how many threads it has, and which GPU.
 
     Nothing changes in a process that is no worker, nor in one that a worker started: that has its place.

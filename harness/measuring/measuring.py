@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
 from harness.machine.memory import give_back, let_go
 from harness.measuring.batches import divided_by
+from harness.measuring.code import hash_code
+from harness.measuring.experiment import Experiment, Request
+from harness.measuring.seeding import seed_generator
 from harness.measuring.store import Store, content_key
 from harness.statistics.estimate import MINIMUM_CLUSTERS
-from harness.statistics.looks import AUTO, trials_now
+from harness.statistics.looks import ALL_TRIALS, AUTO, Look
 from harness.subjects.pinning import pinned
 from harness.subjects.registry import Entry, Refused
 
 if TYPE_CHECKING:
     from harness.subjects.subject import Subject
-
-Progress = Callable[[int, int], None]
-"""Called with how much is done and how much there is."""
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One experiment of a paper.
-
-    Attributes:
-        name: As it stands in the store and in messages.
-        run: Subject, trials, generator, progress -> the measurement's arrays; after them it is given the
-            measurements that it needs.
-        trials: How many by default (the paper's number where it states one).
-        needs: Experiments whose measurements it builds on: the heads that it edits were found there.
-        looks: Whether fewer trials may settle a claim (see `harness.statistics.looks`); not where a gate or
-            another experiment rests on all of them anyway.
-        ungated: Run instead of `run` where no claim is blocked; it keeps trials that are answered wrong, too.
-    """
-
-    name: str
-    run: Callable[..., xr.Dataset]
-    trials: int
-    needs: tuple[Experiment, ...] = ()
-    looks: bool = True
-    ungated: Callable[[Subject, int, np.random.Generator, Progress], xr.Dataset] | None = None
 
 
 @dataclass(frozen=True)
@@ -98,46 +73,41 @@ class Measuring:
         self.trials, self.seed, self.setting, self.gate = trials, seed, setting, gate
         self._refused: dict[str, Refused] = {}
 
-    def trials_of(self, experiment: Experiment) -> int:
-        """How many trials an experiment asks now."""
+    def count_trials(self, experiment: Experiment, look: Look = ALL_TRIALS) -> int:
+        """How many trials an experiment asks at a look."""
         if self.trials == AUTO:
-            return trials_now(experiment.trials) if experiment.looks else experiment.trials
+            return look.count_trials(experiment.trials) if experiment.looks else experiment.trials
         return self.trials or experiment.trials
 
-    def measure(self, experiment: Experiment, entry: Entry) -> Measured:
-        """The measurement of one experiment on one subject, of `trials_of` trials.
+    def measure(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> Measured:
+        """The measurement of one experiment on one subject, of `count_trials` trials.
 
         What cannot be measured is not tried again: every claim on it asks.
 
         Raises:
             harness.tracing.footprint.OutOfMemory: Not even with half as many trials at once is there enough.
         """
-        trials = self.trials_of(experiment)
-        settings = {"trials": trials, "seed": self.seed, **self.setting}
-        run = experiment.run
-        if not self.gate and any(e.ungated for e in (experiment, *experiment.needs)):
-            run, settings["gate"] = experiment.ungated or run, "none"
-        # What "main" of a repository means, and in which arrangement it is asked, is known once it is loaded.
-        known = pinned(entry) and entry.arrangement != "auto"
-        fingerprint = entry.fingerprint() if known else self.subject_of(entry).fingerprint
-        key = content_key(experiment.name, fingerprint, **settings)
+        key = self.find_key(experiment, entry, look)
         found = self.store.get(key)
         if found is not None:
             return Measured(found, key, 0.0)
         if key in self._refused:
             raise self._refused[key].with_traceback(None)
-        needed = [self.measure(e, entry).data for e in experiment.needs]
+        needed = {e.name: self.measure(e, entry, look).data for e in experiment.needs}
         what = f"{experiment.name} on {entry.name}"
         with self.store.alone(key, what) as found:
             if found is not None:
                 return Measured(found, key, 0.0)
             begun = time.monotonic()
             subject = self.subject_of(entry)
+            settings = self._settings(experiment, look)
             provenance = {"experiment": experiment.name, "subject": entry.name, **settings}
+            measure = experiment.load_measure(gate=self.gate)
 
             def once() -> xr.Dataset:
+                rng = seed_generator(self.seed, experiment.name, needs=bool(experiment.needs))
                 reporter = _Reporter(what, self.say)
-                return run(subject, trials, self._generator(experiment), reporter, *needed)
+                return measure(Request(subject, settings["trials"], rng, reporter, needed))
 
             try:
                 data, batch = self._in_memory(once, what)
@@ -150,8 +120,33 @@ class Measuring:
                 self.store.put(key, data, provenance | batch)
             except OSError as error:
                 self.say(f"could not keep {what}: {error}; judged all the same")
-        self.say(f"measured {what}: {trials} trials in {seconds:.1f} s")
+        self.say(f"measured {what}: {settings['trials']} trials in {seconds:.1f} s")
         return Measured(data, key, seconds)
+
+    def find_key(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> str:
+        """The name of a measurement in the store; its subject is loaded only if nothing else tells.
+
+        It follows the subject, the settings, the code that can change the measurement, and the measurements
+        that it builds on.
+        """
+        # What "main" of a repository means, and in which arrangement it is asked, is known once it is loaded.
+        known = pinned(entry) and entry.arrangement != "auto"
+        fingerprint = entry.fingerprint() if known else self.subject_of(entry).fingerprint
+        built_on = [self.find_key(e, entry, look) for e in experiment.needs]
+        code = hash_code([experiment.module])
+        settings = self._settings(experiment, look)
+        return content_key(experiment.name, fingerprint, code, needs=built_on, **settings)
+
+    def _settings(self, experiment: Experiment, look: Look) -> dict[str, Any]:
+        """What a measurement depends on besides the subject and the code."""
+        settings = {
+            "trials": self.count_trials(experiment, look),
+            "seed": self.seed,
+            **self.setting,
+        }
+        if not self.gate and any(e.ungated for e in (experiment, *experiment.needs)):
+            settings["gate"] = "none"
+        return settings
 
     def _in_memory(
         self, once: Callable[[], xr.Dataset], what: str
@@ -189,11 +184,6 @@ class Measuring:
             "nothing else on it, several for one subject (--gpu without -n), fewer workers (-n), or a "
             "smaller dtype (--dtype bfloat16)"
         )
-
-    def _generator(self, experiment: Experiment) -> np.random.Generator:
-        # Heads found on some trials must not be judged on the same ones: the seed goes with the name.
-        name = [zlib.crc32(experiment.name.encode())] if experiment.needs else []
-        return np.random.default_rng([self.seed, *name] if name else self.seed)
 
 
 class _Reporter:

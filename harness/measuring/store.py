@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +21,17 @@ from filelock import FileLock, Timeout
 
 from harness.machine.files import write_json
 
-MEASURING_ROOMS = ("stimuli", "subjects", "tracing", "measures", "measuring", "experiments")
 
+def content_key(experiment: str, fingerprint: str, code: str, **settings: Any) -> str:
+    """The name of a measurement: 24 hexadecimal digits of a hash over everything it depends on.
 
-@lru_cache(maxsize=1)
-def code_hash() -> str:
-    """Hash of all code that a measurement can depend on."""
-    root = Path(__file__).resolve().parents[1]
-    digest = _hash(root, MEASURING_ROOMS)
-    # Bootstrap draws are part of a measurement.
-    for name in ("estimate.py", "draws.py", "clusters.py", "halves.py"):
-        digest.update((root / "statistics" / name).read_bytes())
-    return digest.hexdigest()
-
-
-@lru_cache(maxsize=1)
-def stimuli_hash() -> str:
-    """Hash of the code that draws scenes and prompts: with another, the same seed gives other trials."""
-    return _hash(Path(__file__).resolve().parents[1], ["stimuli"]).hexdigest()
-
-
-def content_key(experiment: str, fingerprint: str, **settings: Any) -> str:
-    """The name of a measurement: 24 hexadecimal digits of a hash over everything it depends on."""
-    facts = {"experiment": experiment, "subject": fingerprint, "code": code_hash(), **settings}
+    Args:
+        experiment: Its name.
+        fingerprint: Of the subject.
+        code: Hash of the code that measures it.
+        settings: Whatever else changes numbers.
+    """
+    facts = {"experiment": experiment, "subject": fingerprint, "code": code, **settings}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
 
 
@@ -136,12 +123,3 @@ class Store:
         except (OSError, ValueError, KeyError, TypeError):
             # `get` has said so.
             return None
-
-
-def _hash(root: Path, rooms: Iterable[str]) -> hashlib._Hash:
-    digest = hashlib.sha256()
-    for room in rooms:
-        for path in sorted((root / room).rglob("*.py")):
-            digest.update(f"{path.relative_to(root)}".encode())
-            digest.update(path.read_bytes())
-    return digest

@@ -33,6 +33,10 @@ class Reading:
     data: xr.Dataset
     look: Look = ALL_TRIALS
 
+    def task_accuracy(self) -> Estimate | None:
+        """How often the subject does the task on these very trials; None if the measurement does not tell."""
+        return None
+
     def _bounds(self, estimate: Estimate) -> tuple[float, float]:
         """Ends of the interval by which something counts as present or absent."""
         return estimate.interval(self.look.level)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from harness.judging.record import Record
-from harness.judging.verdict import Outcome, Reading, Verdict
+from harness.judging.verdict import Outcome, Standing, Verdict
 from harness.reporting.highlights import worth_reading
 from harness.reporting.scorecard import Pair, Scorecard
 from harness.reporting.table import Paint
@@ -26,42 +26,42 @@ FEW = 5
 
 def findings(
     card: Scorecard,
-    readings: Mapping[Pair, Reading],
+    standings: Mapping[Pair, Standing],
     baseline: Mapping[Pair, Record],
     width: int,
     paint: Paint,
 ) -> Iterator[str]:
     """Every claim that differs from the baseline, and of those without one all that are not supported."""
-    compared = any(r.change for r in readings.values())
-    chosen = [r for r in card.records if _worth_telling(r, readings[r.claim, r.subject])]
+    compared = any(r.change for r in standings.values())
+    chosen = [r for r in card.records if _worth_telling(r, standings[r.claim, r.subject])]
     if not chosen:
         yield from _nothing(card, compared)
         return
     title = "Differs from the baseline" if compared else "Not supported"
-    if compared and any(not r.change for r in readings.values()):
+    if compared and any(not r.change for r in standings.values()):
         title += ", or is not supported where there is no baseline"
     yield from ("", paint(title, "title"))
-    yield from _each(card, chosen, readings, baseline, width, paint)
+    yield from _each(card, chosen, standings, baseline, width, paint)
 
 
 def short_findings(
     card: Scorecard,
-    readings: Mapping[Pair, Reading],
+    standings: Mapping[Pair, Standing],
     baseline: Mapping[Pair, Record],
     width: int,
     paint: Paint,
     told: Collection[Pair] = (),
 ) -> Iterator[str]:
     """What is red, in full; a few of the other differences; where there are none, what is worth reading."""
-    compared = any(r.change for r in readings.values())
+    compared = any(r.change for r in standings.values())
     red, above, other = [], [], []
     for record in card.records:
         pair = (record.claim, record.subject)
-        reading = readings[pair]
-        if reading.outcome in (Outcome.failed, Outcome.error):
+        standing = standings[pair]
+        if standing.outcome in (Outcome.failed, Outcome.error):
             # Without a baseline there is nothing to add to what pytest printed of a failure.
-            (above if pair in told and reading.change in ("", "new") else red).append(record)
-        elif reading.change not in ("", "same"):
+            (above if pair in told and standing.change in ("", "new") else red).append(record)
+        elif standing.change not in ("", "same"):
             other.append(record)
     if above:
         said = (
@@ -72,7 +72,7 @@ def short_findings(
     if red or other:
         title = "Differs from the baseline" if compared else "Fails the run"
         yield from ("", paint(title, "title"))
-        yield from _each(card, red + other[:FEW], readings, baseline, width, paint)
+        yield from _each(card, red + other[:FEW], standings, baseline, width, paint)
         if other[FEW:]:
             yield from (
                 "",
@@ -97,7 +97,7 @@ def _nothing(card: Scorecard, compared: bool) -> Iterator[str]:
 def _each(
     card: Scorecard,
     chosen: Sequence[Record],
-    readings: Mapping[Pair, Reading],
+    standings: Mapping[Pair, Standing],
     baseline: Mapping[Pair, Record],
     width: int,
     paint: Paint,
@@ -109,7 +109,7 @@ def _each(
             yield from (paint(line, "title") for line in wrapped(one_line(subject), width))
         for record in told:
             pair = (record.claim, record.subject)
-            yield from _head(record, readings[pair].change, baseline.get(pair), width, paint)
+            yield from _head(record, standings[pair].change, baseline.get(pair), width, paint)
             yield from wrapped(_evidence(record, card.p_adjusted.get(pair)), width, " " * 16)
             if _numbers_of(record) not in record.reason:
                 yield from wrapped(one_line(record.reason), width, " " * 16)
@@ -127,12 +127,12 @@ def _head(
     yield from (" " * 16 + line for line in rest[1:])
 
 
-def _worth_telling(record: Record, reading: Reading) -> bool:
+def _worth_telling(record: Record, standing: Standing) -> bool:
     if record.verdict is Verdict.error:
         return True
-    if reading.change in ("", "new"):
+    if standing.change in ("", "new"):
         return record.verdict is not Verdict.supported
-    return reading.change != "same"
+    return standing.change != "same"
 
 
 def _numbers_of(record: Record) -> str:

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from harness.judging.record import Record
-from harness.judging.verdict import Outcome, Reading
+from harness.judging.verdict import Outcome, Standing
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import WORDS, describe_run, limit, measured, plain
 
@@ -26,9 +26,9 @@ def write(scorecard: Scorecard, path: str | Path) -> None:
         path: Where to; a file of that name is replaced.
     """
     cases = [
-        _case(record, reading, scorecard.p_adjusted.get(pair))
-        for (pair, reading), record in zip(
-            scorecard.readings().items(), scorecard.records, strict=True
+        _case(record, standing, scorecard.p_adjusted.get(pair))
+        for (pair, standing), record in zip(
+            scorecard.standings().items(), scorecard.records, strict=True
         )
     ]
     cases += [_missing(claim, subject) for claim, subject in scorecard.missing]
@@ -51,11 +51,11 @@ def write(scorecard: Scorecard, path: str | Path) -> None:
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
-def _case(record: Record, reading: Reading, adjusted: float | None) -> ET.Element:
+def _case(record: Record, standing: Standing, adjusted: float | None) -> ET.Element:
     case = _testcase(record.claim, record.subject, record.seconds)
     adjusted_text = "" if adjusted is None else f"{adjusted:.6g}"
     _properties(
-        case, {**record.properties(), "p_adjusted": adjusted_text, "change": reading.change}
+        case, {**record.properties(), "p_adjusted": adjusted_text, "change": standing.change}
     )
     kind = {
         Outcome.passed: None,
@@ -63,15 +63,15 @@ def _case(record: Record, reading: Reading, adjusted: float | None) -> ET.Elemen
         Outcome.xfailed: "skipped",
         Outcome.skipped: "skipped",
         Outcome.error: "error",
-    }[reading.outcome]
+    }[standing.outcome]
     if kind:
         message = f"{WORDS[record.verdict]}: {record.reason}"
-        if reading.outcome is Outcome.xfailed:
+        if standing.outcome is Outcome.xfailed:
             known = (
-                "as in the baseline" if reading.change == "same" else "no better in the baseline"
+                "as in the baseline" if standing.change == "same" else "no better in the baseline"
             )
             message = f"{known}: {message}"
-        elif record.baseline and reading.outcome is Outcome.failed:
+        elif record.baseline and standing.outcome is Outcome.failed:
             message = f"{message} (baseline: {record.baseline})"
         _result(case, kind, str(record.verdict), message, _explained(record))
     return case

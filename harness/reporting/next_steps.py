@@ -78,8 +78,8 @@ def next_steps(ended: Ended) -> list[tuple[str, str]]:
     """Commands, as on a machine where all are installed, and what each is for; at most two."""
     card, folder = ended.card, shlex.quote(str(ended.folder or "out"))
     keep = _again(ended.asked, "--scorecard", "out")
-    readings = card.readings()
-    red = [r for r in card.records if readings[r.claim, r.subject].outcome in _RED]
+    standings = card.standings()
+    red = [r for r in card.records if standings[r.claim, r.subject].outcome in _RED]
     if card.run.partial or card.missing:
         stops = {"-x", "--exitfirst", "--maxfail"} & {a.partition("=")[0] for a in ended.asked}
         how = (
@@ -92,7 +92,7 @@ def next_steps(ended: Ended) -> list[tuple[str, str]]:
         return [("claims list", "every claim; none was chosen here")]
     if ended.refusal:
         return [(_again(ended.asked, "--baseline", "none"), "judge it without that baseline")]
-    if ended.lost or any(readings[r.claim, r.subject].change == "regressed" for r in red):
+    if ended.lost or any(standings[r.claim, r.subject].change == "regressed" for r in red):
         before = shlex.quote(ended.baseline or next((r.subject for r in red), ""))
         first = [] if ended.folder else [(keep, "keep the run; nothing is measured again")]
         compare = (f"claims compare {before} {folder}", "what was lost, scene by scene")

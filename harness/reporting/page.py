@@ -122,7 +122,7 @@ def write(
 
 
 def _content(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str, Any]:
-    readings = card.readings()
+    standings = card.standings()
     records = card.by_pair
     claims = [_claim(claim, [r for r in card.records if r.claim == claim]) for claim in card.claims]
     verdicts = [str(r.verdict) for r in card.records] + [MISSING] * len(card.missing)
@@ -133,14 +133,14 @@ def _content(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str, 
         "run": card.run,
         "asked": describe_asked(card.run.subjects),
         "records": records,
-        "readings": readings,
+        "standings": standings,
         "parts": [(name, list(group)) for name, group in groupby(claims, lambda c: section(c.id))],
         "scores": [(s, *_score(card, s)) for s in card.subjects],
         "counts": list(tally(verdicts).items()),
         "changes": [
-            (r, readings[r.claim, r.subject])
+            (r, standings[r.claim, r.subject])
             for r in card.records
-            if readings[r.claim, r.subject].change not in ("", "same")
+            if standings[r.claim, r.subject].change not in ("", "same")
         ],
         "plots": forest.plots(card.records),
         "axis": (forest.WIDTH, forest.LEFT, forest.RIGHT),

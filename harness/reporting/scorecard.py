@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from harness.judging.claim import Pair
-from harness.judging.record import Record, Run
-from harness.judging.verdict import Outcome, Reading, Verdict, read_against
+from harness.judging.record import Record, RunFacts
+from harness.judging.verdict import Outcome, Standing, Verdict, compare_verdict
 from harness.machine.files import read_json
 from harness.reporting.wording import counted, measured, number, paper
 from harness.statistics.estimate import adjust
@@ -47,7 +47,7 @@ class Scorecard:
         corrected_over: Number of claims corrected over, by (subject, paper).
     """
 
-    run: Run
+    run: RunFacts
     records: tuple[Record, ...]
     missing: tuple[Pair, ...]
     correction: str
@@ -71,7 +71,7 @@ class Scorecard:
         """Records by (claim, subject)."""
         return {_pair(r): r for r in self.records}
 
-    def readings(self) -> dict[Pair, Reading]:
+    def standings(self) -> dict[Pair, Standing]:
         """Each record read against the baseline verdict that it carries.
 
         A subject has a baseline in use if any of its records carries one; its other claims are
@@ -79,7 +79,7 @@ class Scorecard:
         """
         in_use = {r.subject for r in self.records if r.baseline is not None}
         return {
-            _pair(r): read_against(
+            _pair(r): compare_verdict(
                 r.verdict,
                 None if r.baseline is None else Verdict(r.baseline),
                 in_use=r.subject in in_use,
@@ -91,7 +91,7 @@ class Scorecard:
     @property
     def red(self) -> bool:
         """Whether the run must fail: a failure, an error or a missing verdict."""
-        outcomes = {reading.outcome for reading in self.readings().values()}
+        outcomes = {standing.outcome for standing in self.standings().values()}
         return bool(self.missing) or bool(outcomes & {Outcome.failed, Outcome.error})
 
     def frame(self) -> pd.DataFrame:
@@ -127,7 +127,7 @@ class Scorecard:
             ValueError: Another schema, a key that is missing, a pair that occurs twice.
         """
         try:
-            run = Run.from_json(content["run"])
+            run = RunFacts.from_json(content["run"])
             records = tuple(Record.from_json(row) for row in content["records"])
             missing = tuple((claim, subject) for claim, subject in content["missing"])
             correction = content["correction"]
@@ -138,7 +138,7 @@ class Scorecard:
         return cls(run, records, missing, correction, *_adjusted(records))
 
 
-def build(run: Run, records: Iterable[Record], collected: Iterable[Pair]) -> Scorecard:
+def build(run: RunFacts, records: Iterable[Record], collected: Iterable[Pair]) -> Scorecard:
     """Correct and reconcile the records of a run.
 
     Within each subject and paper the p-values are adjusted (Benjamini-Hochberg) over all records

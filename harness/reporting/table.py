@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from harness.judging.record import Record
-from harness.judging.verdict import Reading, Verdict
+from harness.judging.verdict import Standing, Verdict
 from harness.reporting.scorecard import Pair, Scorecard
 from harness.reporting.wording import (
     MEANINGS,
@@ -69,7 +69,7 @@ def shape_of(card: Scorecard, width: int) -> Shape:
 
 def table(
     card: Scorecard,
-    readings: Mapping[Pair, Reading],
+    standings: Mapping[Pair, Standing],
     subjects: Sequence[str],
     shape: Shape,
     paint: Paint,
@@ -89,7 +89,7 @@ def table(
             for subject in subjects:
                 pair = (claim, subject)
                 role = _role(records.get(pair), pair in card.missing)
-                mark = MARKS[readings[pair].change] if pair in readings else ""
+                mark = MARKS[standings[pair].change] if pair in standings else ""
                 word = shape.words.get(role, "") + mark
                 rest = " " * (shape.column - 1 - len(word))
                 line += " " + (paint(word, role) if word else "") + rest
@@ -104,7 +104,7 @@ def _role(record: Record | None, missing: bool) -> str:
 
 def legend(
     card: Scorecard,
-    readings: Mapping[Pair, Reading],
+    standings: Mapping[Pair, Standing],
     words: Mapping[str, str],
     width: int,
     paint: Paint,
@@ -117,7 +117,7 @@ def legend(
         rest = wrapped(also + MEANINGS[verdict], width - 19)
         yield paint(word, verdict) + " " * (19 - len(word)) + rest[0]
         yield from (" " * 19 + line for line in rest[1:])
-    marks = {MARKS[r.change] for r in readings.values() if r.change}
+    marks = {MARKS[r.change] for r in standings.values() if r.change}
     if marks:
         told = ", ".join(f"{m} {meaning}" for m, meaning in _MARK_MEANINGS.items() if m in marks)
         yield from wrapped(f"Against the baseline: {told}.", width)

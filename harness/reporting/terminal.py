@@ -40,19 +40,19 @@ def render(
         Lines without line breaks at their ends.
     """
     width = max(width, 48)
-    readings = scorecard.readings()
+    standings = scorecard.standings()
     shape = shape_of(scorecard, width)
     lines = [paint(line, "title") for line in wrapped(_title(scorecard), width)]
     if brief:
         lines += ["", *counts(scorecard, width, paint)]
-        lines += short_findings(scorecard, readings, baseline or {}, width, paint, told)
+        lines += short_findings(scorecard, standings, baseline or {}, width, paint, told)
         lines += _absent(scorecard, baseline or {}, width, paint)
         return lines
     for start in range(0, len(scorecard.subjects), shape.fit):
         subjects = scorecard.subjects[start : start + shape.fit]
-        lines += ["", *table(scorecard, readings, subjects, shape, paint)]
-    lines += ["", *legend(scorecard, readings, shape.words, width, paint)]
-    lines += findings(scorecard, readings, baseline or {}, width, paint)
+        lines += ["", *table(scorecard, standings, subjects, shape, paint)]
+    lines += ["", *legend(scorecard, standings, shape.words, width, paint)]
+    lines += findings(scorecard, standings, baseline or {}, width, paint)
     lines += ["", *(paint(line, "quiet") for line in wrapped(_method(scorecard), width))]
     lines += _absent(scorecard, baseline or {}, width, paint)
     return lines

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from harness.judging.record import Record, Run
+from harness.judging.record import Record, RunFacts
 from harness.judging.verdict import Verdict
 
 MISSING = "missing"
@@ -117,7 +117,7 @@ def describe_asked(subjects: Mapping[str, Mapping[str, str]]) -> str:
     return "; ".join(f"{', '.join(names)}: {told}" for told, names in alike.items())
 
 
-def describe_run(run: Run) -> dict[str, str | None]:
+def describe_run(run: RunFacts) -> dict[str, str | None]:
     """What a run has in common as text, by name; None where it was not recorded."""
     facts = {**run.to_json(), "subjects": describe_asked(run.subjects) or None}
     return {name: None if value is None else str(value) for name, value in facts.items()}

@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from harness.experiments.catalogue import EXPERIMENTS
+from harness.experiments.catalogue import EXPERIMENTS, find_experiment
 from harness.machine.memory import let_go
-from harness.measuring.measuring import Experiment
-from harness.measuring.store import Store, code_hash
+from harness.measuring.code import hash_code
+from harness.measuring.experiment import Experiment
+from harness.measuring.store import Store
+from harness.runs.baselines import BadOption
 from harness.runs.options import Options
-from harness.runs.run import BadOption, ClaimsRun
+from harness.runs.run import Run
 from harness.runs.selection import select
 
 
@@ -29,17 +31,16 @@ class Result(NamedTuple):
     problem: str
 
 
-def chosen(names: Iterable[str] = ()) -> list[Experiment]:
+def choose_experiments(names: Iterable[str] = ()) -> list[Experiment]:
     """Experiments by name, each after those that it needs; all of them if none is named.
 
     Raises:
         BadOption: There is no experiment of that name; the message lists what there is.
     """
-    known = {experiment.name: experiment for experiment in EXPERIMENTS}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise BadOption(f"unknown experiment {unknown[0]!r}; there are: {', '.join(known)}")
-    wanted = [known[name] for name in names] or list(EXPERIMENTS)
+    try:
+        wanted = [find_experiment(name) for name in names] or list(EXPERIMENTS)
+    except LookupError as error:
+        raise BadOption(error.args[0]) from None
     found: dict[str, Experiment] = {}
 
     def add(experiment: Experiment) -> None:
@@ -52,7 +53,7 @@ def chosen(names: Iterable[str] = ()) -> list[Experiment]:
     return list(found.values())
 
 
-def here(
+def measure_locally(
     options: Options, experiments: Sequence[Experiment], say: Callable[[str], None]
 ) -> list[Result]:
     """Measure in this process, one subject after the other; what cannot be measured stops nothing else.
@@ -60,18 +61,18 @@ def here(
     Raises:
         BadOption: An option cannot be used.
     """
-    run = ClaimsRun(options, say)
+    run = Run(options, say)
     return [_measured(run, e, name) for name in _names(run) for e in experiments]
 
 
-def on_ray(
+def measure_on_ray(
     options: Options, experiments: Sequence[Experiment], address: str | None = None
 ) -> list[Result]:
     """Measure on the nodes of a Ray cluster.
 
     Args:
         options: Of the run; the store's folder must be the same one on all nodes.
-        experiments: From `chosen`.
+        experiments: From `choose_experiments`.
         address: Of the cluster; one is started on this machine if None.
 
     Returns:
@@ -100,7 +101,7 @@ def on_ray(
                 names = [e.name for e in part]
                 # Given as arguments, so that no process waits for them with its hands full.
                 after = [begun[o.name] for e in part for o in e.needs if o.name in begun]
-                ref = task.remote(options, code_hash(), subject, names, *after)
+                ref = task.remote(options, _code(), subject, names, *after)
                 begun |= dict.fromkeys(names, ref)
                 waiting.append((subject, names, ref))
         return [
@@ -134,29 +135,33 @@ def _task(
     options: Options, code: str, subject: str, names: Sequence[str], *after: object
 ) -> list[Result]:
     """Measure on a node, in a process that keeps its subject for the next task."""
-    if code != code_hash():
+    if code != _code():
         raise BadOption(f"{platform.node()} has another version of the code that measures")
     run = _run_of(options)
     return [
         _measured(run, experiment, subject)
-        for experiment in chosen(names)
+        for experiment in choose_experiments(names)
         if experiment.name in names
     ]
 
 
 @lru_cache(maxsize=1)
-def _run_of(options: Options) -> ClaimsRun:
-    return ClaimsRun(options, lambda line: print(line, flush=True))
+def _run_of(options: Options) -> Run:
+    return Run(options, lambda line: print(line, flush=True))
 
 
-def _names(run: ClaimsRun) -> list[str]:
+def _code() -> str:
+    return hash_code(experiment.module for experiment in EXPERIMENTS)
+
+
+def _names(run: Run) -> list[str]:
     return [entry.name for entry in run.entries]
 
 
-def _measured(run: ClaimsRun, experiment: Experiment, subject: str) -> Result:
+def _measured(run: Run, experiment: Experiment, subject: str) -> Result:
     entry = run.entries[_names(run).index(subject)]
     try:
-        return Result(run.measured(experiment, entry).key, "")
+        return Result(run.measure(experiment, entry).key, "")
     except Exception as error:
         let_go(error)
         reason = str(error).strip().partition("\n")[0] or type(error).__name__

@@ -9,11 +9,12 @@ from urllib.parse import quote, unquote
 from harness.judging.claim import Claim, Pair
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
+from harness.machine.files import REPORTS
 from harness.reporting.scorecard import load_baseline
+from harness.reporting.sides import Side, load_side
 from harness.subjects.registry import Entry
 
-ROOT = Path(__file__).resolve().parents[2]
-BASELINES = ROOT / "reports" / "baselines"
+BASELINES = REPORTS / "baselines"
 
 PUBLISHED = "published"
 """The baseline that is not a run: what the papers say of each model."""
@@ -67,7 +68,17 @@ def baseline_file(name: str, option: str = "") -> Path:
     raise BadOption(f"{option}{name}: no such file or baseline; there are: {known}, {PUBLISHED}")
 
 
-def as_published(claim: Claim, subject: str) -> Verdict | None:
+def load_named_side(option: str | None) -> Side | None:
+    """The run that was named as the baseline, with its evidence; None if none was.
+
+    Raises:
+        BadOption: There is no such baseline.
+        ValueError: The file cannot be one.
+    """
+    return None if option in (None, "none", PUBLISHED) else load_side(baseline_file(option))
+
+
+def read_published(claim: Claim, subject: str) -> Verdict | None:
     """What a claim's published number says of a subject; None where the paper gives none.
 
     A number without an interval: it holds or it does not.

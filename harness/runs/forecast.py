@@ -12,10 +12,11 @@ import tomllib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from harness.machine.files import FIXTURES
 from harness.reporting.wording import counted
-from harness.runs.journal import Collected, Planned
+from harness.runs.journal import Collected, PlannedMeasurement
 
-TABLE = Path(__file__).resolve().parents[2] / "fixtures" / "seconds.toml"
+TABLE = FIXTURES / "seconds.toml"
 
 TRUST = 30
 """Seconds of the table that this run's own pace has to outweigh: the first measurement alone says little."""
@@ -43,12 +44,12 @@ class Forecast:
         processes: int,
         seconds: Mapping[str, Mapping[str, float]],
     ) -> None:
-        self.tasks, self.store, self.processes = found.tasks, store, processes
+        self.tests, self.store, self.processes = found.tests, store, processes
         self._needs = {
-            test: {(task.subject, experiment) for experiment in task.needs}
-            for test, task in found.tasks.items()
+            test: {(planned.subject, experiment) for experiment in planned.needs}
+            for test, planned in found.tests.items()
         }
-        self.known = all(task.subject in seconds for task in found.tasks.values())
+        self.known = all(test.subject in seconds for test in found.tests.values())
         self.planned = {(p.subject, p.experiment): p for p in found.planned}
         self.kept = {
             pair
@@ -65,17 +66,18 @@ class Forecast:
             for subject in dict.fromkeys(subject for subject, _ in self._costs)
         }
         self._judging = {
-            test: _figure(seconds, task.subject, "judging") for test, task in found.tasks.items()
+            test: _figure(seconds, planned.subject, "judging")
+            for test, planned in found.tests.items()
         }
         self._whole = self._left((), ())
 
     def opening(self) -> str:
         """Say in one line what will be judged, how long it takes and how much is measured already."""
-        subjects = list(dict.fromkeys(task.subject for task in self.tasks.values()))
-        claims = len({task.claim for task in self.tasks.values()})
+        subjects = list(dict.fromkeys(test.subject for test in self.tests.values()))
+        claims = len({test.claim for test in self.tests.values()})
         said = f"{counted(claims, 'claim')} on {_listed(subjects)}"
         if len(subjects) > 1:
-            said += f" ({counted(len(self.tasks), 'verdict')})"
+            said += f" ({counted(len(self.tests), 'verdict')})"
         when = "how long it takes is known after the first measurements"
         if self.known:
             when = f"about {_rounded(self._spread(*self._whole))}"
@@ -138,7 +140,7 @@ def _figure(seconds: Mapping[str, Mapping[str, float]], subject: str, what: str)
     return sum(known) / len(known) if known else 1.0
 
 
-def _cost(planned: Planned, seconds: Mapping[str, Mapping[str, float]]) -> float:
+def _cost(planned: PlannedMeasurement, seconds: Mapping[str, Mapping[str, float]]) -> float:
     # Trials are not all of it: something is set up, and small batches are not full.
     return _figure(seconds, planned.subject, planned.experiment) * (0.1 + 0.9 * planned.share)
 

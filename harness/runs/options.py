@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.runs.baselines import ROOT
+from harness.machine.files import ROOT
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class SubjectHolder:
     def _loaded(self, entry: Entry) -> Subject:
         import torch
 
-        from harness.experiments.arranging import settle
+        from harness.experiments.arranging import choose_arrangement
         from harness.subjects.loading import CannotLoad, load, weights_gib
         from harness.tracing.footprint import OutOfMemory, is_out_of_memory
         from harness.tracing.selfcheck import selfcheck
@@ -140,7 +140,7 @@ class SubjectHolder:
                 from harness.tracing.elsewhere import moved
 
                 subject = moved(subject, self.remote)
-            subject = settle(subject, lambda line: self.say(f"{entry.name}: {line}"))
+            subject = choose_arrangement(subject, lambda line: self.say(f"{entry.name}: {line}"))
             selfcheck(subject)
             return subject
         except (RuntimeError, MemoryError) as error:

@@ -18,7 +18,6 @@ from scipy.stats import false_discovery_control
 
 from harness.statistics.clusters import clustered, standard_error
 from harness.statistics.evidence import Evidence
-from harness.statistics.looks import confidence
 
 Direction = Literal["above", "below"]
 
@@ -81,16 +80,6 @@ class Estimate:
     def inapplicable(cls, reason: str, n: int = 0, clusters: int = 0) -> Estimate:
         """An estimate of something that cannot be asked of the subject: a gain where nothing is wrong."""
         return replace(cls.absent(reason, n, clusters), applies=False)
-
-    @property
-    def low(self) -> float | None:
-        """Lower end of the interval that decides (95%, see `sequential`); None without a value."""
-        return None if self.value is None else self.interval(confidence())[0]
-
-    @property
-    def high(self) -> float | None:
-        """Upper end of the interval that decides; None without a value."""
-        return None if self.value is None else self.interval(confidence())[1]
 
     def p_value(self, threshold: float, direction: Direction) -> float:
         """One-sided p-value by duality with the interval.
@@ -202,7 +191,9 @@ def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
 
     def interval(level: float) -> tuple[float, float]:
         t = float(stdtrit(count - 1, (1 + level) / 2))
-        return centre - _unbent(t, bent) * error, centre - _unbent(-t, bent) * error
+        return centre - _invert_hall_transform(t, bent) * error, centre - _invert_hall_transform(
+            -t, bent
+        ) * error
 
     return Estimate(centre, interval, n, count, method, evidence=found)
 
@@ -259,7 +250,7 @@ def _wilson(
     return interval
 
 
-def _unbent(t: float, bent: float) -> float:
+def _invert_hall_transform(t: float, bent: float) -> float:
     """The t that Hall's cubic takes to `t`; `bent` is the skewness over the root of the clusters' number."""
     if abs(bent) < 1e-6:
         return t

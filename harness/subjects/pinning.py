@@ -6,7 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from harness.subjects.registry import FIXTURES, Entry, Refused
+from harness.machine.files import FIXTURES
+from harness.subjects.registry import Entry, Refused
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.machine.files import FIXTURES
 from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, anatomy_for
 from harness.subjects.folder import find_dtype, find_template_in, read_fields
 
@@ -23,8 +24,6 @@ BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 HEADROOM = 0.07
 """Memory beside the weights, as a share of them: a clean run's keys and values, and what torch keeps. Chosen by
 us; replays take what is left and no more (harness/tracing/footprint.py)."""
-
-FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 
 
 class Refused(Exception):

@@ -1,4 +1,4 @@
-"""Wiring of the suite into pytest: options, markers, fixtures, hooks. What they do is in `session`."""
+"""The suite as a plugin of pytest: markers, hooks and the fixture `judge`. What they do is in `runs`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ from pathlib import Path
 import pytest
 from _pytest.runner import runtestprotocol
 
+from harness.experiments.catalogue import EXPERIMENTS
 from harness.judging.claim import Claim, Pair
 from harness.judging.verdict import Judgement, Verdict
+from harness.machine.files import ROOT
 from harness.machine.memory import let_go
-from harness.reporting.scorecard import Scorecard
-from harness.runs import journal
+from harness.runs.baselines import BadOption
+from harness.runs.conclusion import Conclusion, conclude
+from harness.runs.journal import Journal
 from harness.runs.planning import ClaimTest, note_collected
-from harness.runs.run import ROOT, BadOption
-from harness.statistics.looks import AUTO, looking
+from harness.statistics.looks import ALL_TRIALS, AUTO, Look
 from harness.subjects.anatomy import MARKERS
 from harness.subjects.registry import Entry, Refused
-from harness.suite.judge import Judge
+from harness.suite.judge import Judge, choose_look
 from harness.suite.options import pytest_addoption
 from harness.suite.summary import show
 from harness.suite.wiring import RECORDS, RUN, run_of
 
-pytest_plugins = ["harness.suite.progress_hooks", "harness.suite.workers"]
+pytest_plugins = [
+    "harness.suite.fixtures",
+    "harness.suite.progress_hooks",
+    "harness.suite.workers",
+]
 
 __all__ = ["pytest_addoption"]
 
@@ -34,7 +40,8 @@ CLAIMS = ROOT / "claims"
 COMPLAINT = pytest.StashKey[str]()
 LEFT_OUT = pytest.StashKey[list[Pair]]()
 JUDGE = pytest.StashKey[Judge | None]()
-SCORECARD = pytest.StashKey[Scorecard]()
+LOOK = pytest.StashKey[Look]()
+CONCLUSION = pytest.StashKey[Conclusion]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -155,7 +162,9 @@ def entry(request: pytest.FixtureRequest) -> Entry:
 @pytest.fixture
 def judge(request: pytest.FixtureRequest, entry: Entry) -> Judge:
     """Call it with an estimate: it writes the record and ends the test as the verdict says."""
-    found = Judge(run_of(request.config), request.node.function.claim, entry)
+    experiments = [e for e in EXPERIMENTS if e.name in request.fixturenames]
+    look = choose_look(request.node.stash.get(LOOK, ALL_TRIALS), experiments)
+    found = Judge(run_of(request.config), request.node.function.claim, entry, look)
     request.node.stash[JUDGE] = found
     return found
 
@@ -165,16 +174,16 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if item.config.getoption("claim_trials") != AUTO or _claim_of(item) is None:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    look: int | None = 0
+    look: Look | None = Look(0)
     while look is not None:
         item.user_properties.clear()
         # Killed between two looks, a claim has no verdict, not an early one.
         run_of(item.config).forget(_claim_of(item), _entry_of(item))
-        item.stash[JUDGE] = None
-        with looking(look):
-            reports = runtestprotocol(item, nextitem=nextitem, log=False)
-            # Without a judge its fixtures broke, and would break again.
-            look = item.stash[JUDGE].next_look if item.stash[JUDGE] else None
+        item.stash[JUDGE], item.stash[LOOK] = None, look
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        judge = item.stash[JUDGE]
+        # Without a judge its fixtures broke, and would break again.
+        look = judge.find_next_look() if judge else None
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -233,16 +242,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if hasattr(config, "workerinput"):
         return
     run = config.stash.get(RUN, None)
-    if run is None and RECORDS in config.stash and journal.read(config.stash[RECORDS]).tasks:
+    if (
+        run is None
+        and RECORDS in config.stash
+        and Journal(config.stash[RECORDS]).read_collected().tests
+    ):
         # Workers found claims where nothing on the command line said that there are any.
         run = run_of(config)
         run.begun = True
     if run is None or not run.begun:
         return
     partial = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
-    scorecard = config.stash[SCORECARD] = run.conclude(partial=partial)
-    lost = run.refusal or (run.comparison is not None and run.comparison.red)
-    if (scorecard.red or lost) and exitstatus == pytest.ExitCode.OK:
+    found = config.stash[CONCLUSION] = conclude(run, partial=partial)
+    if (found.scorecard.red or found.lost) and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -253,6 +265,6 @@ def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> Iterator:
     result = yield
-    if config.stash.get(SCORECARD, None) is not None:
-        show(terminalreporter, config.stash[RUN], config.stash[SCORECARD])
+    if config.stash.get(CONCLUSION, None) is not None:
+        show(terminalreporter, config.stash[RUN], config.stash[CONCLUSION])
     return result

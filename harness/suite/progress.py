@@ -45,12 +45,12 @@ class Progress:
         """Count a verdict, and print a line if none was printed for some seconds, unless `quiet`."""
         self.judged.add(test)
         if not quiet and self.clock() - self.spoke >= EVERY:
-            task = self.forecast.tasks[test]
-            self._print(f"judging {section(task.claim)} on {task.subject}")
+            planned = self.forecast.tests[test]
+            self._print(f"judging {section(planned.claim)} on {planned.subject}")
 
     def _print(self, line: str) -> None:
         self.spoke = self.clock()
-        of = len(self.forecast.tasks)
+        of = len(self.forecast.tests)
         left = self.forecast.left(self.judged, self.measured, self.spoke - self.begun)
         told = f"{len(self.judged):{len(str(of))}d}/{of}" + (f", {left} left" if left else "")
         self.write(f"  [{told}] {line}")

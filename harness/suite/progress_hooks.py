@@ -10,10 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.runs import journal
+from harness.runs.baselines import BadOption
 from harness.runs.forecast import Forecast, read_seconds
-from harness.runs.journal import Collected
-from harness.runs.run import BadOption
+from harness.runs.journal import Collected, Journal
 from harness.suite.progress import Progress
 from harness.suite.wiring import PROGRESS, RECORDS, RUN, print_line, run_of
 
@@ -28,9 +27,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def begin(config: pytest.Config, found: Collected, processes: int) -> str:
-    """Begin to count verdicts; gives the line that says what will happen, "" where no claim was journal."""
+    """Begin to count verdicts; gives the line that says what will happen, "" where no claim was collected."""
     terminal = config.pluginmanager.getplugin("terminalreporter")
-    if not found.tasks or terminal is None:
+    if not found.tests or terminal is None:
         return ""
     try:
         run = run_of(config)
@@ -41,7 +40,7 @@ def begin(config: pytest.Config, found: Collected, processes: int) -> str:
     forecast = Forecast(found, run.options.store, processes, {} if elsewhere else read_seconds())
     config.stash[PROGRESS] = Progress(forecast, lambda line: print_line(config, line))
     config.pluginmanager.register(_Claims(config, terminal), "claims-progress")
-    if len(found.tasks) == config.stash.get(ITEMS, None) and not _by_line(config):
+    if len(found.tests) == config.stash.get(ITEMS, None) and not _by_line(config):
         # Else it ends with "[100%]" to the right of nothing.
         terminal._show_progress_info = False
     return forecast.opening()
@@ -55,7 +54,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     if config.getoption("collectonly"):
         return []
-    line = begin(config, journal.read(config.stash[RECORDS]), processes=1)
+    line = begin(config, Journal(config.stash[RECORDS]).read_collected(), processes=1)
     return [line] if line and config.get_verbosity() >= 0 else []
 
 
@@ -85,7 +84,7 @@ def _by_line(config: pytest.Config) -> bool:
 
 def _is_claim(config: pytest.Config, test: str) -> bool:
     progress = config.stash.get(PROGRESS, None)
-    return progress is not None and test in progress.forecast.tasks
+    return progress is not None and test in progress.forecast.tests
 
 
 class _Claims:

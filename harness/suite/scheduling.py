@@ -35,7 +35,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-from harness.runs.journal import Task
+from harness.runs.journal import PlannedTest
 
 
 class ClaimsScheduling(LoadScopeScheduling):
@@ -44,7 +44,7 @@ class ClaimsScheduling(LoadScopeScheduling):
     Args:
         config: Of the run.
         log: Of pytest-xdist.
-        tasks: Gives, once everything is collected, the task of every test that is a claim, by its id;
+        read_tests: Gives, once everything is collected, what every test that is a claim is about, by its id;
             other tests are handed out by file.
         whole: A subject is one unit, as on a GPU.
     """
@@ -53,26 +53,31 @@ class ClaimsScheduling(LoadScopeScheduling):
         self,
         config: pytest.Config,
         log: Producer | None,
-        tasks: Callable[[], Mapping[str, Task]],
+        read_tests: Callable[[], Mapping[str, PlannedTest]],
         *,
         whole: bool,
     ) -> None:
         super().__init__(config, log)
         self.whole = whole
-        self._read, self._tasks = tasks, None
+        self._read_tests = read_tests
+        self._tests: Mapping[str, PlannedTest] | None = None
         self._latest: dict[WorkerController, str] = {}
 
     def schedule(self) -> None:
         """Read what the tests are about, then hand out the first units."""
-        if self._tasks is None:
-            self._tasks = self._read()
+        if self._tests is None:
+            self._tests = self._read_tests()
         super().schedule()
 
     def _split_scope(self, nodeid: str) -> str:
-        task = self._tasks.get(nodeid)
-        if task is None:
+        test = self._planned(nodeid)
+        if test is None:
             return nodeid.split("::")[0]
-        return task.subject if self.whole else f"{task.subject}\n{task.measured}"
+        return test.subject if self.whole else f"{test.subject}\n{test.measured}"
+
+    def _planned(self, nodeid: str) -> PlannedTest | None:
+        """What a test is about; None if it is no claim's."""
+        return self._tests.get(nodeid) if self._tests else None
 
     def _subject_of(self, scope: str) -> str:
         return scope.split("\n")[0]
@@ -121,5 +126,5 @@ class ClaimsScheduling(LoadScopeScheduling):
         return crashed
 
     def _as_deadly(self, crashed: str, test: str) -> bool:
-        one, other = self._tasks.get(crashed), self._tasks.get(test)
+        one, other = self._planned(crashed), self._planned(test)
         return one is not None and other is not None and one[1:3] == other[1:3]

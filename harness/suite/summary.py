@@ -9,10 +9,10 @@ import pytest
 from harness.judging.claim import Pair
 from harness.reporting import error_rates, gate
 from harness.reporting.next_steps import Ended, ending
-from harness.reporting.scorecard import Scorecard
 from harness.reporting.terminal import render
-from harness.runs import journal
-from harness.runs.run import CALIBRATION, ClaimsRun
+from harness.runs.conclusion import CALIBRATION, Conclusion, tell_saved
+from harness.runs.journal import Collected
+from harness.runs.run import Run
 
 FEW = 25
 """Verdicts that are shown in a table without being asked to."""
@@ -20,9 +20,9 @@ FEW = 25
 WIDTH = 100
 
 
-def show(terminal: pytest.TerminalReporter, run: ClaimsRun, card: Scorecard) -> None:
+def show(terminal: pytest.TerminalReporter, run: Run, concluded: Conclusion) -> None:
     """Print the scorecard of a run, its gate, and the next step."""
-    found = journal.read(run.folder)
+    card, found = concluded.scorecard, run.journal.read_collected()
     whole = len(card.records) + len(card.missing) <= FEW or terminal.config.get_verbosity() > 0
     lines = render(
         card, run.baselines, WIDTH, brief=not whole, told=_failures_told(terminal, found)
@@ -30,39 +30,39 @@ def show(terminal: pytest.TerminalReporter, run: ClaimsRun, card: Scorecard) -> 
     terminal.section("scorecard")
     for line in lines:
         terminal.write_line(line)
-    if run.saved:
-        terminal.write_line(run.saved)
-    if run.refusal:
-        terminal.write_line(f"cannot be compared with the baseline: {run.refusal}")
-    elif run.comparison:
+    if saved := tell_saved(run):
+        terminal.write_line(saved)
+    if concluded.refusal:
+        terminal.write_line(f"cannot be compared with the baseline: {concluded.refusal}")
+    elif concluded.comparison:
         terminal.section("gate")
-        for line in gate.render(run.comparison, width=WIDTH):
+        for line in gate.render(concluded.comparison, width=WIDTH):
             terminal.write_line(line)
     terminal.write_line("")
     for line in textwrap.wrap(error_rates.sentence(error_rates.read(CALIBRATION), card), WIDTH):
         terminal.write_line(line)
     terminal.write_line("")
-    for line in ending(_ended(terminal.config, run, card, found, whole)):
+    for line in ending(_ended(terminal.config, run, concluded, found, whole)):
         terminal.write_line(line)
 
 
-def _failures_told(terminal: pytest.TerminalReporter, found: journal.Collected) -> set[Pair]:
+def _failures_told(terminal: pytest.TerminalReporter, found: Collected) -> set[Pair]:
     """Claims and subjects whose failures pytest has printed, with what the claim said."""
     if terminal.config.getoption("tbstyle") == "no":
         return set()
     reports = [r for kind in ("failed", "error") for r in terminal.stats.get(kind, ())]
-    tasks = [found.tasks.get(report.nodeid) for report in reports]
-    return {(task.claim, task.subject) for task in tasks if task is not None}
+    tests = [found.tests.get(report.nodeid) for report in reports]
+    return {(test.claim, test.subject) for test in tests if test is not None}
 
 
 def _ended(
     config: pytest.Config,
-    run: ClaimsRun,
-    card: Scorecard,
-    found: journal.Collected,
+    run: Run,
+    concluded: Conclusion,
+    found: Collected,
     whole: bool,
 ) -> Ended:
-    options = run.options
+    options, card = run.options, concluded.scorecard
     left_out = found.left_out
     asked = tuple(str(a) for a in config.invocation_params.args)
     return Ended(
@@ -71,8 +71,8 @@ def _ended(
         asked=asked,
         embedded={entry.name for entry in run.entries if entry.kind == "embedded"},
         baseline=options.baseline if run.before is not None else None,
-        refusal=run.refusal,
-        lost=run.comparison is not None and run.comparison.red,
+        refusal=concluded.refusal,
+        lost=concluded.comparison is not None and concluded.comparison.red,
         narrowed=left_out is None or any(subject in card.subjects for _, subject in left_out),
         whole=whole,
     )

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from harness.runs.run import ClaimsRun
+from harness.runs.run import Run
 from harness.suite.options import options_of
 from harness.suite.progress import Progress
 
-RUN = pytest.StashKey[ClaimsRun | None]()
+RUN = pytest.StashKey[Run | None]()
 RECORDS = pytest.StashKey[Path]()
 SAID = pytest.StashKey[list[str]]()
 PROGRESS = pytest.StashKey[Progress | None]()
 
 
-def run_of(config: pytest.Config) -> ClaimsRun:
+def run_of(config: pytest.Config) -> Run:
     """The run of this process, built when it is first asked for.
 
     Raises:
@@ -25,7 +25,7 @@ def run_of(config: pytest.Config) -> ClaimsRun:
     """
     if config.stash[RUN] is None:
         options = options_of(config, config.stash[RECORDS])
-        config.stash[RUN] = ClaimsRun(options, _speaker(config))
+        config.stash[RUN] = Run(options, _speaker(config))
     return config.stash[RUN]
 
 

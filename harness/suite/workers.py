@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.machine.files import ROOT
 from harness.machine.placement import NoGpu, check_gpus
-from harness.runs import journal
-from harness.runs.run import ROOT, BadOption
+from harness.runs.baselines import BadOption
+from harness.runs.journal import Journal, PlannedTest
 from harness.suite.progress_hooks import begin_with_workers
 from harness.suite.wiring import PROGRESS, RECORDS, SAID, print_line, run_of
 
@@ -39,7 +40,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def _asked(config: pytest.Config) -> bool:
-    """Whether claims are run, as far as can be told before they are journal."""
+    """Whether claims are run, as far as can be told before they are collected."""
     named = any(Path(a.split("::")[0]).resolve().is_relative_to(CLAIMS) for a in config.args)
     options = ("claim_subjects", "claim_scorecard", "claim_gpu")
     return named or any(config.getoption(option) for option in options)
@@ -65,12 +66,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
     records = config.stash[RECORDS]
     whole = config.getoption("claim_gpu")
 
-    def tasks() -> Mapping[str, journal.Task]:
-        found = journal.read(records)
+    def read_tests() -> Mapping[str, PlannedTest]:
+        found = Journal(records).read_collected()
         begin_with_workers(config, found)
-        return found.tasks
+        return found.tests
 
-    return ClaimsScheduling(config, log, tasks, whole=whole)
+    return ClaimsScheduling(config, log, read_tests, whole=whole)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -101,10 +102,10 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched) -> None:
-    task = journal.read(sched.config.stash[RECORDS]).tasks.get(crashitem)
-    if task is not None:
+    test = Journal(sched.config.stash[RECORDS]).read_collected().tests.get(crashitem)
+    if test is not None:
         report.longrepr = (
-            f"worker {report.node.gateway.id} died while judging {task.claim} on {task.subject}. A process "
+            f"worker {report.node.gateway.id} died while judging {test.claim} on {test.subject}. A process "
             "that takes more memory than there is dies so: try fewer workers (-n) or fewer --trials. What "
             "was measured is kept, so the same command goes on from there"
         )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.judging.claim import above, below
-from harness.judging.verdict import Judgement, Outcome, Reading, Verdict, decide, read_against
+from harness.judging.verdict import Judgement, Outcome, Standing, Verdict, decide, compare_verdict
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate
 
 WHY = "95% are right without it: nothing to improve"
@@ -65,19 +65,19 @@ def test_estimates_apply_unless_they_say_otherwise():
 
 @pytest.mark.parametrize("verdict", [Verdict.not_run, Verdict.not_applicable])
 def test_what_was_not_asked_is_skipped_without_a_baseline(verdict):
-    assert read_against(verdict, None) == Reading(Outcome.skipped, "")
-    assert read_against(verdict, None, in_use=True) == Reading(Outcome.skipped, "new")
+    assert compare_verdict(verdict, None) == Standing(Outcome.skipped, "")
+    assert compare_verdict(verdict, None, in_use=True) == Standing(Outcome.skipped, "new")
 
 
 @pytest.mark.parametrize("verdict", [Verdict.not_run, Verdict.not_applicable])
 def test_what_was_not_asked_fails_if_the_baseline_supports_it(verdict):
-    assert read_against(verdict, Verdict.supported) == Reading(Outcome.failed, "regressed")
+    assert compare_verdict(verdict, Verdict.supported) == Standing(Outcome.failed, "regressed")
 
 
 @pytest.mark.parametrize("before", [v for v in Verdict if v is not Verdict.supported])
 def test_what_was_not_run_is_skipped_if_the_baseline_does_not_support_it(before):
     change = "same" if before is Verdict.not_run else "changed"
-    assert read_against(Verdict.not_run, before) == Reading(Outcome.skipped, change)
+    assert compare_verdict(Verdict.not_run, before) == Standing(Outcome.skipped, change)
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,18 @@ def test_what_was_not_run_is_skipped_if_the_baseline_does_not_support_it(before)
     ],
 )
 def test_what_is_run_for_the_first_time_is_read_on_its_own_terms(now, outcome, change):
-    assert read_against(now, Verdict.not_run) == Reading(outcome, change)
+    assert compare_verdict(now, Verdict.not_run) == Standing(outcome, change)
 
 
 def test_a_control_that_was_not_run_is_wrong_unless_the_table_says_so():
-    assert read_against(Verdict.not_run, None, exact=True) == Reading(Outcome.failed, "wrong")
-    assert read_against(Verdict.not_run, Verdict.refuted, exact=True) == Reading(
+    assert compare_verdict(Verdict.not_run, None, exact=True) == Standing(Outcome.failed, "wrong")
+    assert compare_verdict(Verdict.not_run, Verdict.refuted, exact=True) == Standing(
         Outcome.failed, "wrong"
     )
-    assert read_against(Verdict.not_run, Verdict.not_run, exact=True) == Reading(
+    assert compare_verdict(Verdict.not_run, Verdict.not_run, exact=True) == Standing(
         Outcome.skipped, "same"
     )
 
 
 def test_the_word_in_a_file_is_plain():
-    assert read_against("not_run", "supported") == Reading(Outcome.failed, "regressed")
+    assert compare_verdict("not_run", "supported") == Standing(Outcome.failed, "regressed")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import CLAIM, VALUES, order
 
-from harness.judging.record import SCHEMA, Record, Run
+from harness.judging.record import SCHEMA, Record, RunFacts
 from harness.judging.verdict import Judgement, Verdict
 from harness.statistics.estimate import Estimate, mean
 
@@ -41,7 +41,7 @@ KEYS = [
     "method",
     "control",
 ]
-RUN = Run(
+RUN = RunFacts(
     schema=SCHEMA,
     claims_hash="ab",
     harness="0.1.0",
@@ -203,7 +203,7 @@ def test_missing_and_unknown_keys_are_named():
 
 def test_a_run_survives_json_in_the_order_of_the_contract():
     partial = replace(RUN, partial=True)
-    assert Run.from_json(json.loads(json.dumps(partial.to_json()))) == partial
+    assert RunFacts.from_json(json.loads(json.dumps(partial.to_json()))) == partial
     assert list(RUN.to_json()) == (
         [
             "schema",
@@ -233,16 +233,16 @@ def test_a_run_survives_json_in_the_order_of_the_contract():
 def test_the_commits_of_an_older_scorecard_are_read():
     row, commits = RUN.to_json(), {"tiny": {"revision": "main", "commit": "c" * 40}}
     del row["subjects"]
-    assert Run.from_json(row) == replace(RUN, subjects={})
-    assert Run.from_json({**row, "revisions": commits}) == replace(RUN, subjects=commits)
+    assert RunFacts.from_json(row) == replace(RUN, subjects={})
+    assert RunFacts.from_json({**row, "revisions": commits}) == replace(RUN, subjects=commits)
     with pytest.raises(ValueError, match=r"unknown keys \['commits'\]"):
-        Run.from_json({**row, "commits": commits})
+        RunFacts.from_json({**row, "commits": commits})
 
 
 def test_a_run_of_another_schema_is_refused():
     with pytest.raises(ValueError, match="schema 2; this version reads schema 1"):
-        Run.from_json({"schema": 2, "unheard": "of"})
+        RunFacts.from_json({"schema": 2, "unheard": "of"})
     with pytest.raises(ValueError, match="schema None"):
-        Run.from_json({})
+        RunFacts.from_json({})
     with pytest.raises(ValueError, match="schema 2"):
         replace(RUN, schema=2)

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harness.judging.claim import above, below
-from harness.judging.verdict import Outcome, Reading, Verdict, decide, read_against
+from harness.judging.verdict import Outcome, Standing, Verdict, decide, compare_verdict
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, mean
 
 STATED = "stated in the paper"
@@ -192,27 +192,27 @@ ALONE = {
 @pytest.mark.parametrize(("now", "before"), EVERY_PAIR)
 def test_every_pair_of_verdict_and_baseline_reads_as_the_table_says(now, before):
     outcome, change = TABLE[now].split("|")[list(Verdict).index(before)].split()
-    assert read_against(now, before) == Reading(Outcome(outcome), change)
+    assert compare_verdict(now, before) == Standing(Outcome(outcome), change)
 
 
 @pytest.mark.parametrize("now", Verdict)
 def test_without_a_baseline_the_verdict_alone_is_read(now):
-    assert read_against(now, None) == Reading(ALONE[now], "")
-    assert read_against(now, None, in_use=True) == Reading(ALONE[now], "new")
+    assert compare_verdict(now, None) == Standing(ALONE[now], "")
+    assert compare_verdict(now, None, in_use=True) == Standing(ALONE[now], "new")
 
 
 @pytest.mark.parametrize(("now", "before"), EVERY_PAIR)
 def test_verdicts_read_from_a_file_are_plain_words(now, before):
-    assert read_against(str(now), str(before)) == read_against(now, before)
+    assert compare_verdict(str(now), str(before)) == compare_verdict(now, before)
 
 
 @pytest.mark.parametrize("now", [v for v in Verdict if v not in (V.supported, V.error)])
 def test_losing_a_supported_claim_fails_whatever_it_is_lost_to(now):
-    assert read_against(now, V.supported) == Reading(O.failed, "regressed")
+    assert compare_verdict(now, V.supported) == Standing(O.failed, "regressed")
 
 
 def test_a_word_that_is_no_verdict_is_refused():
     with pytest.raises(ValueError, match="perhaps"):
-        read_against("perhaps", None)
+        compare_verdict("perhaps", None)
     with pytest.raises(ValueError, match="perhaps"):
-        read_against(V.supported, "perhaps")
+        compare_verdict(V.supported, "perhaps")

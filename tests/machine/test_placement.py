@@ -13,7 +13,7 @@ from harness.machine.placement import (
     check_gpus,
     device_that_fits,
     gpu_of_worker,
-    settle,
+    place_process,
     threads_per_process,
     visible_gpus,
 )
@@ -55,22 +55,22 @@ def test_a_worker_is_settled_once_and_what_it_starts_stays_where_it_is(names, in
         "PYTEST_XDIST_WORKER_COUNT": "13",
         "CUDA_VISIBLE_DEVICES": ",".join(names),
     }
-    settle(environ)
+    place_process(environ)
     once = dict(environ)
     assert once["CUDA_VISIBLE_DEVICES"] == (names[index] if index < len(names) else "")
     assert int(once["OMP_NUM_THREADS"]) >= 1
-    settle(environ)
+    place_process(environ)
     assert environ == once
     # A worker of a run that was started in this worker has another number, and the same place.
     environ["PYTEST_XDIST_WORKER"] = "gw1"
-    settle(environ)
+    place_process(environ)
     assert environ["CUDA_VISIBLE_DEVICES"] == once["CUDA_VISIBLE_DEVICES"]
 
 
 @pytest.mark.parametrize("environ", [{}, {"CUDA_VISIBLE_DEVICES": "3,5"}, {"OMP_NUM_THREADS": "7"}])
 def test_a_process_that_is_no_worker_is_left_alone(environ):
     before = dict(environ)
-    settle(environ)
+    place_process(environ)
     assert environ == before
 
 

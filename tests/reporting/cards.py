@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from harness.judging.record import Record, Run
+from harness.judging.record import Record, RunFacts
 from harness.reporting.scorecard import Scorecard, build
 
 CLAIM = "paper.1.order"
 
 
-def run(**changes) -> Run:
+def run(**changes) -> RunFacts:
     facts = {
         "schema": 1,
         "claims_hash": "0f" * 32,
@@ -25,7 +25,7 @@ def run(**changes) -> Run:
         "python": "3.11",
         "platform": "Linux",
     }
-    return Run(**{**facts, **changes})
+    return RunFacts(**{**facts, **changes})
 
 
 def record(claim=CLAIM, subject="tiny", verdict="supported", **changes) -> Record:

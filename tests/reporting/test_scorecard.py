@@ -120,10 +120,10 @@ def test_correcting_again_changes_nothing():
         ("refuted", None, Outcome.failed, ""),
     ],
 )
-def test_records_are_read_against_their_baseline(verdict, baseline, outcome, change):
+def test_records_are_compare_verdict_their_baseline(verdict, baseline, outcome, change):
     made = card(record(verdict=verdict, baseline=baseline))
-    reading = made.readings()[CLAIM, "tiny"]
-    assert (reading.outcome, reading.change) == (outcome, change)
+    standing = made.standings()[CLAIM, "tiny"]
+    assert (standing.outcome, standing.change) == (outcome, change)
     assert made.red == (outcome is Outcome.failed)
 
 
@@ -133,7 +133,7 @@ def test_a_claim_that_the_subject_s_baseline_lacks_is_new():
         record("paper.1.b"),
         record("paper.1.a", "other"),
     )
-    changes = {pair: reading.change for pair, reading in made.readings().items()}
+    changes = {pair: standing.change for pair, standing in made.standings().items()}
     assert changes == {
         ("paper.1.a", "tiny"): "same",
         ("paper.1.b", "tiny"): "new",

@@ -8,7 +8,7 @@ from made_up import scorecard
 from harness.cli.main import main
 from harness.judging import controls
 from harness.judging.controls import Expected
-from harness.judging.verdict import Outcome, Verdict, read_against
+from harness.judging.verdict import Outcome, Verdict, compare_verdict
 from harness.runs.run import Options
 from harness.runs.selection import select
 
@@ -96,11 +96,11 @@ def test_controls_are_run_only_when_asked_for():
 
 
 def test_error_on_a_control_stays_an_error():
-    reading = read_against(Verdict.error, Verdict.refuted, exact=True)
+    reading = compare_verdict(Verdict.error, Verdict.refuted, exact=True)
     assert (reading.outcome, reading.change) == (Outcome.error, "wrong")
-    unknown = read_against(Verdict.supported, None, in_use=True, exact=True)
+    unknown = compare_verdict(Verdict.supported, None, in_use=True, exact=True)
     assert (unknown.outcome, unknown.change) == (Outcome.failed, "wrong")
-    improved = read_against(Verdict.supported, Verdict.refuted, exact=True)
+    improved = compare_verdict(Verdict.supported, Verdict.refuted, exact=True)
     assert (improved.outcome, improved.change) == (Outcome.failed, "wrong")
 
 

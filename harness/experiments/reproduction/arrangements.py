@@ -9,16 +9,14 @@ import xarray as xr
 
 from harness.experiments.editing import ids_of, said
 from harness.experiments.sweeps import ARRANGEMENTS
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
-from harness.subjects.subject import Subject
 
 
-def run_arrangements(
-    subject: Subject, trials: int, rng: np.random.Generator, progress: Progress
-) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """Accuracy in every arrangement (protocol, section 9, number 7): `right` [how, trial], `part` [trial]."""
+    subject, trials, rng = request.subject, request.trials, request.rng
     if not getattr(subject.tokenizer, "chat_template", None):
         return xr.Dataset(attrs={"no_chat": 1})
     drawn = balanced_trials(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
@@ -36,6 +34,3 @@ def run_arrangements(
         },
         {"how": list(ARRANGEMENTS)},
     )
-
-
-ARRANGED = Experiment("arrangements", run_arrangements, trials=100)

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from harness.experiments.editing import Head, head_means, kept_scores
 from harness.experiments.patching import Patches, head_scores
-from harness.experiments.visual_symbols.mediation import MEDIATION, ROWS
+from harness.experiments.visual_symbols.mediation import ROWS
 from harness.measures.mediation import read_best_head, top_heads
 from harness.measuring.batches import parts
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.subject import Subject
@@ -31,13 +31,7 @@ TOP = 10
 """Heads of a list, as in the protocol's thresholds."""
 
 
-def run(
-    subject: Subject,
-    trials: int,
-    rng: np.random.Generator,
-    progress: Progress,
-    mediation: xr.Dataset,
-) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """Scores of the heads under each way of measuring.
 
     Returns:
@@ -48,6 +42,8 @@ def run(
         `strength_scene`: scores of the best head on the evaluation half of the mediation experiment, NaN and ""
         beyond its trials.
     """
+    subject, trials, rng = request.subject, request.trials, request.rng
+    mediation = request.needed["mediation"]
     half = _in_bfloat16(subject)
     shape = (len(CONDITIONS), trials)
     zero, found = np.zeros(shape), np.full(shape, np.nan)
@@ -55,7 +51,7 @@ def run(
     strength_scene = np.full(strength.shape, "", mediation.scene.dtype)
     scenes = []
     for s, stage in enumerate(CONDITIONS):
-        progress(s, len(CONDITIONS))
+        request.progress(s, len(CONDITIONS))
         pairs = contrasts(stage, subject.grids[2], HIGH_ENTROPY[3], trials, rng)
         scenes.append([p.clean.scene.key for p in pairs])
         heads = top_heads(head_means(mediation, stage), TOP)
@@ -106,6 +102,3 @@ def _in_bfloat16(subject: Subject) -> Subject:
         return subject
     needs_layers(subject, "a copy in bfloat16")
     return replace(subject, model=deepcopy(subject.model).bfloat16(), _images=OrderedDict())
-
-
-RETRIEVAL_VARIANTS = Experiment("retrieval_variants", run, trials=96, needs=(MEDIATION,))

@@ -14,7 +14,7 @@ import xarray as xr
 
 from harness.experiments.editing import captured, ids_of, last_token, said, said_from
 from harness.measures.similarity import cosine_rsm, peak, position_rsm, rsa_draws
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.statistics.clusters import cluster_weights
 from harness.statistics.halves import DRAWS
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
@@ -59,17 +59,18 @@ VARIANTS = {
 }
 
 
-def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progress) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """Curves of all variants; the peak's layer comes from trials of its own.
 
     Returns:
         `r` [variant, layer], `draws` [variant, draw, layer], `n`, `scenes`, `right` [variant]; `layer`: where
         the paper's protocol peaks on other trials.
     """
+    subject, trials, rng = request.subject, request.trials, request.rng
     chosen = _curve(subject, Variant(), trials, rng)
     found = []
     for done, variant in enumerate(VARIANTS.values()):
-        progress(done, len(VARIANTS))
+        request.progress(done, len(VARIANTS))
         found.append(_curve(subject, variant, FEW if variant.few else trials, rng))
     columns = zip(*found, strict=True)
     names = ("r", "draws", "n", "scenes", "right")
@@ -110,6 +111,3 @@ def _with_color(trial: Trial) -> Trial:
         prompt, text=f"{prompt.text} {trial.target.color}", completion=f" {trial.target.shape}."
     )
     return replace(trial, prompt=longer)
-
-
-SIMILARITY_VARIANTS = Experiment("similarity_variants", run, trials=100)

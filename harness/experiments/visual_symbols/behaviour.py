@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 
-from harness.measuring.batches import parts
-from harness.measuring.measuring import Experiment, Progress
+from harness.experiments.answers import answers_right
+from harness.experiments.tasks import SETS, TASKS
+from harness.measuring.experiment import Request
 from harness.stimuli.blocks import block_trials
 from harness.stimuli.contrast import contrasts
 from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
@@ -23,23 +23,9 @@ from harness.stimuli.questions import (
     spatial_questions,
 )
 from harness.subjects.subject import Subject
-from harness.tracing.capture import last_logits
 
 ROWS = 32
 """Trials in one pass."""
-
-SETS = ("two objects", "four objects, 2x2", "six objects, outer columns")
-
-TASKS = (
-    "block of four",
-    "side by side",
-    "two solids",
-    "color of a shape",
-    "directly beside",
-    "nine objects",
-    "counting",
-    "numbered list",
-)
 
 
 def draw_sets(subject: Subject, trials: int, rng: np.random.Generator) -> dict[str, list[Trial]]:
@@ -69,40 +55,21 @@ def draw_tasks(subject: Subject, trials: int, rng: np.random.Generator) -> dict[
     return dict(zip(TASKS, drawn, strict=True))
 
 
-def answers_right(subject: Subject, trials: Sequence[Trial]) -> np.ndarray:
-    """Whether the likeliest next token begins the answer, bool [n]."""
-    right = []
-    for rows in parts(len(trials), ROWS):
-        part = trials[rows]
-        said = last_logits(subject, subject.encode(part)).argmax(-1).tolist()
-        right += [
-            s in {subject.answer_id(t.prompt, w) for w in answers(t)}
-            for s, t in zip(said, part, strict=True)
-        ]
-    return np.array(right)
+def measure(request: Request) -> xr.Dataset:
+    """Accuracy per trial on SETS: `right` bool [set, trial], `scene` [set, trial]."""
+    return _measure_sets(request, draw_sets(request.subject, request.trials, request.rng))
 
 
-def answers(trial: Trial) -> set[str]:
-    """What counts as right: a list may begin with any object that is there, all else has one answer."""
-    if trial.prompt.text.endswith("1. a"):
-        return {o.color for o in trial.scene.objects}
-    return {trial.answer}
+def measure_tasks(request: Request) -> xr.Dataset:
+    """Accuracy per trial on TASKS, as `measure` gives it."""
+    return _measure_sets(request, draw_tasks(request.subject, request.trials, request.rng))
 
 
-def run(
-    subject: Subject,
-    trials: int,
-    rng: np.random.Generator,
-    progress: Progress,
-    *,
-    draw: Callable[..., dict[str, list[Trial]]] = draw_sets,
-) -> xr.Dataset:
-    """Accuracy per trial: `right` bool [set, trial], `scene` [set, trial]."""
-    sets = draw(subject, trials, rng)
+def _measure_sets(request: Request, sets: Mapping[str, Sequence[Trial]]) -> xr.Dataset:
     right = []
     for done, drawn in enumerate(sets.values()):
-        progress(done, len(sets))
-        right.append(answers_right(subject, drawn))
+        request.progress(done, len(sets))
+        right.append(answers_right(request.subject, drawn))
     scenes = [[t.scene.key for t in drawn] for drawn in sets.values()]
     return xr.Dataset(
         {
@@ -111,8 +78,3 @@ def run(
         },
         {"set": list(sets)},
     )
-
-
-BEHAVIOUR = Experiment("behaviour", run, trials=200, looks=False)
-READINESS = Experiment("readiness", partial(run, draw=draw_tasks), trials=48, looks=False)
-"""Asked before anything expensive is measured: a claim is blocked where its task is failed."""

@@ -18,18 +18,17 @@ from harness.measures.similarity import (
     position_rsm,
     rsa_draws,
 )
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.statistics.clusters import cluster_weights
 from harness.statistics.halves import DRAWS, estimation_half
 from harness.stimuli.blocks import MIDDLE, block_trials, slot_of
 from harness.stimuli.design import HIGH_ENTROPY
-from harness.subjects.subject import Subject
 
 CODES = ("relative", "absolute", "features")
 HALVES = ("estimation", "evaluation")
 
 
-def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progress) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """Curves, planes and accuracy.
 
     Returns:
@@ -39,10 +38,11 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
         share its slot, among all trials and among those in the middle cell; `slot`, `cell`, `scene`, `half`
         [trial].
     """
+    subject, trials, rng = request.subject, request.trials, request.rng
     drawn = block_trials(subject.grids[3], HIGH_ENTROPY[3], trials, rng)
-    progress(0, 2)
+    request.progress(0, 2)
     states = captured(subject, drawn, "residual", last_token)[:, :, 0].numpy()
-    progress(1, 2)
+    request.progress(1, 2)
     cells = [t.scene.cell_of(t.target) for t in drawn]
     slots = [slot_of(t.scene, t.target) for t in drawn]
     scenes = np.array([t.scene.key for t in drawn])
@@ -104,6 +104,3 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
             "layer": np.arange(subject.layers),
         },
     )
-
-
-BLOCKS = Experiment("blocks", run, trials=384)

@@ -11,10 +11,9 @@ import xarray as xr
 
 from harness.measures.components import NEIGHBOURS, neighbours_agree, plane
 from harness.measuring.batches import parts
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
-from harness.subjects.subject import Subject
 from harness.tracing.capture import capture
 
 ROWS = 32
@@ -22,7 +21,7 @@ ROWS = 32
 FACTORS = ("position", "identity")
 
 
-def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progress) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """Planes of every layer, and whether a trial's five nearest neighbours share its cell or object.
 
     Returns:
@@ -30,10 +29,11 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
         [factor, layer, trial], neighbours taken from the same half and never from the same scene;
         `cell`, `identity`, `scene` [trial]; `half` [trial].
     """
+    subject, trials, rng = request.subject, request.trials, request.rng
     drawn = balanced_trials(subject.grids[3], HIGH_ENTROPY[3], trials, rng, cells=PCA_CELLS)
     states = []
     for part in parts(trials, ROWS):
-        progress(part.start, trials)
+        request.progress(part.start, trials)
         batch = subject.encode(drawn[part])
         tokens = torch.full((len(batch), 1), batch.last)
         states.append(capture(subject, batch, "residual", tokens)[:, :, 0])
@@ -62,6 +62,3 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
         },
         {"factor": list(FACTORS), "layer": np.arange(subject.layers)},
     )
-
-
-COMPONENTS = Experiment("components", run, trials=432)

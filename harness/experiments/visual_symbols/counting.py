@@ -8,12 +8,10 @@ import xarray as xr
 from harness.experiments.answers import continued, counted
 from harness.experiments.editing import Head, head_means
 from harness.experiments.sweeps import share_of_heads
-from harness.experiments.visual_symbols.mediation import MEDIATION
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.prompt import enumeration
 from harness.stimuli.questions import counting_questions
-from harness.subjects.subject import Subject
 
 PUBLISHED_K, OF = (50, 250, 500), 2560
 """Heads silenced in Figure 46, of the heads of Qwen2.5-VL-32B; as large a part is taken elsewhere."""
@@ -26,13 +24,7 @@ ORDERS = ("top", "bottom", "smallest")
 """Highest scores first, lowest (most negative) first, and smallest in size first: "bottom" may mean either."""
 
 
-def run(
-    subject: Subject,
-    trials: int,
-    rng: np.random.Generator,
-    progress: Progress,
-    mediation: xr.Dataset,
-) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """Answers with heads silenced at every token.
 
     Returns:
@@ -40,6 +32,8 @@ def run(
         bool [draw, trial]: right under random heads at the judged K; `plain`, `plain_valid` [trial];
         `scene` [trial]. `k` is the published number of heads that the part taken stands for.
     """
+    subject, trials, rng = request.subject, request.trials, request.rng
+    mediation = request.needed["mediation"]
     drawn = counting_questions(subject.grids[3], trials, rng)
     words = 1
     if subject.entry.scale != "embedded":
@@ -65,7 +59,7 @@ def run(
     right, valid = np.zeros(shape, bool), np.zeros(shape, bool)
     for o, order in enumerate(ORDERS):
         for i, k in enumerate(PUBLISHED_K):
-            progress(o * len(PUBLISHED_K) + i, len(ORDERS) * len(PUBLISHED_K))
+            request.progress(o * len(PUBLISHED_K) + i, len(ORDERS) * len(PUBLISHED_K))
             many = share_of_heads(subject, k, OF)
             right[o, i], valid[o, i] = silenced(pairs(ranked[order][:many]))
     many = share_of_heads(subject, JUDGED, OF)
@@ -83,6 +77,3 @@ def run(
         },
         {"which": list(ORDERS), "k": list(PUBLISHED_K)},
     )
-
-
-COUNTING = Experiment("counting", run, trials=120, needs=(MEDIATION,))

@@ -15,7 +15,7 @@ import xarray as xr
 from harness.experiments.editing import captured, ids_of, said_from
 from harness.measures.probes import nearest_mean
 from harness.measures.similarity import cosine_rsm, position_rsm, rsa_draws
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.statistics.clusters import cluster_weights
 from harness.statistics.halves import DRAWS, estimation_half
 from harness.stimuli.design import entropy_trials
@@ -26,7 +26,7 @@ SETS = ("high 2x2", "low 2x2", "high 3x3", "low 3x3")
 PLACES = ("mentions", "last")
 
 
-def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progress) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """Similarity and answers on all four sets.
 
     Returns:
@@ -35,12 +35,13 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
         the color in the cell that the last token is decoded to, and the color said, "" where it is none of
         the scene's; `reads`: share of held-out high-entropy trials decoded to the target.
     """
+    subject, trials, rng = request.subject, request.trials, request.rng
     shape = (len(SETS), len(PLACES), 2, subject.layers)
     r, draws = np.zeros(shape), np.zeros((*shape[:2], DRAWS, subject.layers))
     right, scenes, sizes = [], [], []
     kept: dict[str, tuple[list[Trial], torch.Tensor, np.ndarray, np.ndarray]] = {}
     for s, name in enumerate(SETS):
-        progress(s, len(SETS))
+        request.progress(s, len(SETS))
         entropy, size = name.split()
         grid = subject.grids[int(size[0])]
         drawn = entropy_trials(grid, entropy, trials, rng)
@@ -125,6 +126,3 @@ def _pointed(high, low) -> tuple[np.ndarray, float]:
     ]
     best = int(np.argmax(shares))
     return nearest_mean(states[best], cells, low[1][best]), shares[best]
-
-
-ENTROPY = Experiment("entropy", run, trials=160)

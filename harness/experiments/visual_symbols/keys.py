@@ -12,8 +12,7 @@ import torch
 import xarray as xr
 
 from harness.experiments.editing import Head, captured, ids_of, ranking, said
-from harness.experiments.visual_symbols.mediation import MEDIATION
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.prompt import Trial
@@ -42,13 +41,7 @@ EDITS = (
 """The paper's is "both objects"; then its controls; then the reproduction's, each alone and all together."""
 
 
-def run(
-    subject: Subject,
-    trials: int,
-    rng: np.random.Generator,
-    progress: Progress,
-    mediation: xr.Dataset,
-) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """What is said under each edit.
 
     Returns:
@@ -56,6 +49,8 @@ def run(
         named, and the queried object's own; `layers` [layer] bool: which are edited; `scene`, `side` [trial]:
         of the queried object.
     """
+    subject, trials, rng = request.subject, request.trials, request.rng
+    mediation = request.needed["mediation"]
     drawn = color_questions(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
     # Of the image as it is shown: some families cut an image into tiles or not, as its size has it.
     if subject.encode(drawn[:1]).image_grid is None:
@@ -69,7 +64,7 @@ def run(
     # One number per scene: what is drawn for it is drawn for no other.
     of = np.unique(shown, return_inverse=True)[1]
     editor = _Keys(subject, heads, estimation, rng, scenes=int(of.max()) + 1)
-    progress(1, 2)
+    request.progress(1, 2)
     answers = said(
         subject,
         evaluation,
@@ -225,6 +220,3 @@ class _Keys:
             added = ALPHA * chosen[:, None, None, None] * value[:, :, heads]
             made.append(Edit("key", layer, tokens, added, heads, "add"))
         return made
-
-
-KEYS = Experiment("keys", run, trials=160, needs=(MEDIATION,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,33 +12,26 @@ import xarray as xr
 from harness.experiments.answers import continued, first_listed
 from harness.experiments.editing import Head, captured, head_edits, last_token, ranking
 from harness.experiments.sweeps import share_of_heads
-from harness.experiments.visual_symbols.mediation import MEDIATION
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import OwnImages, Request
 from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_coco
 from harness.stimuli.prompt import Prompt, Trial
 from harness.stimuli.questions import list_begun, listing_scenes
 from harness.stimuli.scene import Scene
-from harness.subjects.subject import Subject
 
 PUBLISHED_K, OF = (50, 100, 200), 784
 """Selection heads replaced in Figure 45; as large a part of Qwen2.5-VL-7B's heads is taken elsewhere."""
+
+PHOTOGRAPHS = 1000
+"""Images: 500 sources, since only a mean over many objects is free of content (protocol, E10)."""
 
 WORDS = 2
 """Of an entry: a color and a noun, or what the subject says in their place."""
 RANDOM_SETS = 5
 
 
-def run(
-    subject: Subject,
-    trials: int,
-    rng: np.random.Generator,
-    progress: Progress,
-    mediation: xr.Dataset,
-    *,
-    scenes: list[Scene] | None = None,
-) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """Lists made, and lists gone on with after the ID of the first object was put in.
 
     Half of the images are sources. Of the others one half chooses how many heads, the other is judged.
@@ -47,7 +41,14 @@ def run(
         the ID, with as many random heads replaced (any of them), and as it is; `exact` bool [trial]: the
         same in all words; `scene` [trial]; `heads`, `listed`, `shown`: images that were listed, of how many.
     """
-    scenes = scenes or listing_scenes(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
+    subject, trials, rng = request.subject, request.trials, request.rng
+    scenes = listing_scenes(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
+    return _measure_scenes(request, scenes)
+
+
+def _measure_scenes(request: Request, scenes: Sequence[Scene]) -> xr.Dataset:
+    subject, rng = request.subject, request.rng
+    mediation = request.needed["mediation"]
     begun = [list_begun(s, ()) if len(s) else _begun(s, "") for s in scenes]
     ones = [first_listed(x) for x in continued(subject, begun, WORDS)]
     told = [(t, _begun(t.scene, one), one) for t, one in zip(begun, ones, strict=True) if one]
@@ -58,7 +59,7 @@ def run(
         # A first word in common could not tell a repetition from a true answer.
         if two and one.split()[0] != two.split()[0]
     ]
-    progress(1, 3)
+    request.progress(1, 3)
     keys = np.array([t.scene.key for t, _ in usable])
     facts = {"listed": len(usable), "shown": len(scenes)}
     heads = ranking(mediation, "id_selection")
@@ -99,7 +100,7 @@ def run(
     counts = sorted({min(len(heads), share_of_heads(subject, k, OF)) for k in PUBLISHED_K})
     shares = [repeats(choosing, heads[:k])[0].mean() for k in counts]
     best = counts[int(np.argmax(shares))]
-    progress(2, 3)
+    request.progress(2, 3)
     repeated, exact = repeats(~choosing, heads[:best])
     every = [(layer, h) for layer in range(subject.layers) for h in range(subject.heads)]
     sets = [[every[i] for i in rng.permutation(len(every))[:best]] for _ in range(RANDOM_SETS)]
@@ -123,18 +124,11 @@ def _begun(scene: Scene, first: str) -> Trial:
     return Trial(scene, Prompt(text, ""), (), None)
 
 
-def on_photographs(folder: Path) -> Experiment:
+def read_images(folder: Path) -> OwnImages:
     """The experiment on COCO 2017 validation images (appendix B).
 
     Raises:
         harness.stimuli.photographs.NoData: They are not there; the message says how to get them.
     """
     scenes = read_coco(folder, PHOTOGRAPHS, np.random.default_rng(0))
-    asked = partial(run, scenes=scenes)
-    return Experiment(f"listing on {digest_of(scenes)}", asked, PHOTOGRAPHS, needs=(MEDIATION,))
-
-
-PHOTOGRAPHS = 1000
-"""Images: 500 sources, since only a mean over many objects is free of content (protocol, E10)."""
-
-LISTING = Experiment("listing", run, trials=160, needs=(MEDIATION,))
+    return OwnImages(digest_of(scenes), PHOTOGRAPHS, partial(_measure_scenes, scenes=scenes))

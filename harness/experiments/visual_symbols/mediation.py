@@ -7,7 +7,6 @@ last token, which is where the equation has them.
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import product
 
 import numpy as np
@@ -15,7 +14,7 @@ import xarray as xr
 
 from harness.experiments.patching import head_scores
 from harness.measuring.batches import parts
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.subject import Subject
@@ -28,29 +27,24 @@ PATIENCE = 4
 """Contrasts drawn at most, as a multiple of those wanted, to find trials right on both sides."""
 
 
-def run(
-    subject: Subject,
-    trials: int,
-    rng: np.random.Generator,
-    progress: Progress,
-    *,
-    only_right: bool = True,
-) -> xr.Dataset:
-    """Mediation scores of all heads.
-
-    Args:
-        subject: The model.
-        trials: How many contrasts of each condition.
-        rng: Of the contrasts.
-        progress: Told how far it has come.
-        only_right: Keep contrasts that the subject answers right on both sides (section 3.4). Without,
-            a subject that never does can be asked; for calibration.
+def measure(request: Request) -> xr.Dataset:
+    """Mediation scores of all heads, on contrasts that the subject answers right on both sides (section 3.4).
 
     Returns:
         `score` float [condition, trial, layer, head] in logits, NaN for trials that could not be found;
         `scene` [condition, trial]; `drawn`, `kept` [condition]: contrasts tried, and those that the
         subject got right on both sides.
     """
+    return _measure_contrasts(request, only_right=True)
+
+
+def measure_ungated(request: Request) -> xr.Dataset:
+    """As `measure`, on all contrasts: a subject that answers none right can be asked, for calibration."""
+    return _measure_contrasts(request, only_right=False)
+
+
+def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
+    subject, trials, rng = request.subject, request.trials, request.rng
     shape = (len(CONDITIONS), trials, subject.layers, subject.heads)
     score = np.full(shape, np.nan)
     scene = np.full(shape[:2], "", dtype="<U16")
@@ -67,7 +61,7 @@ def run(
                 score[c, span] = head_scores(subject, right[part])
                 scene[c, span] = [p.clean.scene.key for p in right[part]]
             found += len(right)
-            progress(c * trials + found, len(CONDITIONS) * trials)
+            request.progress(c * trials + found, len(CONDITIONS) * trials)
         drawn.append(tried)
         kept.append(found)
     return xr.Dataset(
@@ -91,8 +85,3 @@ def _right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:
             s == subject.answer_id(t.prompt, t.answer) for s, t in zip(said, trials, strict=True)
         ]
     return [p for p, keep in zip(pairs, correct, strict=True) if keep]
-
-
-MEDIATION = Experiment(
-    "mediation", run, trials=50, looks=False, ungated=partial(run, only_right=False)
-)

@@ -17,21 +17,14 @@ from harness.experiments.editing import (
     said,
 )
 from harness.experiments.sweeps import heads_swept
-from harness.experiments.visual_symbols.mediation import MEDIATION
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials, entropy_trials
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.subject import Batch
 from harness.tracing.edit import Edit
 
 
-def run(
-    subject: Subject,
-    trials: int,
-    rng: np.random.Generator,
-    progress: Progress,
-    mediation: xr.Dataset,
-) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """Accuracy on low-entropy 3x3 scenes with and without the prototypes.
 
     Returns:
@@ -39,6 +32,8 @@ def run(
         of a wrong one, at the number of heads `heads` chosen on the estimation half; `part`, `scene`
         [trial]; `correct`: high-entropy trials behind the prototypes.
     """
+    subject, trials, rng = request.subject, request.trials, request.rng
+    mediation = request.needed["mediation"]
     grid = subject.grids[3]
     cells = list(grid.cells)
     clear = balanced_trials(grid, HIGH_ENTROPY[3], max(trials, 20 * len(cells)), rng)
@@ -50,7 +45,7 @@ def run(
     answer = ids_of(subject, drawn, [t.answer for t in drawn])
     values, named = captured_with_answers(subject, clear, "head")
     ok = named == ids_of(subject, clear, [t.answer for t in clear])
-    progress(1, 3)
+    request.progress(1, 3)
     at = np.array([cells.index(t.scene.cell_of(t.target)) for t in clear])
     heads = ranking(mediation, "id_selection")
     counts = heads_swept(subject, len(heads))
@@ -66,7 +61,7 @@ def run(
             ],
         )
         best = counts[int((swept == answer[first]).mean(1).argmax())]
-        progress(2, 3)
+        request.progress(2, 3)
         answers = said(
             subject,
             drawn,
@@ -94,6 +89,3 @@ def run(
 def _put_in(heads: list[Head], batch: Batch, prototypes: torch.Tensor) -> list[Edit]:
     """Each trial's prototype [B, L, 1, H, w] in place of what its heads bring to the last token."""
     return head_edits("head", heads, last_token(batch), prototypes.transpose(0, 1), "replace")
-
-
-REPAIR = Experiment("repair", run, trials=144, needs=(MEDIATION,))

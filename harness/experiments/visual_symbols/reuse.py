@@ -15,11 +15,9 @@ from harness.experiments.editing import (
     said,
 )
 from harness.experiments.sweeps import share_of_heads
-from harness.experiments.visual_symbols.mediation import MEDIATION
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.questions import spatial_questions
-from harness.subjects.subject import Subject
 
 ALPHA = 2.0
 """Strength (section 4.4); nothing is subtracted."""
@@ -28,13 +26,7 @@ TOP, OF = 100, 784
 """Selection heads edited (section 4.4), of the heads of Qwen2-VL-7B; as large a part is taken elsewhere."""
 
 
-def run(
-    subject: Subject,
-    trials: int,
-    rng: np.random.Generator,
-    progress: Progress,
-    mediation: xr.Dataset,
-) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """Answers before and after.
 
     Returns:
@@ -42,6 +34,8 @@ def run(
         object at a wrong position, with and without that position's ID; `relation`, `scene` [trial];
         `heads`: how many are edited.
     """
+    subject, trials, rng = request.subject, request.trials, request.rng
+    mediation = request.needed["mediation"]
     grid = subject.grids[3]
     asked = spatial_questions(grid, HIGH_ENTROPY[3], trials, rng)
     drawn = [a.trial for a in asked]
@@ -59,7 +53,7 @@ def run(
         np.array([cells.index(t.scene.cell_of(t.target)) for t in described]),
         len(cells),
     )
-    progress(1, 2)
+    request.progress(1, 2)
     right = np.array([cells.index(t.scene.cell_of(t.target)) for t in drawn])
     reference = np.array([cells.index(t.scene.cell_of(t.described[0])) for t in drawn])
     free = [sorted(set(range(len(cells))) - {a, b}) for a, b in zip(right, reference, strict=True)]
@@ -91,6 +85,3 @@ def run(
             "heads": len(heads),
         }
     )
-
-
-REUSE = Experiment("reuse", run, trials=216, needs=(MEDIATION,))

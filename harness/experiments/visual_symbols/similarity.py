@@ -20,11 +20,10 @@ from harness.measures.similarity import (
     rsa_draws,
 )
 from harness.measuring.batches import parts
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.statistics.clusters import cluster_weights
 from harness.statistics.halves import DRAWS, PERMUTATIONS, estimation_half
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
-from harness.subjects.subject import Subject
 from harness.tracing.capture import capture
 
 ROWS = 32
@@ -33,18 +32,19 @@ PAIRS = ("position@mentions", "position@last", "features@last")
 HALVES = ("all", "estimation", "evaluation")
 
 
-def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progress) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """RSA curves with bootstrap draws.
 
     Returns:
         `r` [pair, half, layer], `r_draws` [pair, half, draw, layer] (scenes resampled),
         `null` [pair, permutation]: the highest r over layers when item labels are permuted.
     """
+    subject, trials, rng = request.subject, request.trials, request.rng
     grid = subject.grids[2]
     drawn = balanced_trials(grid, HIGH_ENTROPY[3], trials, rng)
     commas, last = [], []
     for part in parts(trials, ROWS):
-        progress(part.start, trials)
+        request.progress(part.start, trials)
         batch = subject.encode(drawn[part])
         tokens = torch.tensor([[*row, batch.last] for row in batch.separators])
         read = capture(subject, batch, "residual", tokens)
@@ -91,6 +91,3 @@ def run(subject: Subject, trials: int, rng: np.random.Generator, progress: Progr
         },
         {"pair": list(PAIRS), "half": list(HALVES), "layer": np.arange(subject.layers)},
     )
-
-
-SIMILARITY = Experiment("similarity", run, trials=288)

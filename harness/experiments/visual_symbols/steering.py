@@ -6,7 +6,6 @@ strongly they are pushed, is chosen on the images that the IDs were estimated fr
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -16,15 +15,16 @@ import xarray as xr
 from harness.experiments.editing import ids_of, matched_heads, ranking
 from harness.experiments.pushes import NOTHING, Push, Pushes
 from harness.experiments.sweeps import ALPHAS, heads_swept
-from harness.experiments.visual_symbols.mediation import MEDIATION
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import OwnImages, Request
 from harness.statistics.halves import estimation_half
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_photographs
 from harness.stimuli.prompt import Trial
 from harness.stimuli.questions import describing, side_of, side_pairs
-from harness.subjects.subject import Subject
+
+PHOTOGRAPHS = 200
+"""Images (section 4.2)."""
 
 RANDOM_SETS = 5
 CONTROLS = ("top", "random", "away", "best on test")
@@ -32,23 +32,7 @@ CONTROLS = ("top", "random", "away", "best on test")
 as the public reproduction did, the setting that is best on the very images it is judged on."""
 
 
-def draw_pairs(
-    subject: Subject, trials: int, rng: np.random.Generator, *, solids: bool
-) -> list[Trial]:
-    """Pairs as the subject can be shown them: solids on textured ground, or flat shapes on white."""
-    return side_pairs(subject.grids[2], HIGH_ENTROPY[3], trials, rng, solids=solids)
-
-
-def run(
-    subject: Subject,
-    trials: int,
-    rng: np.random.Generator,
-    progress: Progress,
-    mediation: xr.Dataset,
-    *,
-    solids: bool = True,
-    drawn: list[Trial] | None = None,
-) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """Sweep on one half of the images, and judge the best setting on the other.
 
     Returns:
@@ -58,7 +42,23 @@ def run(
         without an edit, whether the answer is right and whether it is the described object; `scene`, `side`
         [trial]: of the target.
     """
-    drawn = drawn or draw_pairs(subject, trials, rng, solids=solids)
+    return _measure_pairs(request, _draw_pairs(request, solids=True))
+
+
+def measure_drawn(request: Request) -> xr.Dataset:
+    """As `measure`, on flat shapes on white."""
+    return _measure_pairs(request, _draw_pairs(request, solids=False))
+
+
+def _draw_pairs(request: Request, *, solids: bool) -> list[Trial]:
+    """Pairs as the subject can be shown them: solids on textured ground, or flat shapes on white."""
+    grid = request.subject.grids[2]
+    return side_pairs(grid, HIGH_ENTROPY[3], request.trials, request.rng, solids=solids)
+
+
+def _measure_pairs(request: Request, drawn: list[Trial]) -> xr.Dataset:
+    subject, rng = request.subject, request.rng
+    mediation = request.needed["mediation"]
     scenes = np.array([_image(t) for t in drawn])
     first = estimation_half(scenes, rng)
     estimation = [t for t, e in zip(drawn, first, strict=True) if e]
@@ -71,7 +71,7 @@ def run(
     ]
     steered = [stage for stage in CONDITIONS if any(s.stage == stage for s in settings)]
     steer = Pushes(subject, steered, estimation)
-    progress(0, 2)
+    request.progress(0, 2)
     swept = steer.moved(estimation, settings)
     best = {stage: _best(stage, settings, swept) for stage in steered}
     others = {
@@ -82,7 +82,7 @@ def run(
         for stage in steered
     }
     # All that is asked of an image is asked of one clean run of it: what each setting gives, and the controls.
-    progress(1, 2)
+    request.progress(1, 2)
     asked = dict.fromkeys([NOTHING, *settings])
     for stage in steered:
         asked |= dict.fromkeys([*others[stage], best[stage].away])
@@ -144,7 +144,7 @@ def _best(stage: str, settings: list[Push], moved: np.ndarray) -> Push:
     return settings[of_stage[int(moved[of_stage].mean(1).argmax())]]
 
 
-def on_photographs(folder: Path) -> Experiment:
+def read_images(folder: Path) -> OwnImages:
     """The experiment on a user's photographs, as `harness.stimuli.photographs` reads them.
 
     Raises:
@@ -152,18 +152,9 @@ def on_photographs(folder: Path) -> Experiment:
     """
     scenes = read_photographs(folder, 2 * PHOTOGRAPHS, np.random.default_rng(0))
 
-    def asked(subject, trials, rng, progress, mediation):
-        sides = rng.integers(2, size=len(scenes)).tolist()
+    def measure_photographs(request: Request) -> xr.Dataset:
+        sides = request.rng.integers(2, size=len(scenes)).tolist()
         drawn = [describing(s, side) for s, side in zip(scenes, sides, strict=True)]
-        return run(subject, trials, rng, progress, mediation, drawn=drawn[:trials])
+        return _measure_pairs(request, drawn[: request.trials])
 
-    return Experiment(f"steering on {digest_of(scenes)}", asked, PHOTOGRAPHS, needs=(MEDIATION,))
-
-
-PHOTOGRAPHS = 200
-"""Images (section 4.2)."""
-
-STEERING = Experiment("steering", run, trials=142, needs=(MEDIATION,))
-STEERING_DRAWN = Experiment(
-    "steering_drawn", partial(run, solids=False), trials=142, needs=(MEDIATION,)
-)
+    return OwnImages(digest_of(scenes), PHOTOGRAPHS, measure_photographs)

@@ -18,23 +18,15 @@ from harness.experiments.editing import (
     said,
 )
 from harness.experiments.sweeps import heads_swept
-from harness.experiments.visual_symbols.mediation import MEDIATION
-from harness.measuring.measuring import Experiment, Progress
+from harness.measuring.experiment import Request
 from harness.statistics.halves import estimation_half
 from harness.stimuli.blocks import transplants
 from harness.stimuli.design import HIGH_ENTROPY
-from harness.subjects.subject import Subject
 
 CANDIDATES = ("relative", "absolute")
 
 
-def run(
-    subject: Subject,
-    trials: int,
-    rng: np.random.Generator,
-    progress: Progress,
-    mediation: xr.Dataset,
-) -> xr.Dataset:
+def measure(request: Request) -> xr.Dataset:
     """What is said for every number of heads.
 
     Returns:
@@ -42,13 +34,15 @@ def run(
         heads transplanted (none for k = 0); `right` bool [trial]: whether the source is answered right;
         `scene` [trial] of the recipient; `part` [trial].
     """
+    subject, trials, rng = request.subject, request.trials, request.rng
+    mediation = request.needed["mediation"]
     pairs = transplants(subject.grids[3], HIGH_ENTROPY[3], trials, rng)
     sources, recipients = [p.source for p in pairs], [p.recipient for p in pairs]
     heads = ranking(mediation, "id_selection")
     counts = heads_swept(subject, len(heads))
-    progress(0, 2)
+    request.progress(0, 2)
     values, named = captured_with_answers(subject, sources, "head")
-    progress(1, 2)
+    request.progress(1, 2)
     answers = said(
         subject,
         recipients,
@@ -78,6 +72,3 @@ def run(
         },
         {"candidate": list(CANDIDATES), "k": [0, *counts]},
     )
-
-
-TRANSPLANT = Experiment("transplant", run, trials=180, needs=(MEDIATION,))

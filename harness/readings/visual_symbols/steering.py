@@ -10,7 +10,7 @@ from harness.statistics.estimate import Estimate, difference, proportion
 class Steered(Reading):
     """Reading of the steering; stages are named as in mediation."""
 
-    def accuracy(self) -> Estimate:
+    def task_accuracy(self) -> Estimate:
         """Share of the evaluation images answered right without an edit."""
         return proportion(self.data.right.values.astype(bool), self.data.scene.values)
 

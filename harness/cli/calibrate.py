@@ -1,0 +1,63 @@
+"""Find out how often the suite is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from harness.cli.options import Subparsers
+from harness.machine.files import write_json
+
+
+def add_arguments(subparsers: Subparsers) -> None:
+    """Describe the subcommand and its options."""
+    parser = subparsers.add_parser(
+        "calibrate",
+        help="find out how often the suite is wrong",
+        description="Judge the controls, many untrained subjects and subjects that are shown the wrong image; "
+        "repeat the planted one; simulate the intervals; break the code and see whether a test notices. "
+        "An hour and a half on two cores; run the same command again after an interruption and it goes on. "
+        "Exits with 1 if anything is not as it must be.",
+    )
+    parser.set_defaults(execute=execute)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="the JSON (default reports/calibration.json, which scorecards quote)",
+    )
+    parser.add_argument(
+        "--work", type=Path, help="finished parts (default reports/runs/calibration)"
+    )
+    parser.add_argument("--jobs", type=int, help="processes at once (default: as many as cores)")
+    parser.add_argument(
+        "--short", action="store_true", help="a minute or two: proof that it runs; needs --out"
+    )
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Find out how often the suite is wrong."""
+    from harness.calibration.calibrate import SHORT, Size, calibrate
+    from harness.calibration.summary import findings
+    from harness.machine.files import REPORTS
+    from harness.reporting.error_rates import render
+    from harness.runs.conclusion import CALIBRATION
+
+    if arguments.short and not arguments.out:
+        raise ValueError("--short calibrates nothing: say with --out where its JSON may go")
+    content = calibrate(
+        SHORT if arguments.short else Size(),
+        arguments.work or REPORTS / "runs" / "calibration",
+        jobs=arguments.jobs or len(os.sched_getaffinity(0)),
+        say=lambda line: print(line, flush=True),
+    )
+    out = arguments.out or CALIBRATION
+    write_json(out, content)
+    print("\n".join(["", *render(content), f"written: {out}"]))
+    wrong = findings(content)
+    print(
+        "\n".join(
+            ["", f"{len(wrong)} not as it must be:", *wrong] if wrong else ["all as it must be"]
+        )
+    )
+    return 1 if wrong else 0

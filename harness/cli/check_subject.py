@@ -1,0 +1,50 @@
+"""Try by effect whether a checkpoint can be measured."""
+
+from __future__ import annotations
+
+import argparse
+
+from harness.cli.options import Subparsers, add_how
+
+
+def add_arguments(subparsers: Subparsers) -> None:
+    """Describe the subcommand and its options."""
+    parser = subparsers.add_parser(
+        "check-subject",
+        help="find out whether a checkpoint of your own can be measured",
+        description="Load a checkpoint and try, by effect, all that the experiments take for granted. One line "
+        "per check; exits with 1 if any fails, with 2 if the checkpoint cannot be loaded (docs/subjects.md).",
+    )
+    parser.set_defaults(execute=execute)
+    parser.add_argument("subject", help="a folder with safetensors, or a name of subjects.toml")
+    parser.add_argument("--family", help="where config.json does not say")
+    parser.add_argument("--gpu", action="store_true", help="on a GPU")
+    add_how(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Try by effect whether a checkpoint can be measured."""
+    from harness.experiments.arranging import choose_arrangement
+    from harness.runs.selection import change
+    from harness.runs.subject_holder import device_for, tell_rounding
+    from harness.subjects.loading import load
+    from harness.subjects.registry import find, read_registry
+    from harness.tracing.conformance import conformance
+
+    entry = find(arguments.subject, read_registry(), family=arguments.family)
+    entry = change(entry, arguments.dtype, arguments.arrangement)
+    device = device_for(arguments.gpu)
+    subject = choose_arrangement(load(entry, device=device), print)
+    print(
+        f"{entry.name}: {subject.anatomy.family}, {subject.layers} layers, {subject.heads} heads, "
+        f"{subject.key_heads} key heads, {entry.dtype}, asked {subject.entry.arrangement}"
+    )
+    if rounded := tell_rounding(entry, device):
+        print(rounded)
+    failed = 0
+    for finding in conformance(subject):
+        failed += bool(finding.failure)
+        said = f"FAILED: {finding.failure}" if finding.failure else "ok"
+        print(f"  {finding.check:44} {said}", flush=True)
+    print(f"{failed} checks failed" if failed else "all checks passed")
+    return 1 if failed else 0

@@ -1,0 +1,57 @@
+"""Say what a run lost against a baseline."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from harness.cli.options import Subparsers
+from harness.machine.files import write_json
+
+
+def add_arguments(subparsers: Subparsers) -> None:
+    """Describe the subcommand and its options."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="what a run lost against a baseline, claim by claim",
+        description="Compare two scorecards on the same scenes. Each is the folder of a --scorecard, its "
+        "scorecard.json, or the name of a baseline in reports/baselines.",
+        epilog="exit status: 0 nothing lost; 1 a claim regressed, is missing on one side or has no verdict; "
+        "2 a file cannot be read; 3 the two were not asked the same and cannot be compared",
+    )
+    parser.set_defaults(execute=execute)
+    parser.add_argument("before", help="the baseline")
+    parser.add_argument("after", help="the run")
+    parser.add_argument(
+        "--margin",
+        type=float,
+        metavar="SHARE",
+        help="share of its distance to the threshold that a claim may lose (default 0.25)",
+    )
+    parser.add_argument(
+        "--markdown", type=Path, metavar="FILE", help="append a table, for a job's summary"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything, for programs")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Say what a run lost against a baseline."""
+    from harness.reporting.compare import MARGIN, compare
+    from harness.reporting.gate import markdown, render, to_json
+    from harness.reporting.sides import NotComparable, load_side
+    from harness.runs.baselines import baseline_file
+
+    before, after = (load_side(baseline_file(name)) for name in (arguments.before, arguments.after))
+    try:
+        found = compare(before, after, MARGIN if arguments.margin is None else arguments.margin)
+    except NotComparable as refusal:
+        print(f"claims compare: {refusal}", file=sys.stderr)
+        return 3
+    print("\n".join(render(found)))
+    if arguments.json:
+        write_json(arguments.json, to_json(found))
+    if arguments.markdown:
+        with arguments.markdown.open("a", encoding="utf-8") as file:
+            file.write(markdown(found))
+    return 1 if found.red else 0

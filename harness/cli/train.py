@@ -1,0 +1,66 @@
+"""Make an embedded subject or a control anew."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from harness.cli.options import Subparsers
+from harness.machine.files import write_json
+
+
+def add_arguments(subparsers: Subparsers) -> None:
+    """Describe the subcommand and its options."""
+    parser = subparsers.add_parser(
+        "train",
+        help="make an embedded subject or a control anew",
+        description="Train an embedded subject from its recipe (run the same command again after an "
+        "interruption: it goes on from the last checkpoint), or write the weights of a control.",
+    )
+    parser.set_defaults(execute=execute)
+    parser.add_argument(
+        "name", help="tiny-llava or tiny-qwen2-vl; planted, shortcut or another control"
+    )
+    parser.add_argument("--out", type=Path, help="where it goes (default: its place in fixtures/)")
+    parser.add_argument("--work", type=Path, help="checkpoints (default reports/runs/train-NAME)")
+    parser.add_argument("--seed", type=int, help="instead of the recipe's")
+    parser.add_argument("--smoke", action="store_true", help="one minute: proof that it runs")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Make an embedded subject or a control anew."""
+    from dataclasses import replace
+
+    from harness.machine.files import FIXTURES, REPORTS
+    from harness.training.card import card, describe
+    from harness.training.evaluation import evaluate
+    from harness.training.trainer import Recipe, spent_hours, train
+    from harness.training.wired.plans import PLANS
+    from harness.training.wired.shipping import ship
+
+    if arguments.name in PLANS:
+        out = arguments.out or FIXTURES / "controls" / arguments.name
+        ship(PLANS[arguments.name], out)
+        print(f"{arguments.name}: written to {out}")
+        return 0
+    recipe = Recipe(arguments.name)
+    if arguments.seed is not None:
+        recipe = replace(recipe, seed=arguments.seed)
+    if arguments.smoke:
+        recipe = recipe.smoke()
+    if arguments.smoke and not arguments.out:
+        raise ValueError("--smoke makes no usable subject: say with --out where it may go")
+    work = arguments.work or REPORTS / "runs" / f"train-{recipe.name}"
+    out = arguments.out or FIXTURES / recipe.name
+    every = 10 if arguments.smoke else 100
+    subject = train(recipe, work, say=lambda line: print(line, flush=True), every=every)
+    accuracies = evaluate(subject, prompts=40 if arguments.smoke else 400)
+    parameters = sum(p.numel() for p in subject.model.parameters())
+    content = card(recipe, accuracies, spent_hours(work), parameters)
+    subject.save(out)
+    write_json(out / "card.json", content)
+    (out / "README.md").write_text(describe(content))
+    for task, (share, n) in accuracies.items():
+        print(f"  {task:42} {share:6.1%} of {n}")
+    print(f"{recipe.name}: written to {out}")
+    return 0

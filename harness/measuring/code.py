@@ -1,0 +1,124 @@
+"""A hash of the code that can change a measurement, and of nothing else.
+
+A measurement is named by it. So what counts is what the experiment imports, however many steps down, and all
+that loads and touches the subject; readings, verdicts and pages do not count, nor do comments and docstrings.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The folder of `harness`."""
+
+LOADING = ("subjects", "tracing")
+"""Rooms that every measurement goes through, whatever its experiment imports."""
+
+SEEDING = "harness.measuring.seeding"
+"""What gives an experiment its random numbers."""
+
+
+def hash_code(modules: Iterable[str]) -> str:
+    """Hash of all code that measurements by these modules depend on.
+
+    Args:
+        modules: Names of the modules that measure, such as "harness.experiments.visual_symbols.keys".
+    """
+    found: dict[str, Path] = {}
+    waiting = [*modules, *loading_modules(), SEEDING]
+    while waiting:
+        name = waiting.pop()
+        path = find_source(name)
+        if name not in found and path is not None:
+            found[name] = path
+            waiting += imported_modules(path)
+    return _hash_all(found)
+
+
+@cache
+def hash_stimuli() -> str:
+    """Hash of the code that draws scenes and prompts: with another, the same seed gives other trials."""
+    return _hash_all({name: _path_of(name) for name in _modules_in("stimuli")})
+
+
+def loading_modules() -> list[str]:
+    """Every module that loads subjects and reads and edits their activations."""
+    return [name for room in LOADING for name in _modules_in(room)]
+
+
+@cache
+def find_source(module: str) -> Path | None:
+    """The file of a module of ours, or of one that is loaded; None for what comes from a library."""
+    if module == "harness" or module.startswith("harness."):
+        path = _path_of(module)
+        package = path.with_suffix("") / "__init__.py"
+        return next((p for p in (path, package) if p.exists()), None)
+    file = getattr(sys.modules.get(module), "__file__", None)
+    own = file and file.endswith(".py") and "site-packages" not in file
+    return Path(file) if own else None
+
+
+@cache
+def imported_modules(path: Path) -> tuple[str, ...]:
+    """The modules of `harness` that a file imports, also inside functions; not those for type checks alone."""
+    names: dict[str, None] = {}
+    for node in _run_time_nodes(_parse(path)):
+        if isinstance(node, ast.Import):
+            names |= dict.fromkeys(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names[node.module] = None
+            names |= dict.fromkeys(f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(name for name in names if name.startswith("harness.") and find_source(name))
+
+
+def _modules_in(room: str) -> list[str]:
+    paths = sorted((ROOT / room).rglob("*.py"))
+    return [".".join(("harness", *p.relative_to(ROOT).with_suffix("").parts)) for p in paths]
+
+
+def _path_of(module: str) -> Path:
+    return ROOT.joinpath(*module.split(".")[1:]).with_suffix(".py")
+
+
+def _hash_all(files: dict[str, Path]) -> str:
+    digest = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        digest.update(f"{name} {_hash_file(path)}\n".encode())
+    return digest.hexdigest()
+
+
+@cache
+def _hash_file(path: Path) -> str:
+    """Hash of what a file does: its syntax without docstrings, comments and layout."""
+    tree = _parse(path)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            body = [n for n in node.body if not _is_text(n)]
+            node.body = body or [ast.Pass()]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those under `if TYPE_CHECKING:`."""
+    for child in ast.iter_child_nodes(tree):
+        typing_only = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+        if not typing_only:
+            yield child
+            yield from _run_time_nodes(child)

@@ -1,0 +1,141 @@
+"""What an experiment is: how it measures, on how many trials, what it builds on, what a subject must do."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+if TYPE_CHECKING:
+    from harness.subjects.subject import Subject
+
+Progress = Callable[[int, int], None]
+"""Called with how much is done and how much there is."""
+
+
+def keep_silent(done: int, of: int) -> None:
+    """Say nothing about progress."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One measurement that is asked for.
+
+    Attributes:
+        subject: The model.
+        trials: How many are asked.
+        rng: Of all stimuli and draws.
+        progress: Told how far it has come.
+        needed: The measurements that the experiment builds on, by the name of the experiment.
+    """
+
+    subject: Subject
+    trials: int
+    rng: np.random.Generator
+    progress: Progress = keep_silent
+    needed: Mapping[str, xr.Dataset] = field(default_factory=dict)
+
+
+Measure = Callable[[Request], xr.Dataset]
+
+
+class OwnImages(NamedTuple):
+    """An experiment on images of the user's.
+
+    Attributes:
+        digest: Of the images; part of the measurement's name.
+        trials: How many are asked.
+        measure: What measures them.
+    """
+
+    digest: str
+    trials: int
+    measure: Measure
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment of a paper. It names the code that measures and reads, which is loaded when it is used.
+
+    Attributes:
+        name: As it stands in the store, in messages, and as the fixture of the claims.
+        measure: What measures, or where it is: "module:function".
+        trials: How many by default (the paper's number where it states one).
+        reading: Where the class is that reads the measurement: "module:class"; "" if no claim reads it.
+        requires: The task that a subject must do before it is measured; None if there is none.
+        least: Share of right answers in that task below which claims are blocked.
+        needs: Experiments whose measurements it builds on: the heads that it edits were found there.
+        looks: Whether fewer trials may settle a claim (see `harness.statistics.looks`); not where a gate or
+            another experiment rests on all of them anyway.
+        ungated: Measures instead where no claim is blocked; it keeps trials that are answered wrong, too.
+        own_images: The option that names a folder of the user's images, on which subjects that do not ship
+            with the project are asked; "" if all are asked on drawn scenes.
+    """
+
+    name: str
+    measure: str | Measure
+    trials: int
+    reading: str = ""
+    requires: str | None = None
+    least: float = 0.60
+    needs: tuple[Experiment, ...] = ()
+    looks: bool = True
+    ungated: str | Measure | None = None
+    own_images: str = ""
+
+    @property
+    def module(self) -> str:
+        """The module that measures."""
+        if isinstance(self.measure, str):
+            return self.measure.partition(":")[0]
+        made = self.measure
+        while isinstance(made, partial):
+            made = made.func
+        return getattr(made, "__module__", None) or type(made).__module__
+
+    def load_measure(self, *, gate: bool = True) -> Measure:
+        """The function that measures; without the gate the one for that, if it has one."""
+        chosen = self.measure if gate or self.ungated is None else self.ungated
+        return load_named(chosen) if isinstance(chosen, str) else chosen
+
+    def load_reading(self) -> type[Any]:
+        """The class that reads the measurement; nothing of it needs torch.
+
+        Raises:
+            LookupError: No claim reads this experiment.
+        """
+        if not self.reading:
+            raise LookupError(f"{self.name} has no reading")
+        return load_named(self.reading)
+
+    def on_images(self, folder: Path) -> Experiment:
+        """The same experiment on the images in a folder of the user's.
+
+        Raises:
+            harness.stimuli.photographs.NoData: There are none; the message says how to get them.
+        """
+        images: OwnImages = load_named(f"{self.module}:read_images")(folder)
+        return replace(
+            self,
+            name=f"{self.name} on {images.digest}",
+            measure=images.measure,
+            trials=images.trials,
+            own_images="",
+        )
+
+
+def load_named(where: str) -> Any:
+    """What a "module:name" names.
+
+    Raises:
+        ImportError: There is no such module.
+        AttributeError: The module has no such name.
+    """
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)

@@ -1,0 +1,126 @@
+"""What a run ends with: its scorecard, compared with the baseline that was named."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from harness import __version__
+from harness.experiments.catalogue import EXPERIMENTS
+from harness.judging.evidence import gathered, save_evidence
+from harness.judging.record import SCHEMA, RunFacts, load_records
+from harness.machine.files import REPORTS, write_json
+from harness.measuring.code import hash_code, hash_stimuli
+from harness.reporting import deviations, error_rates
+from harness.reporting.compare import Comparison, compare
+from harness.reporting.scorecard import Scorecard, build
+from harness.reporting.sides import NotComparable, Side, evidence_beside, only_asked, without
+from harness.reporting.writing import write_pages
+from harness.runs.journal import Collected
+from harness.runs.run import Run
+from harness.statistics.looks import AUTO
+
+CALIBRATION = REPORTS / "calibration.json"
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """A finished run.
+
+    Attributes:
+        scorecard: Of all its records.
+        comparison: With the baseline that was named; None without one.
+        refusal: Why the two cannot be compared; "" if they can.
+    """
+
+    scorecard: Scorecard
+    comparison: Comparison | None = None
+    refusal: str = ""
+
+    @property
+    def lost(self) -> bool:
+        """Whether something was lost against the baseline, or nobody can tell."""
+        return bool(self.refusal) or (self.comparison is not None and self.comparison.red)
+
+
+def conclude(run: Run, *, partial: bool) -> Conclusion:
+    """The scorecard of the records; with --scorecard it is written, with its evidence and its pictures.
+
+    Args:
+        run: It may have been judged by several processes, which wrote into one journal.
+        partial: Whether it was interrupted.
+    """
+    folder, found = run.journal.folder, run.journal.read_collected()
+    scorecard = build(
+        gather_run_facts(run, found, partial=partial), load_records(folder), found.pairs
+    )
+    if run.options.scorecard:
+        _write(run, scorecard)
+    return _compare(run, scorecard, found)
+
+
+def _compare(run: Run, scorecard: Scorecard, found: Collected) -> Conclusion:
+    # Controls are held against what is known of them, whatever else is named.
+    known = {entry.name for entry in run.entries if run.is_exact(entry)}
+    if run.before is None or len(known) == len(run.entries):
+        return Conclusion(scorecard)
+    pairs = [pair for pair in found.pairs if pair[1] not in known]
+    after = without(Side("this run", scorecard, gathered(run.journal.folder)), known)
+    try:
+        before = only_asked(run.before, pairs, found.left_out)
+        return Conclusion(scorecard, compare(before, after))
+    except NotComparable as refusal:
+        return Conclusion(scorecard, refusal=str(refusal))
+
+
+def _write(run: Run, scorecard: Scorecard) -> None:
+    known = error_rates.read(CALIBRATION)
+    told = {
+        "calibration": error_rates.sentence(known, scorecard),
+        "deviations": deviations.to_json(scorecard),
+    }
+    path = run.options.scorecard / "scorecard.json"
+    write_json(path, {**scorecard.to_json(), **told})
+    save_evidence(evidence_beside(path), gathered(run.journal.folder))
+    write_pages(scorecard, run.measuring.store, run.options.scorecard, known)
+
+
+def gather_run_facts(run: Run, found: Collected, *, partial: bool) -> RunFacts:
+    """What stands at the top of the scorecard of what was collected."""
+    asked = {subject for _, subject in found.pairs}
+    return RunFacts(
+        schema=SCHEMA,
+        claims_hash=found.digest,
+        harness=__version__,
+        torch=version("torch"),
+        transformers=version("transformers"),
+        nnsight=version("nnsight"),
+        # Numbers of a server are not those of a device here, though both may be right.
+        device=" + ".join(filter(None, (run.device, run.options.remote))),
+        dtype=", ".join(sorted({e.dtype for e in run.entries})),
+        attention=run.options.attention,
+        started=run.started,
+        seed=run.options.seed,
+        trials=run.options.trials,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        partial=partial,
+        stimuli=hash_stimuli(),
+        gate=run.options.gate,
+        code=hash_code(experiment.module for experiment in EXPERIMENTS),
+        subjects=run.journal.read_subjects([e for e in run.entries if e.name in asked]),
+    )
+
+
+def tell_saved(run: Run) -> str:
+    """What --trials auto saved, in words; empty without it."""
+    if run.options.trials != AUTO:
+        return ""
+    asked, whole = run.journal.count_asked()
+    share = asked / max(1, whole) - 1
+    word = "more" if share > 0 else "fewer"
+    return (
+        f"--trials auto: {asked} trials asked, looks that settled nothing included, where all are {whole} "
+        f"({abs(share):.0%} {word})"
+    )
