@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness.runs.run import ROOT
+from harness.machine.files import ROOT
 
 pytestmark = pytest.mark.deep
 

@@ -73,7 +73,7 @@ class NotSound(RuntimeError):
 
 
 @dataclass(frozen=True)
-class TestRun:
+class RanTests:
     """How a run of tests ended.
 
     Attributes:
@@ -152,7 +152,7 @@ class Copy:
         finally:
             path.write_text(before, encoding="utf-8")
 
-    def run(self, tests: Sequence[str]) -> TestRun:
+    def run(self, tests: Sequence[str]) -> RanTests:
         """Run tests of the copy on the copy's code until one fails.
 
         Args:
@@ -178,10 +178,10 @@ class Copy:
         if not answer:
             self.close()
         if status == -signal.SIGKILL:
-            return TestRun(None, f"killed, or still running after {LONGEST:.0f} s")
+            return RanTests(None, f"killed, or still running after {LONGEST:.0f} s")
         if status == _ELSEWHERE:
             raise NotSound(f"not the copy in {self.folder} would be tested but another harness")
-        return TestRun(status, printed.read_text(errors="replace") if answer else "")
+        return RanTests(status, printed.read_text(errors="replace") if answer else "")
 
     def _started(self) -> subprocess.Popen:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from harness.measuring.seeding import seed_generator
+
 if TYPE_CHECKING:
     from harness.subjects.subject import Subject
 
@@ -139,3 +141,23 @@ def load_named(where: str) -> Any:
     """
     module, _, name = where.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def measure_alone(
+    experiment: Experiment, subject: Subject, *, trials: int | None = None, seed: int = 0
+) -> xr.Dataset:
+    """Measure an experiment, and what it builds on, on a loaded subject; nothing is kept.
+
+    For a notebook or a test; a run of the suite measures by way of `harness.measuring.measuring`, with the same
+    result.
+
+    Args:
+        experiment: Of the catalogue, or one's own.
+        subject: The model.
+        trials: Of every experiment; each one's own number if None.
+        seed: Of all stimuli and draws.
+    """
+    needed = {e.name: measure_alone(e, subject, trials=trials, seed=seed) for e in experiment.needs}
+    rng = seed_generator(seed, experiment.name, needs=bool(experiment.needs))
+    request = Request(subject, trials or experiment.trials, rng, needed=needed)
+    return experiment.load_measure()(request)

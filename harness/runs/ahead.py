@@ -101,7 +101,7 @@ def measure_on_ray(
                 names = [e.name for e in part]
                 # Given as arguments, so that no process waits for them with its hands full.
                 after = [begun[o.name] for e in part for o in e.needs if o.name in begun]
-                ref = task.remote(options, _code(), subject, names, *after)
+                ref = task.remote(options, hash_experiments(), subject, names, *after)
                 begun |= dict.fromkeys(names, ref)
                 waiting.append((subject, names, ref))
         return [
@@ -135,7 +135,7 @@ def _task(
     options: Options, code: str, subject: str, names: Sequence[str], *after: object
 ) -> list[Result]:
     """Measure on a node, in a process that keeps its subject for the next task."""
-    if code != _code():
+    if code != hash_experiments():
         raise BadOption(f"{platform.node()} has another version of the code that measures")
     run = _run_of(options)
     return [
@@ -150,7 +150,8 @@ def _run_of(options: Options) -> Run:
     return Run(options, lambda line: print(line, flush=True))
 
 
-def _code() -> str:
+def hash_experiments() -> str:
+    """Hash of all code that measures; a node with another gives other numbers."""
     return hash_code(experiment.module for experiment in EXPERIMENTS)
 
 

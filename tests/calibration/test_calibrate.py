@@ -12,8 +12,9 @@ from harness.calibration.summary import findings
 from harness.cli.main import main
 from harness.judging.claim import claims_hash
 from harness.judging.controls import expected
+from harness.machine.files import ROOT
 from harness.reporting.error_rates import read, render, sentence
-from harness.runs.run import CALIBRATION, ROOT
+from harness.runs.conclusion import CALIBRATION
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 
 from harness.calibration import coverage as room
-from harness.experiments.visual_symbols.behaviour import BEHAVIOUR, draw_sets
-from harness.experiments.visual_symbols.components import COMPONENTS
-from harness.experiments.visual_symbols.mediation import MEDIATION
-from harness.experiments.visual_symbols.similarity import SIMILARITY
+from harness.experiments.catalogue import BEHAVIOUR, MEDIATION, find_experiment
+from harness.experiments.visual_symbols.behaviour import draw_sets
 from harness.statistics import estimate as stats
 from harness.stimuli.scene import EMBEDDED_GRIDS
 
@@ -28,10 +26,10 @@ def test_behaviour_has_as_many_trials_about_each_scene():
 @pytest.mark.parametrize(
     ("sizes", "trials"),
     [
-        (room.PLANE_HALF, COMPONENTS.trials // 2),
+        (room.PLANE_HALF, find_experiment("components").trials // 2),
         (room.MEDIATION_HALF, MEDIATION.trials // 2),
         (room.MEDIATION_WHOLE, MEDIATION.trials),
-        (room.SIMILARITY_HALF, SIMILARITY.trials // 2),
+        (room.SIMILARITY_HALF, find_experiment("similarity").trials // 2),
     ],
 )
 def test_halves_have_as_many_trials(sizes, trials):

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from harness.calibration import copies
-from harness.calibration.copies import Copy, NotSound, TestRun
-from harness.machine.files import ROOT
+from harness.calibration.copies import Copy, NotSound, RanTests
 from harness.calibration.mutants import Mutant, StaleMutant, check, check_all, mutants
+from harness.machine.files import ROOT
 
 HARMLESS = Mutant(
     name="harmless",
@@ -120,9 +120,9 @@ def test_only_a_whole_repository_is_copied(tmp_path):
 @pytest.mark.parametrize("status", [0, 2, 3, 4, 5, None])
 def test_only_tests_that_ran_can_fail(status):
     printed = "FAILED tests/a.py::test_b[c, d] - assert 1 == 2\n1 failed"
-    assert TestRun(1, printed).failed == ("tests/a.py::test_b[c, d]",)
-    assert TestRun(status, printed).failed == ()
-    assert TestRun(1, "ERROR tests/a.py::test_b - KeyError").failed == ()
+    assert RanTests(1, printed).failed == ("tests/a.py::test_b[c, d]",)
+    assert RanTests(status, printed).failed == ()
+    assert RanTests(1, "ERROR tests/a.py::test_b - KeyError").failed == ()
 
 
 @pytest.mark.parametrize(

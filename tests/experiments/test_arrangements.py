@@ -10,23 +10,24 @@ import pytest
 import xarray as xr
 from families import loaded
 
-from harness.experiments.arranging import settle, trials_for
-from harness.experiments.reproduction.arrangements import run_arrangements
+from harness.experiments.arranging import choose_arrangement, trials_for
+from harness.experiments.reproduction.arrangements import measure
 from harness.experiments.sweeps import ARRANGEMENTS
+from harness.measuring.experiment import Request
 from harness.readings.reproduction.arrangements import Arrangements
 from harness.subjects.arrangement import NoTemplate
 
 
 def test_every_arrangement_is_asked_of_a_subject_with_a_template(family_folders):
     subject = loaded(family_folders["qwen2_vl"])
-    data = run_arrangements(subject, 24, np.random.default_rng(0), lambda done, of: None)
+    data = measure(Request(subject, 24, np.random.default_rng(0)))
     assert data.right.shape == (len(ARRANGEMENTS), 24)
     assert list(data.how.values) == list(ARRANGEMENTS)
     assert set(data.part.values) == {"estimation", "evaluation"}
 
 
 def test_without_a_template_there_is_nothing_to_compare(subject):
-    data = run_arrangements(subject, 24, np.random.default_rng(0), lambda done, of: None)
+    data = measure(Request(subject, 24, np.random.default_rng(0)))
     assert not Arrangements(data).difference().applies
 
 
@@ -45,7 +46,7 @@ def test_a_template_for_text_alone_leaves_the_subject_asked_plainly(subject, tem
     tokenizer.chat_template = template
     entry = replace(subject.entry, arrangement="auto")
     lines = []
-    found = settle(replace(subject, tokenizer=tokenizer, entry=entry), lines.append)
+    found = choose_arrangement(replace(subject, tokenizer=tokenizer, entry=entry), lines.append)
     assert found.entry.arrangement == "plain"
     assert "not chat, since the chat template cannot be used with an image" in lines[0]
     chat = replace(found, entry=replace(entry, arrangement="chat"))

@@ -2,42 +2,79 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from types import SimpleNamespace
+import importlib
+from dataclasses import fields, replace
 
-from harness.experiments.catalogue import EXPERIMENTS
-from harness.experiments.visual_symbols.behaviour import BEHAVIOUR, READINESS
-from harness.measuring.measuring import Experiment, Measuring
-from harness.runs.run import ClaimsRun
-from harness.statistics.looks import AUTO, confidence, looking
-from harness.subjects.registry import find, read_registry
+import pytest
+
+from harness.experiments.catalogue import BEHAVIOUR, EXPERIMENTS, READINESS, find_gate
+from harness.machine.files import ROOT
+from harness.measuring.experiment import Experiment
+from harness.measuring.measuring import Measuring
+from harness.readings.reading import Reading
+from harness.runs.options import Options
+from harness.statistics.looks import ALL_TRIALS, AUTO, Look
+from harness.suite.judge import choose_look
 
 
-def test_what_others_or_a_gate_rest_on_is_never_asked_in_part():
+def test_experiments_that_others_need_always_use_all_trials():
     rested_on = {BEHAVIOUR, READINESS} | {e for other in EXPERIMENTS for e in other.needs}
     assert {e.name for e in EXPERIMENTS if not e.looks} == {e.name for e in rested_on}
+
+
+def test_every_file_of_an_experiment_has_a_line_in_the_catalogue():
+    listed = {e.module for e in EXPERIMENTS}
+    files = [p for p in (ROOT / "harness" / "experiments").glob("*/*.py") if p.stem != "__init__"]
+    found = {f"harness.experiments.{p.parent.name}.{p.stem}" for p in files}
+    assert found == listed
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
+def test_what_a_line_of_the_catalogue_names_is_there(experiment):
+    assert callable(experiment.load_measure())
+    assert callable(experiment.load_measure(gate=False))
+    assert issubclass(experiment.load_reading(), Reading)
+    assert (
+        hasattr(importlib.import_module(experiment.module), "read_images")
+        == bool(experiment.own_images)
+        or experiment.name == "steering_drawn"
+    )
+    if experiment.own_images:
+        assert experiment.own_images in {field.name for field in fields(Options)}
+    gate = find_gate(experiment)
+    assert gate in ((None,) if experiment.requires is None else (BEHAVIOUR, READINESS))
+
+
+def test_readings_lie_where_their_experiments_do():
+    for experiment in EXPERIMENTS:
+        assert experiment.reading.partition(":")[0] == experiment.module.replace(
+            "harness.experiments.", "harness.readings."
+        )
+
+
+def test_a_task_that_nobody_knows_is_an_error_that_lists_the_tasks():
+    unknown = Experiment("mine", print, 40, requires="juggling")
+    with pytest.raises(LookupError, match="mine requires 'juggling', and the tasks are: two obj"):
+        find_gate(unknown)
 
 
 def test_names_are_each_of_one_experiment():
     assert len({e.name for e in EXPERIMENTS}) == len(EXPERIMENTS)
 
 
-def test_an_experiment_that_is_asked_whole_is_judged_at_once(tmp_path):
+def test_an_experiment_that_is_asked_whole_is_judged_at_once():
     """And one that has looks begins with the first that is worth it."""
-    stub = SimpleNamespace(
-        measuring=Measuring(None, None, trials=AUTO, seed=0, setting={}, say=print),
-        options=SimpleNamespace(trials=AUTO),
-        folder=tmp_path,
-        _measured={},
-    )
-    stub.measuring.measure = lambda experiment, entry: stub.measuring.trials_of(experiment)
-    entry = find("tiny-llava", read_registry())
+    measuring = Measuring(None, None, trials=AUTO, seed=0, setting={}, say=print)
     whole = Experiment("whole", print, trials=160, looks=False)
-    for experiment, asked, level in ((whole, 160, 0.95), (replace(whole, looks=True), 64, 0.994)):
-        with looking(0):
-            assert ClaimsRun.measured(stub, experiment, entry) == asked
-            assert confidence() == level
-    # No level of a look is spent on what is not judged at one.
-    assert stub.measuring.trials_of(whole) == 160
-    with looking(0):
-        assert stub.measuring.trials_of(whole) == 160
+    looked = replace(whole, looks=True)
+    for experiments, asked, level in (
+        ([whole], [160], 0.95),
+        ([looked], [64], 0.994),
+        ([looked, whole], [64, 160], 0.994),
+        ([whole, replace(looked, trials=90)], [160, 90], 0.96),
+    ):
+        look = choose_look(Look(0), experiments)
+        assert [measuring.count_trials(e, look) for e in experiments] == asked
+        assert look.level == pytest.approx(level)
+    assert choose_look(Look(0), []) == Look(0)
+    assert choose_look(ALL_TRIALS, [looked]) == ALL_TRIALS

@@ -7,8 +7,8 @@ import pytest
 import torch
 import xarray as xr
 
+from harness.experiments.catalogue import find_experiment
 from harness.experiments.editing import (
-    beyond_controls,
     head_edits,
     ids_of,
     last_token,
@@ -16,10 +16,8 @@ from harness.experiments.editing import (
     mean_by,
     said,
 )
-from harness.experiments.visual_symbols.blocks import BLOCKS
-from harness.experiments.visual_symbols.keys import KEYS
-from harness.experiments.visual_symbols.steering import STEERING_DRAWN
-from harness.experiments.visual_symbols.transplant import TRANSPLANT
+from harness.measuring.experiment import Request
+from harness.readings.exchange import beyond_controls
 from harness.readings.visual_symbols.blocks import Blocks
 from harness.readings.visual_symbols.keys import Keys
 from harness.readings.visual_symbols.steering import Steered
@@ -32,9 +30,9 @@ from harness.subjects.registry import find, read_registry
 from harness.tracing.capture import capture, edited_logits, last_logits
 from harness.tracing.edit import Edit
 
-
-def silent(done, of):
-    return None
+BLOCKS, KEYS, STEERING_DRAWN, TRANSPLANT = map(
+    find_experiment, ("blocks", "keys", "steering_drawn", "transplant")
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +45,9 @@ def of():
             subjects[name] = load(find(name, read_registry()))
         key = (experiment.name, name)
         if key not in found:
-            needs = [measured(other, name, 24) for other in experiment.needs]
-            rng = np.random.default_rng(7)
-            found[key] = experiment.run(subjects[name], trials, rng, silent, *needs)
+            needed = {other.name: measured(other, name, 24) for other in experiment.needs}
+            request = Request(subjects[name], trials, np.random.default_rng(7), needed=needed)
+            found[key] = experiment.load_measure()(request)
         return found[key]
 
     return measured
@@ -70,13 +68,13 @@ def pairs(planted):
 def test_steering_any_planted_stage_swaps_the_answer(of, stage):
     read = Steered(of(STEERING_DRAWN, "planted", 48))
     assert read.swapped(stage).value > 0.9
-    assert read.specific(stage).low > 0.3
+    assert read.specific(stage).interval(0.95)[0] > 0.3
     assert read.data.before.mean() < 0.05
 
 
 @pytest.mark.parametrize("stage", CONDITIONS[:2])
 def test_steering_where_no_place_is_swaps_nothing(of, stage):
-    assert Steered(of(STEERING_DRAWN, "shortcut", 48)).swapped(stage).high < 0.6
+    assert Steered(of(STEERING_DRAWN, "shortcut", 48)).swapped(stage).interval(0.95)[1] < 0.6
 
 
 def test_a_transplant_tells_relative_from_absolute(of):
@@ -110,16 +108,16 @@ def test_heads_are_transplanted_that_move_answers_wherever_they_move_them():
 
 def test_similarity_tells_relative_from_absolute(of):
     relative, absolute = (Blocks(of(BLOCKS, n, 96)) for n in ("planted", "planted-absolute"))
-    assert relative.lead().low > 0.3 > -0.3 > absolute.lead().high
-    assert relative.beyond("relative", "absolute").low > 0.8
-    assert absolute.beyond("relative", "absolute").high < 0.2
+    assert relative.lead().interval(0.95)[0] > 0.3 > -0.3 > absolute.lead().interval(0.95)[1]
+    assert relative.beyond("relative", "absolute").interval(0.95)[0] > 0.8
+    assert absolute.beyond("relative", "absolute").interval(0.95)[1] < 0.2
 
 
 def test_exchanged_keys_exchange_answers_only_where_keys_have_a_place(of):
     keys = Keys(of(KEYS, "planted", 48))
     assert keys.swapped().value == 1
     assert keys.swapped("none").value == 0
-    assert keys.specific().low > 0.5
+    assert keys.specific().interval(0.95)[0] > 0.5
     assert Keys(of(KEYS, "shortcut", 48)).swapped().value < 0.3
 
 

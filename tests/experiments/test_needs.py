@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from harness.measuring.measuring import Experiment, Measuring
+from harness.measuring.experiment import Experiment
+from harness.measuring.measuring import Measuring
 from harness.measuring.store import Store
 from harness.subjects.registry import read_registry
 
@@ -25,11 +26,13 @@ class Made:
         self.last = Experiment("last", self.run("last"), 50, needs=(self.first, self.other))
 
     def run(self, name):
-        def made(subject, trials, rng, progress, *needed):
-            drawn = rng.random(5)
+        def made(request):
+            drawn = request.rng.random(5)
             self.runs.append(name)
-            self.draws[name], self.given[name] = drawn, needed
-            return xr.Dataset({"drawn": (("i",), drawn), "trials": trials}, attrs={"by": name})
+            self.draws[name], self.given[name] = drawn, tuple(request.needed.values())
+            return xr.Dataset(
+                {"drawn": (("i",), drawn), "trials": request.trials}, attrs={"by": name}
+            )
 
         return made
 

@@ -19,6 +19,9 @@ from harness.experiments.visual_symbols import components, similarity
 from harness.machine.placement import threads_per_process
 from harness.measures.components import neighbours_agree, plane
 from harness.measures.similarity import cosine_rsm, position_rsm, rsa_draws
+from harness.measuring.experiment import Request
+from harness.readings.visual_symbols.components import Components
+from harness.readings.visual_symbols.similarity import Similarity
 from harness.stimuli.contrast import CONDITIONS, contrasts
 from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
 from harness.subjects.loading import load
@@ -68,7 +71,7 @@ def test_rsa_agrees_with_rsatoolbox_and_scipy(embedded, states):
 
 
 def test_the_similarity_measurement_holds_what_rsa_gives(embedded):
-    data = similarity.run(embedded, 64, np.random.default_rng(0), silent)
+    data = similarity.measure(Request(embedded, 64, np.random.default_rng(0)))
     trials = balanced_trials(embedded.grids[2], HIGH_ENTROPY[3], 64, np.random.default_rng(0))
     batch = embedded.encode(trials)
     last = capture(embedded, batch, "residual", torch.full((64, 1), batch.last))[:, :, 0].numpy()
@@ -104,7 +107,7 @@ def test_planes_agree_with_scikit_learn(embedded, states):
 
 
 def test_the_components_measurement_holds_what_pca_gives(embedded):
-    data = components.run(embedded, 72, np.random.default_rng(0), silent)
+    data = components.measure(Request(embedded, 72, np.random.default_rng(0)))
     trials = balanced_trials(
         embedded.grids[3], HIGH_ENTROPY[3], 72, np.random.default_rng(0), cells=PCA_CELLS
     )
@@ -178,13 +181,13 @@ def test_a_subject_that_sees_one_image_supports_no_claim_about_features(
     monkeypatch.setattr(type(embedded), "_encode_images", blind)
     embedded._images.clear()
     rng = np.random.default_rng(seed)
-    curves = similarity.Similarity(similarity.run(embedded, 144, rng, silent))
-    planes = components.Components(components.run(embedded, 216, rng, silent))
+    curves = Similarity(similarity.measure(Request(embedded, 144, rng)))
+    planes = Components(components.measure(Request(embedded, 216, rng)))
     embedded._images.clear()
-    assert curves.late("features@last").high < 0.75
+    assert curves.late("features@last").interval(0.95)[1] < 0.75
     for pair in similarity.PAIRS[:2]:
-        assert curves.strength(pair).high < 0.40
-    assert planes.accuracy("identity").high < 0.85
-    assert planes.lead("identity").high < 0.40
-    assert planes.accuracy("position").high < 0.85
-    assert planes.lead("position").high < 0.45
+        assert curves.strength(pair).interval(0.95)[1] < 0.40
+    assert planes.accuracy("identity").interval(0.95)[1] < 0.85
+    assert planes.lead("identity").interval(0.95)[1] < 0.40
+    assert planes.accuracy("position").interval(0.95)[1] < 0.85
+    assert planes.lead("position").interval(0.95)[1] < 0.45

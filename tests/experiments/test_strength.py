@@ -41,4 +41,4 @@ def test_trials_about_one_scene_add_no_certainty_if_they_agree():
     once = reading(score, scenes).strength("id_retrieval")
     twice = reading(np.repeat(score, 2, 0), np.repeat(scenes, 2).tolist()).strength("id_retrieval")
     assert (twice.n, twice.clusters) == (2 * once.n, once.clusters)
-    assert (twice.low, twice.high) == pytest.approx((once.low, once.high))
+    assert twice.interval(0.95) == pytest.approx(once.interval(0.95))

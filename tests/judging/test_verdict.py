@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from harness.judging.claim import above, below
-from harness.judging.verdict import Outcome, Standing, Verdict, decide, compare_verdict
+from harness.judging.verdict import Outcome, Standing, Verdict, compare_verdict, decide
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, mean
 
 STATED = "stated in the paper"

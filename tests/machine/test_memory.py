@@ -11,11 +11,11 @@ import pytest
 import torch
 import xarray as xr
 
-from harness.experiments.visual_symbols.behaviour import READINESS
-from harness.experiments.visual_symbols.mediation import MEDIATION
+from harness.experiments.catalogue import MEDIATION, READINESS
 from harness.machine.memory import LITTLE, let_go
 from harness.measuring.batches import at_most, divided_by, parts
-from harness.measuring.measuring import Experiment, Measuring
+from harness.measuring.experiment import Experiment, measure_alone
+from harness.measuring.measuring import Measuring
 from harness.measuring.store import Store
 from harness.runs.subject_holder import SubjectHolder
 from harness.subjects.loading import load, weights_gib
@@ -45,14 +45,14 @@ def measuring(tmp_path, subject=None):
 def needing(rows, limit, errors, alive):
     """An experiment that runs `rows` rows at once, and raises the next of `errors` where that is too many."""
 
-    def run(subject, trials, rng, progress):
+    def measure(request):
         large = Held()
         alive.append(weakref.ref(large))
         if at_most(rows) > limit:
             raise errors[len(alive) - 1]
-        return xr.Dataset({"r": (("trial",), rng.random(trials))})
+        return xr.Dataset({"r": (("trial",), request.rng.random(request.trials))})
 
-    return Experiment("greedy", run, trials=40)
+    return Experiment("greedy", measure, trials=40)
 
 
 KINDS = [
@@ -112,14 +112,14 @@ def test_an_experiment_without_batches_is_not_tried_twice(tmp_path):
     made, _ = measuring(tmp_path)
     tried = []
 
-    def run(subject, trials, rng, progress):
-        tried.append(trials)
+    def measure(request):
+        tried.append(request.trials)
         raise OutOfMemory("tiny-llava: one trial of 300 tokens does not fit into memory")
 
     with pytest.raises(
         OutOfMemory, match=r"measuring greedy on tiny-llava with one row at a time \("
     ):
-        made.measure(Experiment("greedy", run, trials=40), ENTRY)
+        made.measure(Experiment("greedy", measure, trials=40), ENTRY)
     assert tried == [40]
 
 
@@ -135,9 +135,9 @@ def test_parts_cover_everything_and_are_as_large_as_allowed():
 @pytest.mark.parametrize("experiment", [READINESS, MEDIATION], ids=lambda e: e.name)
 def test_half_the_rows_measure_the_same(experiment):
     subject = load(ENTRY)
-    whole = experiment.run(subject, 24, np.random.default_rng(0), lambda done, of: None)
+    whole = measure_alone(experiment, subject, trials=24)
     with divided_by(2) as batches:
-        half = experiment.run(subject, 24, np.random.default_rng(0), lambda done, of: None)
+        half = measure_alone(experiment, subject, trials=24)
     assert batches.rows in (8, 16)
     xr.testing.assert_allclose(whole, half, atol=1e-4)
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from harness.measuring.measuring import Experiment, Measuring, TooFewTrials
+from harness.measuring.experiment import Experiment
+from harness.measuring.measuring import Measuring, TooFewTrials
 from harness.measuring.store import Store, content_key
 from harness.subjects.registry import read_registry
 
@@ -70,12 +71,13 @@ import resource, sys
 import numpy as np
 import xarray as xr
 from pathlib import Path
-from harness.measuring.measuring import Experiment, Measuring
+from harness.measuring.experiment import Experiment
+from harness.measuring.measuring import Measuring
 from harness.measuring.store import Store
 from harness.subjects.registry import read_registry
 
-def run(subject, trials, rng, progress):
-    return xr.Dataset({"r": (("trial",), rng.random(100_000))})
+def measure(request):
+    return xr.Dataset({"r": (("trial",), request.rng.random(100_000))})
 
 store = Store(Path(sys.argv[1]))
 said = []
@@ -85,14 +87,14 @@ measuring = Measuring(
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 entry = read_registry()["tiny-llava"]
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-found = measuring.measure(Experiment("made_up", run, trials=40), entry)
+found = measuring.measure(Experiment("made_up", measure, trials=40), entry)
 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 assert found.data["r"].size == 100_000
 assert "could not keep made_up on tiny-llava: " in said[0], said
 assert "File too large" in said[0], said
 assert not list(store.folder.glob("*.tmp")), list(store.folder.iterdir())
-assert measuring.measure(Experiment("made_up", run, trials=40), entry).seconds > 0
-assert measuring.measure(Experiment("made_up", run, trials=40), entry).seconds == 0
+assert measuring.measure(Experiment("made_up", measure, trials=40), entry).seconds > 0
+assert measuring.measure(Experiment("made_up", measure, trials=40), entry).seconds == 0
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "store")], check=True)
 
@@ -177,17 +179,18 @@ def test_many_processes_make_a_measurement_once_and_damage_nothing(tmp_path):
     program = """
 import sys, time
 from pathlib import Path
-from harness.measuring.measuring import Experiment, Measuring
+from harness.measuring.experiment import Experiment
+from harness.measuring.measuring import Measuring
 from harness.measuring.store import Store
 sys.path.insert(0, sys.argv[2])
 from test_store import ENTRY, dataset
-def run(subject, trials, rng, progress):
+def measure(request):
     with open(Path(sys.argv[1]) / "runs.log", "a") as file:
         file.write("measured\\n")
     time.sleep(0.3)
-    return dataset(float(rng.random()))
+    return dataset(float(request.rng.random()))
 folder = Path(sys.argv[1]) / "store"
-experiment = Experiment("made_up", run, trials=40)
+experiment = Experiment("made_up", measure, trials=40)
 made = Measuring(
     Store(folder, print), lambda entry: None, trials=None, seed=0, setting={}, say=print
 )
@@ -222,21 +225,22 @@ def test_a_folder_that_cannot_be_locked_is_used_without(tmp_path, monkeypatch):
 
 def test_the_key_follows_everything_that_a_measurement_depends_on():
     keys = {
-        content_key(name, weights, seed=seed, trials=trials)
+        content_key(name, weights, code, seed=seed, trials=trials)
         for name in ("a", "b")
+        for code in ("c", "d")
         for weights in ("w", "v")
         for seed in (0, 1)
         for trials in (50, 51)
     }
-    assert len(keys) == 16
+    assert len(keys) == 32
 
 
 def measuring(store, runs, **options):
-    def run(subject, trials, rng, progress):
-        runs.append(trials)
-        return dataset(float(rng.random()))
+    def measure(request):
+        runs.append(request.trials)
+        return dataset(float(request.rng.random()))
 
-    experiment = Experiment("made_up", run, trials=40)
+    experiment = Experiment("made_up", measure, trials=40)
     options = {"trials": None, "seed": 0, "say": lambda line: None, **options}
     made = Measuring(store, lambda entry: None, setting={"device": "cpu"}, **options)
     return made, experiment

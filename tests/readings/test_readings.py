@@ -15,14 +15,14 @@ from harness.readings.visual_symbols.behaviour import Behaviour
 from harness.readings.visual_symbols.components import Components
 from harness.readings.visual_symbols.mediation import Mediation
 from harness.readings.visual_symbols.similarity import Similarity
-from harness.statistics.looks import looking
+from harness.statistics.looks import ALL_TRIALS, Look
 from harness.stimuli.contrast import CONDITIONS
 
 LAYERS, HEADS, DRAWS = 8, 8, 200
 
 
-def verdict(estimate, threshold):
-    return decide(estimate, threshold, "made-up").verdict.value
+def verdict(estimate, threshold, look=ALL_TRIALS):
+    return decide(estimate, threshold, "made-up", look).verdict.value
 
 
 def over(value):
@@ -98,12 +98,11 @@ def test_what_few_trials_do_not_find_is_not_yet_absent(look, beyond, found):
     data = similarity(PLANTED, noise=0).data.copy(deep=True)
     data["null"] = (("pair", "permutation"), np.full((len(PAIRS), 999), 0.1))
     data.null[:, : round(beyond * 1000) - 1] = 1.0
-    reading = Similarity(data)
+    reading = Similarity(data, Look(look))
     for pair in PAIRS:
         assert reading.permutation_p(pair) == pytest.approx(beyond)
-    with looking(look):
-        gap = reading.gap("position@mentions", "position@last")
-        assert verdict(gap, over(0)) == found
+    gap = reading.gap("position@mentions", "position@last")
+    assert verdict(gap, over(0), Look(look)) == found
 
 
 def test_the_peak_is_chosen_on_one_half_and_read_on_the_other():

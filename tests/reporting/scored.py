@@ -14,7 +14,7 @@ N = 60
 def measured(right, **changes):
     """A record and its evidence, of N answers that are right or wrong."""
     found = proportion(np.asarray(right, bool), [f"s{i}" for i in range(len(right))])
-    low, high = found.low, found.high
+    low, high = found.interval(0.95)
     word = "supported" if low > 0.4 else "refuted" if high <= 0.4 else "inconclusive"
     facts = {"estimate": found.value, "ci_low": low, "ci_high": high, "n": found.n}
     facts |= {"clusters": found.clusters, "p_value": found.p_value(0.4, "above")}

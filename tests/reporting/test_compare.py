@@ -18,6 +18,12 @@ from harness.statistics.estimate import mean
 from harness.statistics.evidence import Evidence
 
 
+def ends(estimate):
+    """The ends of its interval, as a record has them."""
+    low, high = estimate.interval(0.95)
+    return {"ci_low": low, "ci_high": high}
+
+
 def fate(before, after, **how):
     """What becomes of one claim."""
     [row] = compare(side(before), side(after), **how).rows
@@ -63,7 +69,7 @@ def test_a_verdict_that_slips_on_a_few_trials_is_no_loss_and_says_so():
 def numbers(values, scenes=None, **changes):
     """A record and its evidence, of numbers."""
     found = mean(values, range(len(values)) if scenes is None else scenes)
-    bounds = [x if np.isfinite(x) else None for x in (found.low, found.high)]
+    bounds = [x if np.isfinite(x) else None for x in found.interval(0.95)]
     facts = {"estimate": found.value, "ci_low": bounds[0], "ci_high": bounds[1], "n": found.n}
     return record(**facts, clusters=found.clusters, **changes), found.evidence
 
@@ -151,7 +157,7 @@ def drawn(value, name, clusters=30, run=0):
     """A record and the evidence of a correlation."""
     rng = np.random.default_rng([int(name[1:]), run])
     found = from_draws(value, value + rng.normal(scale=0.02, size=1000), n=N, clusters=clusters)
-    facts = {"estimate": value, "ci_low": found.low, "ci_high": found.high, "n": N}
+    facts = {"estimate": value, **ends(found), "n": N}
     return record(f"paper.1.{name}", **facts, clusters=clusters, p_value=0.001), found.evidence
 
 
@@ -176,7 +182,7 @@ def test_what_was_refuted_already_is_not_corrected_for():
 def test_down_is_up_for_a_claim_of_something_small():
     def small(values):
         found = mean(values, range(len(values)))
-        facts = {"estimate": found.value, "ci_low": found.low, "ci_high": found.high}
+        facts = {"estimate": found.value, **ends(found)}
         facts |= {
             "n": N,
             "clusters": N,

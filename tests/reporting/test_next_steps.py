@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from cards import card, record
 
+from harness.machine.files import ROOT
 from harness.reporting.next_steps import OF_TOX, Ended, as_typed, ending, next_steps
-from harness.runs.run import ROOT
 
 MINE = ("claims", "--subject", "./mine")
 GREEN = card(record("p.1.a", baseline="supported"))

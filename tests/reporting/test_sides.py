@@ -13,7 +13,7 @@ from harness.reporting.compare import compare
 from harness.reporting.gate import render
 from harness.reporting.sides import NotComparable, evidence_beside, load_side, only_asked
 from harness.statistics.draws import from_draws
-from harness.statistics.looks import looking
+from harness.statistics.looks import Look
 
 
 @pytest.mark.parametrize(
@@ -130,8 +130,7 @@ def test_ends_beyond_the_outermost_draw_are_of_their_draws(tmp_path, look, clust
     """Where scenes are few or a look is early, an interval is wider than its draws."""
     draws = np.random.default_rng(0).normal(0.6, 0.01, 1000)
     estimate = from_draws(0.6, draws, n=clusters, clusters=clusters)
-    with looking(look):
-        low, high = estimate.low, estimate.high
+    low, high = estimate.interval(Look(look).level)
     sizes = {"n": clusters, "clusters": clusters}
     rec = record(estimate=0.6, ci_low=low, ci_high=high, **sizes)
     path = tmp_path / "scorecard.json"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from harness.experiments.catalogue import EXPERIMENTS
+from harness.experiments.catalogue import EXPERIMENTS, find_experiment, list_measured
 from harness.runs.forecast import Forecast, read_seconds
-from harness.runs.journal import Collected, Planned, Task
-from harness.runs.preconditions import TASK_OF, measured_for
+from harness.runs.journal import Collected, PlannedMeasurement, PlannedTest
 from harness.subjects.registry import read_registry
 from harness.suite.progress import EVERY, Progress
 
@@ -16,8 +15,8 @@ SECONDS = {"tiny": {"loading": 2.0, "judging": 0.5, "keys": 40.0, "readiness": 8
 
 def collected(subject="tiny", tests=4, key="k", share=1.0):
     needs = ("readiness", "keys")
-    tasks = {f"t{i}": Task(f"p.1.c{i}", subject, "keys", needs) for i in range(tests)}
-    planned = tuple(Planned(subject, n, key and f"{key}-{n}", share) for n in needs)
+    tasks = {f"t{i}": PlannedTest(f"p.1.c{i}", subject, "keys", needs) for i in range(tests)}
+    planned = tuple(PlannedMeasurement(subject, n, key and f"{key}-{n}", share) for n in needs)
     return Collected(tasks, "", planned=planned)
 
 
@@ -89,10 +88,8 @@ def test_progress_counts_verdicts_and_speaks_only_now_and_then(forecast):
     ]
 
 
-def test_every_experiment_says_which_task_comes_before_it_and_has_its_seconds():
+def test_every_experiment_has_its_seconds():
     names = {e.name for e in EXPERIMENTS}
-    # The gate itself is no fixture.
-    assert set(TASK_OF) == names - {"readiness"}
     seconds = read_seconds()
     embedded = [e.name for e in read_registry().values() if e.kind == "embedded"]
     assert set(embedded) <= set(seconds)
@@ -101,12 +98,11 @@ def test_every_experiment_says_which_task_comes_before_it_and_has_its_seconds():
 
 
 def test_what_is_measured_for_a_claim_begins_with_what_it_builds_on():
-    def names(*fixtures, **options):
-        return [e.name for e in measured_for(fixtures, **options)]
+    def names(experiment, **options):
+        return [e.name for e in list_measured(find_experiment(experiment), **options)]
 
     assert names("keys") == ["readiness", "mediation", "keys"]
     assert names("similarity") == ["behaviour", "similarity"]
     assert names("keys", blocked=True) == ["readiness"]
     assert names("keys", gate=False) == ["mediation", "keys"]
     assert names("arrangements") == ["arrangements"]
-    assert names("a_fixture_of_ones_own") == []

@@ -50,11 +50,11 @@ def tail(alpha: float, clusters: int) -> float:
 def test_the_interval_of_draws_is_made_of_ranked_draws():
     draws = np.random.default_rng(0).permutation(np.arange(1.0, 2000.0))
     estimate = from_draws(1000, draws, n=MANY, clusters=MANY)
-    assert (estimate.low, estimate.high) == (50.0, 1950.0)
+    assert estimate.interval(0.95) == (50.0, 1950.0)
     assert estimate.interval(0.5) == (500.0, 1500.0)
     estimate = from_draws(1000, draws, n=60, clusters=20)
     rank = math.floor(2000 * tail(0.025, 20))
-    assert (estimate.low, estimate.high) == (rank, 2000.0 - rank)
+    assert estimate.interval(0.95) == (rank, 2000.0 - rank)
     assert 20 < rank < 50
     assert (estimate.value, estimate.n, estimate.clusters) == (1000.0, 60, 20)
     assert estimate.method == "expanded percentile bootstrap, clustered"

@@ -9,17 +9,12 @@ from harness.judging.claim import above
 from harness.judging.verdict import decide
 from harness.statistics.estimate import mean, proportion
 from harness.statistics.looks import (
+    ALL_TRIALS,
     ERROR,
     LOOKS,
     SHARES,
     SPENT,
-    at_once,
-    begin_with,
-    confidence,
-    inflated,
-    looking,
-    next_look,
-    trials_now,
+    Look,
 )
 
 HALF = above(0.5, unit="share", origin="stated in the paper")
@@ -33,93 +28,87 @@ def test_the_looks_share_out_one_error():
 
 
 def test_outside_a_look_nothing_differs():
-    assert confidence() == 0.95
-    assert trials_now(200) == 200
-    assert inflated(0.0123456789) == 0.0123456789
+    assert ALL_TRIALS.level == 0.95
+    assert ALL_TRIALS.count_trials(200) == 200
+    assert ALL_TRIALS.inflate(0.0123456789) == 0.0123456789
+    assert not ALL_TRIALS.early
+    assert ALL_TRIALS.skip_to(200) == ALL_TRIALS
 
 
 def test_within_a_look_trials_are_fewer_and_intervals_wider():
     right = np.arange(60) < 40
-    usual = proportion(right, range(60))
-    for look, wanted in enumerate((48, 80, 200)):
-        with looking(look):
-            assert trials_now(200) == wanted
-            assert trials_now(60) >= 48
-            assert trials_now(10) == 10
-            early = proportion(right, range(60))
-            assert early.low < usual.interval(0.95)[0]
-            # p below one half of all error exactly when the look's interval says so.
-            p = inflated(early.p_value(0.5, "above"))
-            assert (p < ERROR / 2) == (early.low > 0.5)
-    assert usual.low == usual.interval(0.95)[0]
+    estimate = proportion(right, range(60))
+    for index, wanted in enumerate((48, 80, 200)):
+        look = Look(index)
+        assert look.count_trials(200) == wanted
+        assert look.count_trials(60) >= 48
+        assert look.count_trials(10) == 10
+        low, _ = estimate.interval(look.level)
+        assert low < estimate.interval(0.95)[0]
+        # p below one half of all error exactly when the look's interval says so.
+        p = look.inflate(estimate.p_value(0.5, "above"))
+        assert (p < ERROR / 2) == (low > 0.5)
+
+
+def test_a_verdict_of_an_early_look_rests_on_a_wider_interval():
+    """Nothing but the look that is given decides: an estimate knows of none."""
+    estimate = proportion(np.arange(60) < 38, range(60))
+    assert decide(estimate, HALF, "s").verdict == "supported"
+    assert decide(estimate, HALF, "s", Look(0)).verdict == "inconclusive"
+    assert decide(estimate, HALF, "s").verdict == "supported"
 
 
 def test_what_settles_a_look():
-    with looking(0):
-        assert next_look("supported", 1e-6, has_value=True) is None
-        assert next_look("supported", 0.001, has_value=True) == 1, "correction would lose it"
-        assert next_look("refuted", 0.9999, has_value=True) is None
-        for final in ("blocked", "error", "not_run", "not_applicable"):
-            assert next_look(final, None, has_value=False) is None
-        assert next_look("not_applicable", None, has_value=True) == 2, "read off a few trials"
-        assert next_look("refuted", None, has_value=True) == 2, (
-            "absent, as far as a few trials tell"
-        )
-        assert next_look("refuted", None, has_value=False) is None
-    for look, verdict in ((2, "inconclusive"), (None, "inconclusive"), (None, "supported")):
-        with looking(look):
-            assert next_look(verdict, 0.3, has_value=True) is None
+    look = Look(0)
+    assert look.find_next("supported", 1e-6, has_value=True) is None
+    assert look.find_next("supported", 0.001, has_value=True) == Look(1), "correction would lose it"
+    assert look.find_next("refuted", 0.9999, has_value=True) is None
+    for final in ("blocked", "error", "not_run", "not_applicable"):
+        assert look.find_next(final, None, has_value=False) is None
+    assert look.find_next("not_applicable", None, has_value=True) == Look(2), (
+        "read off a few trials"
+    )
+    assert look.find_next("refuted", None, has_value=True) == Look(2), (
+        "absent, as far as a few trials tell"
+    )
+    assert look.find_next("refuted", None, has_value=False) is None
+    for index, verdict in ((2, "inconclusive"), (None, "inconclusive"), (None, "supported")):
+        assert Look(index).find_next(verdict, 0.3, has_value=True) is None
 
 
 def test_a_look_that_would_settle_nothing_is_left_out():
-    with looking(0):
-        assert next_look("inconclusive", 0.5, has_value=True) == 2
-        assert next_look("inconclusive", None, has_value=True) == 1, "too few to say anything"
-        assert next_look("inconclusive", 0.01, has_value=True) == 1
-        assert next_look("inconclusive", 0.99, has_value=True) == 1
-    with looking(1):
-        assert next_look("inconclusive", 0.01, has_value=True) == 2
+    look = Look(0)
+    assert look.find_next("inconclusive", 0.5, has_value=True) == Look(2)
+    assert look.find_next("inconclusive", None, has_value=True) == Look(1), (
+        "too few to say anything"
+    )
+    assert look.find_next("inconclusive", 0.01, has_value=True) == Look(1)
+    assert look.find_next("inconclusive", 0.99, has_value=True) == Look(1)
+    assert Look(1).find_next("inconclusive", 0.01, has_value=True) == Look(2)
 
 
 @pytest.mark.parametrize(("whole", "asked"), [(288, 48), (432, 70), (160, 64), (96, 48), (90, 90)])
 def test_looks_that_are_hardly_fewer_trials_than_the_next_are_left_out(whole, asked):
-    with looking(0):
-        begin_with(whole)
-        assert trials_now(whole) == asked
-    with looking(2):
-        begin_with(whole)
-        assert trials_now(whole) == whole
-    begin_with(whole)
-    assert trials_now(whole) == whole
+    assert Look(0).skip_to(whole).count_trials(whole) == asked
+    assert Look(2).skip_to(whole).count_trials(whole) == whole
+    assert ALL_TRIALS.skip_to(whole).count_trials(whole) == whole
 
 
 @pytest.mark.parametrize("p", [0.0446, 0.9505])
 def test_the_distance_to_a_threshold_grows_with_the_root_of_the_trials(p):
     # 1.70 and 1.65 standard errors: 2.69 and 2.61 at the next look, where 3.24 and 2.75 would settle it.
-    with looking(0):
-        assert next_look("inconclusive", p, has_value=True) == 2
-
-
-def test_what_was_measured_whole_is_judged_as_ever():
-    with looking(0):
-        at_once()
-        assert confidence() == 0.95
-        assert trials_now(200) == 200
-        assert next_look("inconclusive", 0.3, has_value=True) is None
-    with looking(1):
-        assert confidence() > 0.95
+    assert Look(0).find_next("inconclusive", p, has_value=True) == Look(2)
 
 
 def auto(draw, rng, whole=200):
     """The verdict of looks at trials of their own, and how many were asked in all."""
-    asked, look = 0, 0
+    asked, look = 0, Look(0)
     while look is not None:
-        with looking(look):
-            n = trials_now(whole)
-            estimate = draw(n, rng)
-            verdict = decide(estimate, HALF, "s").verdict
-            asked += n
-            look = next_look(verdict, estimate.p_value(0.5, "above"), has_value=True)
+        n = look.count_trials(whole)
+        estimate = draw(n, rng)
+        verdict = decide(estimate, HALF, "s", look).verdict
+        asked += n
+        look = look.find_next(verdict, estimate.p_value(0.5, "above"), has_value=True)
     return verdict, asked
 
 

@@ -152,7 +152,7 @@ def test_two_intervals_alone_give_a_wider_change_than_the_scenes_do(rng):
     a, b = rng.random(80) < 0.7, rng.random(80) < 0.7
     b = np.where(rng.random(80) < 0.9, a, b)
     one, other = proportion(a, range(80)), proportion(b, range(80))
-    bounds = [(e.value, e.low, e.high) for e in (one, other)]
+    bounds = [(e.value, *e.interval(0.95)) for e in (one, other)]
     blind, seen = from_intervals(*bounds, 80, 80), between(one.evidence, other.evidence)
     assert blind.value == pytest.approx(seen.value)
     assert np.diff(blind.interval(0.95)) > np.diff(seen.interval(0.95))

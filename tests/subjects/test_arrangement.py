@@ -13,7 +13,7 @@ import pytest
 from families import FAMILIES, loaded
 
 from harness.experiments import arranging
-from harness.experiments.arranging import TRIALS, in_arrangement, settle, trials_for
+from harness.experiments.arranging import TRIALS, choose_arrangement, in_arrangement, trials_for
 from harness.runs.subject_holder import SubjectHolder
 from harness.stimuli.contrast import contrasts
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
@@ -210,7 +210,7 @@ def test_the_arrangement_that_is_answered_better_is_taken_and_the_chat_in_a_tie(
     trained, chat_ends, chosen
 ):
     said = []
-    settled = settle(with_template(trained, chat_ends), said.append)
+    settled = choose_arrangement(with_template(trained, chat_ends), said.append)
     assert settled.entry.arrangement == chosen
     [line] = said
     chat, prefilled = (float(part.split()[1]) for part in line.split(": ")[1].split(", "))
@@ -221,10 +221,10 @@ def test_the_arrangement_that_is_answered_better_is_taken_and_the_chat_in_a_tie(
 
 def test_what_was_chosen_is_part_of_the_fingerprint(trained):
     subject = with_template(trained)
-    settled = settle(subject, lambda line: None)
+    settled = choose_arrangement(subject, lambda line: None)
     assert settled.fingerprint == replace(subject.entry, arrangement="chat").fingerprint()
     assert settled.fingerprint != subject.fingerprint
-    assert settle(settled, pytest.fail) is settled
+    assert choose_arrangement(settled, pytest.fail) is settled
 
 
 def test_it_is_decided_on_scenes_that_no_experiment_draws(trained):
@@ -242,7 +242,7 @@ def test_it_is_decided_on_scenes_that_no_experiment_draws(trained):
 def test_without_a_template_it_is_plain(checkpoints):
     entry = auto(find(str(checkpoints["tiny-llava"]), read_registry()))
     said = []
-    settled = settle(load(entry), said.append)
+    settled = choose_arrangement(load(entry), said.append)
     assert settled.entry.arrangement == "plain"
     assert said == ["arrangement: plain (the tokenizer has no chat template)"]
 
@@ -281,13 +281,13 @@ def test_an_arrangement_in_which_answers_cannot_be_told_apart_is_not_taken(
     monkeypatch.setattr(Subject, "check_answers", check)
     subject = load(auto(find(str(family_folders["qwen3_vl"]), read_registry())))
     said = []
-    assert settle(subject, said.append).entry.arrangement == "prefilled"
+    assert choose_arrangement(subject, said.append).entry.arrangement == "prefilled"
     assert said[0].startswith("arrangement: not chat, since 'green' and 'gray' start with the same")
     # A template of another family: neither can be used.
     subject.tokenizer.chat_template = chats.GEMMA
     said.clear()
     monkeypatch.setattr(Subject, "check_answers", rightly)
-    assert settle(subject, said.append).entry.arrangement == "plain"
+    assert choose_arrangement(subject, said.append).entry.arrangement == "plain"
     assert [line.split(",")[0] for line in said] == [
         "arrangement: not chat",
         "arrangement: not prefilled",

@@ -12,7 +12,8 @@ from families import FAMILIES, loaded
 from transformers.models.internvl.processing_internvl import InternVLProcessor
 from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
 
-from harness.experiments.visual_symbols.keys import run as run_keys
+from harness.experiments.visual_symbols.keys import measure as measure_keys
+from harness.measuring.experiment import Request
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.subjects.anatomy import ANATOMIES, NoAnatomy, anatomy_for
 from harness.subjects.layout import Layout
@@ -97,7 +98,7 @@ def test_keys_of_objects_are_asked_where_there_are_patches(of, family):
     subject = of(family)
     none = {"llava_onevision", "idefics2", "smolvlm"}
     if family in none:
-        data = run_keys(subject, 8, np.random.default_rng(0), lambda *_: None, None)
+        data = measure_keys(Request(subject, 8, np.random.default_rng(0)))
         assert data.attrs == {"no_grid": 1}
     layout, _ = one_image(subject)
     assert (layout.grid is None) == (family in none)

@@ -8,7 +8,8 @@ import pytest
 from hub import COMMIT, cached
 
 from harness.cli import main as cli
-from harness.measuring.measuring import Experiment, Measuring
+from harness.measuring.experiment import Experiment
+from harness.measuring.measuring import Measuring
 from harness.measuring.store import Store
 from harness.runs.subject_holder import SubjectHolder
 from harness.subjects import pinning, registry

@@ -9,12 +9,13 @@ import xarray as xr
 from made_up import CLAIMS, scorecard
 
 from harness.cli.main import main
-from harness.measuring.measuring import Experiment
-from harness.measuring.store import Store, code_hash
+from harness.experiments import catalogue
+from harness.measuring.experiment import Experiment
+from harness.measuring.store import Store
 from harness.runs import ahead
 from harness.runs.baselines import BadOption
 from harness.runs.options import Options
-from harness.runs.run import ClaimsRun
+from harness.runs.run import Run
 from harness.runs.selection import change, find_kept, select
 from harness.subjects.registry import FIXTURES, UnknownSubject, find, read_registry
 
@@ -66,7 +67,7 @@ def test_what_ships_with_the_project_keeps_its_own_beside_others(family_folders)
     kept = find_kept(select(Options(subjects=tuple(map(str, named)))), options)
     assert [e.name for e in kept] == ["planted", "tiny-llava:shuffled"]
     said = []
-    run = ClaimsRun(Options(subjects=tuple(map(str, named)), dtype="bfloat16"), said.append)
+    run = Run(Options(subjects=tuple(map(str, named)), dtype="bfloat16"), said.append)
     assert not said
     run.begin()
     assert said == [
@@ -171,12 +172,13 @@ def test_what_workers_settled_stands_in_the_scorecard(loads, pytester, monkeypat
 def test_what_is_measured_ahead_is_asked_the_same_here_and_in_a_task(
     family_folders, tmp_path, monkeypatch, capsys
 ):
-    def run(subject, *_):
-        return xr.Dataset(
-            {"x": 1}, attrs={"asked": f"{subject.model.dtype} {subject.entry.arrangement}"}
-        )
+    def measure(request):
+        model, entry = request.subject.model, request.subject.entry
+        return xr.Dataset({"x": 1}, attrs={"asked": f"{model.dtype} {entry.arrangement}"})
 
-    monkeypatch.setattr(ahead, "EXPERIMENTS", [Experiment("noted", run, trials=24)])
+    noted = (Experiment("noted", measure, trials=24),)
+    for where in (ahead, catalogue):
+        monkeypatch.setattr(where, "EXPERIMENTS", noted)
     folder, store = str(family_folders["gemma3"]), tmp_path / "store"
     asked = ["--dtype", "float16", "--arrangement", "prefilled"]
     assert main(["measure", "--subject", folder, "--store", str(store), *asked]) == 0
@@ -187,7 +189,9 @@ def test_what_is_measured_ahead_is_asked_the_same_here_and_in_a_task(
         subjects=(folder,), dtype="float16", arrangement="prefilled", baseline="none", store=store
     )
     # Of the same name in the store: nothing was measured again.
-    assert ahead._task(options, code_hash(), "gemma3", ["noted"]) == [ahead.Result(kept.stem, "")]
+    assert ahead._task(options, ahead.hash_experiments(), "gemma3", ["noted"]) == [
+        ahead.Result(kept.stem, "")
+    ]
     ahead._run_of.cache_clear()
 
 

@@ -11,8 +11,8 @@ CLAIMS = """
 import numpy as np
 import pytest
 from harness.judging.claim import above, claim
-from harness.statistics.looks import at_once, confidence, trials_now
 from harness.statistics.estimate import Estimate, proportion
+from harness.statistics.looks import ALL_TRIALS
 from harness.judging.verdict import Judgement, Verdict
 
 HALF = above(0.5, unit="share", origin="stated in the paper")
@@ -22,8 +22,8 @@ def stated(name):
     return claim(id=f"made_up.1.{name}", statement="This is so.", source="Nobody 2026", threshold=HALF)
 
 @pytest.fixture
-def n():
-    return trials_now(200)
+def n(judge):
+    return judge.look.count_trials(200)
 
 def of(share, n):
     return proportion(np.arange(n) < round(share * n), range(n))
@@ -68,9 +68,8 @@ def test_raises(n, judge):
 
 @stated("measured_whole")
 def test_measured_whole(judge):
-    at_once()
-    n = trials_now(200)
-    judge(of(0.52, n))
+    judge.look = ALL_TRIALS
+    judge(of(0.52, judge.look.count_trials(200)))
 
 @pytest.fixture
 def broken(n):

@@ -12,9 +12,10 @@ from made_up import CLAIMS, scorecard
 from harness.cli.main import main
 from harness.judging.claim import above, claim
 from harness.runs import baselines, journal
+from harness.runs.conclusion import gather_run_facts
 from harness.runs.options import Options
 from harness.runs.planning import ClaimTest, note_collected
-from harness.runs.run import ClaimsRun
+from harness.runs.run import Run
 from harness.subjects.registry import read_registry
 
 GOOD = CLAIMS.split('@stated("raises")')[0]
@@ -161,14 +162,15 @@ def test_a_baseline_is_found_by_its_subjects_name_however_odd(before, pytester, 
 
 def test_what_was_found_out_on_loading_is_written_into_the_scorecard(run, pytester):
     options = Options(subjects=("qwen2-vl-7b", "tiny-llava"), records=pytester.path / "records")
-    claims = ClaimsRun(options, print)
+    claims = Run(options, print)
     hub, tiny = claims.entries
     claims.begin()
     tests = [ClaimTest(f"t[{e.name}]", HOLDS, e, ()) for e in (hub, tiny)]
     note_collected(claims, tests, "main")
 
     def asked():
-        facts = claims.facts(journal.read(claims.folder), partial=False)
+        found = claims.journal.read_collected()
+        facts = gather_run_facts(claims, found, partial=False)
         assert type(facts).from_json(json.loads(json.dumps(facts.to_json()))) == facts
         return facts.subjects
 

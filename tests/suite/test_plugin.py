@@ -129,29 +129,29 @@ import gc
 import weakref
 import torch
 from harness.measuring.batches import at_most
-from harness.measuring.measuring import Experiment
+from harness.measuring.experiment import Experiment
 
 class Large:
     pass
 
 alive = []
 
-def run(subject, trials, rng, progress):
+def measure(request):
     large = Large()
     alive.append(weakref.ref(large))
     raise torch.OutOfMemoryError(f"CUDA out of memory at {at_most(64)} rows")
 
-EXPERIMENT = Experiment("greedy", run, trials=40)
+EXPERIMENT = Experiment("greedy", measure, trials=40)
 
 @stated("greedy")
 def test_greedy(judge):
     large = Large()
     alive.append(weakref.ref(large))
-    judge.run.measured(EXPERIMENT, judge.entry)
+    judge.run.measure(EXPERIMENT, judge.entry)
 
 @stated("as_greedy")
 def test_as_greedy(judge):
-    judge.run.measured(EXPERIMENT, judge.entry)
+    judge.run.measure(EXPERIMENT, judge.entry)
 
 @stated("modest")
 def test_modest(judge):

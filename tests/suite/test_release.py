@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from harness.runs.run import ROOT
+from harness.machine.files import ROOT
 
 pytestmark = pytest.mark.deep
 

@@ -9,7 +9,7 @@ import pytest
 # Whatever a run imports is forgotten after it, and torch and transformers bear no second import.
 import harness.subjects.loading
 import harness.tracing.elsewhere  # noqa: F401
-from harness.runs.run import ROOT
+from harness.machine.files import ROOT
 
 pytestmark = pytest.mark.deep
 

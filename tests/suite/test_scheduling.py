@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("xdist")
 
-from harness.runs.journal import Task
+from harness.runs.journal import PlannedTest
 from harness.suite.scheduling import ClaimsScheduling
 
 
@@ -58,7 +58,7 @@ def step(scheduler, node, tests):
 def claims_of(subjects, measured, each):
     """Tests and tasks: `each` claims on each measurement of each subject."""
     tasks = {
-        f"test_{m}.py::test_{i}[{s}]": Task(f"{m}.{i}", s, m)
+        f"test_{m}.py::test_{i}[{s}]": PlannedTest(f"{m}.{i}", s, m)
         for s in subjects
         for m in measured
         for i in range(each)

@@ -14,7 +14,7 @@ import time
 import pytest
 from safetensors.torch import load_file, save_file
 
-from harness.runs.run import ROOT
+from harness.machine.files import ROOT
 
 pytestmark = pytest.mark.deep
 

@@ -63,7 +63,8 @@ def several(run, pytester, monkeypatch):
     def go(*options, subjects=SUBJECTS, claims=NOTED, conftest=""):
         pytester.makepyfile(test_made_up=claims)
         pytester.makeconftest(
-            f"import os\nfrom harness.machine.placement import settle\nsettle(os.environ)\n{conftest}"
+            "import os\nfrom harness.machine.placement import place_process\n"
+            f"place_process(os.environ)\n{conftest}"
         )
         chosen = [text for subject in subjects for text in ("--subject", subject)]
         return run(*chosen, "--baseline", "none", "-n", "2", *options, subject=None)

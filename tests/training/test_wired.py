@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from harness.cli.main import main
-from harness.experiments.visual_symbols.behaviour import answers_right
-from harness.experiments.visual_symbols.mediation import MEDIATION
+from harness.experiments.answers import answers_right
+from harness.experiments.catalogue import MEDIATION
+from harness.measuring.experiment import measure_alone
 from harness.readings.visual_symbols.mediation import Mediation
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY, LOW_ENTROPY, PCA_CELLS, balanced_trials
@@ -169,7 +170,7 @@ def test_places_do_not_depend_on_what_is_there(control):
 @pytest.mark.parametrize("name", ["planted", "planted-elsewhere"])
 def test_only_the_planted_heads_mediate(control, name):
     truth = PLANS[name].truth()["heads"]
-    found = Mediation(MEDIATION.run(control(name), 24, np.random.default_rng(5), lambda *_: None))
+    found = Mediation(measure_alone(MEDIATION, control(name), trials=24, seed=5))
     for condition in CONDITIONS:
         scores = found.mean_scores(condition)
         planted = np.zeros(scores.shape, bool)

@@ -50,7 +50,6 @@ def measure(request: Request) -> xr.Dataset:
         of the queried object.
     """
     subject, trials, rng = request.subject, request.trials, request.rng
-    mediation = request.needed["mediation"]
     drawn = color_questions(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
     # Of the image as it is shown: some families cut an image into tiles or not, as its size has it.
     if subject.encode(drawn[:1]).image_grid is None:
@@ -59,7 +58,7 @@ def measure(request: Request) -> xr.Dataset:
     first = estimation_half(scenes, rng)
     estimation = [t for t, e in zip(drawn, first, strict=True) if e]
     evaluation = [t for t, e in zip(drawn, first, strict=True) if not e]
-    heads = ranking(mediation, "feature_retrieval")[:TOP]
+    heads = ranking(request.needed["mediation"], "feature_retrieval")[:TOP]
     shown = scenes[~first]
     # One number per scene: what is drawn for it is drawn for no other.
     of = np.unique(shown, return_inverse=True)[1]
