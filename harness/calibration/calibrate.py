@@ -20,6 +20,7 @@ from harness.calibration.mutants import check_all, mutants
 from harness.calibration.runs import declared
 from harness.calibration.summary import Part, add_up
 from harness.judging import controls
+from harness.machine.files import ROOT
 from harness.judging.claim import claims_hash
 from harness.machine.files import read_json, write_json
 from harness.measuring.store import content_key
@@ -143,14 +144,13 @@ def _parts(size: Size) -> Iterator[Part]:
 def _code() -> str:
     """Hash of everything that a part depends on besides its subject: code, claims, thresholds, versions."""
     digest = sha256()
-    root = Path(__file__).resolve().parents[2]
-    files = [*(root / "harness").rglob("*.py"), *(root / "claims").rglob("*.py")]
-    for path in sorted([*files, *(root / "fixtures" / "published").iterdir()]):
+        files = [*(ROOT / "harness").rglob("*.py"), *(ROOT / "claims").rglob("*.py")]
+    for path in sorted([*files, *(ROOT / "fixtures" / "published").iterdir()]):
         # How subjects were made shows in their weights, and how results are shown in nothing.
-        if not {"training", "reporting"} & set(path.relative_to(root).parts[:-1]):
-            digest.update(str(path.relative_to(root)).encode())
+        if not {"training", "reporting"} & set(path.relative_to(ROOT).parts[:-1]):
+            digest.update(str(path.relative_to(ROOT)).encode())
             digest.update(path.read_bytes())
-    digest.update((root / "harness" / "reporting" / "scorecard.py").read_bytes())
+    digest.update((ROOT / "harness" / "reporting" / "scorecard.py").read_bytes())
     digest.update(repr([(package, version(package)) for package in MEASURED_WITH]).encode())
     return digest.hexdigest()
 
@@ -164,7 +164,7 @@ def _key(part: Part, size: Size, code: str) -> str:
         "seed": seed,
         "rotation": size.rotation,
     }
-    return content_key(f"{what} {name}", weights, calibration=code, **much)
+    return content_key(f"{what} {name}", weights, code, **much)
 
 
 def _do(part: Part, size: Size, path: Path) -> dict[str, Any]:
