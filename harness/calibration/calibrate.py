@@ -20,9 +20,8 @@ from harness.calibration.mutants import check_all, mutants
 from harness.calibration.runs import declared
 from harness.calibration.summary import Part, add_up
 from harness.judging import controls
-from harness.machine.files import ROOT
 from harness.judging.claim import claims_hash
-from harness.machine.files import read_json, write_json
+from harness.machine.files import ROOT, read_json, write_json
 from harness.measuring.store import content_key
 from harness.reporting.error_rates import SCHEMA
 from harness.runs.run import MEASURED_WITH
@@ -144,7 +143,7 @@ def _parts(size: Size) -> Iterator[Part]:
 def _code() -> str:
     """Hash of everything that a part depends on besides its subject: code, claims, thresholds, versions."""
     digest = sha256()
-        files = [*(ROOT / "harness").rglob("*.py"), *(ROOT / "claims").rglob("*.py")]
+    files = [*(ROOT / "harness").rglob("*.py"), *(ROOT / "claims").rglob("*.py")]
     for path in sorted([*files, *(ROOT / "fixtures" / "published").iterdir()]):
         # How subjects were made shows in their weights, and how results are shown in nothing.
         if not {"training", "reporting"} & set(path.relative_to(ROOT).parts[:-1]):
