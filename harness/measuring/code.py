@@ -29,6 +29,15 @@ def hash_code(modules: Iterable[str]) -> str:
     Args:
         modules: Names of the modules that measure, such as "harness.experiments.visual_symbols.keys".
     """
+    return _hash_all(gather_code(modules))
+
+
+def gather_code(modules: Iterable[str]) -> dict[str, Path]:
+    """The files of all modules that measurements by these modules depend on, by name.
+
+    These are the modules themselves, what loads subjects and touches them, what seeds draws, and what any of
+    them imports, however many steps down.
+    """
     found: dict[str, Path] = {}
     waiting = [*modules, *loading_modules(), SEEDING]
     while waiting:
@@ -37,7 +46,7 @@ def hash_code(modules: Iterable[str]) -> str:
         if name not in found and path is not None:
             found[name] = path
             waiting += imported_modules(path)
-    return _hash_all(found)
+    return found
 
 
 @cache
