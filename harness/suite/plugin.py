@@ -111,10 +111,15 @@ def pytest_collection(session: pytest.Session) -> Iterator:
     return result
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    known = {line.partition(":")[0] for line in config.getini("markers")}
     for item in items:
         claim = _claim_of(item)
         if claim is not None:
+            if claim.paper not in known:
+                # Of a paper that nobody has registered: its name is a marker all the same.
+                config.addinivalue_line("markers", f"{claim.paper}: claims of {claim.paper}")
+                known.add(claim.paper)
             item.add_marker(getattr(pytest.mark, claim.paper))
             # So that -k finds a claim by its id as well as by its function.
             item.extra_keyword_matches.update([claim.id, *claim.id.split(".")])
