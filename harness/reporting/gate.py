@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import TypedDict
 
 from harness.judging.record import Record
 from harness.reporting.compare import RED, Comparison, Fate, Row, RowWithDifference
@@ -17,6 +17,38 @@ MEANINGS = {
     Fate.improved: "supported now, or surely stronger by more than the margin",
     Fate.unchanged: "no such change within what the trials could show",
 }
+
+
+class RowFacts(TypedDict):
+    """A row of a comparison as plain values; see `harness.reporting.compare.Row`. Numbers are in `unit`."""
+
+    claim: str
+    subject: str
+    fate: str
+    reason: str
+    before: str | None
+    after: str | None
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+    unit: str | None
+    method: str
+    margin: float | None
+    p_adjusted: float | None
+    p_mcnemar: float | None
+    detectable: float | None
+    trials_for_margin: int | None
+
+
+class ComparisonFacts(TypedDict):
+    """A comparison as plain values; `before` and `after` name the files, `margin` is the share."""
+
+    red: bool
+    before: str
+    after: str
+    margin: float
+    notes: list[str]
+    rows: list[RowFacts]
 
 
 def render(comparison: Comparison, width: int = 100) -> list[str]:
@@ -71,8 +103,8 @@ def markdown(comparison: Comparison) -> str:
     return "\n\n".join([*parts, _escape(_method(comparison))]) + "\n"
 
 
-def to_json(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as plain values: red, rows, notes, margin (the share), before and after (the files)."""
+def to_json(comparison: Comparison) -> ComparisonFacts:
+    """The comparison as plain values."""
     return {
         "red": comparison.red,
         "before": comparison.before.where,
@@ -83,7 +115,7 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
     }
 
 
-def _row_to_json(row: Row) -> dict[str, Any]:
+def _row_to_json(row: Row) -> RowFacts:
     found, record = row.difference, row.after or row.before
     low, high = found.interval(0.95) if found else (None, None)
     moved = row if isinstance(row, RowWithDifference) else None
