@@ -38,8 +38,9 @@ from typing import Any
 import torch
 
 from harness.experiments.catalogue import EXPERIMENTS
+from harness.machine.files import ROOT
 from harness.runs.options import Options
-from harness.runs.run import ROOT, ClaimsRun
+from harness.runs.run import Run
 from harness.stimuli import draw
 from harness.subjects.registry import read_registry
 from harness.subjects.subject import Subject
@@ -103,9 +104,12 @@ def watched(clock: Clock) -> Iterator[None]:
 def of_experiments(name: str, store: Path) -> dict[str, dict[str, float]]:
     """Seconds by experiment and phase, and "all", of one subject; the measurements stay in the store."""
     options = Options(subjects=(name,), store=store, records=store / "records")
-    run = ClaimsRun(options, lambda line: None)
+    run = Run(options, lambda line: None)
     (entry,) = run.entries
     run.holder(entry)
+    # A module that is first imported while phases are on a clock would keep that clock's functions.
+    for experiment in EXPERIMENTS:
+        experiment.load_measure()
     found = {}
     for experiment in EXPERIMENTS:
         clock, begun = Clock(), time.process_time()

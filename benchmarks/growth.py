@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import torch
 from mediation import _timed, machine, subject_of
 from ways import OneByOne, counted, drawn, replayed
 
-from harness.experiments.visual_symbols.mediation import MEDIATION
+from harness.experiments.catalogue import MEDIATION
+from harness.measuring.experiment import measure_alone
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
 from harness.subjects.subject import Subject
@@ -112,7 +112,7 @@ def peak_memory(trials: int) -> float:
 
 def _peak(trials: int) -> None:
     subject = subject_of("tiny-llava", "cpu", "float32", None)
-    MEDIATION.run(subject, trials, np.random.default_rng(0), lambda done, of: None)
+    measure_alone(MEDIATION, subject, trials=trials)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

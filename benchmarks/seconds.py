@@ -1,4 +1,4 @@
-"""Time every experiment on the subjects that ship; `pytest claims` foretells by it how long it takes.
+"""Time every experiment on the subjects that ship; `pytest claims` estimates from it how long it takes.
 
     OMP_NUM_THREADS=1 python benchmarks/seconds.py
 
@@ -17,9 +17,11 @@ import time
 import tomllib
 from pathlib import Path
 
-from harness.runs.ahead import chosen
+from harness.machine.files import ROOT
+from harness.runs.ahead import choose_experiments
 from harness.runs.forecast import TABLE
-from harness.runs.run import ROOT, ClaimsRun, Options
+from harness.runs.options import Options
+from harness.runs.run import Run
 from harness.subjects.registry import read_registry
 
 HEAD = """\
@@ -34,15 +36,15 @@ def timed(name: str, folder: Path) -> dict[str, float]:
     options = Options(
         subjects=(name,), baseline="none", store=folder / "store", records=folder / "records"
     )
-    run = ClaimsRun(options, lambda line: print(line, flush=True))
+    run = Run(options, lambda line: print(line, flush=True))
     run.begin()
     entry = run.entries[0]
     begun = time.monotonic()
     run.holder(entry)
     seconds = {"loading": time.monotonic() - begun}
-    for experiment in chosen():
+    for experiment in choose_experiments():
         try:
-            seconds[experiment.name] = run.measured(experiment, entry).seconds
+            seconds[experiment.name] = run.measure(experiment, entry).seconds
         except Exception as error:
             print(f"{experiment.name} on {name}: {error}", file=sys.stderr)
     return seconds | judging(name, folder)

@@ -1,7 +1,8 @@
-"""The benchmark script runs, its ways agree, and its file holds what it promises."""
+"""Every benchmark can be imported; that of mediation runs, and its file holds what it promises."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -9,11 +10,24 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.deep
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+SCRIPT = FOLDER / "mediation.py"
+NAMES = sorted(p.stem for p in FOLDER.glob("*.py") if p.stem not in ("conftest", "test_mediation"))
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "mediation.py"
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_benchmark_can_be_imported(name, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    assert importlib.import_module(name).__doc__
 
 
+def test_every_function_whose_time_is_counted_exists(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    for places in importlib.import_module("costs").PHASES.values():
+        assert all(callable(getattr(owner, name)) for owner, name in places)
+
+
+@pytest.mark.deep
 def test_the_three_ways_agree_and_the_file_says_what_they_took(tmp_path):
     few = ["--trials", "2", "--sample", "1", "--repeats", "1"]
     out = tmp_path / "made" / "out.json"
@@ -33,6 +47,7 @@ def test_the_three_ways_agree_and_the_file_says_what_they_took(tmp_path):
     assert (found["heads_timed"], found["heads"]) == (8, 64)
 
 
+@pytest.mark.deep
 def test_an_unknown_subject_is_named(tmp_path):
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "--subject", "nobody"], capture_output=True, text=True

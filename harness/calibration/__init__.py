@@ -1,5 +1,6 @@
-"""How often the suite is wrong, found out by making it wrong or by knowing the truth.
+"""Measure how often the suite is wrong, on subjects and data whose truth is known.
 
-`coverage` simulates how often an interval holds the truth; `mutants` breaks the code in ways that matter
-and has the tests find it.
+`calibrate` runs all parts and `summary` adds them up. `runs` judges controls and untrained subjects,
+`localisation` looks for planted heads, `coverage` simulates how often an interval holds the truth, and
+`mutants` puts mistakes into `copies` of the code, which the tests must find.
 """

@@ -1,4 +1,4 @@
-"""All of the calibration: controls, null models, repeats, intervals and mutants, into one JSON."""
+"""Run the whole calibration (controls, null models, repeats, intervals, mutants) and gather it in one JSON."""
 
 from __future__ import annotations
 
@@ -13,49 +13,47 @@ from hashlib import sha256
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from harness import __version__
 from harness.calibration.mutants import check_all, mutants
 from harness.calibration.runs import declared
-from harness.calibration.summary import Part, add_up
+from harness.calibration.summary import Found, Part, add_up
 from harness.judging import controls
 from harness.judging.claim import claims_hash
 from harness.machine.files import ROOT, read_json, write_json
 from harness.measuring.store import content_key
-from harness.reporting.error_rates import SCHEMA
+from harness.reporting.error_rates import SCHEMA, Content
 from harness.runs.run import MEASURED_WITH
 from harness.subjects.registry import find, read_registry
 
 PLANTED = ("planted", "planted-elsewhere")
-"""Controls of which the heads of all three stages are known."""
+"""Controls whose heads are known for all three stages."""
 
 SEEING_WRONG = tuple(
     f"{name}:{how}"
     for name in ("tiny-llava", "tiny-qwen2-vl")
     for how in ("wrong-image", "shuffled")
 )
-"""Trained subjects whose trials say something else than they are shown.
-"""
+"""Trained subjects that see the wrong image, or whose trials are shuffled: on them no claim can be true."""
 
 
 class CodeMoved(RuntimeError):
-    """What was calibrated is not the code that is here now."""
+    """The code changed during the calibration."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is run.
+    """How much a calibration runs.
 
     Attributes:
-        untrained: Seeds of untrained subjects.
-        misled: Seeds of trials on subjects that are shown something else than the trial says.
-        repeats: Seeds of trials on the planted subject.
-        coverage: Simulated experiments behind each share of `coverage`.
-        trials: Of every experiment; each experiment's own number if None.
-        mutants: How many of the mutants; all if None.
-        rotation: Subjects on which no claim can be true are asked section 3 and one in so many other files
-            of claims: all of them would take all day.
+        untrained: How many untrained subjects, one of each seed.
+        misled: How many seeds of trials on each subject that is shown something else than the trial says.
+        repeats: How many seeds of trials on the planted subject.
+        coverage: How many simulated experiments for each situation of `coverage`.
+        trials: Trials of every experiment; each experiment's own number if None.
+        mutants: How many mutants; all if None.
+        rotation: Subjects on which no claim can be true are asked section 3 and, by seed, every
+            `rotation`-th of the other files of claims, since all files would take all day.
     """
 
     untrained: int = 100
@@ -68,37 +66,37 @@ class Size:
 
 
 SHORT = Size(untrained=1, misled=1, repeats=1, coverage=100, trials=24, mutants=1)
-"""A minute or two: proof that every part runs. With so few trials many cells are inconclusive."""
+"""A minute or two, to prove that every part runs; with so few trials many verdicts are inconclusive."""
 
 
-def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Run every part that is not in `work` yet, and add them up.
+def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) -> Content:
+    """Run every part that is not in `work` yet, and add the parts up.
 
     Args:
-        size: How much.
-        work: Folder of finished parts; the same command goes on there after an interruption. Parts made by
-            other code, claims, weights or library versions are not used.
-        jobs: Processes, of one thread each.
+        size: How much to run.
+        work: Folder of finished parts, where the same command goes on after an interruption. Parts made by
+            other code, claims, weights or versions of libraries are not used.
+        jobs: How many processes run at once, of one thread each.
         say: Receives a line for each part.
 
     Returns:
-        The content of calibration.json; see `add_up`.
+        The content of calibration.json.
 
     Raises:
-        CodeMoved: The code changed while it ran, so that the parts are not of one piece.
+        CodeMoved: The code changed during the run, so that its parts come from different code.
     """
     begun = time.monotonic()
     work.mkdir(parents=True, exist_ok=True)
-    code = _code()
-    parts = list(_parts(size))
-    paths = {part: work / f"{_key(part, size, code)}.json" for part in parts}
-    results = {part: found for part, path in paths.items() if (found := _finished(path))}
+    code = _hash_code()
+    parts = list(_list_parts(size))
+    paths = {part: work / f"{_name_part(part, size, code)}.json" for part in parts}
+    results = {part: found for part, path in paths.items() if (found := _read_finished(path))}
     waiting = [part for part in parts if part not in results]
     say(f"{len(parts)} parts, {len(results)} of them done before; {jobs} at a time")
-    # Read by every library that starts threads, before any of them is imported in the new processes.
+    # The new processes inherit it, and libraries that start threads read it when they are imported.
     os.environ["OMP_NUM_THREADS"] = "1"
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_do, part, size, paths[part]): part for part in waiting}
+        futures = {pool.submit(_run_and_keep, part, size, paths[part]): part for part in waiting}
         try:
             for done, future in enumerate(as_completed(futures), 1):
                 part = futures[future]
@@ -109,23 +107,34 @@ def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) 
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    # In the order of the parts, so that the same results make the same file.
+    # Sorted by part, so that the same results make the same file.
     results = {part: results[part] for part in parts}
-    if _code() != code:
+    if _hash_code() != code:
         raise CodeMoved("the code changed while it was calibrated: run it again")
-    content = add_up(results, check_all(mutants()[: size.mutants], jobs=jobs, say=say))
-    return {**_provenance(size, code, round(time.monotonic() - begun)), **content}
+    found = add_up(results, check_all(mutants()[: size.mutants], jobs=jobs, say=say))
+    return {
+        "schema": SCHEMA,
+        "made": datetime.now(UTC).date().isoformat(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "harness": __version__,
+        "claims_hash": claims_hash(declared()),
+        "code": code,
+        "seconds": round(time.monotonic() - begun),
+        "size": asdict(size),
+        **found,
+    }
 
 
-def _finished(path: Path) -> dict[str, Any] | None:
-    """What a part found; None if it is not there, or not whole."""
+def _read_finished(path: Path) -> Found | None:
+    """What a finished part found; None if its file is missing or damaged."""
     try:
-        return read_json(path)
+        found: Found = read_json(path)
     except (OSError, ValueError):
         return None
+    return found
 
 
-def _parts(size: Size) -> Iterator[Part]:
+def _list_parts(size: Size) -> Iterator[Part]:
     for control in sorted({control for _, control in controls.expected()}):
         yield "table", control, 0
     for seed in range(1, size.misled + 1):
@@ -140,21 +149,23 @@ def _parts(size: Size) -> Iterator[Part]:
         yield "power", "planted", seed
 
 
-def _code() -> str:
-    """Hash of everything that a part depends on besides its subject: code, claims, thresholds, versions."""
+def _hash_code() -> str:
+    """Hash everything that a part depends on besides its subject: code, claims, thresholds, versions."""
     digest = sha256()
     files = [*(ROOT / "harness").rglob("*.py"), *(ROOT / "claims").rglob("*.py")]
     for path in sorted([*files, *(ROOT / "fixtures" / "published").iterdir()]):
-        # How subjects were made shows in their weights, and how results are shown in nothing.
+        # Training shows in the weights, which are hashed by themselves; reporting changes no result.
         if not {"training", "reporting"} & set(path.relative_to(ROOT).parts[:-1]):
             digest.update(str(path.relative_to(ROOT)).encode())
             digest.update(path.read_bytes())
+    # This file of reporting does change verdicts: it corrects them for multiplicity.
     digest.update((ROOT / "harness" / "reporting" / "scorecard.py").read_bytes())
     digest.update(repr([(package, version(package)) for package in MEASURED_WITH]).encode())
     return digest.hexdigest()
 
 
-def _key(part: Part, size: Size, code: str) -> str:
+def _name_part(part: Part, size: Size, code: str) -> str:
+    """The name under which a part is kept; it changes with whatever can change what the part finds."""
     what, name, seed = part
     weights = "" if what == "coverage" else find(name, read_registry()).fingerprint()
     much = {
@@ -166,14 +177,14 @@ def _key(part: Part, size: Size, code: str) -> str:
     return content_key(f"{what} {name}", weights, code, **much)
 
 
-def _do(part: Part, size: Size, path: Path) -> dict[str, Any]:
-    """One part, in a process of its own; written down at once, so that no other part can lose it."""
-    found = _found(part, size)
+def _run_and_keep(part: Part, size: Size, path: Path) -> Found:
+    """Run one part in a process of its own, and write it down at once, so that no other part can lose it."""
+    found = _run_part(part, size)
     write_json(path, found)
     return found
 
 
-def _found(part: Part, size: Size) -> dict[str, Any]:
+def _run_part(part: Part, size: Size) -> Found:
     what, name, seed = part
     if what == "coverage":
         from harness.calibration.coverage import coverage
@@ -182,24 +193,11 @@ def _found(part: Part, size: Size) -> dict[str, Any]:
     if what == "localise":
         from harness.calibration.localisation import localise
 
-        return localise(name, trials=size.trials, seed=seed)
+        return {**localise(name, trials=size.trials, seed=seed)}
     from harness.calibration.runs import some_files, verdicts
 
-    # An untrained subject never does the task: behind the gate nothing could be passed falsely.
+    # An untrained subject fails the task, so that with the gate no claim could pass falsely.
     null = what == "null"
     files = some_files(seed, size.rotation) if null else ("claims",)
     found = verdicts([name], files=files, seed=seed, trials=size.trials, gate=not null)
     return {claim: str(verdict) for (claim, _), verdict in found.items()}
-
-
-def _provenance(size: Size, code: str, seconds: int) -> dict[str, Any]:
-    return {
-        "schema": SCHEMA,
-        "made": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "harness": __version__,
-        "claims_hash": claims_hash(declared()),
-        "code": code,
-        "seconds": seconds,
-        "size": asdict(size),
-    }

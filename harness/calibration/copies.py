@@ -1,4 +1,4 @@
-"""A copy of the repository that may be broken, and its tests run in a process of their own."""
+"""Copy the repository so that it may be broken, and run the copy's tests in a process of their own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from threading import Timer
 from harness.machine.files import ROOT
 
 COPIED = ("harness", "tests", "claims", "conftest.py", "pyproject.toml")
+"""Files and folders that a copy may change."""
+
 LINKED = ("fixtures",)
+"""Folders that a copy only reads, and shares with the repository."""
 
 LONGEST = 300.0
 """Seconds after which a run of tests is given up."""
@@ -35,11 +38,11 @@ PRELOADED = (
     "hypothesis",
     "pytest",
 )
-"""What most tests import and no copy changes: seven seconds, which each run of tests would pay again."""
+"""Modules that most tests import and no copy changes; importing them takes seven seconds, spent once."""
 
 _ELSEWHERE = 70
 # Every run of tests is a fork of one process that has imported what no copy changes, and nothing of the copy.
-# An installed package must not stand in for the copy: its tests would pass whatever the copy says.
+# The fork checks that it tests the copy: tests of an installed package would pass whatever the copy says.
 _PROGRAM = f"""
 import importlib, json, os, sys
 from pathlib import Path
@@ -69,7 +72,7 @@ for line in sys.stdin:
 
 
 class NotSound(RuntimeError):
-    """Tests that do not pass on code that nobody broke, or cannot be run, can find nothing."""
+    """The tests fail on code that nobody broke, or cannot be run, so that they cannot show a mistake."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,8 @@ class RanTests:
     """How a run of tests ended.
 
     Attributes:
-        status: Pytest's exit status; None if it was given up.
-        printed: What it printed.
+        status: Pytest's exit status; None if the run was given up.
+        printed: What pytest printed.
     """
 
     status: int | None
@@ -86,7 +89,7 @@ class RanTests:
 
     @property
     def failed(self) -> tuple[str, ...]:
-        """Ids of the tests that failed: none if tests could not be collected or a fixture broke."""
+        """Ids of the tests that failed; empty if the tests could not be collected or a fixture broke."""
         if self.status != 1:
             return ()
         lines = [line for line in self.printed.splitlines() if line.startswith("FAILED ")]
@@ -94,16 +97,16 @@ class RanTests:
 
     @property
     def end(self) -> str:
-        """Status and last line."""
+        """Pytest's status and the last line that it printed."""
         return f"pytest's status is {self.status}: {(self.printed.splitlines() or [''])[-1]}"
 
 
 class Copy:
-    """A copy of the repository.
+    """A copy of the repository, with a process whose forks run its tests.
 
     Args:
-        folder: Where it goes; it must not exist.
-        root: What is copied.
+        folder: Where the copy goes; the folder must not exist.
+        root: The repository to copy.
 
     Raises:
         NotSound: `root` is not the whole repository: an installed package has no tests.
@@ -126,7 +129,7 @@ class Copy:
                 (folder / name).symlink_to(root / name, target_is_directory=True)
             except OSError:
                 shutil.copytree(root / name, folder / name)
-        self._parent: subprocess.Popen | None = None
+        self._parent: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Copy:
         return self
@@ -135,7 +138,7 @@ class Copy:
         self.close()
 
     def close(self) -> None:
-        """End the process whose forks run the tests, and with it a run that is going on."""
+        """End the process whose forks run the tests, and any run that is going on."""
         if self._parent is not None:
             _kill(self._parent)
             self._parent.communicate()
@@ -143,7 +146,7 @@ class Copy:
 
     @contextmanager
     def changed(self, file: str, text: str) -> Iterator[None]:
-        """The copy with another text in one file, which is put back afterwards."""
+        """Put another text into one file of the copy, and restore the file afterwards."""
         path = self.folder / file
         before = path.read_text(encoding="utf-8")
         path.write_text(text, encoding="utf-8")
@@ -159,19 +162,16 @@ class Copy:
             tests: Node ids or files, from the root of the repository.
 
         Raises:
-            NotSound: What would be tested is not this copy.
+            NotSound: Another harness than this copy would be tested.
         """
         printed = self.folder.with_suffix(".printed")
         arguments = ["-x", "-q", "--color=no", "-p", "no:cacheprovider", *tests]
         asked = json.dumps({"arguments": arguments, "printed": str(printed)})
-        parent = self._parent = self._parent or self._started()
+        parent = self._parent = self._parent or self._start()
         given_up = Timer(LONGEST, _kill, [parent])
         given_up.start()
         try:
-            with suppress(BrokenPipeError):
-                parent.stdin.write(asked + "\n")
-                parent.stdin.flush()
-            answer = parent.stdout.readline().strip()
+            answer = _ask(parent, asked)
         finally:
             given_up.cancel()
         status = int(answer) if answer else parent.wait()
@@ -183,12 +183,12 @@ class Copy:
             raise NotSound(f"not the copy in {self.folder} would be tested but another harness")
         return RanTests(status, printed.read_text(errors="replace") if answer else "")
 
-    def _started(self) -> subprocess.Popen:
+    def _start(self) -> subprocess.Popen[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
-        # Plugins that happen to be installed could reorder tests or add their own ways to fail.
-        # Byte code would outlive a change of the same length and second. Two threads each, which
-        # some tests ask for, would make several runs at once many times slower. Under CI,
-        # Hypothesis repeats itself.
+        # Plugins that happen to be installed could reorder tests or make them fail in other ways. Byte code
+        # would be reused after a change of the same length within the same second. Two threads each, which
+        # some tests ask for, would make several runs at once many times slower. With CI set, Hypothesis
+        # tries the same examples in every run.
         environment = kept | {
             "PYTHONPATH": str(self.folder),
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
@@ -208,17 +208,27 @@ class Copy:
         )
 
     def require_sound(self, tests: Sequence[str]) -> None:
-        """Tests must pass on the copy as it is.
+        """Check that the tests pass on the copy as it is.
 
         Raises:
-            NotSound: One fails or cannot be run; the message ends with what pytest printed.
+            NotSound: A test fails or cannot be run; the message ends with what pytest printed.
         """
         run = self.run(tests)
         if run.status != 0:
             raise NotSound(f"with nothing broken, {run.end}\n{run.printed[-2000:]}")
 
 
-def _kill(parent: subprocess.Popen) -> None:
-    # Its forks are of its group.
+def _ask(parent: subprocess.Popen[str], line: str) -> str:
+    """Write a line to the process and read its answer; "" if the process has ended."""
+    if parent.stdin is None or parent.stdout is None:
+        raise NotSound("the process that runs the tests was started without pipes")
+    with suppress(BrokenPipeError):
+        parent.stdin.write(line + "\n")
+        parent.stdin.flush()
+    return parent.stdout.readline().strip()
+
+
+def _kill(parent: subprocess.Popen[str]) -> None:
+    # Its forks belong to its process group.
     with suppress(ProcessLookupError):
         os.killpg(parent.pid, signal.SIGKILL)

@@ -1,7 +1,8 @@
-"""How often a 95% interval holds the truth, by simulation: every estimator of `harness.statistics.estimate`.
+"""Simulate how often a 95% interval holds the truth, for every estimator of `harness.statistics`.
 
-`SITUATIONS` is a table of how data come about and which interval is made of them. Scenes are clusters
-throughout, and the sizes are those of the claims, with their thresholds as the truth, besides textbook ones.
+`SITUATIONS` is a table of how data come about and which interval is made from them. Scenes are always the
+clusters. Some situations are textbook ones; the others have the sizes of the claims, with the claims'
+thresholds as the truth.
 """
 
 from __future__ import annotations
@@ -22,22 +23,25 @@ TOLERANCE = (0.93, 0.97)
 """Shares between which the coverage of a 95% interval counts as right; at 4,000 experiments a share has a
 standard error of 0.0034."""
 
-Draw = Callable[[np.random.Generator, int, NDArray], NDArray]
-"""Generator, experiments, scene of each item [n] -> items [experiments, n], or [experiments, 2, n] in pairs."""
+Items = NDArray[np.bool_] | NDArray[np.float64]
+"""Outcomes (right or wrong) or numbers, [experiments, n], or [experiments, 2, n] in pairs."""
 
-Estimates = Callable[[NDArray, Sequence[int], np.random.Generator], Iterable[Estimate]]
-"""Items, scene of each item, generator -> one estimate for each experiment."""
+Draw = Callable[[np.random.Generator, int, NDArray[np.intp]], Items]
+"""Draws items, from a generator, a number of experiments and the scene of each item [n]."""
+
+Estimates = Callable[[Items, Sequence[int], np.random.Generator], Iterable[Estimate]]
+"""Makes one estimate for each experiment, from items, the scene of each item and a generator."""
 
 
 @dataclass(frozen=True)
 class Situation:
-    """One way in which data come about, and the interval that is made of them.
+    """One way in which data come about, and the interval that is made from them.
 
     Attributes:
-        draw: How items are drawn.
+        draw: Draws the items.
         sizes: How many items each scene has.
-        estimates: The function of `stats` whose interval is asked.
-        truth: What the interval must hold.
+        estimates: Makes the estimates whose intervals are tested.
+        truth: The number that the interval must hold.
     """
 
     draw: Draw
@@ -49,12 +53,15 @@ class Situation:
 def coverage(
     experiments: int = 4000, seed: int = 0, say: Callable[[str], None] = lambda line: None
 ) -> dict[str, float]:
-    """Share of experiments whose 95% interval holds the truth, for every situation.
+    """Simulate the share of experiments whose 95% interval holds the truth, for every situation.
 
     Args:
-        experiments: How many are simulated for each situation.
-        seed: Of all data. A situation's data depend on its name, not on its place in the table.
+        experiments: How many experiments are simulated for each situation.
+        seed: Seed of all data; a situation's data depend on its name too, but not on its place in the table.
         say: Receives a line after each situation.
+
+    Returns:
+        The share, 0 to 1, by the situation's name.
     """
     found = {}
     for name, situation in SITUATIONS.items():
@@ -64,7 +71,7 @@ def coverage(
 
 
 def share_covered(situation: Situation, experiments: int, rng: np.random.Generator) -> float:
-    """Share of experiments in one situation whose 95% interval holds the truth."""
+    """Simulate the share of experiments in one situation whose 95% interval holds the truth."""
     scenes = np.repeat(np.arange(len(situation.sizes)), situation.sizes)
     items = situation.draw(rng, experiments, scenes)
     estimates = situation.estimates(items, scenes.tolist(), rng)
@@ -73,14 +80,16 @@ def share_covered(situation: Situation, experiments: int, rng: np.random.Generat
 
 
 def generator(name: str, seed: int) -> np.random.Generator:
-    """Where the randomness of one situation comes from."""
+    """The random generator of one situation."""
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
-def _right(share: float, correlation: float = 0.0) -> Draw:
-    """Beta-binomial outcomes with the given correlation within a scene."""
+def _draw_outcomes(share: float, correlation: float = 0.0) -> Draw:
+    """Draw right or wrong answers, beta-binomial, with the given correlation within a scene."""
 
-    def draw(rng: np.random.Generator, experiments: int, scenes: NDArray) -> NDArray:
+    def draw(
+        rng: np.random.Generator, experiments: int, scenes: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
         if not correlation:
             return rng.random((experiments, len(scenes))) < share
         spread = 1 / correlation - 1
@@ -91,40 +100,47 @@ def _right(share: float, correlation: float = 0.0) -> Draw:
     return draw
 
 
-def _normal(rng: np.random.Generator, experiments: int, scenes: NDArray) -> NDArray:
-    """Mean 0 and correlation 1/2 within a scene."""
+def _draw_normal(
+    rng: np.random.Generator, experiments: int, scenes: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Draw normal numbers with mean 0 and correlation 1/2 within a scene."""
     between = rng.normal(size=(experiments, scenes[-1] + 1))[:, scenes]
     return between + rng.normal(size=between.shape)
 
 
-def _skewed(skewness: float) -> Draw:
-    """Gamma variables less their mean, upside down if negative, with correlation 1/2 within a scene."""
+def _draw_skewed(skewness: float) -> Draw:
+    """Draw gamma variables less their mean, with the given skewness and correlation 1/2 within a scene."""
     shape = (2 / skewness) ** 2
 
-    def draw(rng: np.random.Generator, experiments: int, scenes: NDArray) -> NDArray:
+    def draw(
+        rng: np.random.Generator, experiments: int, scenes: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
         between = rng.gamma(shape / 2, size=(experiments, scenes[-1] + 1))[:, scenes]
         return np.sign(skewness) * (between + rng.gamma(shape / 2, size=between.shape) - shape)
 
     return draw
 
 
-def _pairs(a: Draw, b: Draw) -> Draw:
+def _draw_pairs(a: Draw, b: Draw) -> Draw:
+    """Draw each item twice, once in each of two ways."""
     return lambda *how: np.stack([a(*how), b(*how)], 1)
 
 
-def _each(function: Callable[[NDArray, Sequence[int]], Estimate]) -> Estimates:
+def _estimate_each(function: Callable[[Items, Sequence[int]], Estimate]) -> Estimates:
+    """Make an estimate of each experiment by itself."""
     return lambda items, scenes, rng: (function(row, scenes) for row in items)
 
 
-_proportions, _means = _each(proportion), _each(mean)
-_differences = _each(lambda pair, scenes: difference(*pair, scenes))
+_proportions, _means = _estimate_each(proportion), _estimate_each(mean)
+_differences = _estimate_each(lambda pair, scenes: difference(pair[0], pair[1], scenes))
 
 
 def _bootstraps(
-    items: NDArray, scenes: Sequence[int], rng: np.random.Generator
+    items: Items, scenes: Sequence[int], rng: np.random.Generator
 ) -> Iterator[Estimate]:
+    """Make an estimate of each experiment's mean from bootstrap draws over scenes."""
     clusters = len(set(scenes))
-    # Weights do not depend on the data, so that some experiments may share them and save the time.
+    # The weights do not depend on the data, so that fifty experiments may share them and save time.
     for block in np.split(items, range(50, len(items), 50)):
         weights = cluster_weights(scenes, DRAWS, rng)
         draws = block @ (weights / weights.sum(1, keepdims=True)).T
@@ -136,57 +152,75 @@ TWO_OBJECTS = [1] * 115 + [2] * 33 + [3] * 5 + [4]
 """Trials about each scene in the behaviour set of section 3.4, drawn with seed 0."""
 
 FOUR_OBJECTS = [1] * 183 + [2] * 7 + [3]
+"""The same for four objects."""
+
 SIX_OBJECTS = [1] * 200
+"""The same for six objects."""
+
+# The same for halves of the trials of other experiments, and for all trials of mediation.
 PLANE_HALF = [1] * 216
 MEDIATION_HALF = [1] * 19 + [2] * 3
 MEDIATION_WHOLE = [1] * 44 + [2] * 3
 SIMILARITY_HALF = [1] * 132 + [2] * 6
-UNEQUAL = [1, 2, 3, 4, 6] * 8
-FEW = [10] * MINIMUM_CLUSTERS
 
+UNEQUAL = [1, 2, 3, 4, 6] * 8
+"""Scenes with different numbers of items."""
+
+FEW = [10] * MINIMUM_CLUSTERS
+"""The fewest scenes on which a claim can be supported or refuted."""
+
+# Every situation is named by its estimator, its scenes and, for shares, the truth.
 SITUATIONS: dict[str, Situation] = {
-    "proportion, 100 single trials, 0.50": Situation(_right(0.5), [1] * 100, _proportions, 0.5),
-    "proportion, 150 single trials, 0.80": Situation(_right(0.8), [1] * 150, _proportions, 0.8),
-    "proportion, 300 single trials, 0.95": Situation(_right(0.95), [1] * 300, _proportions, 0.95),
+    "proportion, 100 single trials, 0.50": Situation(
+        _draw_outcomes(0.5), [1] * 100, _proportions, 0.5
+    ),
+    "proportion, 150 single trials, 0.80": Situation(
+        _draw_outcomes(0.8), [1] * 150, _proportions, 0.8
+    ),
+    "proportion, 300 single trials, 0.95": Situation(
+        _draw_outcomes(0.95), [1] * 300, _proportions, 0.95
+    ),
     **{
         f"proportion, {len(sizes)} scenes of {of}, {share:.2f}, correlation {alike}": Situation(
-            _right(share, alike), sizes, _proportions, share
+            _draw_outcomes(share, alike), sizes, _proportions, share
         )
         for share, alike in ((0.5, 0.5), (0.8, 0.1), (0.8, 0.5))
         for of, sizes in (("4", [4] * 40), ("1 to 6", UNEQUAL), ("10", FEW))
     },
     "proportion, behaviour on two objects, 0.95": Situation(
-        _right(0.95, 0.3), TWO_OBJECTS, _proportions, 0.95
+        _draw_outcomes(0.95, 0.3), TWO_OBJECTS, _proportions, 0.95
     ),
     "proportion, behaviour on two objects, 0.60": Situation(
-        _right(0.6, 0.3), TWO_OBJECTS, _proportions, 0.6
+        _draw_outcomes(0.6, 0.3), TWO_OBJECTS, _proportions, 0.6
     ),
     "proportion, behaviour on four objects, 0.95": Situation(
-        _right(0.95, 0.3), FOUR_OBJECTS, _proportions, 0.95
+        _draw_outcomes(0.95, 0.3), FOUR_OBJECTS, _proportions, 0.95
     ),
     "proportion, behaviour on six objects, 0.60": Situation(
-        _right(0.6), SIX_OBJECTS, _proportions, 0.6
+        _draw_outcomes(0.6), SIX_OBJECTS, _proportions, 0.6
     ),
     "proportion, neighbours in a plane, 0.85": Situation(
-        _right(0.85), PLANE_HALF, _proportions, 0.85
+        _draw_outcomes(0.85), PLANE_HALF, _proportions, 0.85
     ),
-    "mean, 12 single trials": Situation(_normal, [1] * 12, _means, 0),
-    "mean, 24 scenes of 2 to 6": Situation(_normal, [2, 4, 6] * 8, _means, 0),
-    "mean, 12 scenes of 10": Situation(_normal, FEW, _means, 0),
-    "mean, 12 scenes of 10, skewness 1.5": Situation(_skewed(1.5), FEW, _means, 0),
-    "mean, mediation scores": Situation(_normal, MEDIATION_HALF, _means, 0),
-    "mean, mediation scores, skewness 1.5": Situation(_skewed(1.5), MEDIATION_HALF, _means, 0),
-    "mean, mediation scores, skewness -1.5": Situation(_skewed(-1.5), MEDIATION_HALF, _means, 0),
+    "mean, 12 single trials": Situation(_draw_normal, [1] * 12, _means, 0),
+    "mean, 24 scenes of 2 to 6": Situation(_draw_normal, [2, 4, 6] * 8, _means, 0),
+    "mean, 12 scenes of 10": Situation(_draw_normal, FEW, _means, 0),
+    "mean, 12 scenes of 10, skewness 1.5": Situation(_draw_skewed(1.5), FEW, _means, 0),
+    "mean, mediation scores": Situation(_draw_normal, MEDIATION_HALF, _means, 0),
+    "mean, mediation scores, skewness 1.5": Situation(_draw_skewed(1.5), MEDIATION_HALF, _means, 0),
+    "mean, mediation scores, skewness -1.5": Situation(
+        _draw_skewed(-1.5), MEDIATION_HALF, _means, 0
+    ),
     "difference, lead of a plane, 0.45": Situation(
-        _pairs(_right(0.9), _right(0.45)), PLANE_HALF, _differences, 0.45
+        _draw_pairs(_draw_outcomes(0.9), _draw_outcomes(0.45)), PLANE_HALF, _differences, 0.45
     ),
     "difference, 12 scenes of 10, 0.40": Situation(
-        _pairs(_right(0.8, 0.3), _right(0.4, 0.3)), FEW, _differences, 0.4
+        _draw_pairs(_draw_outcomes(0.8, 0.3), _draw_outcomes(0.4, 0.3)), FEW, _differences, 0.4
     ),
-    "bootstrap, 60 single trials": Situation(_normal, [1] * 60, _bootstraps, 0),
-    "bootstrap, 60 scenes of 3": Situation(_normal, [3] * 60, _bootstraps, 0),
-    "bootstrap, 60 scenes of 1 to 3": Situation(_normal, [1, 2, 3] * 20, _bootstraps, 0),
-    "bootstrap, similarity": Situation(_normal, SIMILARITY_HALF, _bootstraps, 0),
-    "bootstrap, top heads": Situation(_normal, MEDIATION_WHOLE, _bootstraps, 0),
-    "bootstrap, 12 scenes of 10": Situation(_normal, FEW, _bootstraps, 0),
+    "bootstrap, 60 single trials": Situation(_draw_normal, [1] * 60, _bootstraps, 0),
+    "bootstrap, 60 scenes of 3": Situation(_draw_normal, [3] * 60, _bootstraps, 0),
+    "bootstrap, 60 scenes of 1 to 3": Situation(_draw_normal, [1, 2, 3] * 20, _bootstraps, 0),
+    "bootstrap, similarity": Situation(_draw_normal, SIMILARITY_HALF, _bootstraps, 0),
+    "bootstrap, top heads": Situation(_draw_normal, MEDIATION_WHOLE, _bootstraps, 0),
+    "bootstrap, 12 scenes of 10": Situation(_draw_normal, FEW, _bootstraps, 0),
 }

@@ -1,9 +1,10 @@
-"""Whether what is planted is found where it is: by mediation, by similarity and by steering."""
+"""Look for planted heads with mediation, similarity and steering, and compare with where they are planted."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal, TypedDict
 
 import numpy as np
 import torch
@@ -25,28 +26,40 @@ from harness.tracing.edit import Edit
 from harness.tracing.replay import replay
 
 RANDOM_SETS = 20
-"""Sets of heads drawn at random, as many heads each as are planted."""
+"""How many random sets of heads are steered, each of as many heads as are planted."""
 
 HeadList = list[tuple[int, int]]
+"""Heads as (layer, head)."""
 
 
-def localise(name: str, *, trials: int | None = None, seed: int = 0) -> dict[str, Any]:
+class Located(TypedDict):
+    """Where the mechanism of a control was found.
+
+    `auroc` has for each stage how surely mediation ranks its heads above all others. `peaks` has for each code
+    and token the layer where it was found and the layers where it is planted. `steering` has the share of
+    answers that move to the other object without steering (`untouched`), when the planted selection heads are
+    steered (`planted`), and when random heads are (`random`).
+    """
+
+    auroc: dict[str, float]
+    peaks: dict[str, tuple[int, list[int]]]
+    steering: dict[str, float]
+
+
+def localise(name: str, *, trials: int | None = None, seed: int = 0) -> Located:
     """Look for the planted heads of a control as if nobody knew them.
 
     Args:
-        name: A control with a truth.json that has all three stages.
-        trials: Of each experiment; each experiment's own number if None.
-        seed: Of the trials.
-
-    Returns:
-        `auroc`: stage to how surely mediation ranks its heads above all others; `peaks`: pair of code and
-        token to (layer found, layers where it is planted); `steering`: share of answers that move to the
-        other object when the planted selection heads are steered, and when random heads are.
+        name: A control whose truth.json has the heads of all three stages.
+        trials: Trials of each experiment; each experiment's own number if None.
+        seed: Seed of the trials.
     """
     entry = find(name, read_registry())
     subject = load(entry)
     truth = json.loads((FIXTURES / entry.source / "truth.json").read_text())
-    planted: dict[str, HeadList] = {s: [tuple(h) for h in hs] for s, hs in truth["heads"].items()}
+    planted: dict[str, HeadList] = {
+        s: [(layer, head) for layer, head in hs] for s, hs in truth["heads"].items()
+    }
     rng = np.random.default_rng(seed)
 
     def measure(experiment: Experiment) -> xr.Dataset:
@@ -57,7 +70,7 @@ def localise(name: str, *, trials: int | None = None, seed: int = 0) -> dict[str
     codes = Similarity(measure(find_experiment("similarity")))
     last = subject.layers
     stages = {s: hs[0][0] for s, hs in planted.items()}
-    # A code is there from the layer that writes it to the one that buries it.
+    # A code can be read from the layer that writes it up to the layer that writes over it.
     wanted = {
         "position@mentions": range(stages["id_retrieval"], stages["id_retrieval"] + 1),
         "position@last": range(stages["id_selection"], stages["feature_retrieval"]),
@@ -65,7 +78,7 @@ def localise(name: str, *, trials: int | None = None, seed: int = 0) -> dict[str
     }
     return {
         "auroc": {s: auroc(scores.mean_scores(s), planted[s]) for s in CONDITIONS},
-        "peaks": {p: [codes.peak_layer(p, "all"), list(layers)] for p, layers in wanted.items()},
+        "peaks": {p: (codes.peak_layer(p, "all"), list(layers)) for p, layers in wanted.items()},
         "steering": steering(subject, planted["id_selection"], trials or 100, rng),
     }
 
@@ -73,28 +86,36 @@ def localise(name: str, *, trials: int | None = None, seed: int = 0) -> dict[str
 def steering(
     subject: Subject, heads: HeadList, trials: int, rng: np.random.Generator
 ) -> dict[str, float]:
-    """Add d_other - d_own, the mean outputs for two places, at chosen heads of the last token.
+    """Steer heads at the last token from the target's cell to the described object's, and count moved answers.
 
-    The means are taken on trials other than the ones that are steered (protocol of section 4.2).
+    The difference of the mean outputs for the two cells is added. The means are taken on other trials than
+    those that are steered (protocol of section 4.2).
+
+    Args:
+        subject: The control.
+        heads: The planted heads.
+        trials: How many trials are steered.
+        rng: Draws the trials and the random heads.
 
     Returns:
         Share of answers that become the described object's color: `planted` at the given heads, `random`
         the largest over sets of as many other heads, `untouched` without steering.
     """
     pairs = contrasts("id_selection", subject.grids[2], HIGH_ENTROPY[3], 2 * trials, rng)
-    means = _means(subject, pairs[:trials])
+    means = _average_outputs(subject, pairs[:trials])
     judged = pairs[trials:]
-    others = [h for h in np.ndindex(subject.layers, subject.heads) if h not in heads]
+    every = [(layer, h) for layer in range(subject.layers) for h in range(subject.heads)]
+    others = [h for h in every if h not in heads]
     drawn = [
         [others[i] for i in rng.choice(len(others), len(heads), replace=False)]
         for _ in range(RANDOM_SETS)
     ]
-    untouched, planted, *random = _moved(subject, judged, means, [[], heads, *drawn])
+    untouched, planted, *random = _count_moved(subject, judged, means, [[], heads, *drawn])
     return {"untouched": untouched, "planted": planted, "random": max(random)}
 
 
-def _cells(pairs: list[Contrast], which: str) -> list[int]:
-    """Index of the cell of the target, or of the described object, in each clean trial."""
+def _find_cells(pairs: Sequence[Contrast], which: Literal["target", "described"]) -> list[int]:
+    """Index of the target's cell, or of the described object's, in each clean trial."""
     trials = [p.clean for p in pairs]
     shown = [t.target if which == "target" else t.described[0] for t in trials]
     return [
@@ -102,21 +123,21 @@ def _cells(pairs: list[Contrast], which: str) -> list[int]:
     ]
 
 
-def _means(subject: Subject, pairs: list[Contrast]) -> torch.Tensor:
-    """Mean output of every head at the last token by cell of the target, [cell, L, H, d/H]."""
+def _average_outputs(subject: Subject, pairs: Sequence[Contrast]) -> torch.Tensor:
+    """Mean output of every head at the last token, by the target's cell, [cell, layer, head, width]."""
     batch = subject.encode([p.clean for p in pairs])
     values = capture(subject, batch, "head", torch.full((len(pairs), 1), batch.last))[:, :, 0]
-    where = torch.tensor(_cells(pairs, "target"))
+    where = torch.tensor(_find_cells(pairs, "target"))
     return torch.stack([values[:, where == c].mean(1) for c in range(len(subject.grids[2].cells))])
 
 
-def _moved(
-    subject: Subject, pairs: list[Contrast], means: torch.Tensor, sets: list[HeadList]
+def _count_moved(
+    subject: Subject, pairs: Sequence[Contrast], means: torch.Tensor, sets: Sequence[HeadList]
 ) -> list[float]:
     """Share of answers that become the described object's color, for each set of steered heads."""
     batch = subject.encode([p.clean for p in pairs])
     last = torch.full((len(pairs), 1), batch.last)
-    shift = means[_cells(pairs, "described")] - means[_cells(pairs, "target")]
+    shift = means[_find_cells(pairs, "described")] - means[_find_cells(pairs, "target")]
     variants = [
         [
             Edit("head", layer, last, shift[:, layer, h, None, None], (h,), "add")

@@ -1,8 +1,8 @@
-"""Mistakes that would make the suite wrong, each with the tests that must find it.
+"""Put mistakes that would make the suite wrong into copies of the code, and check that the tests find them.
 
-The list is data: `mutants.toml` beside this file. A mutant is one text put in place of another in a
-copy of the repository, whose tests must then fail. One that no longer fits the code is an error,
-since it would say nothing about the tests.
+The list is data: `mutants.toml` beside this file. A mutant puts one text in place of another in a copy of the
+repository, whose tests must then fail. A mutant that no longer fits the code is an error, since it would say
+nothing about the tests.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ from harness.calibration.copies import Copy
 from harness.machine.files import ROOT
 
 LIST = Path(__file__).with_suffix(".toml")
+"""The file that lists the mutants."""
 
 
 class StaleMutant(ValueError):
-    """The code is no longer what the mutant was written for."""
+    """A mutant does not fit the code, which has changed since the mutant was written."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One mistake.
+    """One mistake that can be put into the code.
 
     Attributes:
-        name: In words, different for each.
-        file: Path from the root of the repository.
+        name: What the mistake is, in words; different for each mutant.
+        file: Path of the file, from the root of the repository.
         old: Text that stands in the file exactly once.
-        new: What is put in its place.
+        new: Text that is put in its place.
         why: What would be wrong if nobody noticed.
-        tests: Node ids or files of tests of which one must fail.
+        tests: Node ids or files of tests; at least one must fail.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Mutant:
         """The file's text with the mistake in it.
 
         Raises:
-            StaleMutant: The old text is not there exactly once, or what results is not Python.
+            StaleMutant: The old text does not stand there exactly once, or the changed file is not Python.
         """
         times = text.count(self.old)
         if times != 1:
@@ -74,10 +75,10 @@ class Result:
     """What became of one mutant.
 
     Attributes:
-        mutant: Which.
+        mutant: The mutant.
         by: Id of the first test that failed; empty if none did.
         end: How its tests ended, in words.
-        seconds: How long they took.
+        seconds: How long its tests took.
     """
 
     mutant: Mutant
@@ -87,7 +88,7 @@ class Result:
 
     @property
     def caught(self) -> bool:
-        """Whether a test failed; one that could not be collected has not."""
+        """Whether a test failed; a test that could not be collected does not count."""
         return bool(self.by)
 
     def __str__(self) -> str:
@@ -96,10 +97,10 @@ class Result:
 
 
 def mutants(path: Path = LIST) -> list[Mutant]:
-    """The list, in the file's order.
+    """Read the list of mutants, in the file's order.
 
     Raises:
-        ValueError: A mutant has a field too few or too many, no tests, or the name of another.
+        ValueError: A mutant lacks a field or has an unknown one, has no tests, or has the name of another.
     """
     found: list[Mutant] = []
     for number, row in enumerate(tomllib.loads(path.read_text(encoding="utf-8"))["mutant"], 1):
@@ -127,12 +128,12 @@ def check_all(
     jobs: int | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> list[Result]:
-    """Check mutants, several at once; all their tests must pass without any.
+    """Check several mutants at once; without a mutant, all their tests must pass.
 
     Args:
-        chosen: Which; the whole list if not given.
+        chosen: The mutants; the whole list if not given.
         jobs: How many run at once at most, each in a copy; as many as there are cores if not given.
-        say: Receives a line for each mutant as it is done.
+        say: Receives a line for each mutant that is done.
 
     Returns:
         One result for each mutant, in order.
@@ -144,12 +145,12 @@ def check_all(
     chosen = mutants() if chosen is None else chosen
     for mutant in chosen:
         mutant.applied((ROOT / mutant.file).read_text(encoding="utf-8"))
-    # One more than there are mutants: the tests must pass without any, too.
+    # One run more than there are mutants: the one without a mutant.
     jobs = min(jobs or len(os.sched_getaffinity(0)), len(chosen) + 1)
     free: SimpleQueue[Copy] = SimpleQueue()
 
     @contextmanager
-    def borrowed() -> Iterator[Copy]:
+    def borrow_copy() -> Iterator[Copy]:
         copy = free.get()
         try:
             yield copy
@@ -157,12 +158,12 @@ def check_all(
             free.put(copy)
 
     def require_sound() -> None:
-        with borrowed() as copy:
+        with borrow_copy() as copy:
             copy.require_sound(list(dict.fromkeys(t for m in chosen for t in m.tests)))
 
-    def checked(mutant: Mutant) -> Result:
-        with borrowed() as copy:
-            result = _check(mutant, copy)
+    def check_one(mutant: Mutant) -> Result:
+        with borrow_copy() as copy:
+            result = _run_tests(mutant, copy)
         say(f"{result.seconds:5.1f} s  {result}")
         return result
 
@@ -174,7 +175,7 @@ def check_all(
         for number in range(jobs):
             free.put(copies.enter_context(Copy(Path(folder) / str(number))))
         sound = pool.submit(require_sound)
-        results = [pool.submit(checked, mutant) for mutant in chosen]
+        results = [pool.submit(check_one, mutant) for mutant in chosen]
         try:
             sound.result()
             return [result.result() for result in results]
@@ -182,7 +183,7 @@ def check_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _check(mutant: Mutant, copy: Copy) -> Result:
+def _run_tests(mutant: Mutant, copy: Copy) -> Result:
     text = (copy.folder / mutant.file).read_text(encoding="utf-8")
     begun = time.monotonic()
     with copy.changed(mutant.file, mutant.applied(text)):

@@ -1,25 +1,37 @@
-"""The suite, run as a person runs it, on subjects of which the right verdicts are known."""
+"""Run the suite as a person runs it, on subjects whose right verdicts are known."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import pytest
 
-from harness.judging.claim import Claim
+from harness.judging.claim import Claim, Pair
 from harness.judging.verdict import Verdict
 from harness.machine.files import ROOT
-from harness.reporting.scorecard import Pair, Scorecard
+from harness.reporting.scorecard import Scorecard
 from harness.suite.plugin import CONCLUSION
 
 
 class SuiteFailed(RuntimeError):
-    """The suite did not judge what it was asked to judge."""
+    """The suite did not judge all that it was asked to judge."""
+
+
+class Setting(TypedDict, total=False):
+    """How the suite is run; see `scorecard`."""
+
+    files: Sequence[str]
+    seed: int
+    trials: int | None
+    gate: bool
 
 
 class _Catcher:
+    """Plugin that keeps the scorecard of a run."""
+
     card: Scorecard | None = None
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
@@ -28,15 +40,18 @@ class _Catcher:
 
 
 class _Collector:
+    """Plugin that keeps the claims that were collected, by id."""
+
     claims: dict[str, Claim]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         functions = [getattr(item, "function", None) for item in session.items]
-        self.claims = {f.claim.id: f.claim for f in functions if hasattr(f, "claim")}
+        found = [getattr(function, "claim", None) for function in functions]
+        self.claims = {claim.id: claim for claim in found if isinstance(claim, Claim)}
 
 
 def declared() -> list[Claim]:
-    """Every claim under claims/, by id.
+    """Collect every claim under claims/, sorted by id.
 
     Raises:
         SuiteFailed: The claims cannot be collected.
@@ -52,7 +67,7 @@ def declared() -> list[Claim]:
 
 
 def some_files(seed: int, of: int) -> list[str]:
-    """The files of section 3, which every other section builds on, and every `of`-th other one, by seed.
+    """Choose the files of section 3, on which all others build, and every `of`-th of the other files, by seed.
 
     Over `of` seeds in a row every file occurs.
     """
@@ -71,17 +86,17 @@ def scorecard(
     trials: int | None = None,
     gate: bool = True,
 ) -> Scorecard:
-    """The scorecard of `pytest claims` on some subjects; nothing is kept and nothing is printed.
+    """Run `pytest claims` on some subjects and return its scorecard; nothing is kept and nothing is printed.
 
     Args:
-        subjects: As after --subject.
-        files: Of claims, under the project's root.
-        seed: Of all stimuli.
-        trials: For every experiment; each experiment's own number if None.
+        subjects: Names or folders, as after --subject.
+        files: Files or folders of claims, relative to the project's root.
+        seed: Seed of all stimuli.
+        trials: Trials of every experiment; each experiment's own number if None.
         gate: Whether failing the task blocks a claim.
 
     Raises:
-        SuiteFailed: No scorecard came of it, or it has errors or missing claims.
+        SuiteFailed: The run made no scorecard, or one with errors or missing claims.
     """
     catcher = _Catcher()
     with tempfile.TemporaryDirectory() as folder:
@@ -101,6 +116,6 @@ def scorecard(
     return card
 
 
-def verdicts(subjects: Sequence[str], **options) -> dict[Pair, Verdict]:
-    """Verdicts by (claim, subject); the arguments are those of `scorecard`."""
-    return {pair: r.verdict for pair, r in scorecard(subjects, **options).by_pair.items()}
+def verdicts(subjects: Sequence[str], **setting: Unpack[Setting]) -> dict[Pair, Verdict]:
+    """Run the suite as `scorecard` does, and return the verdicts by (claim, subject)."""
+    return {pair: r.verdict for pair, r in scorecard(subjects, **setting).by_pair.items()}

@@ -1,4 +1,4 @@
-"""From finished parts of a calibration to what is published, and what is not as it must be."""
+"""Add up the finished parts of a calibration, and find what is not as it must be."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from scipy.stats import beta
 from harness.calibration.mutants import Result
 from harness.judging import controls
 from harness.judging.verdict import Verdict
+from harness.reporting.error_rates import Content, ControlCell, FalsePasses, Results
 
 Part = tuple[str, str, int]
-"""What is done, on which subject, with which seed: one process's piece of work."""
+"""What one process does, on which subject, with which seed."""
+
+Found = Mapping[str, Any]
+"""What a part found, as JSON: verdicts by claim, shares by situation, or what `localise` returns."""
 
 
-def add_up(results: Mapping[Part, Mapping[str, Any]], mutants: Iterable[Result]) -> dict[str, Any]:
-    """From finished parts to what is published.
+def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
+    """Add up finished parts to what is published.
 
-    Returns:
-        `table`: rows of claim, control, expected, verdict, reason. `false_pass`: on untrained subjects, asked
-        without the gate; see `false_passes`; its `misled` is the same for wrong images and shuffled trials.
-        `power`: claim to share supported on `planted` over `repeats` seeds. `auroc`: control to stage to
-        value; `peaks` and `steering` as `localise` gives them. `coverage`: interval to share. `mutants`: name
-        to caught and by.
+    Args:
+        results: What each part found.
+        mutants: What became of each mutant.
     """
     known = controls.expected()
-    table = [
+    table: list[ControlCell] = [
         {
             "claim": claim,
             "control": part[1],
@@ -39,7 +40,7 @@ def add_up(results: Mapping[Part, Mapping[str, Any]], mutants: Iterable[Result])
         if part[0] == "table"
         for claim, verdict in found.items()
     ]
-    held: dict[str, Counter] = defaultdict(Counter)
+    held: dict[str, Counter[bool]] = defaultdict(Counter)
     for part, found in results.items():
         if part[0] == "power":
             for claim, verdict in found.items():
@@ -61,15 +62,11 @@ def add_up(results: Mapping[Part, Mapping[str, Any]], mutants: Iterable[Result])
     }
 
 
-def false_passes(null: Mapping[Part, Mapping[str, str]]) -> dict[str, Any]:
-    """Share of claims supported where none can be true.
+def false_passes(null: Mapping[Part, Mapping[str, str]]) -> FalsePasses:
+    """Count the claims that are supported where none can be true.
 
-    Returns:
-        `rate`: supported of all decided verdicts. `upper`: its one-sided 95% bound (Clopper and Pearson) as if
-        the claims of one subject stood and fell together. `n`: how many were decided; `asked` says it for
-        each claim. `subjects`: on how many. `passed`: which, as (subject, seed, claim). `often`: claims that
-        are supported more often than the 5% that their interval allows, beyond chance (exact, one-sided
-        95%): a share of all claims hides one that always passes.
+    Args:
+        null: Verdicts by claim, for each subject and seed.
     """
     passed = [
         (part[1], part[2], claim)
@@ -77,7 +74,7 @@ def false_passes(null: Mapping[Part, Mapping[str, str]]) -> dict[str, Any]:
         for claim, verdict in found.items()
         if verdict == Verdict.supported
     ]
-    # What is inconclusive was not decided, and could not have been passed.
+    # An inconclusive verdict was not decided, and could not have passed.
     asked = Counter(
         claim
         for found in null.values()
@@ -95,7 +92,7 @@ def false_passes(null: Mapping[Part, Mapping[str, str]]) -> dict[str, Any]:
         "n": n,
         "subjects": subjects,
         "asked": dict(sorted(asked.items())),
-        "passed": [list(p) for p in passed],
+        "passed": passed,
         "often": {
             claim: k / asked[claim]
             for claim, k in sorted(count.items())
@@ -104,10 +101,11 @@ def false_passes(null: Mapping[Part, Mapping[str, str]]) -> dict[str, Any]:
     }
 
 
-def findings(content: Mapping[str, Any]) -> list[str]:
-    """What is not as it must be, in words; empty if the suite can be trusted as far as this goes.
+def findings(content: Content) -> list[str]:
+    """What is not as it must be, in words; empty if the calibration finds no fault with the suite.
 
-    With fewer trials than a scorecard's, not to know is no fault: only what contradicts the truth is told.
+    If a number of trials was set, which is fewer than a scorecard has, inconclusive verdicts are excused and
+    only what contradicts the truth is told.
     """
     size = content["size"]
     excused = () if size["trials"] is None else (Verdict.inconclusive,)
@@ -125,13 +123,14 @@ def findings(content: Mapping[str, Any]) -> list[str]:
         wrong.append(f"false passes: {false['rate']:.2%} of claims, at most {false['upper']:.2%}")
     if false["misled"]["rate"] > 0.01:
         wrong.append(f"false passes on misled subjects: {false['misled']['rate']:.2%} of claims")
-    for where, found in (("untrained", false), ("misled", false["misled"])):
+    often = (("untrained", false["often"]), ("misled", false["misled"]["often"]))
+    for where, shares in often:
         wrong += [
             f"false passes of {claim} on {where} subjects: {share:.0%}"
-            for claim, share in found["often"].items()
+            for claim, share in shares.items()
         ]
     if not excused:
-        # What must not hold of the planted subject has no power to lack.
+        # Power is about claims that hold on the planted subject; others cannot lack it.
         holds = {
             c
             for (c, name), cell in controls.expected().items()
@@ -149,7 +148,7 @@ def findings(content: Mapping[str, Any]) -> list[str]:
             if found not in layers
         ]
     for control, share in content["steering"].items():
-        # Means of a few trials for each place point there only roughly.
+        # With few trials the mean outputs for each place are known only roughly.
         if share["planted"] < (0.5 if excused else 0.9) or share["random"] > 0.1:
             wrong.append(f"steering {control}: {share}")
     wrong += [

@@ -1,1 +1,1 @@
-"""The command claims, one file for each subcommand."""
+"""The command `claims`, with one file for each subcommand."""

@@ -1,4 +1,4 @@
-"""Make a run the baseline of its subjects."""
+"""The subcommand `claims bless`: make a run the baseline of its subjects."""
 
 from __future__ import annotations
 
@@ -24,14 +24,18 @@ def add_arguments(subparsers: Subparsers) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Make a run the baseline of its subjects."""
+    """Write one baseline for each subject of a run.
+
+    Raises:
+        ValueError: The run has controls, errors or missing claims, or is partial.
+    """
     from harness.judging.evidence import save_evidence
     from harness.reporting.sides import evidence_beside, load_side
     from harness.runs.baselines import BASELINES
 
     target_folder = arguments.into or BASELINES
     path = arguments.run / "scorecard.json" if arguments.run.is_dir() else arguments.run
-    # What cannot be compared with must not become a baseline.
+    # A run that nothing can be compared with must not become a baseline.
     side, content = load_side(path), read_json(path)
     if any(r.get("control") for r in content["records"]):
         raise ValueError(
@@ -43,7 +47,7 @@ def execute(arguments: argparse.Namespace) -> int:
             f"{path}: partial, or with missing claims or errors: run it again before blessing"
         )
     for subject in sorted({r["subject"] for r in content["records"]}):
-        # A baseline says what holds, not when it was measured: timings would change at every bless.
+        # A baseline says what holds, not how long it took; timings would differ between any two runs.
         records = [
             {**r, "seconds": None, "baseline": None}
             for r in content["records"]

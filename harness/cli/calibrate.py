@@ -1,4 +1,4 @@
-"""Find out how often the suite is wrong."""
+"""The subcommand `claims calibrate`: find out how often the suite is wrong."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_arguments(subparsers: Subparsers) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Find out how often the suite is wrong."""
+    """Calibrate the suite and write the JSON; 1 if anything is not as it must be."""
     from harness.calibration.calibrate import SHORT, Size, calibrate
     from harness.calibration.summary import findings
     from harness.machine.files import REPORTS

@@ -1,4 +1,4 @@
-"""Try by effect whether a checkpoint can be measured."""
+"""The subcommand `claims check-subject`: find out whether a checkpoint can be measured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_arguments(subparsers: Subparsers) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Try by effect whether a checkpoint can be measured."""
+    """Load a checkpoint and try all that experiments take for granted; 1 if a check fails."""
     from harness.experiments.arranging import choose_arrangement
     from harness.runs.selection import change
     from harness.runs.subject_holder import device_for, tell_rounding

@@ -1,4 +1,4 @@
-"""Say what a run lost against a baseline."""
+"""The subcommand `claims compare`: say what a run lost against a baseline."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add_arguments(subparsers: Subparsers) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Say what a run lost against a baseline."""
+    """Compare two scorecards; 1 if the run lost a claim, 3 if the two cannot be compared."""
     from harness.reporting.compare import MARGIN, compare
     from harness.reporting.gate import markdown, render, to_json
     from harness.reporting.sides import NotComparable, load_side

@@ -1,4 +1,4 @@
-"""Write the records of a scorecard as a table."""
+"""The subcommand `claims export`: write the records of a scorecard as a table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ def add_arguments(subparsers: Subparsers) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Write the records of a scorecard as a table."""
+    """Write the records of a scorecard as CSV, to a file or to the terminal.
+
+    Raises:
+        ValueError: There is no scorecard, or it cannot be read.
+    """
     from harness.reporting.scorecard import Scorecard
 
     path = arguments.run / "scorecard.json" if arguments.run.is_dir() else arguments.run

@@ -1,4 +1,4 @@
-"""Print every claim, or every subject."""
+"""The subcommand `claims list`: print every claim, or every subject."""
 
 from __future__ import annotations
 

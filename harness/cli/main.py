@@ -1,17 +1,17 @@
-"""The command `claims`: what is done outside pytest."""
+"""The command `claims`: all that is done outside pytest."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harness.cli import bless, calibrate, check_subject, compare, export, measure, pin, train
 from harness.cli import list as listing
 
 COMMANDS = (listing, train, bless, compare, export, calibrate, check_subject, pin, measure)
-"""In the order of --help."""
+"""The modules of the subcommands, in the order of --help."""
 
 EPILOG = """\
 judging is done by pytest:
@@ -28,7 +28,11 @@ before judging a model of your own: claims check-subject ./checkpoint
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns the exit status."""
+    """Run one subcommand and return its exit status: 2 if it refuses, 130 if it is interrupted.
+
+    Args:
+        argv: Arguments behind `claims`; those of the process if None.
+    """
     parser = argparse.ArgumentParser(
         prog="claims",
         description="Claims of papers on visual binding, as tests run against vision-language models.",
@@ -40,9 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.add_arguments(subparsers)
     arguments = parser.parse_args(argv)
     try:
-        return arguments.execute(arguments)
+        execute: Callable[[argparse.Namespace], int] = arguments.execute
+        return execute(arguments)
     except BrokenPipeError:
-        # Whoever reads this has enough; what is still buffered must not complain at the exit either.
+        # The reader of a pipe has closed it; flushing what is left must not complain at the exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError, RuntimeError) as error:

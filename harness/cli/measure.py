@@ -1,4 +1,4 @@
-"""Measure into a store, so that pytest only has to judge."""
+"""The subcommand `claims measure`: measure into a store, so that pytest only has to judge."""
 
 from __future__ import annotations
 
@@ -41,14 +41,18 @@ def add_arguments(subparsers: Subparsers) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Measure into a store, so that pytest only has to judge."""
+    """Measure experiments on subjects into a store; 1 if anything could not be measured.
+
+    Raises:
+        ValueError: --address is given without --engine ray.
+    """
     from harness.runs import ahead
     from harness.runs.options import Options
     from harness.subjects.registry import read_registry
 
     if arguments.address and arguments.engine != "ray":
         raise ValueError("--address is of a Ray cluster: add --engine ray")
-    # Another node has another working folder.
+    # Paths are made absolute, since another node has another working folder.
     subjects = [
         s if s in read_registry() or not Path(s).is_dir() else str(Path(s).absolute())
         for s in arguments.subject

@@ -1,4 +1,4 @@
-"""Write the commit of a revision into fixtures/subjects.toml."""
+"""The subcommand `claims pin`: write the commit of a published model into fixtures/subjects.toml."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_arguments(subparsers: Subparsers) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Write the commit of a revision into fixtures/subjects.toml."""
+    """Write the commit of published models into fixtures/subjects.toml; 2 if one cannot be pinned."""
     from harness.subjects.pinning import CannotPin, commit_of, pin, pinned
     from harness.subjects.registry import UnknownSubject, read_registry
 
@@ -32,7 +32,8 @@ def execute(arguments: argparse.Namespace) -> int:
     if unknown:
         raise UnknownSubject(f"not in fixtures/subjects.toml: {', '.join(unknown)}")
     status = 0
-    for entry in registry.values() if arguments.all else map(registry.get, arguments.names):
+    names = list(registry) if arguments.all else arguments.names
+    for entry in (registry[name] for name in names):
         if pinned(entry):
             if not arguments.all:
                 where = entry.revision or "it ships with the project"

@@ -1,4 +1,4 @@
-"""Make an embedded subject or a control anew."""
+"""The subcommand `claims train`: make an embedded subject or a control anew."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ def add_arguments(subparsers: Subparsers) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Make an embedded subject or a control anew."""
+    """Train an embedded subject, or write the weights of a control.
+
+    Raises:
+        ValueError: --smoke without --out.
+    """
     from dataclasses import replace
 
     from harness.machine.files import FIXTURES, REPORTS

@@ -1,8 +1,9 @@
-"""Two scorecards, claim by claim: what was lost between a baseline and a run, and what could have been seen."""
+"""Compare two scorecards claim by claim: what a run lost against its baseline, and what it could have shown."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -18,9 +19,16 @@ from harness.reporting.sides import (
     refuse_other_settings,
     renamed,
 )
-from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, adjust
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Direction, Estimate, adjust
 from harness.statistics.evidence import Evidence
-from harness.statistics.paired import change, detectable, from_intervals, mcnemar, trials_for
+from harness.statistics.paired import (
+    Bounds,
+    change,
+    detectable,
+    from_intervals,
+    mcnemar,
+    trials_for,
+)
 
 MARGIN = 0.25
 """Share of its distance to the threshold that a claim may lose before the loss counts."""
@@ -37,26 +45,27 @@ class Fate(StrEnum):
 
 
 RED = (Fate.regressed, Fate.missing, Fate.new)
+"""Any claim with one of these stops a release."""
 
 HELD = (Verdict.supported, Verdict.inconclusive)
-"""In the baseline: what was refuted cannot be lost; what was unclear can."""
+"""Verdicts of the baseline that a run can lose: a refuted claim cannot get worse, an unclear one can."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One claim on one subject, before and after.
+    """What became of one claim on one subject between the two scorecards.
 
     Attributes:
-        claim: Its id.
-        subject: The run's subject; the baseline's may be called otherwise.
+        claim: The claim's id.
+        subject: The subject's name in the run; the baseline may know it by another.
         before: The baseline's record, None if it has none.
         after: The run's record, None if it has none.
         fate: What became of it.
         reason: Why, in words.
-        difference: After less before in the claim's unit, None where one of the two is no number.
-        margin: The loss that counts, in the claim's unit, above zero.
-        p: One-sided and adjusted, that no more than the margin was lost; None without a difference.
-        exact: McNemar's exact p-value, for right or wrong answers on scenes of their own.
+        margin: The loss that counts, in the claim's unit, above zero; NaN where the baseline has no estimate.
+        difference: After less before in the claim's unit; None unless both have an estimate.
+        p: One-sided, adjusted p-value for a loss of more than the margin; None without a difference.
+        exact: McNemar's exact p-value, where each answer is right or wrong on a scene of its own.
     """
 
     claim: str
@@ -65,27 +74,42 @@ class Row:
     after: Record | None
     fate: Fate
     reason: str
-    difference: Estimate | None = None
     margin: float = math.nan
+    difference: Estimate | None = None
     p: float | None = None
     exact: float | None = None
 
+
+@dataclass(frozen=True, kw_only=True)
+class RowWithDifference(Row):
+    """A row with an estimate on both sides, so that their difference is known."""
+
+    before: Record
+    after: Record
+    difference: Estimate
+
     @property
-    def detectable(self) -> float | None:
-        """The smallest change that would be found four times in five; None without a difference."""
-        return None if self.difference is None else detectable(self.difference)
+    def detectable(self) -> float:
+        """The smallest change that would be found four times in five, in the claim's unit."""
+        return detectable(self.difference)
 
     @property
     def trials(self) -> int | None:
-        """Trials that would make a loss of the margin detectable."""
-        if self.difference is None or not self.margin > 0:
-            return None
-        return trials_for(self.difference, self.margin)
+        """Trials that would make a loss of the margin detectable; None if no number of trials would."""
+        return trials_for(self.difference, self.margin) if self.margin > 0 else None
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The whole of it. `notes` are differences of setting that do not forbid it, in words."""
+    """A run compared with its baseline.
+
+    Attributes:
+        before: The baseline.
+        after: The run.
+        rows: One for each claim and subject of either side.
+        notes: Differences of setting that do not forbid the comparison, in words.
+        share: The margin, as a share of the baseline's distance to the threshold.
+    """
 
     before: Side
     after: Side
@@ -94,33 +118,34 @@ class Comparison:
     share: float
 
     def of(self, fate: Fate) -> list[Row]:
-        """The rows of one fate."""
+        """The rows that have one fate."""
         return [row for row in self.rows if row.fate == fate]
 
     @property
     def red(self) -> bool:
-        """Whether a release must stop."""
+        """Whether any claim stops a release."""
         return any(row.fate in RED for row in self.rows)
 
 
 def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
     """Compare a run with its baseline.
 
-    A claim that was supported has regressed if it is refuted, or can no longer be asked, or is inconclusive
-    and either its estimate is no more on the claimed side or it alone surely lost more than the margin. One
-    that was not refuted has regressed, too, if its estimate surely lost more than `share` of what lay between
-    the baseline's estimate and the threshold (or of the reach of the baseline's interval, if that is more):
-    one-sided p at most 0.025, adjusted (Benjamini and Hochberg) over the claims of a subject. A claim has
-    improved if it surely gained as much, or is supported and was not.
+    The margin is `share` of the distance between the baseline's estimate and the threshold, or of half the
+    width of the baseline's interval if that is more. A claim that was supported has regressed if it is
+    refuted, if it can no longer be asked, or if it is inconclusive and either its estimate has left the
+    claimed side or its loss exceeds the margin (one-sided p at most 0.025, not adjusted). A claim that was
+    supported or inconclusive has also regressed if its loss exceeds the margin at a one-sided p of at most
+    0.025 adjusted (Benjamini and Hochberg) over the claims of a subject. A claim has improved if it gained
+    more than the margin at that level, or if it is supported and was not.
 
     Args:
         before: The baseline.
         after: The run.
-        share: Of the baseline's distance to the threshold.
+        share: Margin as a share of the baseline's distance to the threshold, above 0 and below 1.
 
     Raises:
-        NotComparable: Other stimuli, seed or number of trials, another family of model, a claim that says
-            something else now, a baseline that is not whole, or no claim at all.
+        NotComparable: The stimuli, the seed, the number of trials, the family of model or the text of a
+            claim differ; the baseline is not complete; there is no claim at all; or `share` is out of range.
     """
     if not 0 < share < 1:
         raise NotComparable(f"the margin is {share}; it must be above 0 and below 1")
@@ -129,24 +154,27 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
     old = {(r.claim, names.get(r.subject, r.subject)): r for r in before.card.records}
     new = after.card.by_pair
     back = {new_name: old_name for old_name, new_name in names.items()}
-    rows = []
+    rows: list[Row] = []
     for pair in dict.fromkeys([*new, *after.card.missing, *old]):
-        row = _row(pair, old.get(pair), new.get(pair), share)
-        if row.before and row.after:
-            refuse_other_claim(row.before, row.after)
+        one, other = old.get(pair), new.get(pair)
+        row = _compare_verdicts(pair, one, other, share)
+        if one is not None and other is not None:
+            refuse_other_claim(one, other)
             theirs = (pair[0], back.get(pair[1], pair[1]))
-            row = _with_difference(row, before.evidence.get(theirs), after.evidence.get(pair))
+            evidence = (before.evidence.get(theirs), after.evidence.get(pair))
+            row = _add_difference(row, one, other, *evidence)
         rows.append(row)
     if not rows:
         raise NotComparable(f"{before.where} and {after.where} have no claim: nothing was compared")
-    rows = [_slipped(row) for row in _judged(rows)]
+    rows = [_judge_slip(row) for row in _judge_differences(rows)]
     return Comparison(before, after, tuple(rows), notes(before, after), share)
 
 
-def _row(pair: Pair, before: Record | None, after: Record | None, share: float) -> Row:
+def _compare_verdicts(pair: Pair, before: Record | None, after: Record | None, share: float) -> Row:
+    """The row of a claim, as far as its two verdicts decide its fate."""
     claim, subject = pair
     if before and after and before.verdict == after.verdict == Verdict.not_run:
-        # Its images are a folder of the user's, and were not given to either.
+        # The claim needs a folder of the user's images, which neither run was given.
         told = f"not run on either side: {after.reason}"
         return Row(claim, subject, before, after, Fate.unchanged, told)
     if after is None or after.verdict in (Verdict.error, Verdict.not_run):
@@ -157,7 +185,7 @@ def _row(pair: Pair, before: Record | None, after: Record | None, share: float) 
         return Row(claim, subject, before, after, Fate.new, told)
     fate, reason = Fate.unchanged, ""
     if before.verdict is Verdict.supported:
-        # As many trials were asked: that few scenes are left is the subject's doing.
+        # Both runs asked as many trials, so that it is the subject's doing if few scenes are left.
         few = after.verdict is Verdict.inconclusive and after.clusters < MINIMUM_CLUSTERS
         if after.verdict not in HELD or few or after.estimate is None:
             fate = Fate.regressed
@@ -168,54 +196,81 @@ def _row(pair: Pair, before: Record | None, after: Record | None, share: float) 
 
 
 def _distance(before: Record) -> float:
-    """How far the baseline's estimate is from the threshold, and no less than its interval reaches."""
-    if before.estimate is None or before.ci_low is None or before.ci_high is None:
+    """Distance of the baseline's estimate from the threshold, at least half the width of its interval."""
+    bounds = _bounds(before)
+    if bounds is None:
         return math.nan
-    return max(abs(before.estimate - before.threshold), (before.ci_high - before.ci_low) / 2)
+    value, low, high = bounds
+    return max(abs(value - before.threshold), (high - low) / 2)
 
 
-def _with_difference(row: Row, before: Evidence | None, after: Evidence | None) -> Row:
-    one, other = row.before, row.after
-    bounds = [(r.estimate, r.ci_low, r.ci_high) for r in (one, other)]
-    if any(x is None for b in bounds for x in b):
+def _bounds(record: Record) -> Bounds | None:
+    """The estimate with the ends of its interval; None if the record lacks one of the three."""
+    if record.estimate is None or record.ci_low is None or record.ci_high is None:
+        return None
+    return record.estimate, record.ci_low, record.ci_high
+
+
+def _add_difference(
+    row: Row,
+    before: Record,
+    after: Record,
+    evidence_before: Evidence | None,
+    evidence_after: Evidence | None,
+) -> Row:
+    """The row with the difference of its estimates; the row as it is if one side has no estimate."""
+    one, other = _bounds(before), _bounds(after)
+    if one is None or other is None:
         return row
-    n, clusters = min(one.n, other.n), min(one.clusters, other.clusters)
-    values, p = (one.estimate, other.estimate), None
+    n, clusters = min(before.n, after.n), min(before.clusters, after.clusters)
+    exact = None
     try:
-        if before is None or after is None:
+        if evidence_before is None or evidence_after is None:
             raise ValueError("no evidence")
-        found = change(before, after, values, clusters)
-        p = mcnemar(before, after)
+        found = change(evidence_before, evidence_after, (one[0], other[0]), clusters)
+        exact = mcnemar(evidence_before, evidence_after)
     except ValueError:
-        # Other numbers of draws, or no evidence: what is left are the two intervals.
-        found = from_intervals(*bounds, n, clusters)
-    # Evidence counts draws where it has no items; trials are what people can add.
-    return replace(row, difference=replace(found, n=n), exact=p)
+        # Without evidence, or with other numbers of draws, only the two intervals can be compared.
+        found = from_intervals(one, other, n, clusters)
+    return RowWithDifference(
+        claim=row.claim,
+        subject=row.subject,
+        before=before,
+        after=after,
+        fate=row.fate,
+        reason=row.reason,
+        margin=row.margin,
+        # Evidence counts draws where it has no items; people can only add trials.
+        difference=replace(found, n=n),
+        exact=exact,
+    )
 
 
-def _judged(rows: list[Row]) -> list[Row]:
-    """The rows with adjusted p-values, and with the fate that those decide."""
+def _judge_differences(rows: Sequence[Row]) -> list[Row]:
+    """The rows with adjusted p-values, and with the fate that these decide."""
+    judged = list(rows)
     for worse in (True, False):
-        asked: dict[str, list[int]] = {}
-        for i, row in enumerate(rows):
-            # What cannot be lost must not make what can harder to see.
-            if row.difference is not None and row.margin > 0 and row.before.verdict in HELD:
-                asked.setdefault(row.subject, []).append(i)
+        asked: dict[str, list[tuple[int, RowWithDifference]]] = {}
+        for i, row in enumerate(judged):
+            # Claims that cannot be lost must not widen the correction for those that can.
+            if isinstance(row, RowWithDifference) and row.margin > 0 and row.before.verdict in HELD:
+                asked.setdefault(row.subject, []).append((i, row))
         for members in asked.values():
-            adjusted = adjust([_p(rows[i], worse) for i in members])
-            for i, p in zip(members, adjusted, strict=True):
-                rows[i] = _decided(rows[i], float(p), worse)
-    return rows
+            adjusted = adjust([_p_value(row, worse) for _, row in members])
+            for (i, row), p in zip(members, adjusted, strict=True):
+                judged[i] = _decide_fate(row, float(p), worse)
+    return judged
 
 
-def _p(row: Row, worse: bool) -> float:
+def _p_value(row: RowWithDifference, worse: bool) -> float:
+    """One-sided p-value for a change of more than the margin, to the worse or to the better."""
     up = row.after.direction == "above"
-    # Worse is down for a claim that something lies above its threshold.
-    side = "below" if up == worse else "above"
+    # Where the claim is that something lies above its threshold, worse is down.
+    side: Direction = "below" if up == worse else "above"
     return row.difference.p_value(row.margin if side == "above" else -row.margin, side)
 
 
-def _decided(row: Row, p: float, worse: bool) -> Row:
+def _decide_fate(row: RowWithDifference, p: float, worse: bool) -> RowWithDifference:
     if worse:
         row = replace(row, p=p)
     if p > ALPHA or row.fate is not Fate.unchanged:
@@ -225,20 +280,24 @@ def _decided(row: Row, p: float, worse: bool) -> Row:
     return replace(row, fate=fate, reason=f"{told} more than {row.margin:.3g} {row.after.unit}")
 
 
-def _slipped(row: Row) -> Row:
-    """The row, regressed if a supported claim is inconclusive for more than a few trials' luck.
+def _judge_slip(row: Row) -> Row:
+    """The row, regressed if a supported claim became inconclusive by more than chance would do.
 
-    Correction over the other claims is against chance, and a verdict that is lost as well is a second witness;
-    an estimate beyond the threshold says that the claim is rather false, however wide its interval.
+    The correction over other claims guards against chance; a verdict that is lost as well is a second sign, so
+    that here the p-value counts without correction. An estimate beyond the threshold says that the claim is
+    rather false, however wide its interval.
     """
-    lost = row.fate is Fate.unchanged and row.before.verdict is Verdict.supported
-    if not lost or row.after.verdict is not Verdict.inconclusive:
+    before, after = row.before, row.after
+    if before is None or after is None or row.fate is not Fate.unchanged:
         return row
-    after = row.after
+    if before.verdict is not Verdict.supported or after.verdict is not Verdict.inconclusive:
+        return row
+    if after.estimate is None:
+        return row
     beyond = after.estimate - after.threshold
     if not (beyond > 0 if after.direction == "above" else beyond < 0):
         told = f"was supported, and is no more {after.direction} {after.threshold:.3g} {after.unit}"
-    elif row.difference is not None and _p(row, worse=True) <= ALPHA:
+    elif isinstance(row, RowWithDifference) and _p_value(row, worse=True) <= ALPHA:
         told = f"was supported, and lost more than {row.margin:.3g} {after.unit}"
     else:
         return row

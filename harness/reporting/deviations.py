@@ -1,14 +1,15 @@
-"""Which deviation of the public reproduction explains which discrepancy: a table of the claims that ask it."""
+"""Tabulate which deviation of the public reproduction explains which discrepancy."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
 from harness.reporting.scorecard import Scorecard
 
 PAPER = "reproduction"
+"""The first part of the ids of claims that ask about deviations."""
 
 WORDS = {
     Verdict.supported: "explains it",
@@ -19,10 +20,19 @@ WORDS = {
     Verdict.not_run: "not run",
     Verdict.error: "ERROR",
 }
+"""What a verdict says about a deviation."""
 
 
 class Deviation(NamedTuple):
-    """One row: what was done otherwise, what it could explain, and what came of it for each subject."""
+    """One row of the table.
+
+    Attributes:
+        discrepancy: What the deviation could explain.
+        deviation: What the reproduction did otherwise than the paper.
+        statement: The claim in words.
+        claim: The claim's id.
+        records: What came of it, by subject.
+    """
 
     discrepancy: str
     deviation: str
@@ -31,8 +41,22 @@ class Deviation(NamedTuple):
     records: dict[str, Record]
 
 
+class Explanation(TypedDict):
+    """Whether a deviation explains a discrepancy on one subject, as plain values; numbers are in `unit`."""
+
+    discrepancy: str
+    deviation: str
+    statement: str
+    subject: str
+    explains: str
+    estimate: float | None
+    ci_low: float | None
+    ci_high: float | None
+    unit: str
+
+
 def table(card: Scorecard) -> list[Deviation]:
-    """All deviations that were asked, by discrepancy and then by number; empty if none was."""
+    """Tabulate the deviations that the run asked about, by discrepancy and then by number; empty if none."""
     rows: dict[str, Deviation] = {}
     for record in card.records:
         if record.claim.partition(".")[0] != PAPER:
@@ -47,7 +71,7 @@ def table(card: Scorecard) -> list[Deviation]:
     return sorted(rows.values(), key=lambda row: (row.discrepancy, row.deviation))
 
 
-def to_json(card: Scorecard) -> list[dict]:
+def to_json(card: Scorecard) -> list[Explanation]:
     """The table as plain values: one entry per claim and subject."""
     return [
         {

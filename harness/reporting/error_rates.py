@@ -1,42 +1,115 @@
-"""What a calibration found, in lines and in the words of a scorecard."""
+"""Read a calibration, and put into words how often the suite is wrong."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from harness.machine.files import read_json
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import counted
 
-Content = Mapping[str, Any]
-"""Of calibration.json; what is in it is said by `harness.calibration.summary.add_up`."""
-
-
 SCHEMA = 1
-"""Of calibration.json; a file of another one is not read."""
+"""Version of calibration.json; a file of another version is not read."""
 
 PUBLISHED = ("table", "false_pass", "power", "auroc", "steering", "coverage", "mutants")
+"""Parts that a calibration needs before a scorecard may quote it."""
+
+
+class ControlCell(TypedDict):
+    """The verdict of one claim on one control, beside the verdict that must come out."""
+
+    claim: str
+    control: str
+    expected: str | None
+    verdict: str
+    reason: str
+
+
+class FalsePasses(TypedDict):
+    """How often claims are supported where none can be true.
+
+    `rate` is the share of supported verdicts among the `n` decided ones, `upper` its one-sided 95% bound
+    (Clopper and Pearson) as if the claims of one subject were one; `subjects` counts subjects, `asked` counts
+    decided verdicts by claim. `passed` lists (subject, seed, claim). `often` has the share of each claim that
+    is supported on more subjects than 5% and chance explain (exact, one-sided 95%): a share over all claims
+    hides one that always passes.
+    """
+
+    rate: float
+    upper: float
+    n: int
+    subjects: int
+    asked: dict[str, int]
+    passed: list[tuple[str, int, str]]
+    often: dict[str, float]
+
+
+class AllFalsePasses(FalsePasses):
+    """False passes on untrained subjects, and on trained subjects that are shown something else."""
+
+    misled: FalsePasses
+
+
+class Caught(TypedDict):
+    """Whether a mistake put into the code was caught, and by which test."""
+
+    caught: bool
+    by: str
+
+
+class Results(TypedDict):
+    """What the parts of a calibration add up to.
+
+    `table` is about the controls. `power` is the share of `repeats` seeds in which a claim is supported on the
+    planted control. By control, `auroc` has how surely mediation ranks the planted heads of each stage above
+    all others, `peaks` the layer where a code peaks and the layers where it is planted, `steering` the share of
+    answers that steered heads move. `coverage` is the share of 95% intervals that hold the truth, by situation.
+    """
+
+    table: list[ControlCell]
+    false_pass: AllFalsePasses
+    power: dict[str, float]
+    repeats: int
+    auroc: dict[str, dict[str, float]]
+    peaks: dict[str, dict[str, tuple[int, list[int]]]]
+    steering: dict[str, dict[str, float]]
+    coverage: dict[str, float]
+    mutants: dict[str, Caught]
+
+
+class Content(Results):
+    """The content of calibration.json: the results, and what they were made with and from."""
+
+    schema: int
+    made: str
+    machine: str
+    harness: str
+    claims_hash: str
+    code: str
+    seconds: int
+    size: dict[str, Any]
 
 
 def read(path: Path) -> Content | None:
-    """The calibration that stands in a file; None if there is none or it cannot be read."""
+    """Read a calibration; None if the file is missing, damaged, of another version or incomplete."""
     try:
-        content = read_json(path)
-        whole = content["schema"] == SCHEMA and all(content[key] for key in PUBLISHED)
+        content: Content = read_json(path)
+        parts: dict[str, Any] = {**content}
+        whole = content["schema"] == SCHEMA and all(parts[key] for key in PUBLISHED)
         return content if whole else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
 def sentence(content: Content | None, card: Scorecard) -> str:
-    """How often the suite is wrong, as every scorecard says it.
+    """Put into one sentence, for a scorecard, how often the suite is wrong.
 
     Args:
-        content: From `read`.
-        card: The scorecard; if its claims are not those that were calibrated, that is said.
+        content: The calibration from `read`.
+        card: The scorecard; the sentence says so if its claims are not those that were calibrated.
     """
     if content is None:
         return (
@@ -53,13 +126,13 @@ def sentence(content: Content | None, card: Scorecard) -> str:
         f"of {misled['n']} on trained subjects that were shown something else {len(misled['passed'])}; "
         f"where the mechanism is planted by hand, every claim is found in {found}, which is more than can be "
         "hoped for in a trained model."
-        + (" The claims have changed since." if _changed(content, card) else "")
+        + (" The claims have changed since." if _have_claims_changed(content, card) else "")
     )
 
 
-def _changed(content: Content, card: Scorecard) -> bool:
+def _have_claims_changed(content: Content, card: Scorecard) -> bool:
     known = content["power"]
-    # The hash is of the claims that were chosen, so that it can be compared only if all were.
+    # The hash covers the claims of the run, so that it can be compared only if none was left out.
     whole = len(card.claims) == len(known)
     return not set(card.claims) <= set(known) or (
         whole and card.run.claims_hash != content["claims_hash"]
@@ -67,17 +140,16 @@ def _changed(content: Content, card: Scorecard) -> bool:
 
 
 def render(content: Content) -> Iterator[str]:
-    """Lines for a terminal."""
+    """What a calibration found, as lines for a terminal."""
     rows = content["table"]
     agree = sum(row["verdict"] == row["expected"] for row in rows)
     yield f"controls: {agree} of {len(rows)} cells as expected"
     for control in dict.fromkeys(row["control"] for row in rows):
         found = Counter(row["verdict"] for row in rows if row["control"] == control)
         yield f"  {control:20}" + ", ".join(f"{n} {verdict}" for verdict, n in found.items())
-    for what, false in (
-        ("untrained subjects", content["false_pass"]),
-        ("misled subjects", content["false_pass"]["misled"]),
-    ):
+    untrained: FalsePasses = content["false_pass"]
+    misled = content["false_pass"]["misled"]
+    for what, false in (("untrained subjects", untrained), ("misled subjects", misled)):
         passed = len(false["passed"])
         yield (
             f"false passes, {what}: {passed} of {false['n']} decided verdicts on {false['subjects']}, "

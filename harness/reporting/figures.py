@@ -1,6 +1,6 @@
-"""Pictures of measurements as SVG files: same data, same bytes.
+"""Draw measurements as SVG files; the same data give the same bytes.
 
-Drawn on `Figure` objects, never through pyplot, so that no backend and no global state is involved.
+Figures are drawn on `Figure` objects, never through pyplot, so that no backend and no global state is involved.
 """
 
 from __future__ import annotations
@@ -16,14 +16,18 @@ import matplotlib.style
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import AutoLocator
+from numpy.typing import NDArray
 
 from harness.measures.mediation import top_heads
 from harness.stimuli.scene import COLORS
 
 
 class Picture(NamedTuple):
-    """A figure for the page; the file's name is relative to the folder it was drawn into."""
+    """A figure for the page; `filename` is relative to the folder that it was drawn into."""
 
     title: str
     caption: str
@@ -49,7 +53,7 @@ _STYLE = {
 }
 
 styled = matplotlib.style.context(["default", _STYLE])
-"""From the defaults, since a reader's own matplotlibrc must not change the file."""
+"""Decorator that draws with these settings alone: a user's own matplotlibrc must not change the file."""
 
 HUES = (
     "#0072b2",
@@ -62,7 +66,7 @@ HUES = (
     "#8c6d31",
     "#999999",
 )
-"""Okabe and Ito's palette, which those who do not see red and green apart can tell apart too."""
+"""Okabe and Ito's palette, whose colors people with color blindness can tell apart."""
 
 _PAIRS = {
     "position@mentions": ("position, at the mentions", HUES[5], "--"),
@@ -90,14 +94,13 @@ def similarity_curves(
     folder: str | Path,
     published: Mapping[str, Sequence[float]] | None = None,
 ) -> Picture:
-    """RSA over layers with bootstrap bands.
+    """Draw RSA over layers with bootstrap bands.
 
     Args:
-        dataset: Variables `r` (pair, layer) and `r_draws` (pair, draw, layer), float, Pearson r;
-            `null` (pair, permutation) is drawn if there. With a dimension `half`, its part "all"
-            is shown.
-        subject: Its name.
-        folder: Where to draw into.
+        dataset: Variables `r` (pair, layer) and `r_draws` (pair, draw, layer), float, Pearson r; `null`
+            (pair, permutation) is drawn if the dataset has it. Of a dimension `half`, "all" is shown.
+        subject: The subject's name.
+        folder: Where the file goes.
         published: The paper's curve of this subject by pair, one r per layer.
     """
     data = dataset.sel(half="all") if "half" in dataset.dims else dataset
@@ -115,8 +118,7 @@ def similarity_curves(
         axes.plot(layers, one.r.values, dashes, color=color, linewidth=1.8, label=name)
         theirs = (published or {}).get(pair)
         if theirs is not None:
-            hollow = {"color": color, "markerfacecolor": "white", "markersize": 3.6}
-            axes.plot(np.arange(len(theirs)), theirs, "o", **hollow)
+            mark_published(axes, theirs, color)
     shown = ["RSA by layer; shaded: 95% of bootstrap draws over scenes"]
     if "null" in data:
         chance = float(np.quantile(data.null.values, 0.95, axis=-1).max())
@@ -128,7 +130,7 @@ def similarity_curves(
     top = max(1.0, axes.get_ylim()[1])
     axes.set(xlabel="layer", ylabel="RSA (Pearson r)", ylim=(min(-0.1, axes.get_ylim()[0]), top))
     axes.set_xlim(-0.2, len(layers) - 0.8)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    tick_whole_numbers(axes.xaxis)
     figure.legend(loc="outside upper left", ncols=3)
     return save(
         figure,
@@ -141,21 +143,22 @@ def similarity_curves(
 
 @styled
 def component_planes(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
-    """The last token in the plane of two layers, colored by the target's cell and by its object.
+    """Draw the last token in a plane of components, colored by the target's cell and by the target's object.
 
-    The layers are those where one factor is separated best from the other on the estimation half.
+    Two layers are shown: the one that separates positions from objects best, and the one that separates objects
+    from positions best, each chosen on the estimation half.
 
     Args:
-        dataset: Variables `plane` (layer, trial, axis) float, `agrees` (factor, layer, trial)
-            bool, `cell`, `identity` and `half` (trial) text; factors "position" and "identity".
-        subject: Its name.
-        folder: Where to draw into.
+        dataset: Variables `plane` (layer, trial, axis) float, `agrees` (factor, layer, trial) bool,
+            `cell`, `identity` and `half` (trial) text; factors "position" and "identity".
+        subject: The subject's name.
+        folder: Where the file goes.
     """
     shares = {
         half: dataset.agrees.isel(trial=np.flatnonzero(dataset.half.values == half)).mean("trial")
         for half in ("estimation", "evaluation")
     }
-    figure = Figure(figsize=(7.6, 6.4), layout="constrained")
+    figure = Figure(figsize=(7.6, 6.4), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     panels = figure.subplots(2, 2)
     for row, (factor, other) in enumerate((("position", "identity"), ("identity", "position"))):
         first = shares["estimation"]
@@ -167,7 +170,6 @@ def component_planes(dataset: xr.Dataset, subject: str, folder: str | Path) -> P
             share = float(shares["evaluation"].sel(factor=shown).isel(layer=layer))
             what = "cell" if shown == "position" else "object"
             axes.set_title(f"layer {layer}, by {what}: {share:.0%} of neighbours agree")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
     for axes in panels[-1]:
         axes.set_xlabel("component 1")
     for axes in panels[:, 0]:
@@ -193,13 +195,13 @@ def component_planes(dataset: xr.Dataset, subject: str, folder: str | Path) -> P
 
 @styled
 def mediation_maps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
-    """Mean mediation score of every head, a panel for each condition.
+    """Draw the mean mediation score of every head, a panel for each condition.
 
     Args:
-        dataset: Variable `score` (condition, trial, layer, head) in logits, NaN for trials not
-            found.
-        subject: Its name.
-        folder: Where to draw into.
+        dataset: Variable `score` (condition, trial, layer, head) in logits, NaN where too few trials were
+            answered right on both sides.
+        subject: The subject's name.
+        folder: Where the file goes.
     """
     conditions = dataset.condition.values.tolist()
     figure = Figure(figsize=(3.1 * len(conditions), 3.3), layout="constrained")
@@ -213,7 +215,7 @@ def mediation_maps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Pic
             xlabel="layer", xlim=(-0.5, scores.shape[1] - 0.5), ylim=(-0.5, scores.shape[2] - 0.5)
         )
         for axis in (axes.xaxis, axes.yaxis):
-            axis.get_major_locator().set_params(integer=True)
+            tick_whole_numbers(axis)
         if not kept.any():
             axes.text(
                 0.5, 0.5, "no trial right\non both sides", transform=axes.transAxes, ha="center"
@@ -249,29 +251,58 @@ def mediation_maps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Pic
     return save(figure, folder, name, f"{subject}: heads that mediate the answer", caption)
 
 
-def _scatter(axes: Axes, points: np.ndarray, labels: np.ndarray) -> None:
+def tick_whole_numbers(axis: Axis) -> None:
+    """Put the ticks of an axis at whole numbers only, for layers and heads."""
+    locator = AutoLocator()
+    locator.set_params(integer=True)
+    axis.set_major_locator(locator)
+
+
+def mark_published(axes: Axes, curve: Sequence[float], color: str) -> None:
+    """Mark a published curve, one value per layer, with hollow circles."""
+    axes.plot(
+        np.arange(len(curve)), curve, "o", color=color, markerfacecolor="white", markersize=3.6
+    )
+
+
+def _scatter(axes: Axes, points: NDArray[np.floating], labels: NDArray[np.str_]) -> None:
+    """Draw points [trial, axis] with a color and a marker for each label [trial]."""
     for index, label in enumerate(sorted(set(labels.tolist()))):
-        color, marker, name = HUES[index % len(HUES)], "o", label.replace(" ", ", ")
+        color: str | tuple[float, ...] = HUES[index % len(HUES)]
+        marker, name = "o", label.replace(" ", ", ")
         words = label.split()
         if words and words[0] in COLORS:
             color = tuple(np.array(COLORS[words[0]]) / 255 * 0.85)
             marker, name = _MARKERS.get(words[-1], "o"), label
-        chosen = points[labels == label]
-        # The thin edge keeps yellow on white to be seen.
-        edge = {"edgecolors": "#23252a", "linewidths": 0.3}
-        axes.scatter(*chosen.T, s=24, color=[color], marker=marker, alpha=0.7, label=name, **edge)
+        x, y = points[labels == label].T
+        axes.scatter(
+            x,
+            y,
+            s=24,
+            color=[color],
+            marker=marker,
+            alpha=0.7,
+            label=name,
+            # Without a thin edge, yellow could not be seen on white.
+            edgecolors="#23252a",
+            linewidths=0.3,
+        )
     axes.set(xticks=[], yticks=[])
 
 
 def save(
     figure: Figure, folder: str | Path, filename: str, title: str, caption: Sequence[str]
 ) -> Picture:
-    """Write a figure as SVG, whole or not at all; the caption's parts become one sentence."""
+    """Write a figure as SVG, whole or not at all; the parts of the caption become one sentence.
+
+    Raises:
+        OSError: The folder cannot be written; an old file is untouched.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{secrets.token_hex(8)}.tmp"
     try:
-        # Without a date and a version, the file depends on the data alone.
+        # Without a date and a version in it, the file depends on the data alone.
         figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None}, dpi=200)
         os.replace(temporary, folder / filename)
     finally:

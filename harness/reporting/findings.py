@@ -1,13 +1,14 @@
-"""The claims of a scorecard that need words: what differs from the baseline, or is unsupported without one."""
+"""Tell which claims differ from the baseline or, without a baseline, which are not supported."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from harness.judging.claim import Pair
 from harness.judging.record import Record
 from harness.judging.verdict import Outcome, Standing, Verdict
 from harness.reporting.highlights import worth_reading
-from harness.reporting.scorecard import Pair, Scorecard
+from harness.reporting.scorecard import Scorecard
 from harness.reporting.table import Paint
 from harness.reporting.wording import (
     WORDS,
@@ -21,7 +22,7 @@ from harness.reporting.wording import (
 )
 
 FEW = 5
-"""Differences and verdicts worth reading that a short text tells; what is red is told without limit."""
+"""Most differences from the baseline that a short text tells; what fails the run is told without limit."""
 
 
 def findings(
@@ -31,17 +32,17 @@ def findings(
     width: int,
     paint: Paint,
 ) -> Iterator[str]:
-    """Every claim that differs from the baseline, and of those without one all that are not supported."""
+    """Lines on every claim that differs from its baseline and every unsupported claim that has none."""
     compared = any(r.change for r in standings.values())
     chosen = [r for r in card.records if _worth_telling(r, standings[r.claim, r.subject])]
     if not chosen:
-        yield from _nothing(card, compared)
+        yield from _tell_nothing(card, compared)
         return
     title = "Differs from the baseline" if compared else "Not supported"
     if compared and any(not r.change for r in standings.values()):
         title += ", or is not supported where there is no baseline"
     yield from ("", paint(title, "title"))
-    yield from _each(card, chosen, standings, baseline, width, paint)
+    yield from _tell_each(card, chosen, standings, baseline, width, paint)
 
 
 def short_findings(
@@ -52,14 +53,25 @@ def short_findings(
     paint: Paint,
     told: Collection[Pair] = (),
 ) -> Iterator[str]:
-    """What is red, in full; a few of the other differences; where there are none, what is worth reading."""
+    """Lines on what fails the run, in full, and on a few other differences; if there are none, on a few claims.
+
+    Args:
+        card: The scorecard.
+        standings: Each record read against its baseline.
+        baseline: Earlier records by (claim, subject).
+        width: Columns of the terminal.
+        paint: Colors text.
+        told: Claims and subjects whose failures were printed before.
+    """
     compared = any(r.change for r in standings.values())
-    red, above, other = [], [], []
+    red: list[Record] = []
+    above: list[Record] = []
+    other: list[Record] = []
     for record in card.records:
         pair = (record.claim, record.subject)
         standing = standings[pair]
         if standing.outcome in (Outcome.failed, Outcome.error):
-            # Without a baseline there is nothing to add to what pytest printed of a failure.
+            # Without a baseline there is nothing to add to what pytest printed about a failure.
             (above if pair in told and standing.change in ("", "new") else red).append(record)
         elif standing.change not in ("", "same"):
             other.append(record)
@@ -72,7 +84,7 @@ def short_findings(
     if red or other:
         title = "Differs from the baseline" if compared else "Fails the run"
         yield from ("", paint(title, "title"))
-        yield from _each(card, red + other[:FEW], standings, baseline, width, paint)
+        yield from _tell_each(card, red + other[:FEW], standings, baseline, width, paint)
         if other[FEW:]:
             yield from (
                 "",
@@ -80,11 +92,11 @@ def short_findings(
             )
         return
     if compared and not above:
-        yield from _nothing(card, compared)
+        yield from _tell_nothing(card, compared)
     yield from worth_reading(card, width, paint)
 
 
-def _nothing(card: Scorecard, compared: bool) -> Iterator[str]:
+def _tell_nothing(card: Scorecard, compared: bool) -> Iterator[str]:
     if not compared and card.missing:
         return
     agreed = "Every claim is supported." if card.records else "No claim was judged."
@@ -94,7 +106,7 @@ def _nothing(card: Scorecard, compared: bool) -> Iterator[str]:
     yield from ("", same if compared else agreed)
 
 
-def _each(
+def _tell_each(
     card: Scorecard,
     chosen: Sequence[Record],
     standings: Mapping[Pair, Standing],
@@ -109,13 +121,15 @@ def _each(
             yield from (paint(line, "title") for line in wrapped(one_line(subject), width))
         for record in told:
             pair = (record.claim, record.subject)
-            yield from _head(record, standings[pair].change, baseline.get(pair), width, paint)
-            yield from wrapped(_evidence(record, card.p_adjusted.get(pair)), width, " " * 16)
+            yield from _tell_verdict(
+                record, standings[pair].change, baseline.get(pair), width, paint
+            )
+            yield from wrapped(_tell_evidence(record, card.p_adjusted.get(pair)), width, " " * 16)
             if _numbers_of(record) not in record.reason:
                 yield from wrapped(one_line(record.reason), width, " " * 16)
 
 
-def _head(
+def _tell_verdict(
     record: Record, change: str, earlier: Record | None, width: int, paint: Paint
 ) -> Iterator[str]:
     word = WORDS[record.verdict]
@@ -139,13 +153,13 @@ def _numbers_of(record: Record) -> str:
     return f"{measured(record)} {record.unit}"
 
 
-def _evidence(record: Record, adjusted: float | None) -> str:
-    # A reason that has the numbers in it says the verdict too: no need for both.
+def _tell_evidence(record: Record, adjusted: float | None) -> str:
+    # Many a reason holds the numbers already; they need not be printed twice.
     told = _numbers_of(record) in record.reason
     said = record.reason if told else f"{_numbers_of(record)}, claimed {limit(record)}"
     if record.estimate is None:
         said = f"no estimate, claimed {limit(record)}"
-    # The note behind the colon is for the page, where there is room.
+    # Only the page has room for the note behind the colon.
     origin = record.threshold_origin.partition(":")[0] or "threshold of unknown origin"
     parts = [f"{said} ({origin})"]
     if record.published is not None:

@@ -1,12 +1,13 @@
-"""A comparison as text for a terminal, as Markdown for a job's summary, as JSON for other programs."""
+"""Show a comparison: as text for a terminal, as Markdown for a job's summary, as JSON for other programs."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import TypedDict
 
-from harness.reporting.compare import RED, Comparison, Fate, Row
+from harness.judging.record import Record
+from harness.reporting.compare import RED, Comparison, Fate, Row, RowWithDifference
 from harness.reporting.wording import WORDS, measured, number, one_line
 
 MEANINGS = {
@@ -18,8 +19,45 @@ MEANINGS = {
 }
 
 
+class RowFacts(TypedDict):
+    """A row of a comparison as plain values; see `harness.reporting.compare.Row`. Numbers are in `unit`."""
+
+    claim: str
+    subject: str
+    fate: str
+    reason: str
+    before: str | None
+    after: str | None
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+    unit: str | None
+    method: str
+    margin: float | None
+    p_adjusted: float | None
+    p_mcnemar: float | None
+    detectable: float | None
+    trials_for_margin: int | None
+
+
+class ComparisonFacts(TypedDict):
+    """A comparison as plain values; `before` and `after` name the files, `margin` is the share."""
+
+    red: bool
+    before: str
+    after: str
+    margin: float
+    notes: list[str]
+    rows: list[RowFacts]
+
+
 def render(comparison: Comparison, width: int = 100) -> list[str]:
-    """Lines: what makes it red first, each claim with its paired difference; then the rest, in short."""
+    """The comparison as lines of text: first the claims that make it red, in full, then the others, in short.
+
+    Args:
+        comparison: What to show.
+        width: Columns of the terminal.
+    """
     lines = [_title(comparison), ""]
     for fate in Fate:
         rows = comparison.of(fate)
@@ -30,13 +68,13 @@ def render(comparison: Comparison, width: int = 100) -> list[str]:
             head = one_line(f"{fate.upper() if fate in RED else fate}  {row.claim}  {row.subject}")
             lines += ["", *_wrap(head, width)]
             lines += _wrap(one_line(row.reason), width, "    ")
-            lines += [line for told in _told(row) for line in _wrap(told, width, "    ")]
-    least = [r for r in comparison.of(Fate.unchanged) if r.difference is not None]
+            lines += [line for told in _tell_numbers(row) for line in _wrap(told, width, "    ")]
+    least = [r for r in comparison.of(Fate.unchanged) if isinstance(r, RowWithDifference)]
     if least:
         lines += ["", "Unchanged, with the smallest change that would have been found:"]
-        lines += [line for row in least for line in _wrap(_brief(row), width, "  ")]
+        lines += [line for r in least for line in _wrap(_tell_briefly(r), width, "  ")]
     for row in comparison.of(Fate.unchanged):
-        # What was not compared must not pass for what was.
+        # A claim that was not compared must not look like one that did not change.
         if row.reason:
             lines += ["", *_wrap(one_line(f"{row.claim} {row.subject}: {row.reason}"), width)]
     lines += ["", *(line for note in comparison.notes for line in _wrap(f"Note: {note}.", width))]
@@ -46,7 +84,7 @@ def render(comparison: Comparison, width: int = 100) -> list[str]:
 
 
 def markdown(comparison: Comparison) -> str:
-    """The same as a table, for example for a workflow's job summary."""
+    """The comparison as a Markdown table, for example for a workflow's job summary."""
     mark = "❌" if comparison.red else "✅"
     rows = [
         "| fate | claim | subject | before | after | change | detectable |",
@@ -55,30 +93,32 @@ def markdown(comparison: Comparison) -> str:
     for fate in Fate:
         for row in comparison.of(fate):
             before, after = (_cell(r) for r in (row.before, row.after))
-            change = _change(row) if row.difference is not None else _escaped(row.reason)
-            least = "" if row.difference is None else number(row.detectable)
+            change, least = _escape(row.reason), ""
+            if isinstance(row, RowWithDifference):
+                change, least = _tell_change(row), number(row.detectable)
             cells = (fate, row.claim, row.subject, before, after, change, least)
             rows.append("| " + " | ".join(map(str, cells)) + " |")
-    parts = [f"## {mark} {_escaped(_title(comparison))}", "\n".join(rows)]
-    parts += [f"- {_escaped(note)}" for note in comparison.notes]
-    return "\n\n".join([*parts, _escaped(_method(comparison))]) + "\n"
+    parts = [f"## {mark} {_escape(_title(comparison))}", "\n".join(rows)]
+    parts += [f"- {_escape(note)}" for note in comparison.notes]
+    return "\n\n".join([*parts, _escape(_method(comparison))]) + "\n"
 
 
-def to_json(comparison: Comparison) -> dict[str, Any]:
-    """Plain values: `red`, `rows`, `notes`, `margin` (the share), `before` and `after` (the files)."""
+def to_json(comparison: Comparison) -> ComparisonFacts:
+    """The comparison as plain values."""
     return {
         "red": comparison.red,
         "before": comparison.before.where,
         "after": comparison.after.where,
         "margin": comparison.share,
         "notes": list(comparison.notes),
-        "rows": [_row(row) for row in comparison.rows],
+        "rows": [_row_to_json(row) for row in comparison.rows],
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
-    found = row.difference
+def _row_to_json(row: Row) -> RowFacts:
+    found, record = row.difference, row.after or row.before
     low, high = found.interval(0.95) if found else (None, None)
+    moved = row if isinstance(row, RowWithDifference) else None
     return {
         "claim": row.claim,
         "subject": row.subject,
@@ -89,13 +129,13 @@ def _row(row: Row) -> dict[str, Any]:
         "difference": found.value if found else None,
         "ci_low": low,
         "ci_high": high,
-        "unit": (row.after or row.before).unit,
+        "unit": record.unit if record else None,
         "method": found.method if found else "",
         "margin": row.margin if row.margin > 0 else None,
         "p_adjusted": row.p,
         "p_mcnemar": row.exact,
-        "detectable": row.detectable,
-        "trials_for_margin": row.trials,
+        "detectable": moved.detectable if moved else None,
+        "trials_for_margin": moved.trials if moved else None,
     }
 
 
@@ -106,22 +146,22 @@ def _title(comparison: Comparison) -> str:
     return f"{comparison.after.where} against {comparison.before.where}: {counts}"
 
 
-def _told(row: Row) -> Iterator[str]:
+def _tell_numbers(row: Row) -> Iterator[str]:
     if row.before and row.after:
         yield f"before {measured(row.before)}, after {measured(row.after)} {row.after.unit}"
-    if row.difference is not None:
-        yield f"change {_change(row)} ({row.difference.method}, {row.difference.n} trials)"
+    if isinstance(row, RowWithDifference):
+        yield f"change {_tell_change(row)} ({row.difference.method}, {row.difference.n} trials)"
 
 
-def _change(row: Row) -> str:
+def _tell_change(row: RowWithDifference) -> str:
     low, high = row.difference.interval(0.95)
     text = f"{row.difference.value:+.3g} [{low:+.3g}, {high:+.3g}]"
     return text if row.exact is None else f"{text}, McNemar p {row.exact:.2g}"
 
 
-def _brief(row: Row) -> str:
+def _tell_briefly(row: RowWithDifference) -> str:
     text = (
-        f"{row.claim} {row.subject}: {WORDS[row.after.verdict]}, {_change(row)}, "
+        f"{row.claim} {row.subject}: {WORDS[row.after.verdict]}, {_tell_change(row)}, "
         f"detectable {number(row.detectable)} {row.after.unit}"
     )
     if row.margin > 0 and row.detectable > row.margin and row.trials:
@@ -137,11 +177,11 @@ def _method(comparison: Comparison) -> str:
     )
 
 
-def _cell(record) -> str:
-    return "" if record is None else f"{WORDS[record.verdict]} {_escaped(measured(record))}"
+def _cell(record: Record | None) -> str:
+    return "" if record is None else f"{WORDS[record.verdict]} {_escape(measured(record))}"
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return one_line(text).replace("|", "\\|").replace("<", "&lt;")
 
 

@@ -1,9 +1,9 @@
-"""Which few verdicts of a run are worth reading when none of them differs from what was expected.
+"""Choose the few verdicts of a run that are worth reading when none differs from what was expected.
 
-The rule, which knows nothing of the order of execution: first claims that the planted control must support and
-most others must refute (`fixtures/controls.toml`), since they tell a model that has the mechanism from one that
-has not; a paper's own claims before those on its reproduction; then in the order of the paper; one claim of a
-section; two that are supported and three that are refuted.
+At most two supported and three refuted claims are chosen, at most one of each section. Claims that the planted
+control must support and the most other controls must refute (`fixtures/controls.toml`) come first, since they
+tell a model that has the mechanism from one that has not; then a paper's own claims before those on its
+reproduction; then the order of the paper. The order of execution does not matter.
 """
 
 from __future__ import annotations
@@ -11,25 +11,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from harness.judging import controls
+from harness.judging.claim import Pair
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
-from harness.reporting.scorecard import Pair, Scorecard
+from harness.reporting.scorecard import Scorecard
 from harness.reporting.table import Paint
 from harness.reporting.wording import WORDS, limit, measured, one_line, paper, section, wrapped
 
 SUPPORTED, REFUTED = 2, 3
+"""How many claims are chosen at most, by verdict."""
+
 REPRODUCTION = "reproduction"
-"""Claims about deviations from a paper, which say less than the paper's own to who reads the first ones."""
+"""The first part of ids of claims about deviations from a paper, which say little to a newcomer."""
 
 NAMED = 3
-"""Subjects with the same verdict on a claim that are named."""
+"""How many subjects with the same verdict on a claim are named."""
 
 TELLING = "Worth reading, since these tell a model with the mechanism from controls without it:"
 
 
 def worth_reading(card: Scorecard, width: int, paint: Paint) -> Iterator[str]:
-    """The chosen claims, each in words, with the estimate and the interval of every subject."""
-    telling = {claim: _telling(claim, controls.expected()) for claim in card.claims}
+    """Lines on the chosen claims: each in words, with the estimate and the interval of every subject."""
+    telling = {claim: _count_refuting(claim, controls.expected()) for claim in card.claims}
     chosen = choose(card, telling)
     if not chosen:
         return
@@ -42,15 +45,17 @@ def worth_reading(card: Scorecard, width: int, paint: Paint) -> Iterator[str]:
         for verdict in (Verdict.supported, Verdict.refuted):
             alike = [r for r in records if r.verdict is verdict and r.estimate is not None]
             if alike:
-                first, *rest = wrapped(_numbers(alike), width - 16)
+                first, *rest = wrapped(_tell_numbers(alike), width - 16)
                 word = WORDS[verdict]
                 yield "    " + paint(word, verdict) + " " * (12 - len(word)) + first
                 yield from (" " * 16 + line for line in rest)
-        yield from (paint(line, "quiet") for line in wrapped(_source(records[0]), width, " " * 16))
+        yield from (
+            paint(line, "quiet") for line in wrapped(_tell_threshold(records[0]), width, " " * 16)
+        )
 
 
 def choose(card: Scorecard, telling: Mapping[str, int]) -> list[str]:
-    """Ids of the claims to tell, in the order of the scorecard.
+    """Choose the claims to tell; their ids, in the order of the scorecard.
 
     Args:
         card: The scorecard.
@@ -69,18 +74,19 @@ def choose(card: Scorecard, telling: Mapping[str, int]) -> list[str]:
     return [claim for claim in card.claims if claim in chosen.values()]
 
 
-def _telling(claim: str, expected: Mapping[Pair, controls.Expected]) -> int:
+def _count_refuting(claim: str, expected: Mapping[Pair, controls.Expected]) -> int:
+    """How many controls must refute the claim; 0 if the planted control need not support it."""
     cells = {control: cell.verdict for (of, control), cell in expected.items() if of == claim}
     if cells.get("planted") is not Verdict.supported:
         return 0
     return sum(verdict is Verdict.refuted for verdict in cells.values())
 
 
-def _numbers(records: Sequence[Record]) -> str:
+def _tell_numbers(records: Sequence[Record]) -> str:
     told = [f"{r.subject} {measured(r)}" for r in records[:NAMED]]
     told += [f"{len(records) - NAMED} more"] if records[NAMED:] else []
     return one_line(f"{', '.join(told)} {records[0].unit}")
 
 
-def _source(record: Record) -> str:
+def _tell_threshold(record: Record) -> str:
     return one_line(f"claimed {limit(record)} ({record.claim})")

@@ -1,4 +1,4 @@
-"""Pictures of interventions and of relative codes, as SVG: same data, same bytes."""
+"""Draw interventions and codes of relative position as SVG files; the same data give the same bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from harness.reporting.figures import HUES, Picture, save, styled
+from harness.reporting.figures import (
+    HUES,
+    Picture,
+    mark_published,
+    save,
+    styled,
+    tick_whole_numbers,
+)
 
 CODES = {
     "relative": ("position in the group", HUES[0], "-"),
@@ -21,13 +28,13 @@ CODES = {
 
 @styled
 def steering_sweeps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
-    """Share of swapped answers over heads and strengths, a panel for each stage.
+    """Draw the share of swapped answers over numbers of heads and strengths, a panel for each stage.
 
     Args:
-        dataset: Variables `sweep` (stage, half, k, alpha), NaN where not run, `chosen_k` and `chosen_alpha`
-            (stage).
-        subject: Its name.
-        folder: Where to draw into.
+        dataset: Variables `sweep` (stage, half, k, alpha), a share, NaN where it was not measured;
+            `chosen_k` and `chosen_alpha` (stage).
+        subject: The subject's name.
+        folder: Where the file goes.
     """
     drawn = dataset.attrs["experiment"] == "steering_drawn"
     stages = dataset.stage.values.tolist()
@@ -68,12 +75,12 @@ def block_curves(
     folder: str | Path,
     published: Mapping[str, Sequence[float]] | None = None,
 ) -> Picture:
-    """Similarity to places in the group, places in the image, and features, over layers.
+    """Draw similarity to positions in the group, positions in the image and features, over layers.
 
     Args:
-        dataset: Variables `r` (code, half, layer), `r_draws` (code, half, draw, layer).
-        subject: Its name.
-        folder: Where to draw into.
+        dataset: Variables `r` (code, half, layer), `r_draws` (code, half, draw, layer), float, Pearson r.
+        subject: The subject's name.
+        folder: Where the file goes.
         published: The paper's curve of this subject by code, one r per layer.
     """
     data = dataset.sel(half="evaluation")
@@ -88,10 +95,9 @@ def block_curves(
         axes.plot(layers, one.r.values, dashes, color=color, linewidth=1.8, label=name)
         theirs = (published or {}).get(code)
         if theirs is not None:
-            hollow = {"color": color, "markerfacecolor": "white", "markersize": 3.6}
-            axes.plot(np.arange(len(theirs)), theirs, "o", **hollow)
+            mark_published(axes, theirs, color)
     axes.set(xlabel="layer", ylabel="RSA (Pearson r)", xlim=(-0.2, len(layers) - 0.8))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    tick_whole_numbers(axes.xaxis)
     figure.legend(loc="outside upper left", ncols=3)
     caption = [
         "Blocks of four objects in four places of the canvas; shaded: 95% of bootstrap draws"

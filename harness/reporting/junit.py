@@ -1,12 +1,13 @@
-"""A scorecard as JUnit XML, for the tools of a build server.
+"""Write a scorecard as JUnit XML, for the tools of a build server.
 
-Written here and not by the test runner: its writer warns about properties under its default schema
-and loses those of the suite when tests run in several processes.
+It is not left to the test runner, whose writer warns about properties under its default schema and loses
+those of the suite when tests run in several processes.
 """
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.judging.record import Record
@@ -18,20 +19,20 @@ from harness.reporting.wording import WORDS, describe_run, limit, measured, plai
 def write(scorecard: Scorecard, path: str | Path) -> None:
     """Write scorecard.xml: a testcase per claim and subject, with the record as its properties.
 
-    Supported is a pass. What the baseline already says is skipped, and so is a claim that cannot be
-    asked; anything else is a failure. An error or a missing verdict is an error.
+    A supported claim passes. One that fares as the baseline expects, or that cannot be asked, is skipped; any
+    other fails. An error and a missing verdict are errors.
 
     Args:
         scorecard: What to write.
-        path: Where to; a file of that name is replaced.
+        path: The file; one of that name is replaced.
     """
     cases = [
-        _case(record, standing, scorecard.p_adjusted.get(pair))
+        _make_case(record, standing, scorecard.p_adjusted.get(pair))
         for (pair, standing), record in zip(
             scorecard.standings().items(), scorecard.records, strict=True
         )
     ]
-    cases += [_missing(claim, subject) for claim, subject in scorecard.missing]
+    cases += [_make_missing_case(claim, subject) for claim, subject in scorecard.missing]
     suite = ET.Element(
         "testsuite",
         name="claims",
@@ -43,7 +44,7 @@ def write(scorecard: Scorecard, path: str | Path) -> None:
         timestamp=plain(scorecard.run.started),
     )
     facts = {name: value or "" for name, value in describe_run(scorecard.run).items()}
-    _properties(suite, {**facts, "correction": scorecard.correction})
+    _add_properties(suite, {**facts, "correction": scorecard.correction})
     suite.extend(cases)
     root = ET.Element("testsuites", name="claims")
     root.append(suite)
@@ -51,10 +52,10 @@ def write(scorecard: Scorecard, path: str | Path) -> None:
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
-def _case(record: Record, standing: Standing, adjusted: float | None) -> ET.Element:
-    case = _testcase(record.claim, record.subject, record.seconds)
+def _make_case(record: Record, standing: Standing, adjusted: float | None) -> ET.Element:
+    case = _start_case(record.claim, record.subject, record.seconds)
     adjusted_text = "" if adjusted is None else f"{adjusted:.6g}"
-    _properties(
+    _add_properties(
         case, {**record.properties(), "p_adjusted": adjusted_text, "change": standing.change}
     )
     kind = {
@@ -73,19 +74,19 @@ def _case(record: Record, standing: Standing, adjusted: float | None) -> ET.Elem
             message = f"{known}: {message}"
         elif record.baseline and standing.outcome is Outcome.failed:
             message = f"{message} (baseline: {record.baseline})"
-        _result(case, kind, str(record.verdict), message, _explained(record))
+        _add_result(case, kind, str(record.verdict), message, _explain(record))
     return case
 
 
-def _missing(claim: str, subject: str) -> ET.Element:
-    case = _testcase(claim, subject, None)
+def _make_missing_case(claim: str, subject: str) -> ET.Element:
+    case = _start_case(claim, subject, None)
     reason = "collected, but no verdict came back: the process that judged it may have died"
-    _properties(case, {"claim": claim, "subject": subject, "reason": reason})
-    _result(case, "error", "missing", reason, reason)
+    _add_properties(case, {"claim": claim, "subject": subject, "reason": reason})
+    _add_result(case, "error", "missing", reason, reason)
     return case
 
 
-def _explained(record: Record) -> str:
+def _explain(record: Record) -> str:
     return "\n".join(
         (
             record.statement,
@@ -96,7 +97,7 @@ def _explained(record: Record) -> str:
     )
 
 
-def _testcase(claim: str, subject: str, seconds: float | None) -> ET.Element:
+def _start_case(claim: str, subject: str, seconds: float | None) -> ET.Element:
     attributes = {
         "classname": plain(subject),
         "name": plain(claim),
@@ -105,15 +106,15 @@ def _testcase(claim: str, subject: str, seconds: float | None) -> ET.Element:
     return ET.Element("testcase", attributes)
 
 
-def _result(case: ET.Element, kind: str, type: str, message: str, text: str) -> None:
+def _add_result(case: ET.Element, kind: str, type: str, message: str, text: str) -> None:
     ET.SubElement(case, kind, message=plain(message), type=type).text = plain(text)
 
 
-def _properties(parent: ET.Element, values: dict[str, str]) -> None:
+def _add_properties(parent: ET.Element, values: Mapping[str, str]) -> None:
     properties = ET.SubElement(parent, "properties")
     for name, value in values.items():
         ET.SubElement(properties, "property", name=name, value=plain(value))
 
 
-def _count(cases: list[ET.Element], kind: str) -> str:
+def _count(cases: Sequence[ET.Element], kind: str) -> str:
     return str(sum(case.find(kind) is not None for case in cases))

@@ -18,16 +18,16 @@ from harness.reporting.wording import one_line
 
 @dataclass(frozen=True)
 class Ended:
-    """What the next step depends on.
+    """A run that has ended: what the next step depends on.
 
     Attributes:
-        card: What came out.
-        folder: Of --scorecard, or None.
-        asked: What stood behind `pytest` on the command line.
+        card: The run's scorecard.
+        folder: The folder of --scorecard, or None.
+        asked: The arguments behind `pytest` on the command line.
         embedded: Names of the subjects that ship with the project and are no controls.
-        baseline: As it was named with --baseline.
-        refusal: Why the run cannot be compared with it; "" if it can.
-        lost: Whether the gate is red.
+        baseline: The baseline as it was named with --baseline.
+        refusal: Why the run cannot be compared with the baseline; "" if it can.
+        lost: Whether the run lost a claim against the baseline.
         narrowed: Whether only some of the claims were asked.
         whole: Whether every verdict was printed.
     """
@@ -44,15 +44,15 @@ class Ended:
 
 
 OF_TOX = "claims -n 2 --scorecard reports/runs/latest"
-"""What `tox run -e claims` (tox.ini) writes before what is asked of it."""
+"""Arguments that `tox run -e claims` (tox.ini) puts before those that the user typed."""
 
 
 def ending(ended: Ended, environ: Mapping[str, str] = os.environ) -> list[str]:
-    """The last lines: where every verdict can be seen, and the next command with what it is for."""
+    """The last lines of a run: where every verdict can be seen, and which commands to type next, and why."""
     steps = [(as_typed(command, environ), why) for command, why in next_steps(ended)]
     column = max((len(command) for command, _ in steps), default=0) + 3
     return [
-        *_where(ended),
+        *_tell_where(ended),
         *(
             f"{'next: ' if not i else '      '}{c.ljust(column)}{why}"
             for i, (c, why) in enumerate(steps)
@@ -60,7 +60,7 @@ def ending(ended: Ended, environ: Mapping[str, str] = os.environ) -> list[str]:
     ]
 
 
-def _where(ended: Ended) -> list[str]:
+def _tell_where(ended: Ended) -> list[str]:
     if not ended.card.records:
         return []
     every = f"all {len(ended.card.records)} verdicts" if ended.card.records[1:] else "the verdict"
@@ -75,9 +75,9 @@ def _where(ended: Ended) -> list[str]:
 
 
 def next_steps(ended: Ended) -> list[tuple[str, str]]:
-    """Commands, as on a machine where all are installed, and what each is for; at most two."""
+    """At most two commands to type next, each with what it is for; `as_typed` fits them to this machine."""
     card, folder = ended.card, shlex.quote(str(ended.folder or "out"))
-    keep = _again(ended.asked, "--scorecard", "out")
+    keep = _repeat(ended.asked, "--scorecard", "out")
     standings = card.standings()
     red = [r for r in card.records if standings[r.claim, r.subject].outcome in _RED]
     if card.run.partial or card.missing:
@@ -91,7 +91,7 @@ def next_steps(ended: Ended) -> list[tuple[str, str]]:
     if not card.records:
         return [("claims list", "every claim; none was chosen here")]
     if ended.refusal:
-        return [(_again(ended.asked, "--baseline", "none"), "judge it without that baseline")]
+        return [(_repeat(ended.asked, "--baseline", "none"), "judge it without that baseline")]
     if ended.lost or any(standings[r.claim, r.subject].change == "regressed" for r in red):
         before = shlex.quote(ended.baseline or next((r.subject for r in red), ""))
         first = [] if ended.folder else [(keep, "keep the run; nothing is measured again")]
@@ -103,9 +103,9 @@ def next_steps(ended: Ended) -> list[tuple[str, str]]:
         name = one_line(broken[0].claim)
         why = "that claim alone"
         why += "; fixtures/controls.toml has what it must give" if broken[0].control else ""
-        return [(_again(ended.asked, "-k", name), why)]
+        return [(_repeat(ended.asked, "-k", name), why)]
     if ended.narrowed:
-        return [(_again(_widened(ended.asked)), "every claim")]
+        return [(_repeat(_ask_all_claims(ended.asked)), "every claim")]
     if not red and card.subjects and set(card.subjects) <= set(ended.embedded):
         return [
             ("pytest claims -m control", "models that have the mechanism, and some that lack it")
@@ -118,29 +118,29 @@ def next_steps(ended: Ended) -> list[tuple[str, str]]:
     return [(later, "a later checkpoint against this one: red if it lost something")]
 
 
-def _again(asked: Sequence[str], *changes: str) -> str:
-    """The command line of a run, with an option set to another value."""
-    kept = _without(asked, changes[0]) if changes else asked
+def _repeat(asked: Sequence[str], *changes: str) -> str:
+    """The command line of a run with one option set to another value."""
+    kept = _drop_options(asked, changes[0]) if changes else asked
     return shlex.join(["pytest", *kept, *changes])
 
 
-def _without(asked: Sequence[str], *options: str) -> list[str]:
-    """A command line without some options and their values."""
+def _drop_options(asked: Sequence[str], *options: str) -> list[str]:
+    """A command line without the options named and their values."""
     kept: list[str] = []
     skip = False
     for argument in asked:
         name, equals, _ = argument.partition("=")
         if skip or name in options or (argument[:2] in options and argument[:2] != "--"):
-            # The value stands in the same word, or is the next one.
+            # The value is part of this argument, or is the next one.
             skip = not skip and argument in options and not equals
             continue
         kept.append(argument)
     return kept
 
 
-def _widened(asked: Sequence[str]) -> list[str]:
+def _ask_all_claims(asked: Sequence[str]) -> list[str]:
     """A command line that leaves out no claim: without -k, and all claims in place of some files."""
-    kept = _without(asked, "-k", "--deselect", "--ignore")
+    kept = _drop_options(asked, "-k", "--deselect", "--ignore")
     paths = ("claims" if a.partition("::")[0].endswith(".py") else a for a in kept)
     return list(dict.fromkeys(paths))
 
@@ -151,7 +151,13 @@ _RED = (Outcome.failed, Outcome.error)
 def as_typed(
     command: str, environ: Mapping[str, str] = os.environ, executable: str = sys.executable
 ) -> str:
-    """A command as it can be typed where this runs: in a tox environment, or where nothing is on the path."""
+    """Rewrite a command so that it can be typed on this machine: through tox, or by the program's path.
+
+    Args:
+        command: A command that starts with `pytest` or `claims`; any other is returned as it is.
+        environ: Environment variables; TOX_ENV_NAME and PATH are read.
+        executable: The running Python, beside which the programs are installed.
+    """
     program, _, rest = command.partition(" ")
     if program not in ("pytest", "claims"):
         return command

@@ -1,4 +1,4 @@
-"""A scorecard as one HTML page that opens from a folder, without a network and without scripts."""
+"""Write a scorecard as one HTML page that opens from a folder, without a network and without scripts."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ LIMITS = (
         "the numerical precision.",
     ),
 )
-"""What a reader must not conclude."""
+"""What a reader of the page must not conclude: a title and a text each."""
 
 
 class ClaimRows(NamedTuple):
-    """One claim with its records. Thresholds are (text, origin, subjects or none for all)."""
+    """One claim with its records; thresholds are (text, origin, subjects), no subjects meaning all of them."""
 
     id: str
     statement: str
@@ -98,12 +98,12 @@ def write(
     path: str | Path,
     calibration: Content | None = None,
 ) -> None:
-    """Write index.html.
+    """Write the page of a scorecard, index.html.
 
     Args:
         scorecard: What to show.
-        figures: Title, caption and path of each image, relative to the page, with forward slashes.
-        path: Where to; a file of that name is replaced.
+        figures: Title, caption and path of each image; the path is relative to the page, with forward slashes.
+        path: The file; one of that name is replaced.
         calibration: How often the suite is wrong, from `harness.reporting.error_rates.read`.
     """
     environment = Environment(
@@ -112,30 +112,32 @@ def write(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # Every value that is printed goes through this, before it is escaped.
+        # Every printed value goes through this before it is escaped.
         finalize=lambda value: plain(value) if type(value) is str else value,
     )
     page = environment.get_template("page.html.jinja").render(
-        _content(scorecard, list(figures)), **_calibrated(calibration, scorecard)
+        _fill_page(scorecard, list(figures)), **_fill_calibration(calibration, scorecard)
     )
     Path(path).write_text(page, encoding="utf-8", newline="\n")
 
 
-def _content(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str, Any]:
+def _fill_page(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str, Any]:
     standings = card.standings()
     records = card.by_pair
-    claims = [_claim(claim, [r for r in card.records if r.claim == claim]) for claim in card.claims]
+    claims = [
+        _group_claim(claim, [r for r in card.records if r.claim == claim]) for claim in card.claims
+    ]
     verdicts = [str(r.verdict) for r in card.records] + [MISSING] * len(card.missing)
     return {
-        "title": "Scorecard of " + _listed(card.subjects),
-        "summary": _summary(card, verdicts),
+        "title": "Scorecard of " + _list_names(card.subjects),
+        "summary": _summarize(card, verdicts),
         "card": card,
         "run": card.run,
         "asked": describe_asked(card.run.subjects),
         "records": records,
         "standings": standings,
         "parts": [(name, list(group)) for name, group in groupby(claims, lambda c: section(c.id))],
-        "scores": [(s, *_score(card, s)) for s in card.subjects],
+        "scores": [(s, *_count_supported(card, s)) for s in card.subjects],
         "counts": list(tally(verdicts).items()),
         "changes": [
             (r, standings[r.claim, r.subject])
@@ -159,8 +161,8 @@ def _content(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str, 
     }
 
 
-def _calibrated(content: Content | None, card: Scorecard) -> dict[str, Any]:
-    told = {"calibration": content, "calibrated": sentence(content, card)}
+def _fill_calibration(content: Content | None, card: Scorecard) -> dict[str, Any]:
+    told: dict[str, Any] = {"calibration": content, "calibrated": sentence(content, card)}
     if content is None:
         return told
     verdicts: dict[str, dict[str, str]] = {}
@@ -170,7 +172,7 @@ def _calibrated(content: Content | None, card: Scorecard) -> dict[str, Any]:
     return told | {"controls": controls, "on_controls": verdicts}
 
 
-def _claim(claim: str, records: list[Record]) -> ClaimRows:
+def _group_claim(claim: str, records: list[Record]) -> ClaimRows:
     said: dict[tuple[str, str], list[str]] = {}
     for record in records:
         said.setdefault((limit(record), record.threshold_origin), []).append(record.subject)
@@ -179,19 +181,20 @@ def _claim(claim: str, records: list[Record]) -> ClaimRows:
     return ClaimRows(claim, statement, records, thresholds)
 
 
-def _score(card: Scorecard, subject: str) -> tuple[int, int]:
+def _count_supported(card: Scorecard, subject: str) -> tuple[int, int]:
+    """How many claims are supported on a subject, and how many were asked."""
     asked = [r.verdict for r in card.records if r.subject == subject]
     lost = sum(s == subject for _, s in card.missing)
     return asked.count(Verdict.supported), len(asked) + lost
 
 
-def _summary(card: Scorecard, verdicts: list[str]) -> str:
+def _summarize(card: Scorecard, verdicts: list[str]) -> str:
     told = ", ".join(f"{count} {WORDS[verdict]}" for verdict, count in tally(verdicts).items())
     claims, subjects = counted(len(card.claims), "claim"), counted(len(card.subjects), "subject")
     return f"{claims} judged on {subjects}: {told or 'no verdicts'}."
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _list_names(names: tuple[str, ...]) -> str:
     if len(names) > 3:
         return f"{len(names)} subjects"
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:]))) or "no subjects"

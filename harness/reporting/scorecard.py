@@ -1,4 +1,4 @@
-"""The records of a run as one scorecard: corrected, and reconciled with what was collected."""
+"""Put the records of a run together: correct them for multiplicity, and find which verdicts are missing."""
 
 from __future__ import annotations
 
@@ -28,10 +28,13 @@ _COLUMNS = {
     "int": "int64",
     "bool": "bool",
 }
-"""Type of a column by how the record's attribute is annotated."""
+"""The pandas type of a column, by the annotation of the record's attribute."""
+
+_Family = tuple[str, str]
+"""Subject and paper: the p-values of its claims are corrected together."""
 
 ALPHA = 0.025
-"""One-sided level of a verdict: a 95% interval wholly on the claimed side has p below it."""
+"""One-sided level of a verdict; a 95% interval lies wholly on the claimed side exactly if p is below it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Scorecard:
         run: What the records have in common.
         records: One per claim and subject, in the order of collection, verdicts after correction.
         missing: Collected pairs (claim, subject) that have no record.
-        correction: In words, how the verdicts were corrected.
+        correction: How the verdicts were corrected, in words.
         p_adjusted: Adjusted p-value of every record that has a p-value, by (claim, subject).
         corrected_over: Number of claims corrected over, by (subject, paper).
     """
@@ -52,11 +55,11 @@ class Scorecard:
     missing: tuple[Pair, ...]
     correction: str
     p_adjusted: Mapping[Pair, float] = field(default_factory=dict, hash=False)
-    corrected_over: Mapping[Pair, int] = field(default_factory=dict, hash=False)
+    corrected_over: Mapping[_Family, int] = field(default_factory=dict, hash=False)
 
     @property
     def claims(self) -> tuple[str, ...]:
-        """Claim ids, those without any record last."""
+        """Claim ids in the order of the records; claims without any record come last."""
         return tuple(dict.fromkeys([r.claim for r in self.records] + [c for c, _ in self.missing]))
 
     @property
@@ -107,11 +110,11 @@ class Scorecard:
         table = pd.DataFrame(rows, columns=[f.name for f in fields(Record)])
         verdicts = pd.CategoricalDtype([str(v) for v in Verdict], ordered=True)
         return table.astype(
-            {f.name: _COLUMNS[f.type] for f in fields(Record)} | {"verdict": verdicts}
+            {f.name: _COLUMNS[str(f.type)] for f in fields(Record)} | {"verdict": verdicts}
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values: run, records, missing, correction."""
+        """The scorecard as plain values: `run`, `records`, `missing`, `correction`."""
         return {
             "run": self.run.to_json(),
             "records": [record.to_json() for record in self.records],
@@ -121,10 +124,10 @@ class Scorecard:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Scorecard:
-        """The scorecard of `to_json`.
+        """Read back what `to_json` gave.
 
         Raises:
-            ValueError: Another schema, a key that is missing, a pair that occurs twice.
+            ValueError: The schema is another, a key is missing, or a claim and subject occur twice.
         """
         try:
             run = RunFacts.from_json(content["run"])
@@ -135,19 +138,19 @@ class Scorecard:
             raise ValueError(f"not a scorecard: {error!r}") from error
         _refuse_repeats([_pair(r) for r in records] + list(missing), "stands in the scorecard")
         # The records keep their raw p-values, so the adjusted ones need no place in the file.
-        return cls(run, records, missing, correction, *_adjusted(records))
+        return cls(run, records, missing, correction, *_adjust_p_values(records))
 
 
 def build(run: RunFacts, records: Iterable[Record], collected: Iterable[Pair]) -> Scorecard:
-    """Correct and reconcile the records of a run.
+    """Build the scorecard of a run: correct its verdicts, and find those that are missing.
 
     Within each subject and paper the p-values are adjusted (Benjamini-Hochberg) over all records
     that have one, and a supported record whose adjusted p exceeds `ALPHA` becomes inconclusive.
-    Doing it again changes nothing.
+    Correcting corrected records again changes nothing.
 
     Args:
         run: What the records have in common.
-        records: As judged.
+        records: Verdicts as judged, before correction.
         collected: Every (claim, subject) that was to be judged, in the order to show them in.
 
     Raises:
@@ -161,15 +164,15 @@ def build(run: RunFacts, records: Iterable[Record], collected: Iterable[Pair]) -
     if stray:
         names = ", ".join(f"{claim} for {subject}" for claim, subject in stray)
         raise ValueError(f"recorded but not collected, so from another run: {names}")
-    adjusted, over = _adjusted(records)
+    adjusted, over = _adjust_p_values(records)
     kept = [
-        _corrected(found[pair], adjusted.get(pair), over.get((pair[1], paper(pair[0])), 0))
+        _correct(found[pair], adjusted.get(pair), over.get((pair[1], paper(pair[0])), 0))
         for pair in wanted
         if pair in found
     ]
     lost = sum(record.verdict != found[_pair(record)].verdict for record in kept)
     missing = tuple(pair for pair in wanted if pair not in found)
-    return Scorecard(run, tuple(kept), missing, _in_words(over, lost), adjusted, over)
+    return Scorecard(run, tuple(kept), missing, _describe_correction(over, lost), adjusted, over)
 
 
 def load_baseline(path: str | Path, subject: str | None = None) -> dict[Pair, Record]:
@@ -177,11 +180,11 @@ def load_baseline(path: str | Path, subject: str | None = None) -> dict[Pair, Re
 
     Args:
         path: A scorecard.json.
-        subject: Give the records this name, to compare a subject with one of another name.
+        subject: Name to give the records, where the baseline's only subject is called otherwise.
 
     Raises:
-        ValueError: The file is damaged, of another schema or not a scorecard, or it has several
-            subjects and they are to get one name. The message names the file.
+        ValueError: The file is damaged, of another schema or not a scorecard, or it has several subjects
+            and `subject` would give them all one name. The message names the file.
         OSError: There is no such file.
     """
     content = read_json(path)
@@ -209,36 +212,40 @@ def _refuse_repeats(pairs: Iterable[Pair], what: str) -> None:
             raise ValueError(f"{claim} for {subject} {what} {times} times; it must be once")
 
 
-def _adjusted(records: Iterable[Record]) -> tuple[Mapping[Pair, float], Mapping[Pair, int]]:
-    families: dict[Pair, list[Record]] = defaultdict(list)
+def _adjust_p_values(
+    records: Iterable[Record],
+) -> tuple[Mapping[Pair, float], Mapping[_Family, int]]:
+    """Adjusted p-values by (claim, subject), and the number of claims that each family corrects over."""
+    families: dict[_Family, list[tuple[Pair, float]]] = defaultdict(list)
     for record in records:
         if record.p_value is not None:
-            families[record.subject, paper(record.claim)].append(record)
+            families[record.subject, paper(record.claim)].append((_pair(record), record.p_value))
     adjusted: dict[Pair, float] = {}
     for members in families.values():
-        values = adjust([r.p_value for r in members])
-        adjusted |= {_pair(r): float(p) for r, p in zip(members, values, strict=True)}
+        values = adjust([p for _, p in members])
+        adjusted |= {pair: float(p) for (pair, _), p in zip(members, values, strict=True)}
     over = {family: len(members) for family, members in families.items()}
     return MappingProxyType(adjusted), MappingProxyType(over)
 
 
-def _corrected(record: Record, adjusted: float | None, over: int) -> Record:
+def _correct(record: Record, adjusted: float | None, over: int) -> Record:
+    """The record, inconclusive if it was supported and its adjusted p-value is too large."""
     if record.verdict is not Verdict.supported or adjusted is None or adjusted <= ALPHA:
         return record
     reason = (
         f"{measured(record)} {record.unit} is {record.direction} {number(record.threshold)}, "
         f"but not after correction over {counted(over, 'claim')}: "
-        f"adjusted p = {_p(adjusted)}, above {ALPHA}"
+        f"adjusted p = {_spell_p(adjusted)}, above {ALPHA}"
     )
     return replace(record, verdict=Verdict.inconclusive, reason=reason)
 
 
-def _p(adjusted: float) -> str:
+def _spell_p(adjusted: float) -> str:
     # 0.02500001 must not be printed as a number that is not above 0.025.
     return next(t for d in range(2, 18) if float(t := f"{adjusted:.{d}g}") > ALPHA)
 
 
-def _in_words(over: Mapping[Pair, int], lost: int) -> str:
+def _describe_correction(over: Mapping[_Family, int], lost: int) -> str:
     if not over:
         return "No verdict rests on a p-value, so nothing was corrected."
     sizes: dict[str, set[int]] = defaultdict(set)
@@ -247,7 +254,7 @@ def _in_words(over: Mapping[Pair, int], lost: int) -> str:
     spans = [
         f"{min(s)} to {max(s)} claims of {name}"
         if len(s) > 1
-        else f"{counted(*s, 'claim')} of {name}"
+        else f"{counted(max(s), 'claim')} of {name}"
         for name, s in sizes.items()
     ]
     change = {

@@ -1,4 +1,4 @@
-"""The two sides of a comparison, and when they may not be compared."""
+"""Load the two sides of a comparison, and refuse those that may not be compared."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from harness.statistics.evidence import Evidence
 
 
 class NotComparable(ValueError):
-    """The two were not asked the same; no difference between them would mean anything."""
+    """The two runs were not asked the same questions, so that a difference between them would mean nothing."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two scorecards.
+    """One of the two scorecards that are compared.
 
     Attributes:
-        where: The file, for messages.
-        card: Its verdicts.
+        where: Its file, for messages.
+        card: The scorecard.
         evidence: What its estimates were made of, by (claim, subject); may be empty.
     """
 
@@ -36,11 +36,11 @@ class Side:
 
 
 def load_side(path: Path) -> Side:
-    """A scorecard with its evidence, from its file or from the folder of --scorecard.
+    """Load a scorecard with its evidence, from its file or from the folder of --scorecard.
 
     Raises:
-        ValueError: A file is damaged, of another schema or no scorecard, or the evidence is another run's: with
-            the baseline's beside the run nothing would seem to have changed. The message names it.
+        ValueError: A file is damaged, of another schema or no scorecard, or the evidence belongs to another run
+            (with the baseline's evidence beside it, a run would seem unchanged). The message names the file.
         OSError: There is no such file.
     """
     path = path / "scorecard.json" if path.is_dir() else path
@@ -54,7 +54,7 @@ def load_side(path: Path) -> Side:
     evidence = load_evidence(found)
     for record in card.records:
         own = evidence.get((record.claim, record.subject))
-        if own is not None and not _made_of(record, own):
+        if own is not None and not _is_made_of(record, own):
             raise ValueError(
                 f"{found} is not the evidence of {path}: {record.claim} for {record.subject} was made of "
                 "other numbers; copy both files of one run, or make the run again"
@@ -62,14 +62,14 @@ def load_side(path: Path) -> Side:
     return Side(str(path), card, evidence)
 
 
-def _made_of(record: Record, evidence: Evidence) -> bool:
-    """Whether a record's estimate can have been made of this evidence, to the digits that are kept."""
+def _is_made_of(record: Record, evidence: Evidence) -> bool:
+    """Whether a record's estimate can come from this evidence, as far as the digits on file tell."""
     values = evidence.values
     near = 10.0 ** (1 - DIGITS) * float(np.abs(values).max(initial=0.0))
     if evidence.scenes is not None:
         seen = record.estimate is not None and abs(values.mean() - record.estimate) <= near
         return seen and len(values) == record.n
-    # The ends of a percentile interval are draws, or beyond all of them: with few scenes, or at an early look.
+    # An end of a percentile interval is a draw, or lies beyond all draws (few scenes, or an early look).
     ends = [(record.ci_low, values.min(), -1), (record.ci_high, values.max(), 1)]
     return all(
         end is None or np.abs(values - end).min() <= near or sign * (end - outermost) > 0
@@ -78,18 +78,20 @@ def _made_of(record: Record, evidence: Evidence) -> bool:
 
 
 def evidence_beside(scorecard: Path) -> Path:
-    """Where the evidence of a scorecard is."""
+    """Path of the evidence that belongs to a scorecard's file."""
     return scorecard.with_name(f"{scorecard.stem}.evidence.json.gz")
 
 
 def only_asked(before: Side, pairs: Iterable[Pair], left_out: Collection[Pair] | None) -> Side:
-    """The baseline without what a run was told to leave out; a claim that is gone stays, and is missed.
+    """The baseline without what the run was told to leave out.
+
+    A claim that exists no more stays in the baseline, so that the comparison misses it.
 
     Args:
         before: The baseline.
-        pairs: What the run collected.
-        left_out: Claims and subjects that it found and was told to leave out; None if it looked at some files
-            only, and cannot know what else there is.
+        pairs: Claims and subjects that the run collected.
+        left_out: Claims and subjects that the run found and was told to leave out; None if it looked at some
+            files only and cannot know what else there is.
     """
     asked = {claim for claim, _ in pairs}
     dropped = set(left_out or ())
@@ -104,14 +106,18 @@ def only_asked(before: Side, pairs: Iterable[Pair], left_out: Collection[Pair] |
 
 
 def without(side: Side, subjects: Container[str]) -> Side:
-    """A side without some of its subjects."""
+    """The side without the subjects named."""
     records = tuple(r for r in side.card.records if r.subject not in subjects)
     missing = tuple(pair for pair in side.card.missing if pair[1] not in subjects)
     return replace(side, card=replace(side.card, records=records, missing=missing))
 
 
 def refuse_other_settings(before: Side, after: Side) -> None:
-    """Raise NotComparable if the two were not shown the same scenes, or are not of one family."""
+    """Refuse sides that were not shown the same scenes or whose subjects are not of the same family.
+
+    Raises:
+        NotComparable: They differ in stimuli, seed, trials, gate or family, or the baseline is not complete.
+    """
     if before.card.run.partial or before.card.missing:
         raise NotComparable(f"{before.where} is not whole: part of its claims have no verdict")
     for name, why in (
@@ -123,22 +129,26 @@ def refuse_other_settings(before: Side, after: Side) -> None:
         a, b = getattr(before.card.run, name), getattr(after.card.run, name)
         if a != b:
             raise NotComparable(
-                f"{name}: {_shown(a)} in {before.where}, {_shown(b)} in {after.where} ({why}): run the "
-                "baseline's model again with this version and these options, and compare with that"
+                f"{name}: {_show_setting(a)} in {before.where}, {_show_setting(b)} in {after.where} ({why}): "
+                "run the baseline's model again with this version and these options, and compare with that"
             )
     families = [{r.family for r in side.card.records} for side in (before, after)]
     if families[1] and not families[1] <= families[0]:
         other = families[1] - families[0]
         strangers = {r.subject for r in after.card.records if r.family in other}
         raise NotComparable(
-            f"a baseline from another model: {before.where} is of {_list(families[0])}, and "
-            f"{_list(strangers)} of {_list(other)}; compare each subject with its own baseline, in a run of "
-            "its own (--subject)"
+            f"a baseline from another model: {before.where} is of {_list_names(families[0])}, and "
+            f"{_list_names(strangers)} of {_list_names(other)}; compare each subject with its own baseline, "
+            "in a run of its own (--subject)"
         )
 
 
 def refuse_other_claim(before: Record, after: Record) -> None:
-    """Raise NotComparable if a claim does not say what it said."""
+    """Refuse a claim that says something else than in the baseline.
+
+    Raises:
+        NotComparable: Threshold, direction, unit or statement differ.
+    """
     for name in ("threshold", "direction", "unit", "statement"):
         a, b = getattr(before, name), getattr(after, name)
         if a != b:
@@ -153,7 +163,7 @@ def refuse_other_claim(before: Record, after: Record) -> None:
 
 
 def renamed(before: Scorecard, after: Scorecard) -> dict[str, str]:
-    """The run's name for each of the baseline's subjects; a lone subject stands for a lone subject."""
+    """The run's name for each subject of the baseline; if both have one subject only, the two are matched."""
     if len(before.subjects) == 1 and len(after.subjects) == 1:
         return {before.subjects[0]: after.subjects[0]}
     return {s: s for s in before.subjects}
@@ -161,26 +171,26 @@ def renamed(before: Scorecard, after: Scorecard) -> dict[str, str]:
 
 def notes(before: Side, after: Side) -> tuple[str, ...]:
     """Differences of setting that do not forbid a comparison, in words."""
-    found = []
+    found: list[str] = []
     for name in ("harness", "torch", "transformers", "nnsight", "device", "attention"):
         a, b = getattr(before.card.run, name), getattr(after.card.run, name)
         if a != b:
-            found.append(f"{name} {_shown(a)} before, {_shown(b)} after")
-    found += _asked_otherwise(before.card, after.card)
+            found.append(f"{name} {_show_setting(a)} before, {_show_setting(b)} after")
+    found += _note_settings(before.card, after.card)
     if before.card.run.code != after.card.run.code:
         found.append("measured by other code: what changed may be the code's doing")
-    for name, one in _of_the_hub(before.card).items():
-        other = _of_the_hub(after.card).get(name, one)
+    for name, one in _hub_subjects(before.card).items():
+        other = _hub_subjects(after.card).get(name, one)
         if one["commit"] != other["commit"]:
             found.append(
                 f"{name} was {one['commit'][:12]} before and is {other['commit'][:12]} after"
             )
     for side in (before, after):
-        for name, of in _of_the_hub(side.card).items():
-            if of["revision"] != of["commit"]:
+        for name, facts in _hub_subjects(side.card).items():
+            if facts["revision"] != facts["commit"]:
                 found.append(
-                    f"{name} in {side.where} is not pinned: it followed {of['revision']}, which was "
-                    f"{of['commit'][:12]}; `claims pin {name}` holds it there"
+                    f"{name} in {side.where} is not pinned: it followed {facts['revision']}, which was "
+                    f"{facts['commit'][:12]}; `claims pin {name}` holds it there"
                 )
         if not side.evidence:
             found.append(
@@ -189,12 +199,12 @@ def notes(before: Side, after: Side) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _asked_otherwise(before: Scorecard, after: Scorecard) -> Iterator[str]:
-    """Subjects that were asked in another arrangement, or measured in another dtype, in words."""
+def _note_settings(before: Scorecard, after: Scorecard) -> Iterator[str]:
+    """Name, in words, the subjects that were asked in another arrangement or measured in another dtype."""
     for old, new in renamed(before, after).items():
         if new not in after.subjects:
             continue
-        # Of a scorecard that does not say it of each, what it says of all.
+        # An older scorecard names one dtype for all its subjects.
         one, other = (
             {"dtype": card.run.dtype, **card.run.subjects.get(name, {})}
             for card, name in ((before, old), (after, new))
@@ -206,13 +216,14 @@ def _asked_otherwise(before: Scorecard, after: Scorecard) -> Iterator[str]:
                 yield f"{new}: {fact} {a or 'unknown'} before, {b or 'unknown'} after{again}"
 
 
-def _of_the_hub(card: Scorecard) -> dict[str, Mapping[str, str]]:
+def _hub_subjects(card: Scorecard) -> dict[str, Mapping[str, str]]:
+    """Facts on the subjects that were loaded from the hub, by name."""
     return {name: facts for name, facts in card.run.subjects.items() if "commit" in facts}
 
 
-def _shown(value: object) -> str:
+def _show_setting(value: object) -> str:
     return "each experiment's own" if value is None else str(value)[:16] or "unknown"
 
 
-def _list(names: Iterable[str]) -> str:
+def _list_names(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "nothing"

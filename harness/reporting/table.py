@@ -1,4 +1,4 @@
-"""The verdicts of a scorecard as a table for a terminal, and what its words and marks mean."""
+"""Print the verdicts of a scorecard as a table for a terminal, with what its words and marks mean."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from harness.judging.claim import Pair
 from harness.judging.record import Record
 from harness.judging.verdict import Standing, Verdict
-from harness.reporting.scorecard import Pair, Scorecard
+from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import (
     MEANINGS,
     MISSING,
@@ -21,7 +22,7 @@ from harness.reporting.wording import (
 )
 
 Paint = Callable[[str, str], str]
-"""From text and its role (a verdict, "missing", "title", "quiet") to the same text, colored."""
+"""Colors a text by its role (a verdict, "missing", "title", "quiet") without changing its width."""
 
 _NARROW = {**WORDS, Verdict.supported: "holds", Verdict.inconclusive: "unclear"}
 """Words of at most seven letters, for tables of many subjects."""
@@ -35,6 +36,8 @@ MARKS = {
     "new": "*",
     "wrong": "x",
 }
+"""Marks behind a verdict, by how it differs from the baseline's."""
+
 _MARK_MEANINGS = {
     "=": "as in the baseline",
     "+": "improved",
@@ -46,7 +49,7 @@ _MARK_MEANINGS = {
 
 
 class Shape(NamedTuple):
-    """Columns of the table: for names of claims, for each subject, how many side by side."""
+    """Widths in characters of the column of claims and of each subject's column, and how many subjects fit."""
 
     label: int
     column: int
@@ -54,12 +57,12 @@ class Shape(NamedTuple):
 
     @property
     def words(self) -> Mapping[str, str]:
-        """The long words where they fit with a mark and a space."""
+        """The words for verdicts: long ones if they fit a column with a mark and a space, else short ones."""
         return WORDS if self.column >= max(map(len, WORDS.values())) + 2 else _NARROW
 
 
 def shape_of(card: Scorecard, width: int) -> Shape:
-    """The columns that the scorecard's subjects need, as many as fit the width."""
+    """Choose the columns of a scorecard's table; as many subjects stand side by side as fit the width."""
     label = min(max((len(short_name(c)) for c in card.claims), default=0) + 2, 30)
     narrowest = max(map(len, _NARROW.values())) + 2
     fit = max(1, min((width - label) // narrowest, len(card.subjects)))
@@ -74,11 +77,11 @@ def table(
     shape: Shape,
     paint: Paint,
 ) -> Iterator[str]:
-    """One row a claim, under its section; one column for each of these subjects."""
-    names = [_stacked(one_line(s), shape.column - 1) for s in subjects]
+    """Lines of the table: one for each claim, under its section, with one column for each subject given."""
+    names = [_break_name(one_line(s), shape.column - 1) for s in subjects]
     height = max(map(len, names))
     for row in range(height):
-        # Names stand on the table, so that a short one is next to its column.
+        # Names are aligned to the bottom, so that a short one stands right above its column.
         cells = [n[row - height + len(n)] if row >= height - len(n) else "" for n in names]
         yield (" " * shape.label + "".join(" " + c.ljust(shape.column - 1) for c in cells)).rstrip()
     records = card.by_pair
@@ -88,7 +91,7 @@ def table(
             line = _cut("  " + one_line(short_name(claim)), shape.label).ljust(shape.label)
             for subject in subjects:
                 pair = (claim, subject)
-                role = _role(records.get(pair), pair in card.missing)
+                role = _find_role(records.get(pair), pair in card.missing)
                 mark = MARKS[standings[pair].change] if pair in standings else ""
                 word = shape.words.get(role, "") + mark
                 rest = " " * (shape.column - 1 - len(word))
@@ -96,7 +99,8 @@ def table(
             yield line.rstrip()
 
 
-def _role(record: Record | None, missing: bool) -> str:
+def _find_role(record: Record | None, missing: bool) -> str:
+    """The verdict of a cell, "missing", or "" if the claim was not asked of the subject."""
     if record is not None:
         return str(record.verdict)
     return MISSING if missing else ""
@@ -109,7 +113,7 @@ def legend(
     width: int,
     paint: Paint,
 ) -> Iterator[str]:
-    """How often each verdict occurs and what it means, and the marks that compare it with the baseline."""
+    """Lines on how often each verdict occurs, what it means, and what the marks beside verdicts mean."""
     verdicts = [str(r.verdict) for r in card.records] + [MISSING] * len(card.missing)
     for verdict, count in tally(verdicts).items():
         also = f"{WORDS[verdict]}: " if words[verdict] != WORDS[verdict] else ""
@@ -124,25 +128,25 @@ def legend(
 
 
 def counts(card: Scorecard, width: int, paint: Paint) -> Iterator[str]:
-    """How many verdicts of each kind there are, in one line, and of each subject where there are several."""
-    yield from wrapped(_counted(card, card.subjects), width)
+    """Lines with the number of verdicts of each kind: over all, and for each subject if there are several."""
+    yield from wrapped(_count_verdicts(card, card.subjects), width)
     if len(card.subjects) > 1:
         column = max(len(one_line(s)) for s in card.subjects) + 2
         for subject in card.subjects:
-            said = _counted(card, [subject])
+            said = _count_verdicts(card, [subject])
             first, *rest = wrapped(said, max(width - column - 2, 30))
             yield paint("  " + one_line(subject).ljust(column), "quiet") + first
             yield from (" " * (column + 2) + line for line in rest)
 
 
-def _counted(card: Scorecard, subjects: Sequence[str]) -> str:
+def _count_verdicts(card: Scorecard, subjects: Sequence[str]) -> str:
     verdicts = [str(r.verdict) for r in card.records if r.subject in subjects]
     verdicts += [MISSING for _, subject in card.missing if subject in subjects]
     return ", ".join(f"{n} {WORDS[verdict]}" for verdict, n in tally(verdicts).items()) or "none"
 
 
-def _stacked(name: str, column: int) -> list[str]:
-    """A subject's name on as many lines as its column needs, after hyphens where possible."""
+def _break_name(name: str, column: int) -> list[str]:
+    """Break a subject's name into lines that fit its column, after hyphens where possible."""
     lines = [""]
     for piece in name.replace("-", "-\0").split("\0"):
         while len(piece) > column:

@@ -1,12 +1,13 @@
-"""A scorecard as text: a table of verdicts, what they mean, and what differs from the baseline."""
+"""Print a scorecard as text: a table of verdicts, what they mean, and what differs from the baseline."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from harness.judging.claim import Pair
 from harness.judging.record import Record
 from harness.reporting.findings import findings, short_findings
-from harness.reporting.scorecard import Pair, Scorecard
+from harness.reporting.scorecard import Scorecard
 from harness.reporting.table import Paint, counts, legend, shape_of, table
 from harness.reporting.wording import MISSING, counted, one_line, wrapped
 from harness.statistics.looks import AUTO
@@ -21,20 +22,19 @@ def render(
     brief: bool = False,
     told: Collection[Pair] = (),
 ) -> list[str]:
-    """The lines to print.
+    """The scorecard as lines to print.
 
-    Verdicts are read against the baseline verdict that each record carries; `baseline` adds the
-    earlier numbers, and names claims that the baseline has and this run did not collect.
+    Verdicts are compared with the baseline verdict that each record carries; `baseline` adds the earlier
+    numbers, and the names of claims that the baseline has and this run did not collect.
 
     Args:
         scorecard: What to show.
         baseline: Earlier records by (claim, subject), under this run's names of subjects.
         width: Columns of the terminal; tables of more subjects than fit are split.
         paint: Colors text without changing its width; no color by default.
-        brief: Counts and what is worth reading, instead of every verdict in a table; what is red is told in
-            full all the same.
-        told: Claims and subjects whose failures were printed before; a brief text tells only those again
-            that differ from a baseline.
+        brief: Print counts and a few verdicts instead of the table; what fails the run is told in full.
+        told: Claims and subjects whose failures were printed before; a brief text repeats only those that
+            differ from a baseline.
 
     Returns:
         Lines without line breaks at their ends.
@@ -42,23 +42,23 @@ def render(
     width = max(width, 48)
     standings = scorecard.standings()
     shape = shape_of(scorecard, width)
-    lines = [paint(line, "title") for line in wrapped(_title(scorecard), width)]
+    lines = [paint(line, "title") for line in wrapped(_tell_title(scorecard), width)]
     if brief:
         lines += ["", *counts(scorecard, width, paint)]
         lines += short_findings(scorecard, standings, baseline or {}, width, paint, told)
-        lines += _absent(scorecard, baseline or {}, width, paint)
+        lines += _tell_absent(scorecard, baseline or {}, width, paint)
         return lines
     for start in range(0, len(scorecard.subjects), shape.fit):
         subjects = scorecard.subjects[start : start + shape.fit]
         lines += ["", *table(scorecard, standings, subjects, shape, paint)]
     lines += ["", *legend(scorecard, standings, shape.words, width, paint)]
     lines += findings(scorecard, standings, baseline or {}, width, paint)
-    lines += ["", *(paint(line, "quiet") for line in wrapped(_method(scorecard), width))]
-    lines += _absent(scorecard, baseline or {}, width, paint)
+    lines += ["", *(paint(line, "quiet") for line in wrapped(_tell_method(scorecard), width))]
+    lines += _tell_absent(scorecard, baseline or {}, width, paint)
     return lines
 
 
-def _title(card: Scorecard) -> str:
+def _tell_title(card: Scorecard) -> str:
     run = card.run
     where = ", ".join(fact for fact in (run.device, run.dtype) if fact) or "no device"
     judged = counted(len(card.records), "verdict")
@@ -70,21 +70,21 @@ def _title(card: Scorecard) -> str:
     )
 
 
-def _method(card: Scorecard) -> str:
+def _tell_method(card: Scorecard) -> str:
     methods = dict.fromkeys(r.method for r in card.records if r.method not in ("", "none"))
     made = f" ({'; '.join(methods)})" if methods else ""
     looks = ", at early looks 99.6 or 99.4%" if card.run.trials == AUTO else ""
     return one_line(f"Intervals: 95%{looks}, clustered by scene{made}. {card.correction}")
 
 
-def _absent(
+def _tell_absent(
     card: Scorecard, baseline: Mapping[Pair, Record], width: int, paint: Paint
 ) -> Iterator[str]:
     judged = {*card.by_pair, *card.missing}
     for subject in card.subjects:
         unasked = [c for c, name in baseline if name == subject and (c, name) not in judged]
         if unasked:
-            # A run of a few chosen claims leaves most of them out, and need not be told which.
+            # A run of a few chosen claims leaves out so many that naming them would not help.
             names = f": {', '.join(unasked)}" if len(unasked) <= 3 else ""
             told = f"{counted(len(unasked), 'claim')}{names}"
             told = one_line(f"In the baseline of {subject} but not in this run: {told}")

@@ -1,4 +1,4 @@
-"""How verdicts, numbers and claims are put into words, the same on screen, XML and page."""
+"""Put verdicts, numbers and claims into words, the same on the terminal, in XML and on the page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.judging.record import Record, RunFacts
 from harness.judging.verdict import Verdict
 
 MISSING = "missing"
-"""Stands where a claim was collected and no record came back; not a verdict."""
+"""Shown where a claim was collected and no record came back; it is not a verdict."""
 
 WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -25,6 +25,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         MISSING: "MISSING",
     }
 )
+"""The word that is shown for a verdict."""
 
 MEANINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -38,9 +39,10 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
         MISSING: "collected, but no verdict came back",
     }
 )
+"""What a verdict means, in words."""
 
-# What neither XML 1.0 nor a terminal may be given: control characters, halves of surrogate pairs,
-# non-characters, and the marks that reorder text around them.
+# Characters that XML 1.0 forbids or that drive a terminal: control characters, halves of surrogate pairs,
+# non-characters, and the marks that reorder the text around them.
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
     "|[\ufdd0-\ufdef\ufffe\uffff]"
@@ -48,22 +50,22 @@ _UNPRINTABLE = re.compile(
 
 
 def plain(text: str) -> str:
-    """Text without what could damage an XML file or drive a terminal; line breaks and tabs stay."""
+    """Remove the characters that could damage an XML file or drive a terminal; line breaks and tabs stay."""
     return _UNPRINTABLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def one_line(text: str) -> str:
-    """`plain` text with every run of white space as one space."""
+    """Put `plain` text on one line, with every run of white space as one space."""
     return " ".join(plain(text).split())
 
 
 def number(value: float) -> str:
-    """Three significant digits, as in a verdict's reason."""
+    """Spell a number with three significant digits, as in a verdict's reason."""
     return f"{value + 0.0:.3g}"
 
 
 def measured(record: Record) -> str:
-    """The estimate with its interval, without the unit, e.g. "0.42 [0.31, 0.55]"."""
+    """Spell the estimate with its interval, without the unit, e.g. "0.42 [0.31, 0.55]"."""
     if record.estimate is None:
         return "no estimate"
     if record.ci_low is None or record.ci_high is None:
@@ -72,17 +74,17 @@ def measured(record: Record) -> str:
 
 
 def limit(record: Record) -> str:
-    """What the claim asks for, e.g. "above 0.4 r"."""
+    """Spell the claim's direction and threshold, e.g. "above 0.4 r"."""
     return one_line(f"{record.direction} {number(record.threshold)} {record.unit}")
 
 
 def sample(record: Record) -> str:
-    """What the estimate rests on, e.g. "192 trials, 96 scenes"."""
+    """Spell the number of trials and scenes behind the estimate, e.g. "192 trials, 96 scenes"."""
     return f"{record.n} trials, {record.clusters} scenes"
 
 
 def paper(claim: str) -> str:
-    """The first part of a claim's id."""
+    """The paper that a claim's id begins with: "visual_symbols"."""
     return claim.partition(".")[0]
 
 
@@ -97,12 +99,12 @@ def short_name(claim: str) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number and its noun: "1 claim", "2 claims"."""
+    """Spell a number with its noun, e.g. "1 claim", "2 claims"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def describe_asked(subjects: Mapping[str, Mapping[str, str]]) -> str:
-    """The dtype and arrangement of all subjects in one line: "a, b: plain, float32; c: chat, bfloat16"."""
+    """Put the arrangement and dtype of all subjects in one line: "a, b: plain, float32; c: chat, bfloat16"."""
     alike: dict[str, list[str]] = {}
     for name, facts in subjects.items():
         told = [
@@ -118,19 +120,19 @@ def describe_asked(subjects: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def describe_run(run: RunFacts) -> dict[str, str | None]:
-    """What a run has in common as text, by name; None where it was not recorded."""
+    """The facts of a run as text, by name; None where a fact was not recorded."""
     facts = {**run.to_json(), "subjects": describe_asked(run.subjects) or None}
     return {name: None if value is None else str(value) for name, value in facts.items()}
 
 
 def tally(verdicts: Iterable[str]) -> dict[str, int]:
-    """How often each verdict occurs, in the order of `WORDS`, without those that do not."""
+    """Count the verdicts, in the order of `WORDS`; verdicts that do not occur are left out."""
     found = list(verdicts)
     return {verdict: found.count(verdict) for verdict in WORDS if verdict in found}
 
 
 def wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    """Text as lines of at most `width` columns, each after `indent`."""
+    """Break text into lines of at most `width` columns, `indent` included."""
     return textwrap.wrap(
         text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
     )

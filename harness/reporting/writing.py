@@ -1,7 +1,8 @@
-"""Everything that --scorecard DIR writes beside scorecard.json: JUnit, figures, page."""
+"""Write everything that --scorecard DIR holds beside scorecard.json: JUnit, figures, page."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -14,13 +15,17 @@ from harness.reporting.scorecard import Scorecard
 
 
 class Measurements(Protocol):
-    """Where the measurements behind the records are found by their key."""
+    """Finds the measurements behind the records by their key."""
 
     def get(self, key: str) -> xr.Dataset | None:
-        """The measurement, or None."""
+        """The measurement of a key, or None if there is none."""
 
+
+Draw = Callable[[xr.Dataset, str, Path], figures.Picture]
+"""Draws the measurement of a subject, named by its name, into a folder."""
 
 PAIRS = ("position@mentions", "position@last", "features@last")
+"""Pairs of a code and a token whose RSA curves the paper shows."""
 
 
 def write_pages(
@@ -29,7 +34,14 @@ def write_pages(
     folder: Path,
     calibration: Content | None = None,
 ) -> None:
-    """Write scorecard.xml, the figures of every measurement judged, and index.html."""
+    """Write scorecard.xml, a figure for every measurement that was judged, and index.html.
+
+    Args:
+        scorecard: What to write.
+        measurements: Where the measurements are; a figure is left out where one is gone.
+        folder: Where the files go.
+        calibration: How often the suite is wrong, from `harness.reporting.error_rates.read`.
+    """
     junit.write(scorecard, folder / "scorecard.xml")
     keys = dict.fromkeys((r.subject, r.measurement) for r in scorecard.records if r.measurement)
     behind = [
@@ -38,22 +50,22 @@ def write_pages(
     pictures = []
     for experiment, draw in DRAWN.items():
         for subject, data in behind:
-            # On a user's photographs the experiment's name goes on with what they are.
+            # On a user's photographs the name is "<experiment> on <photographs>".
             if data.attrs["experiment"].partition(" on ")[0] == experiment:
                 picture = draw(data, subject, folder / "figures")
                 pictures.append(picture._replace(filename=f"figures/{picture.filename}"))
     page.write(scorecard, pictures, folder / "index.html", calibration)
 
 
-def _curves(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:
-    """RSA curves, with the paper's own where it shows this subject."""
+def _draw_curves(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:
+    """Draw RSA curves, with the paper's own where it shows this subject."""
     paper = published.load()
     shown = {pair: curve for pair in PAIRS if (curve := paper.curve(subject, pair)) is not None}
     return figures.similarity_curves(data, subject, folder, shown)
 
 
-def _blocks(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:
-    """Curves of relative and absolute positions, with the paper's own where it shows this subject."""
+def _draw_blocks(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:
+    """Draw curves of relative and absolute positions, with the paper's own where it shows this subject."""
     paper = published.load()
     pairs = {
         "relative": "relative@last",
@@ -64,11 +76,12 @@ def _blocks(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:
     return interventions.block_curves(data, subject, folder, shown)
 
 
-DRAWN = {
+DRAWN: dict[str, Draw] = {
     "components": figures.component_planes,
-    "similarity": _curves,
+    "similarity": _draw_curves,
     "mediation": figures.mediation_maps,
-    "blocks": _blocks,
+    "blocks": _draw_blocks,
     "steering": interventions.steering_sweeps,
     "steering_drawn": interventions.steering_sweeps,
 }
+"""How the measurement of an experiment is drawn, by the experiment's name."""

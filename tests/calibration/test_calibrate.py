@@ -68,7 +68,7 @@ def test_lines_say_what_the_numbers_say(short):
     assert "AUROC id_retrieval 1.000" in text
 
 
-def test_a_short_calibration_is_not_taken_for_the_suites(capsys):
+def test_a_short_calibration_does_not_replace_the_published_one(capsys):
     assert main(["calibrate", "--short"]) == 2
     assert "--out" in capsys.readouterr().err
 
@@ -87,7 +87,7 @@ def test_the_committed_calibration_is_right_and_says_if_claims_have_changed_sinc
     assert content["false_pass"]["upper"] <= 0.03
 
 
-def test_no_calibration_is_said(tmp_path):
+def test_a_missing_calibration_is_mentioned(tmp_path):
     assert read(tmp_path / "none.json") is None
     (tmp_path / "broken.json").write_text("{")
     assert read(tmp_path / "broken.json") is None

@@ -59,7 +59,7 @@ def test_a_situation_does_not_depend_on_its_place(monkeypatch):
     assert room.coverage(50) == {name: expected}
 
 
-def test_what_always_and_never_holds_the_truth():
+def test_intervals_that_always_or_never_hold_the_truth():
     name = "mean, 12 single trials"
     draw, sizes = room.SITUATIONS[name].draw, room.SITUATIONS[name].sizes
     for bounds, share in (((-9, 9), 1.0), ((8, 9), 0.0)):

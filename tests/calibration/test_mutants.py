@@ -30,7 +30,7 @@ def test_every_mutant_is_caught():
 
 
 @pytest.mark.deep
-def test_what_fails_no_test_is_not_caught():
+def test_a_mutant_that_fails_no_test_is_not_caught():
     unreadable = replace(
         HARMLESS,
         name="unreadable",
@@ -59,7 +59,7 @@ def test_a_stale_mutant_is_an_error(old, new, message):
 
 
 @pytest.mark.deep
-def test_tests_that_are_not_there_are_an_error():
+def test_tests_that_do_not_exist_are_an_error():
     with pytest.raises(NotSound, match="with nothing broken, pytest's status is 4"):
         check(replace(HARMLESS, tests=("tests/judging/test_verdict.py::test_of_nothing",)))
 
@@ -85,7 +85,7 @@ def test_tests_that_never_end_are_given_up_and_the_next_ones_run(copy, monkeypat
 
 
 @pytest.mark.deep
-def test_each_run_is_of_the_code_as_it_is_then(copy):
+def test_each_run_tests_the_code_as_it_is_at_that_time(copy):
     for text, status in (("assert 0", 1), ("assert 1", 0), ("assert 0", 1)):
         (copy.folder / "tests" / "test_now.py").write_text(f"def test_now(): {text}\n")
         assert copy.run(["tests/test_now.py"]).status == status
@@ -99,7 +99,7 @@ def test_another_harness_is_not_taken_for_the_copy(copy):
         copy.run(HARMLESS.tests)
 
 
-def test_a_copy_is_mended_whatever_happens(copy):
+def test_a_changed_copy_is_restored_after_an_error(copy):
     path = copy.folder / HARMLESS.file
     before = path.read_text()
 
@@ -135,7 +135,7 @@ def test_only_tests_that_ran_can_fail(status):
         (2 * f'[[mutant]]\nname = "a"\n{FIELDS}tests = ["t"]\n', "mutant a: another"),
     ],
 )
-def test_a_slip_in_the_list_names_the_mutant(tmp_path, text, message):
+def test_a_mistake_in_the_list_names_the_mutant(tmp_path, text, message):
     path = tmp_path / "mutants.toml"
     path.write_text(text)
     with pytest.raises(ValueError, match=f"mutants.toml: {message}"):

@@ -74,7 +74,7 @@ def test_claims_that_tell_mechanisms_apart_come_first_one_of_a_section():
     ]  # fmt: skip
 
 
-def test_the_choice_does_not_hang_on_the_order_of_execution():
+def test_the_choice_does_not_depend_on_the_order_of_execution():
     records = [record(f"p.{i}.a", s, "refuted") for i in range(6) for s in "ab"]
     telling = {r.claim: 1 for r in records}
     expected = choose(card(*records), telling)

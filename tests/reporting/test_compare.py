@@ -51,7 +51,7 @@ def test_a_run_against_itself_is_green_and_nothing_has_changed():
     ],
     ids=str,
 )
-def test_fates(before, after, wanted):
+def test_two_verdicts_decide_what_became_of_a_claim(before, after, wanted):
     assert fate(measured(first(before)), measured(first(after))).fate is wanted
 
 
@@ -91,7 +91,7 @@ def test_a_supported_claim_of_which_a_few_scenes_are_left_is_lost(scenes):
     assert "was supported, is inconclusive" in row.reason
 
 
-def test_a_verdict_that_is_lost_with_a_sure_loss_is_not_corrected_away():
+def test_a_lost_verdict_with_a_sure_loss_is_red_without_correction():
     others = [measured(first(0.9), claim=f"paper.1.c{i}") for i in range(60)]
     before, after = measured(first(0.9, 48)), measured(first(0.46, 48))
     [row, *_] = compare(side(before, *others), side(after, *others)).rows
@@ -99,13 +99,13 @@ def test_a_verdict_that_is_lost_with_a_sure_loss_is_not_corrected_away():
     assert row.fate is Fate.regressed
 
 
-def test_nothing_against_nothing_is_not_green():
+def test_two_scorecards_without_claims_cannot_be_compared():
     with pytest.raises(NotComparable, match="no claim"):
         compare(side(), side())
 
 
 @pytest.mark.parametrize("verdict", ["refuted", "blocked", "not_applicable"])
-def test_what_cannot_be_asked_any_more_is_lost(verdict):
+def test_a_claim_that_can_no_longer_be_asked_is_lost(verdict):
     gone = record(verdict=verdict, estimate=None, ci_low=None, ci_high=None, n=0, clusters=0)
     row = fate(measured(first(0.9)), (gone, None))
     assert row.fate is Fate.regressed
@@ -114,7 +114,7 @@ def test_what_cannot_be_asked_any_more_is_lost(verdict):
 
 
 @pytest.mark.parametrize("verdict", ["error", "not_run"])
-def test_what_was_not_judged_is_missing_on_either_side(verdict):
+def test_a_claim_that_either_side_did_not_judge_is_missing(verdict):
     nothing = (record(verdict=verdict), None)
     assert fate(measured(first(0.9)), nothing).fate is Fate.missing
     assert fate(nothing, measured(first(0.9))).fate is Fate.new
@@ -169,7 +169,7 @@ def test_a_correlation_that_is_lost_among_sixty_that_hold_is_red(clusters):
     assert [row.claim for row in found.of(Fate.regressed)] == ["paper.1.c0"]
 
 
-def test_what_was_refuted_already_is_not_corrected_for():
+def test_claims_refuted_before_do_not_count_in_the_correction():
     """It cannot be lost, so it must not hide what is."""
     refuted = [measured(first(0.1), claim=f"paper.1.c{i}") for i in range(40)]
     before, after = measured(first(0.9)), measured(first(0.67))
@@ -179,7 +179,7 @@ def test_what_was_refuted_already_is_not_corrected_for():
     assert among.fate is Fate.regressed
 
 
-def test_down_is_up_for_a_claim_of_something_small():
+def test_a_claim_below_its_threshold_gets_worse_when_its_value_rises():
     def small(values):
         found = mean(values, range(len(values)))
         facts = {"estimate": found.value, **ends(found)}
@@ -197,7 +197,7 @@ def test_down_is_up_for_a_claim_of_something_small():
     assert fate(small(noise + 0.2), small(noise)).fate is Fate.improved
 
 
-def test_one_subject_stands_for_one_and_several_go_by_name():
+def test_single_subjects_are_matched_and_several_go_by_name():
     old, new = measured(first(0.9)), measured(first(0.1), subject="release")
     assert compare(side(old), side(new)).rows[0].fate is Fate.regressed
     other = measured(first(0.9), subject="other")
@@ -230,6 +230,13 @@ def test_json_and_markdown_say_the_same_and_break_nothing():
     shown = markdown(compare(side(measured(first(0.9))), side(lost)))
     assert "<b>" not in shown
     assert len({line.count(" | ") for line in shown.splitlines() if line.startswith("| ")}) == 1
+
+
+def test_a_claim_that_neither_side_judged_is_written_without_a_unit():
+    run = side(measured(first(0.9)))
+    run = replace(run, card=replace(run.card, missing=(("paper.1.lost", "tiny"),)))
+    rows = to_json(compare(side(measured(first(0.9))), run))["rows"]
+    assert [(r["fate"], r["unit"]) for r in rows] == [("unchanged", "r"), ("missing", None)]
 
 
 def test_values_that_are_draws_keep_the_number_of_trials():

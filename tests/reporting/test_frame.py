@@ -29,7 +29,7 @@ def made():
     )
 
 
-def test_the_columns_are_the_records_contract_with_types_that_can_be_reckoned_with(made):
+def test_the_columns_are_the_contract_of_the_record_with_usable_types(made):
     table = made.frame()
     assert list(table.columns) == [f.name for f in fields(Record)]
     assert len(table) == 3

@@ -56,7 +56,7 @@ def test_a_case_has_the_properties_of_the_contract_in_order(tmp_path):
         ("error", "error", "error", "because"),
     ],
 )
-def test_a_verdict_becomes_what_the_baseline_makes_of_it(tmp_path, verdict, baseline, kind, said):
+def test_the_baseline_decides_the_outcome_of_a_verdict(tmp_path, verdict, baseline, kind, said):
     root = written(card(record(verdict=verdict, baseline=baseline)), tmp_path)
     results = [child for child in root.find(".//testcase") if child.tag != "properties"]
     assert [r.tag for r in results] == ([kind] if kind else [])
@@ -99,6 +99,6 @@ def test_any_text_gives_xml_that_parses_to_its_plain_form(tmp_path, text):
 @pytest.mark.parametrize(
     "character", ["\x00", "\x1b", "\x7f", "\x9b", "\ud800", "\ufffe", "\u202e"]
 )
-def test_what_xml_or_a_terminal_must_not_see_is_taken_out(tmp_path, character):
+def test_characters_that_damage_xml_or_a_terminal_are_removed(tmp_path, character):
     root = written(card(record(verdict="refuted", reason=f'a{character}<b>&"')), tmp_path)
     assert properties(root.find(".//testcase"))["reason"] == 'a<b>&"'

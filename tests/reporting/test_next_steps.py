@@ -61,7 +61,7 @@ def test_what_could_not_be_judged_is_tried_again():
         ("the same command again", "the same command again"),
     ],
 )
-def test_who_runs_tox_is_told_what_tox_is_to_run(command, typed):
+def test_in_a_tox_environment_the_command_is_one_of_tox(command, typed):
     assert as_typed(command, {"TOX_ENV_NAME": "claims"}) == typed
 
 
@@ -104,7 +104,7 @@ def test_where_nothing_was_chosen_the_claims_are_listed():
     assert len(ending(Ended(card()))) == 1
 
 
-def test_what_tox_writes_itself_is_not_told_to_type_again():
+def test_arguments_that_tox_adds_are_left_out_of_the_command():
     command = "pytest claims -n 2 --scorecard reports/runs/latest --trials 24"
     assert as_typed(command, {"TOX_ENV_NAME": "claims"}) == "tox run -e claims -- --trials 24"
     assert OF_TOX in (ROOT / "tox.ini").read_text()

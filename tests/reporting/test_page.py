@@ -61,7 +61,7 @@ FULL = card(
 )
 
 
-def test_the_page_asks_nothing_of_the_network(tmp_path):
+def test_the_page_needs_no_network(tmp_path):
     html = written(FULL, tmp_path, [("t", "c", "figures/a b.svg")])
     elements = Elements(html)
     assert not elements.named("script")
@@ -73,7 +73,7 @@ def test_the_page_asks_nothing_of_the_network(tmp_path):
     assert "url(" not in html
 
 
-def test_links_inside_the_page_arrive(tmp_path):
+def test_links_inside_the_page_have_targets(tmp_path):
     elements = Elements(written(FULL, tmp_path))
     ids = [a["id"] for _, a in elements.found if "id" in a]
     assert len(ids) == len(set(ids))
@@ -122,7 +122,7 @@ def test_a_partial_run_says_so(tmp_path):
     assert "Partial run." in written(card(record(), partial=True), tmp_path)
 
 
-def test_a_threshold_of_its_own_names_the_subject(tmp_path):
+def test_a_subject_with_its_own_threshold_is_named(tmp_path):
     made = card(record(), record(subject="other", threshold=0.35))
     text = text_of(written(made, tmp_path))
     assert "above 0.4 r for tiny;" in text

@@ -120,7 +120,9 @@ def test_correcting_again_changes_nothing():
         ("refuted", None, Outcome.failed, ""),
     ],
 )
-def test_records_are_compare_verdict_their_baseline(verdict, baseline, outcome, change):
+def test_records_are_compared_with_the_verdict_of_their_baseline(
+    verdict, baseline, outcome, change
+):
     made = card(record(verdict=verdict, baseline=baseline))
     standing = made.standings()[CLAIM, "tiny"]
     assert (standing.outcome, standing.change) == (outcome, change)
@@ -183,7 +185,7 @@ def test_a_baseline_of_several_subjects_cannot_stand_for_another(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["schema", "records", "list", "text"])
-def test_what_is_not_a_baseline_is_refused_by_name(tmp_path, damage):
+def test_a_file_that_is_no_baseline_is_refused_and_named(tmp_path, damage):
     content = card(record()).to_json()
     if damage == "schema":
         content["run"]["schema"] = 99

@@ -80,7 +80,7 @@ def test_another_arrangement_and_another_dtype_are_noted_with_the_way_back():
     assert compare(side(one, subjects=was), side(one, subjects=was)).notes == ()
 
 
-def test_a_lone_subject_of_another_name_is_held_to_how_the_other_was_asked():
+def test_a_single_subject_is_compared_in_how_it_was_asked():
     one, other = measured(first(0.9)), measured(first(0.9), subject="candidate")
     was, now = ({"dtype": "float32", "arrangement": how} for how in ("chat", "plain"))
     found = compare(side(one, subjects={"tiny": was}), side(other, subjects={"candidate": now}))
@@ -89,7 +89,7 @@ def test_a_lone_subject_of_another_name_is_held_to_how_the_other_was_asked():
     assert f"Note: {note}." in " ".join(render(found, width=200))
 
 
-def test_of_an_older_scorecard_the_dtype_is_known_and_the_arrangement_is_not():
+def test_an_older_scorecard_tells_the_dtype_but_not_the_arrangement():
     one = measured(first(0.9))
     now = {"tiny": {"dtype": "float32", "arrangement": "chat"}}
     unknown = "tiny: arrangement unknown before, chat after"
@@ -102,7 +102,7 @@ def test_of_an_older_scorecard_the_dtype_is_known_and_the_arrangement_is_not():
     assert not [n for n in compare(both, side(one)).notes if "other" in n]
 
 
-def test_a_threshold_that_is_another_by_name_is_refused_with_the_way_out():
+def test_a_threshold_that_differs_by_subject_is_refused_with_a_way_out():
     before, after = measured(first(0.9), threshold=0.3), measured(first(0.9), subject="folder")
     with pytest.raises(
         NotComparable, match=r"for tiny \(0.3\) than for folder .* name of the other"
@@ -126,7 +126,7 @@ def test_files_are_read_back_with_their_evidence(tmp_path):
 
 
 @pytest.mark.parametrize(("look", "clusters"), [(None, 5), (0, 24), (1, 12), (None, 60)])
-def test_ends_beyond_the_outermost_draw_are_of_their_draws(tmp_path, look, clusters):
+def test_an_interval_that_ends_beyond_all_draws_belongs_to_them(tmp_path, look, clusters):
     """Where scenes are few or a look is early, an interval is wider than its draws."""
     draws = np.random.default_rng(0).normal(0.6, 0.01, 1000)
     estimate = from_draws(0.6, draws, n=clusters, clusters=clusters)
