@@ -55,7 +55,7 @@ def test_a_grounded_caption_points_to_the_cell():
 
 
 @given(seeds)
-def test_spans_say_the_objects_names(seed):
+def test_spans_cover_the_names_of_the_objects(seed):
     rng = np.random.default_rng(seed)
     trial = balanced_trials(EMBEDDED_GRIDS[3], HIGH_ENTROPY[3], 1, rng)[0]
     named = words(trial.prompt, trial.prompt.mentions)
@@ -103,7 +103,7 @@ def test_mention_order_says_nothing_about_position():
 
 
 @given(seeds, st.sampled_from(CONDITIONS))
-def test_contrasts_change_what_they_say(seed, condition):
+def test_contrasts_change_only_what_they_claim_to_change(seed, condition):
     rng = np.random.default_rng(seed)
     pair = contrasts(condition, EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 1, rng)[0]
     clean, other = pair.clean, pair.counterfactual
