@@ -86,8 +86,8 @@ def transplants(
     """
     couples = list(permutations(CORNERS, 2))
     rounds = -(-trials // len(couples))
-    order = [i for _ in range(rounds) for i in rng.permutation(len(couples))][:trials]
-    return [_draw_transplant(grid, objects, *couples[i], rng) for i in order]
+    order = [couples[i] for _ in range(rounds) for i in rng.permutation(len(couples))][:trials]
+    return [_draw_transplant(grid, objects, first, second, rng) for first, second in order]
 
 
 def _draw_transplant(
