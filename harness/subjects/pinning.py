@@ -40,7 +40,7 @@ def commit_of(entry: Entry) -> str:
         ) from None
     if found is None:
         raise CannotPin(
-            f"{entry.name}: {entry.source} was found, but not which commit it is; it may be a folder of "
+            f"{entry.name}: {entry.source} was found, but not of which commit it is; it may be a folder of "
             "that name in the working directory"
         )
     return found
