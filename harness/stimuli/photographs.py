@@ -64,7 +64,7 @@ def read_photographs(
 
     Args:
         folder: Holds manifest.csv (`read_pairs`) or labels.csv (`read_spar`); of both, the first is read.
-        limit: Use at most so many image files, drawn evenly over the backgrounds; all if None.
+        limit: Most image files to use, drawn evenly over the backgrounds; all if None.
         rng: Source of the draw; needed only with a limit.
 
     Returns:
@@ -119,7 +119,7 @@ def read_spar(
 
     Args:
         folder: The folder that holds labels.csv; image files are named from there on.
-        limit: Use at most so many image files, drawn evenly over the backgrounds; all if None.
+        limit: Most image files to use, drawn evenly over the backgrounds; all if None.
         rng: Source of the draw; needed only with a limit.
 
     Returns:
@@ -157,7 +157,7 @@ def read_coco(folder: Path, limit: int, rng: np.random.Generator) -> list[Scene]
 
     Args:
         folder: Holds val2017/ and annotations/instances_val2017.json.
-        limit: Use at most so many images.
+        limit: Most images to use.
         rng: Source of the draw.
 
     Returns:

@@ -46,7 +46,7 @@ def render_array(scene: Scene) -> NDArray[np.uint8]:
     canvas = _make_ground(setting.kind, scene.grid.canvas, int(rng.integers(_GROUNDS)))
     canvas = np.rot90(canvas, int(rng.integers(4))) * rng.uniform(0.85, 1.1)
     azimuth = rng.uniform(0, 2 * np.pi)
-    # In the order of the cells: a scene is what is where, whatever the order of listing.
+    # In the order of the cells, since the order of listing must not change the pixels.
     for cell, obj in sorted((cell, obj) for obj, cell in scene):
         x, y = scene.grid.centre(cell)
         reach = JITTER * scene.grid.cell
@@ -68,7 +68,7 @@ def _set_down(
     """Shade a solid and lay it and its shadow over the canvas, in place."""
     light = np.array([0.6 * np.cos(azimuth), 0.6 * np.sin(azimuth), 0.8])
     facing = np.clip(normals @ light, 0, 1)
-    # Black has no shade of its own: a little of the light comes back from any surface.
+    # Black alone would show no shade, so every surface gives a little of the light back.
     shaded = (0.06 + 0.9 * color) * (0.45 + 0.6 * facing)[..., None]
     gloss = np.clip(2 * facing * normals[..., 2] - light[2], 0, 1) ** 16
     shaded += 0.35 * gloss[..., None]

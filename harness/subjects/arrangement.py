@@ -114,7 +114,7 @@ def _begin_turn(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
     try:
         return _continue_turn(tokenizer, parts)
     except NoTemplate:
-        # Templates of families that never see an image from the model take its turn as a string only.
+        # Some templates take the model's turn only as a string, since it never holds an image.
         return _continue_turn(tokenizer, text)
 
 

@@ -67,7 +67,7 @@ def install(subject: Untrained, *, relative: bool, seed: int) -> None:
     embeddings.position_embedding.weight[1:, _COORDINATES] = 0.3 * _list_coordinates(side)
     filters = embeddings.patch_embedding.weight
     noise = signs((FEATURES // 2, *filters.shape[1:]), generator) / filters[0].numel() ** 0.5
-    # Entries that add up to zero: layer normalisation takes the mean away from everything else, too.
+    # The entries add up to zero, since layer normalisation would subtract their mean everywhere.
     filters[_PATCH] = torch.cat([noise, -noise])
     _recognise(subject, generator)
     _find_the_middle(tower.encoder.layers[1].self_attn)
