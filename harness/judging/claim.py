@@ -20,12 +20,12 @@ ORIGINS = ("stated in the paper", "read off a figure", "chosen by us")
 
 _ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+){2,}")
 
-_Function = TypeVar("_Function", bound=Callable)
+_Function = TypeVar("_Function", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """The number a claim is judged against, and how we came by it.
+    """The number that a claim is judged against, and where it comes from.
 
     Attributes:
         value: The threshold, in `unit`.
@@ -48,7 +48,7 @@ class Threshold:
     exceptions: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", _finite(self.value, "threshold value"))
+        object.__setattr__(self, "value", _check_finite(self.value, "threshold value"))
         if self.direction not in get_args(Direction):
             raise ValueError(
                 f"threshold direction is {self.direction!r}; it must be 'above' or 'below'"
@@ -59,7 +59,9 @@ class Threshold:
             raise ValueError(f"threshold origin is {self.origin!r}; it must be one of {ORIGINS}")
         if self.origin == "chosen by us" and not self.note.strip():
             raise ValueError("a threshold chosen by us needs a note that says why")
-        object.__setattr__(self, "exceptions", _numbers(self.exceptions, "threshold exception"))
+        object.__setattr__(
+            self, "exceptions", _copy_numbers(self.exceptions, "threshold exception")
+        )
 
     def for_subject(self, name: str) -> float:
         """The value that holds for one subject, in `unit`."""
@@ -130,7 +132,7 @@ class Claim:
             raise ValueError(f"claim {self.id}: the source is empty; name paper and section")
         if not isinstance(self.threshold, Threshold):
             raise ValueError(f"claim {self.id}: the threshold must come from above() or below()")
-        published = _numbers(self.published, f"claim {self.id}: published value")
+        published = _copy_numbers(self.published, f"claim {self.id}: published value")
         object.__setattr__(self, "published", published)
 
     @property
@@ -158,14 +160,14 @@ def claim(
     stated = Claim(id, statement, source, threshold, published or {})
 
     def attach(function: _Function) -> _Function:
-        function.claim = stated
+        function.claim = stated  # type: ignore[attr-defined]  # Types of functions have no attributes.
         return function
 
     return attach
 
 
 def claims_hash(claims: Iterable[Claim]) -> str:
-    """SHA-256 (hexadecimal) of a set of claims: moves when any word, number or threshold does.
+    """SHA-256 (hexadecimal) of a set of claims: changes when any word, number or threshold does.
 
     Raises:
         ValueError: Two claims have the same id.
@@ -175,12 +177,12 @@ def claims_hash(claims: Iterable[Claim]) -> str:
         if one.id in by_id:
             raise ValueError(f"claim {one.id} is declared twice")
         by_id[one.id] = one
-    content = [_content(by_id[name]) for name in sorted(by_id)]
+    content = [_to_json(by_id[name]) for name in sorted(by_id)]
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _content(one: Claim) -> dict:
+def _to_json(one: Claim) -> dict[str, object]:
     threshold = one.threshold
     return {
         "id": one.id,
@@ -198,7 +200,7 @@ def _content(one: Claim) -> dict:
     }
 
 
-def _finite(value: float, what: str) -> float:
+def _check_finite(value: float, what: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -208,6 +210,6 @@ def _finite(value: float, what: str) -> float:
     return number + 0.0  # -0.0 equals 0.0 but would hash differently.
 
 
-def _numbers(values: Mapping[str, float], what: str) -> Mapping[str, float]:
+def _copy_numbers(values: Mapping[str, float], what: str) -> Mapping[str, float]:
     # A copy, so that a dict the author goes on editing cannot change a claim already declared.
-    return MappingProxyType({k: _finite(v, f"{what} for {k}") for k, v in values.items()})
+    return MappingProxyType({k: _check_finite(v, f"{what} for {k}") for k, v in values.items()})

@@ -1,4 +1,4 @@
-"""What every claim must say of every control, as data with a reason per cell."""
+"""The verdict that every claim must give on every control, with a reason for each, as a table."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Expected(NamedTuple):
 
 @lru_cache(maxsize=4)
 def expected(path: Path = TABLE) -> Mapping[tuple[str, str], Expected]:
-    """Every cell of the table, by (claim, control).
+    """Read every cell of the table, by (claim, control).
 
-    The file says each reason once, for the claims and controls that share it.
+    The file gives each reason once, for all claims and controls that share it.
 
     Raises:
         ValueError: A cell stands in the table twice, has no reason or an unknown verdict, or a key is

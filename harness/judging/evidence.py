@@ -1,7 +1,7 @@
-"""What an estimate was made of, kept so that two runs can be compared scene by scene.
+"""Evidence behind estimates, kept in files so that two runs can be compared scene by scene.
 
-An interval alone says how far a run is from the truth; two runs on the same scenes err together, and only what
-each scene gave tells how little they may differ.
+An interval alone says how far a run may be from the truth. Two runs on the same scenes err together, and only
+the values of each scene tell how little they may differ.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from harness.statistics.evidence import Evidence
 SCHEMA = 1
 
 DIGITS = 6
-"""Significant digits that are kept; more would only make files longer."""
+"""Significant digits that are kept; more would make files longer and tell nothing."""
 
 
 def save_evidence(path: Path, evidence: Mapping[Pair, Evidence]) -> None:
-    """Write the evidence of a run, compressed JSON; the same evidence gives the same bytes.
+    """Write the evidence of a run as compressed JSON; the same evidence gives the same bytes.
 
     Raises:
         OSError: The disk refuses; an old file is untouched.
@@ -50,7 +50,7 @@ def save_evidence(path: Path, evidence: Mapping[Pair, Evidence]) -> None:
 
 
 def load_evidence(path: Path) -> dict[Pair, Evidence]:
-    """The evidence of `save_evidence`, by (claim, subject); empty if there is no such file.
+    """Read the evidence that `save_evidence` wrote, by (claim, subject); empty if there is no such file.
 
     Raises:
         ValueError: The file is damaged or of another schema; the message names it.
@@ -61,7 +61,7 @@ def load_evidence(path: Path) -> dict[Pair, Evidence]:
         content = json.loads(gzip.decompress(path.read_bytes()))
         if content["schema"] != SCHEMA:
             raise ValueError(f"schema {content['schema']}; this version reads schema {SCHEMA}")
-        return dict(_row(row, content["scenes"]) for row in content["evidence"])
+        return dict(_parse_row(row, content["scenes"]) for row in content["evidence"])
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise ValueError(
             f"{path} is not the evidence of a run ({error}); without the file runs are compared by their "
@@ -70,13 +70,13 @@ def load_evidence(path: Path) -> dict[Pair, Evidence]:
 
 
 def gathered(folder: Path) -> dict[Pair, Evidence]:
-    """The evidence of all records in a folder, by (claim, subject)."""
+    """Read the evidence of all records in a folder, by (claim, subject)."""
     found: dict[Pair, Evidence] = {}
     for path in sorted(folder.glob("*.evidence.gz")):
         found |= load_evidence(path)
     return found
 
 
-def _row(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Pair, Evidence]:
+def _parse_row(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Pair, Evidence]:
     scenes = None if row["scenes"] is None else tuple(names[i] for i in row["scenes"])
     return (row["claim"], row["subject"]), Evidence(np.array(row["values"], float), scenes)

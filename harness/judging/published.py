@@ -20,7 +20,7 @@ _FOLDER = FIXTURES / "published"
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """Layer and height of a curve's maximum; the height has a digit more than the curve."""
+    """Layer and height of a curve's maximum; the height is given with one digit more than the curve."""
 
     layer: int
     r: float
@@ -44,8 +44,8 @@ class Published:
     stage that it shows for no subject at all is a mistake in the caller and raises ValueError.
 
     Attributes:
-        name: The file's name without its ending.
-        paper: title, authors, arxiv, version, date.
+        name: The name of the file without its ending.
+        paper: The paper's title, authors, arxiv, version and date.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Published:
         return None if found is None else tuple(found["r"])
 
     def peak(self, subject: str, pair: str) -> Peak | None:
-        """Where that curve is highest, and how high; pairs as in `curve`."""
+        """Where the curve of a pair is highest, and how high; pairs as in `curve`."""
         found = self._find("peaks", subject, pair)
         return None if found is None else Peak(**found)
 
@@ -108,7 +108,7 @@ class Published:
         return self._find("median_layers", subject, stage)
 
     def marked(self, table: str) -> str:
-        """How the values of a table are known, and how well.
+        """How the values of a table were obtained, and how exact they are.
 
         Args:
             table: "curves", "peaks", "heads", "maxima" or "median_layers".

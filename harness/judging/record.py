@@ -96,13 +96,13 @@ class Record:
             family: Its architecture.
             judgement: Verdict and reason.
             estimate: What the judgement rests on; None if nothing was measured.
-            seed: Of the run.
-            published: The paper's number; the claim's own for this subject if not given.
+            seed: The seed of the run.
+            published: The paper's number; if not given, the claim's number for this subject.
             baseline: The baseline's verdict.
             measurement: Key of the measurement in the store.
-            seconds: Time taken.
+            seconds: Time taken, in seconds.
             control: Whether the subject's mechanism is known, so that the baseline is the right answer.
-            look: At which look it was judged.
+            look: The look at which it was judged.
 
         Returns:
             The record; numbers that are not finite are None in it.
@@ -114,12 +114,12 @@ class Record:
         limit = threshold.for_subject(subject)
         value = low = high = p_value = None
         if estimate is not None:
-            value = _finite(estimate.value)
+            value = _keep_finite(estimate.value)
             if value is not None:
-                low, high = map(_finite, estimate.interval(look.level))
-            # An absent quantity is a claim that was asked and lost, so it counts in the correction.
+                low, high = map(_keep_finite, estimate.interval(look.level))
+            # A claim about an absent quantity was asked and is refuted, so it counts in the correction.
             if judgement.verdict in (Verdict.supported, Verdict.refuted, Verdict.inconclusive):
-                p_value = _finite(look.inflate(estimate.p_value(limit, threshold.direction)))
+                p_value = _keep_finite(look.inflate(estimate.p_value(limit, threshold.direction)))
         return cls(
             claim=claim.id,
             statement=claim.statement,
@@ -136,11 +136,13 @@ class Record:
             n=int(estimate.n) if estimate else 0,
             clusters=int(estimate.clusters) if estimate else 0,
             seed=int(seed),
-            published=_finite(claim.published.get(subject) if published is None else published),
+            published=_keep_finite(
+                claim.published.get(subject) if published is None else published
+            ),
             baseline=None if baseline is None else str(baseline),
             reason=judgement.reason,
             measurement=measurement,
-            seconds=_finite(seconds),
+            seconds=_keep_finite(seconds),
             p_value=p_value,
             threshold_origin=": ".join(filter(None, (threshold.origin, threshold.note))),
             method=estimate.method if estimate else "",
@@ -157,25 +159,25 @@ class Record:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Record:
-        """The record of `to_json`; ValueError on a missing or an unknown key."""
-        return _from_row(cls, row)
+        """The record that `to_json` gave; ValueError on a missing or an unknown key."""
+        return _build(cls, row)
 
     def properties(self) -> dict[str, str]:
         """The record as JUnit properties: floats to six digits, nothing for None."""
-        return {name: _text(value) for name, value in self.to_json().items()}
+        return {name: _format(value) for name, value in self.to_json().items()}
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a whole run has in common: versions, device, seed. `partial` marks an interrupted one.
+    """What all records of a run have in common: versions, device, seed. `partial` marks an interrupted run.
 
-    `stimuli` is a hash of the code that draws scenes and prompts, `code` of all that measures; empty if it was
-    not recorded. `gate` is false where claims were asked of subjects that do not do the task. `subjects` has
-    for each subject how it was asked, as far as it is known: `dtype` and `arrangement` ("plain", "chat" or
-    "prefilled"), and for one of the hub the `revision` that its entry names, and the `commit` that this was.
+    `stimuli` is a hash of the code that draws scenes and prompts, `code` of all code that measures; both are
+    empty if not recorded. `gate` is false where claims were asked of subjects that fail the task. `subjects`
+    says how each subject was asked, as far as it is known: `dtype` and `arrangement` ("plain", "chat" or
+    "prefilled"), and for a subject of the hub the `revision` of its entry and the `commit` it stood for.
 
     Raises:
-        ValueError: Made by another version of the schema.
+        ValueError: The run is of another version of the schema.
     """
 
     schema: int
@@ -207,23 +209,23 @@ class RunFacts:
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> RunFacts:
-        """The run of `to_json`; ValueError on a missing or unknown key or another schema."""
-        # The schema first: another version explains keys that differ, not the other way round.
+        """The run that `to_json` gave; ValueError on a missing or unknown key or another schema."""
+        # The schema is checked first, since another version explains why keys differ.
         _check_schema(row.get("schema"), "run")
-        # Before they had more facts, subjects of the hub had their commits, under another name.
+        # Older scorecards have only the commits of subjects of the hub, under the name `revisions`.
         rest = {name: value for name, value in row.items() if name != "revisions"}
-        return _from_row(cls, {"subjects": row.get("revisions", {}), **rest})
+        return _build(cls, {"subjects": row.get("revisions", {}), **rest})
 
 
 def save_record(folder: str | Path, record: Record, evidence: Evidence | None = None) -> Path:
     """Write one record to its own file in the folder; a record of the same name is replaced.
 
-    What the estimate was made of goes into a file of its own beside it.
+    The evidence goes into a file of its own beside it; without evidence an old one is removed.
 
     Returns:
         The path, "<subject>--<claim>.json", the subject's name quoted as in a URL.
     """
-    path, beside = _files(folder, record.claim, record.subject)
+    path, beside = _name_files(folder, record.claim, record.subject)
     if evidence is None:
         beside.unlink(missing_ok=True)
     else:
@@ -234,11 +236,11 @@ def save_record(folder: str | Path, record: Record, evidence: Evidence | None = 
 
 def forget_record(folder: str | Path, claim: str, subject: str) -> None:
     """Remove a record and its evidence; nothing happens if there is none."""
-    for path in _files(folder, claim, subject):
+    for path in _name_files(folder, claim, subject):
         path.unlink(missing_ok=True)
 
 
-def _files(folder: str | Path, claim: str, subject: str) -> tuple[Path, Path]:
+def _name_files(folder: str | Path, claim: str, subject: str) -> tuple[Path, Path]:
     path = Path(folder) / f"{quote(subject, safe='')}--{claim}.json"
     return path, path.with_suffix(".evidence.gz")
 
@@ -260,9 +262,9 @@ def load_records(folder: str | Path) -> list[Record]:
     return sorted(records, key=lambda record: (record.claim, record.subject))
 
 
-def _from_row(cls: type[_Row], row: Mapping[str, Any]) -> _Row:
+def _build(cls: type[_Row], row: Mapping[str, Any]) -> _Row:
     names = [f.name for f in fields(cls)]
-    # What came later has a default, so that a scorecard written before can still be a baseline.
+    # Fields added later have a default, so that an older scorecard can still be a baseline.
     required = [
         f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING
     ]
@@ -277,11 +279,11 @@ def _check_schema(found: object, what: str) -> None:
         raise ValueError(f"{what} of schema {found}; this version reads schema {SCHEMA}")
 
 
-def _finite(value: float | None) -> float | None:
+def _keep_finite(value: float | None) -> float | None:
     return float(value) if value is not None and math.isfinite(value) else None
 
 
-def _text(value: object) -> str:
+def _format(value: object) -> str:
     if value is None:
         return ""
     return f"{value:.6g}" if isinstance(value, float) else str(value)

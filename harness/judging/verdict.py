@@ -1,4 +1,4 @@
-"""From an estimate and a threshold to a verdict, from a verdict and a baseline to an outcome."""
+"""Decides a verdict by estimate and threshold, and an outcome by verdict and baseline."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a test runner is told."""
+    """The result that a test runner reports."""
 
     passed = "passed"
     failed = "failed"
@@ -47,10 +47,10 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Standing:
-    """A verdict read against a baseline.
+    """How a verdict compares with the baseline's.
 
     Attributes:
-        outcome: What the test runner is told.
+        outcome: The result that the test runner reports.
         change: How the verdict differs from the baseline's; empty when none is in use.
     """
 
@@ -72,7 +72,7 @@ def decide(
         estimate: What was measured.
         threshold: What the claim says.
         subject: Its name, since a threshold may have another value for named subjects.
-        look: At which look it was measured; the level of the interval that decides is the look's.
+        look: The look at which it was measured; the interval that decides has its level.
     """
     scenes = "1 scene" if estimate.clusters == 1 else f"{estimate.clusters} scenes"
     few = f"only {scenes}; at least {MINIMUM_CLUSTERS} are needed: raise --trials"
@@ -81,7 +81,7 @@ def decide(
     if estimate.value is None and not estimate.settled:
         return Judgement(Verdict.inconclusive, estimate.reason)
     if estimate.value is None:
-        # Absence seen in a handful of scenes is no better founded than a number would be.
+        # Absence in a handful of scenes is no better founded than a number would be.
         if 0 < estimate.clusters < MINIMUM_CLUSTERS:
             return Judgement(Verdict.inconclusive, f"{estimate.reason} ({few})")
         return Judgement(Verdict.refuted, estimate.reason)
@@ -94,7 +94,7 @@ def decide(
         return Judgement(Verdict.inconclusive, few)
     if math.isinf(low) or math.isinf(high):
         return Judgement(Verdict.error, broken)
-    measured, wanted = _numbers(value, low, high, limit)
+    measured, wanted = _format_numbers(value, low, high, limit)
     measured = f"{measured} {threshold.unit}"
     if low > limit if side == "above" else high < limit:
         return Judgement(Verdict.supported, f"{measured} is {side} {wanted}")
@@ -123,8 +123,9 @@ def compare_verdict(
     if exact and (baseline is None or verdict != Verdict(baseline)):
         return Standing(Outcome.error if verdict is Verdict.error else Outcome.failed, "wrong")
     if baseline is None:
-        return Standing(_ALONE[verdict], "new" if in_use else "")
+        return Standing(_WITHOUT_BASELINE[verdict], "new" if in_use else "")
     baseline = Verdict(baseline)
+    change: Change
     if verdict == baseline:
         change = "same"
     elif verdict is Verdict.supported:
@@ -133,10 +134,10 @@ def compare_verdict(
         change = "regressed"
     else:
         change = "changed"
-    return Standing(_outcome(verdict, baseline), change)
+    return Standing(_find_outcome(verdict, baseline), change)
 
 
-_ALONE = {
+_WITHOUT_BASELINE = {
     Verdict.supported: Outcome.passed,
     Verdict.refuted: Outcome.failed,
     Verdict.inconclusive: Outcome.failed,
@@ -145,11 +146,12 @@ _ALONE = {
     Verdict.not_run: Outcome.skipped,
     Verdict.error: Outcome.error,
 }
+"""The outcome of each verdict where there is no baseline."""
 
 
-def _outcome(verdict: Verdict, baseline: Verdict) -> Outcome:
+def _find_outcome(verdict: Verdict, baseline: Verdict) -> Outcome:
     if verdict in (Verdict.supported, Verdict.error):
-        return _ALONE[verdict]
+        return _WITHOUT_BASELINE[verdict]
     if baseline is Verdict.supported:
         return Outcome.failed
     if verdict is Verdict.refuted:
@@ -159,7 +161,7 @@ def _outcome(verdict: Verdict, baseline: Verdict) -> Outcome:
     return Outcome.skipped
 
 
-def _numbers(value: float, low: float, high: float, limit: float) -> tuple[str, str]:
+def _format_numbers(value: float, low: float, high: float, limit: float) -> tuple[str, str]:
     # A bound and a threshold that differ must not print alike: "0.4 is above 0.4" explains nothing.
     for digits in range(3, 18):
         text = [f"{x:.{digits}g}" for x in (value, low, high, limit)]

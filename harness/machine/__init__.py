@@ -1,1 +1,1 @@
-"""What the machine gives and takes back: cores, GPUs, memory, files that are whole or not there."""
+"""What a process uses of a machine: cores and GPUs (`placement`), memory (`memory`) and files (`files`)."""

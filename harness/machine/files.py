@@ -1,4 +1,4 @@
-"""Files that are whole or not there: what a killed process or a full disk leaves is never half a record."""
+"""Writes files so that a killed process or a full disk never leaves half of one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parents[2]
 """The folder of the project."""
@@ -15,7 +15,7 @@ FIXTURES = ROOT / "fixtures"
 REPORTS = ROOT / "reports"
 
 
-def write_json(path: str | Path, payload: Any) -> None:
+def write_json(path: str | Path, payload: object) -> None:
     """Write JSON, whole or not at all, as `write_bytes` does it; keys keep their order.
 
     Args:
@@ -31,7 +31,7 @@ def write_json(path: str | Path, payload: Any) -> None:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file so that it is at any moment the old one or the new one, whole.
+    """Write a file so that at any moment either the old one or the new one is there, whole.
 
     A temporary file in the same folder (so that the replacement is a rename) is flushed to disk
     before it takes the name. Folders are made as needed.
@@ -57,7 +57,7 @@ def write_bytes(path: str | Path, content: bytes) -> None:
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a file of `write_json`.
+    """Read a file that `write_json` wrote.
 
     Raises:
         ValueError: The file is cut off, damaged or holds NaN; the message names it and the remedy.
@@ -72,7 +72,7 @@ def read_json(path: str | Path) -> Any:
         ) from error
 
 
-def _refuse(constant: str) -> None:
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 

@@ -1,4 +1,4 @@
-"""Memory given back: after a failure, whose traceback holds every tensor it met, and between subjects."""
+"""Gives memory back after a failure, whose traceback keeps every tensor it met, and between subjects."""
 
 from __future__ import annotations
 
@@ -8,34 +8,35 @@ import traceback
 from collections.abc import Iterator
 
 LITTLE = 64 * 2**20
-"""Bytes that may stay on a GPU when a subject was let go: torch and its libraries keep some for themselves."""
+"""Bytes that may stay on a GPU after a subject is released: torch and its libraries keep some."""
 
 
 def let_go(error: BaseException) -> None:
-    """Empty the frames that an error passed through, and those of the errors behind it.
+    """Empty the frames that an error passed through, and those of the errors that led to it.
 
-    What was raised is kept for the report, with its message and its lines; the tensors in its frames would be
-    kept as long, and the next claim would find no memory.
+    A report keeps the error, with its message and its lines. Its frames would keep their tensors as long, and
+    the next claim would find no memory.
     """
-    for each in _behind(error, set()):
+    for each in _walk_causes(error, set()):
         traceback.clear_frames(each.__traceback__)
         for frame, _ in traceback.walk_tb(each.__traceback__):
-            # Who looked at the variables of a frame, as reports do, left a copy of them there, which is
-            # brought up to date, that is emptied, when it is looked at again.
+            # Reading `f_locals`, as reports do, caches a snapshot that keeps tensors alive; reading it again
+            # after clearing refreshes the snapshot.
             len(frame.f_locals)
 
 
-def _behind(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
+def _walk_causes(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
+    """The error, its causes and the errors it interrupted, each once."""
     if error is None or id(error) in seen:
         return
     seen.add(id(error))
     yield error
-    yield from _behind(error.__cause__, seen)
-    yield from _behind(error.__context__, seen)
+    yield from _walk_causes(error.__cause__, seen)
+    yield from _walk_causes(error.__context__, seen)
 
 
 def give_back() -> None:
-    """Collect what nothing refers to, and return what torch keeps for later to the GPU."""
+    """Collect garbage, and return to the GPU what torch keeps for later."""
     gc.collect()
     if _on_gpu():
         sys.modules["torch"].cuda.empty_cache()
@@ -50,5 +51,5 @@ def allocated() -> int:
 
 
 def _on_gpu() -> bool:
-    # Who has not used torch has nothing there, and must not begin to.
+    # A process that has not used torch has nothing on a GPU, and must not start to.
     return "torch" in sys.modules and sys.modules["torch"].cuda.is_initialized()

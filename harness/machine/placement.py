@@ -1,7 +1,7 @@
 """Where a process may work: its share of the cores, its GPU, and whether a subject fits there.
 
-Nothing here imports torch: the environment must say so before torch reads it. What is decided here is a
-function of numbers and names, so it can be tested where there is no GPU.
+Nothing here imports torch, which reads the environment only once. Every decision is a function of numbers and
+names, so it can be tested where there is no GPU.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ WORKER, WORKERS = "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"
 VISIBLE, PLACED = "CUDA_VISIBLE_DEVICES", "BINDING_CLAIMS_PLACED"
 
 ROOM = 1.15
-"""A subject fits where this many times its weights are free: activations need a place, too."""
+"""A subject fits where this many times its weights are free, since activations need memory, too."""
 
 
 class NoGpu(RuntimeError):
-    """A GPU is asked for and there is none left for this process; nothing falls back to the CPU in silence."""
+    """A GPU is asked for and none is left for this process; nothing silently falls back to the CPU."""
 
 
 class DoesNotFit(RuntimeError):
@@ -28,7 +28,7 @@ class DoesNotFit(RuntimeError):
 def place_process(environ: MutableMapping[str, str]) -> None:
     """Write into the environment of a worker of pytest-xdist how many threads it has, and which GPU.
 
-    Nothing changes in a process that is no worker, nor in one that a worker started: that has its place.
+    Nothing changes in a process that is no worker, nor in one that a worker started, which has its GPU already.
     """
     if WORKERS in environ:
         # Two processes with two threads each thrash on two cores.
@@ -42,8 +42,8 @@ def place_process(environ: MutableMapping[str, str]) -> None:
 def threads_per_process(environ: Mapping[str, str] = os.environ, cores: int | None = None) -> int:
     """Torch threads for a process: the cores, shared out between pytest-xdist's workers.
 
-    OMP_NUM_THREADS decides where it is set: only who started several processes knows of the others, and
-    threads that wait for each other's cores are slower than one alone.
+    OMP_NUM_THREADS decides if it is set: only whoever started several processes knows how many there are, and
+    threads that wait for each other's cores are slower than a single one.
     """
     if environ.get("OMP_NUM_THREADS", "").isdigit():
         return max(1, int(environ["OMP_NUM_THREADS"]))
@@ -65,11 +65,11 @@ def visible_gpus(value: str) -> list[str]:
 
 
 def gpu_of_worker(index: int, visible: str | None) -> str:
-    """What CUDA_VISIBLE_DEVICES must say in the worker of this number: one device, or none if none is left.
+    """The value of CUDA_VISIBLE_DEVICES for one worker: one device, or empty if none is left.
 
     Args:
-        index: 0 for gw0.
-        visible: What it says to whoever started the run; None if it is not set, and all GPUs are visible.
+        index: The worker's number, 0 for gw0.
+        visible: The value in the process that started the run; None if unset, so that all GPUs are visible.
     """
     if visible is None:
         return str(index)
@@ -78,7 +78,7 @@ def gpu_of_worker(index: int, visible: str | None) -> str:
 
 
 def check_gpus(workers: int, gpus: int) -> None:
-    """A GPU for every worker.
+    """Check that there is a GPU for every worker.
 
     Raises:
         NoGpu: There are more workers; the message says how many there may be.
@@ -94,8 +94,8 @@ def device_that_fits(name: str, need: float, free: Sequence[float]) -> str:
     """The GPU to load a subject on, or "auto" if it must be spread over several.
 
     Args:
-        name: Of the subject, for the message.
-        need: GiB of its weights; 0 if that is not known, or does not matter.
+        name: The subject's, for the message.
+        need: GiB of its weights; 0 if unknown or of no concern.
         free: GiB free on each visible GPU.
 
     Returns:

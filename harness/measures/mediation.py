@@ -42,7 +42,7 @@ def top_heads(scores: ArrayLike, k: int = 10, share: float = 0.1) -> list[tuple[
             positive score, so that heads that do nothing never fill it up.
 
     Returns:
-        (layer, head), best first; of equals the one in the earlier layer, then the lower head.
+        (layer, head), best first; ties go to the earlier layer, then to the lower head.
 
     Raises:
         ValueError: Not one matrix of heads, a score is not finite, or k is negative.
@@ -63,12 +63,12 @@ def top_heads(scores: ArrayLike, k: int = 10, share: float = 0.1) -> list[tuple[
 def read_best_head(
     scores: NDArray[np.float64], scenes: NDArray[np.str_]
 ) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
-    """Scores of the best head: it is chosen on the estimation half of the trials and read on the other.
+    """Scores of the best head, chosen on the estimation half of the trials and read on the other half.
 
-    The best of a thousand heads is good by luck where it was chosen.
+    On the trials by which it is chosen, the best of a thousand heads is good by luck.
 
     Args:
-        scores: Of every head on every trial, [n, L, H].
+        scores: Mediation score of every head on every trial, [n, L, H].
         scenes: The scene of each trial [n].
 
     Returns:
@@ -77,21 +77,21 @@ def read_best_head(
     Raises:
         ValueError: Fewer than two scenes.
     """
-    # The halves are those of the trials' order, which is random; scenes are never on both sides.
+    # The seed is fixed since the order of trials is random already; no scene is on both sides.
     first = estimation_half(scenes, np.random.default_rng(0))
     layer, head = np.unravel_index(scores[first].mean(0).argmax(), scores.shape[1:])
     return scores[~first, layer, head], scenes[~first]
 
 
 def auroc(scores: ArrayLike, heads: Iterable[tuple[int, int]]) -> float:
-    """How surely a head of a known set scores higher than one outside it.
+    """Chance that a head of a known set scores higher than one outside it.
 
     Args:
         scores: Mean mediation score of every head, [L, H].
         heads: The known (layer, head) pairs.
 
     Returns:
-        Area under the receiver operating characteristic, 0 to 1; equals count half. NaN if all heads
+        Area under the receiver operating characteristic, 0 to 1; ties count half. NaN if all heads
         are known or none is.
     """
     s = np.asarray(scores, np.float64)

@@ -7,15 +7,15 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def partial(xy: ArrayLike, xz: ArrayLike, yz: ArrayLike) -> NDArray[np.float64]:
-    """Correlation of x and y with what both share with z taken out, from the three correlations.
+    """Partial correlation of x and y given z, from the three correlations.
 
     Relative and absolute positions are correlated with each other, so that a code of one alone correlates
     with both (protocol, E4).
 
     Args:
-        xy: r of x and y, any shape.
-        xz: r of x and z.
-        yz: r of y and z; shapes broadcast.
+        xy: Correlation of x and y, any shape.
+        xz: Correlation of x and z.
+        yz: Correlation of y and z; shapes broadcast.
 
     Returns:
         Partial r, between -1 and 1; NaN where z determines one of the two.

@@ -1,4 +1,4 @@
-"""What can be read from activations by the nearest class mean: no training, nothing to tune."""
+"""A probe that reads labels from activations by the nearest class mean, with nothing to train or tune."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def nearest_mean(known: ArrayLike, labels: ArrayLike, unknown: ArrayLike) -> NDArray[np.int64]:
-    """The label whose mean activation is most alike, by the cosine after the overall mean is taken away.
+    """Label activations by the class mean of highest cosine, after the overall mean is subtracted.
 
     Args:
         known: Activations with labels, [n, d].
@@ -15,7 +15,7 @@ def nearest_mean(known: ArrayLike, labels: ArrayLike, unknown: ArrayLike) -> NDA
         unknown: Activations to be labelled, [m, d].
 
     Returns:
-        Labels, int64 [m]; of equals the smaller.
+        Labels, int64 [m]; of equally near labels the smaller.
 
     Raises:
         ValueError: Shapes do not fit, or there are fewer than two labels.

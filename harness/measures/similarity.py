@@ -105,6 +105,7 @@ def rsa(
         weights: How often each item was drawn in a bootstrap, [n]; pair (i, j) then counts
             `weights[i] * weights[j]` times. An item's pairs with its own copies are left out: they
             are alike by construction. None counts each item once.
+        scenes: The scene of each item, [n]; pairs of one scene are left out. None counts all pairs.
 
     Returns:
         r; NaN when either side is constant over the pairs that count.
@@ -112,17 +113,17 @@ def rsa(
     Raises:
         ValueError: Shapes do not fit, or weights are negative or not finite.
     """
-    x, y = _rsms(model, target, ndim=3)
+    x, y = _check_rsms(model, target, ndim=3)
     rows, columns = np.tril_indices(x.shape[-1], -1)
-    once = np.ones(x.shape[-1]) if weights is None else _multiplicities(weights, x.shape[-1:])
+    once = np.ones(x.shape[-1]) if weights is None else _check_weights(weights, x.shape[-1:])
     counts = np.tile(
-        once[rows] * once[columns] * _apart(scenes, x.shape[-1])[rows, columns], x.shape[0]
+        once[rows] * once[columns] * _mark_pairs(scenes, x.shape[-1])[rows, columns], x.shape[0]
     )
     drawn = counts > 0
     counts = counts[drawn]
     if not counts.size:
         return float("nan")
-    x, y = (_unit(side[:, rows, columns].reshape(-1)[drawn], counts) for side in (x, y))
+    x, y = (_standardise(side[:, rows, columns].reshape(-1)[drawn], counts) for side in (x, y))
     return float(np.clip((counts * x) @ y, -1, 1))
 
 
@@ -145,22 +146,22 @@ def rsa_draws(
     Raises:
         ValueError: As `rsa`.
     """
-    layers, y = _rsms(model, target, ndim=4)
-    n = y.shape[-1]
-    w = _multiplicities(weights, (np.shape(weights)[0] if np.ndim(weights) else 0, n))
-    below = np.tri(n, k=-1, dtype=bool) & _apart(scenes, n)
+    layers, targets = _check_rsms(model, target, ndim=4)
+    n = targets.shape[-1]
+    w = _check_weights(weights, (np.shape(weights)[0] if np.ndim(weights) else 0, n))
+    below = np.tri(n, k=-1, dtype=bool) & _mark_pairs(scenes, n)
 
     def total(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         return ((w @ matrix) * w).sum(-1)
 
     result = np.full((len(w), len(layers)), np.nan)
-    count = total(below.astype(np.float64)) * len(y)
-    y = _centred(y, below) if below.any() else None
+    count = total(below.astype(np.float64)) * len(targets)
+    y = _centre(targets, below) if below.any() else None
     if y is None:
         return result
     y_sum, y_square = total(y.sum(0)), total((y * y).sum(0))
     for index, layer in enumerate(layers):
-        x = _centred(layer, below)
+        x = _centre(layer, below)
         if x is None:
             continue
         x_sum, x_square, product = (total(m.sum(0)) for m in (x, x * x, x * y))
@@ -190,7 +191,7 @@ def mantel_null(
         target: [S, n, n].
         permutations: How many, P. With p = (1 + number at least as high) / (P + 1), 999 is usual.
         rng: Source of the permutations.
-        scenes: As in `rsa`; which pairs are left out does not move with the labels.
+        scenes: As in `rsa`; the pairs that are left out stay the same when labels are permuted.
 
     Returns:
         r [P, L]; NaN for a layer that is constant, in every row.
@@ -200,17 +201,17 @@ def mantel_null(
     """
     if permutations < 1:
         raise ValueError(f"a permutation test needs permutations, got {permutations}")
-    layers, y = _rsms(model, target, ndim=4)
+    layers, y = _check_rsms(model, target, ndim=4)
     n = y.shape[-1]
-    rows, columns = np.nonzero(np.tri(n, k=-1, dtype=bool) & _apart(scenes, n))
-    x = np.stack([_unit(layer[:, rows, columns].reshape(-1)) for layer in layers])
+    rows, columns = np.nonzero(np.tri(n, k=-1, dtype=bool) & _mark_pairs(scenes, n))
+    x = np.stack([_standardise(layer[:, rows, columns].reshape(-1)) for layer in layers])
     # A permuted pair may fall above the diagonal, which is never read as given.
     symmetric = np.tril(y, -1)
     symmetric += np.swapaxes(symmetric, -1, -2)
-    # Less the mean of what counts, so that the spread of a permutation is no small difference of large numbers.
+    # With the mean of counted pairs at 0 the spread of a permutation is no small difference of large numbers.
     flat = symmetric.reshape(len(y), -1)
     flat -= flat[:, rows * n + columns].mean()
-    constant = _CONSTANT * _size(y) * np.sqrt(x.shape[-1])
+    constant = _CONSTANT * _find_size(y) * np.sqrt(x.shape[-1])
     null = np.empty((permutations, len(layers)))
     size = max(1, _CHUNK // max(1, x.shape[-1]))
     for start in range(0, permutations, size):
@@ -223,19 +224,19 @@ def mantel_null(
         pairs = drawn.reshape(len(orders), -1)
         square = np.einsum("cp,cp->c", pairs, pairs) - pairs.sum(1) ** 2 / pairs.shape[1]
         near = square < 1e-9 * np.einsum("cp,cp->c", pairs, pairs)
-        # Of permutations that are all but constant that would be rounding.
+        # For permutations that are almost constant that difference would be rounding.
         square[near] = pairs[near].var(1) * pairs.shape[1]
         spread = np.sqrt(np.clip(square, 0, None))
-        # The mean of each layer's pairs is 0, so that of the permuted ones need not be taken off.
+        # Each layer's pairs have mean 0, so the mean of the permuted ones need not be subtracted.
         null[start:stop] = pairs @ x.T / np.where(spread > constant, spread, np.nan)[:, None]
     return np.clip(null, -1, 1)
 
 
 def peak(curve: ArrayLike) -> int:
-    """The layer where a curve is highest; the first of equals.
+    """The layer where a curve is highest; of several, the first.
 
     Args:
-        curve: [L]; NaN, where a layer was constant, is passed over.
+        curve: [L]; NaN, where a layer was constant, is skipped.
 
     Raises:
         ValueError: Not one curve, or no layer has a value.
@@ -246,8 +247,8 @@ def peak(curve: ArrayLike) -> int:
     return int(np.nanargmax(values))
 
 
-def _apart(scenes: ArrayLike | None, n: int) -> NDArray[np.bool_]:
-    """Which pairs of items count: those of different scenes, [n, n]."""
+def _mark_pairs(scenes: ArrayLike | None, n: int) -> NDArray[np.bool_]:
+    """Mark the pairs of items that count, those of different scenes, bool [n, n]."""
     if scenes is None:
         return np.ones((n, n), bool)
     labels = np.asarray(scenes)
@@ -258,7 +259,9 @@ def _apart(scenes: ArrayLike | None, n: int) -> NDArray[np.bool_]:
     return labels[:, None] != labels[None, :]
 
 
-def _rsms(model: ArrayLike, target: ArrayLike, ndim: int) -> tuple[NDArray, NDArray]:
+def _check_rsms(
+    model: ArrayLike, target: ArrayLike, ndim: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, y = np.asarray(model, np.float64), np.asarray(target, np.float64)
     if x.ndim != ndim or y.ndim != 3 or x.shape[-3:] != y.shape or y.shape[-1] != y.shape[-2]:
         wanted = "[S, n, n]" if ndim == 3 else "[L, S, n, n]"
@@ -270,7 +273,7 @@ def _rsms(model: ArrayLike, target: ArrayLike, ndim: int) -> tuple[NDArray, NDAr
     return x, y
 
 
-def _multiplicities(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
+def _check_weights(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float64]:
     w = np.asarray(weights, np.float64)
     if w.shape != shape:
         raise ValueError(f"weights have shape {w.shape}; {shape} was expected, the last axis items")
@@ -279,33 +282,35 @@ def _multiplicities(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.fl
     return w
 
 
-def _unit(values: NDArray[np.float64], counts: NDArray | None = None) -> NDArray[np.float64]:
-    """Shifted and scaled to (weighted) mean 0 and sum of squares 1; NaN if constant."""
+def _standardise(
+    values: NDArray[np.float64], counts: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Shift and scale to (weighted) mean 0 and sum of squares 1; NaN if constant."""
     counts = np.ones(values.shape) if counts is None else counts
     centred = values - np.average(values, weights=counts)
     spread = np.sqrt(counts @ centred**2)
-    if not spread > _CONSTANT * _size(values) * np.sqrt(counts.sum()):
+    if not spread > _CONSTANT * _find_size(values) * np.sqrt(counts.sum()):
         return np.full(values.shape, np.nan)
     return centred / spread
 
 
-def _centred(rsms: NDArray[np.float64], below: NDArray[np.bool_]) -> NDArray[np.float64] | None:
-    """Less its mean below the diagonal and zero elsewhere, [S, n, n]; None if constant there."""
+def _centre(rsms: NDArray[np.float64], below: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """Subtract the mean below the diagonal and set all else to 0, [S, n, n]; None if constant there."""
     values = rsms[:, below]
     centred = values - values.mean()
     # Without this shift the difference of two large sums would drown the variance in rounding.
-    if not centred.std() > _CONSTANT * _size(values):
+    if not centred.std() > _CONSTANT * _find_size(values):
         return None
     result = np.zeros_like(rsms)
     result[:, below] = centred
     return result
 
 
-def _size(values: NDArray[np.float64]) -> float:
-    return np.abs(values).max(initial=1)
+def _find_size(values: NDArray[np.float64]) -> float:
+    return float(np.abs(values).max(initial=1))
 
 
 def _variance(mean: NDArray[np.float64], square: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From the mean and the mean square; NaN where the difference is rounding."""
+    """Variance from the mean and the mean square; NaN where their difference is rounding."""
     variance = square - mean**2
     return np.where(variance > 1e-12 * square, variance, np.nan)

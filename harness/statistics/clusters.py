@@ -1,4 +1,4 @@
-"""Items in clusters: prompts about one scene are one piece of evidence, whatever their number."""
+"""Items in clusters: prompts about one scene together are one piece of evidence, however many they are."""
 
 from __future__ import annotations
 
@@ -25,21 +25,35 @@ def cluster_weights(
     Raises:
         ValueError: No labels, or a label is missing.
     """
-    codes, count = _codes(clusters)
+    codes, count = _number_clusters(clusters)
     times = rng.multinomial(count, np.full(count, 1 / count), size=draws)
     return times[:, codes]
 
 
-def standard_error(residuals: NDArray, codes: NDArray, count: int) -> float:
-    """Cluster-robust standard error (CR1) of a mean; codes number the clusters from 0 to count - 1."""
+def standard_error(residuals: NDArray[np.float64], codes: NDArray[np.intp], count: int) -> float:
+    """Cluster-robust standard error (CR1) of a mean.
+
+    Args:
+        residuals: Values less their mean, [n].
+        codes: The cluster of each item, numbered from 0 to count - 1, [n].
+        count: How many clusters there are, at least two.
+    """
     sums = np.bincount(codes, weights=residuals, minlength=count)
     return math.sqrt(count / (count - 1) * float(sums @ sums)) / len(residuals)
 
 
 def clustered(
     values: ArrayLike, clusters: Iterable[Hashable], what: str
-) -> tuple[NDArray, NDArray, int]:
-    """Checked numbers, float64 [n], the cluster of each as a number from 0, int [n], and how many there are.
+) -> tuple[NDArray[np.float64], NDArray[np.intp], int]:
+    """Check numbers and number their clusters.
+
+    Args:
+        values: One number per item, [n].
+        clusters: The label of each item's cluster, n of them.
+        what: Name of the numbers, for messages.
+
+    Returns:
+        The numbers, float64 [n]; the cluster of each, numbered from 0, [n]; and how many clusters there are.
 
     Raises:
         ValueError: Lengths differ, nothing was given, a label is missing, or a number is not finite.
@@ -47,7 +61,7 @@ def clustered(
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1:
         raise ValueError(f"{what} must be one number per item; their shape is {numbers.shape}")
-    codes, count = _codes(clusters)
+    codes, count = _number_clusters(clusters)
     if len(numbers) != len(codes):
         raise ValueError(f"{len(numbers)} {what} but {len(codes)} cluster labels")
     bad = int((~np.isfinite(numbers)).sum())
@@ -56,7 +70,7 @@ def clustered(
     return numbers, codes, count
 
 
-def _codes(clusters: Iterable[Hashable]) -> tuple[NDArray, int]:
+def _number_clusters(clusters: Iterable[Hashable]) -> tuple[NDArray[np.intp], int]:
     # Labels are checked as Python objects: NumPy would turn a missing one into the text "nan".
     labels = np.asarray(clusters).tolist() if hasattr(clusters, "__array__") else list(clusters)
     seen: dict[Hashable, int] = {}

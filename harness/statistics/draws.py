@@ -1,4 +1,4 @@
-"""Bootstrap draws to an estimate."""
+"""Makes estimates of bootstrap draws."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from harness.statistics.estimate import Estimate
 from harness.statistics.evidence import Evidence
 
 DIFFERENT = 10
-"""At least one in so many draws is of a value of its own, or their spread says nothing of what lies beyond."""
+"""Draws with fewer distinct values than one in this many do not tell what lies beyond the outermost draw."""
 
 
 def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Estimate:
-    """Expanded percentile interval of bootstrap draws.
+    """Make an estimate of bootstrap draws, with an expanded percentile interval.
 
     The ends are draws, not numbers between them: with D draws and a tail of a the lower end is the
     floor((D + 1) a)-th smallest, the upper end its mirror image (Davison and Hinkley 1997, section 5.3).
@@ -25,12 +25,12 @@ def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Esti
     Student's (Hesterberg 2015, section 5.3). With 8 clusters a plain percentile interval holds the
     truth in 89 of 100 cases, with hundreds the two are the same.
 
-    A thousand draws tell no p-value below 0.001, and with few clusters none below 0.006: corrected over the
-    claims of a paper, one that holds alone would never count, however clearly. So the ends move on beyond the
-    outermost draw as Student's quantiles do, from its distance or from the draws' standard error, whichever
-    is larger. By simulation p-values below 0.0005 are not more frequent than that for normal items; with a
-    skewness of 1.5 away from the threshold, 4 times (60 scenes) to 13 times (12). Draws of few different
-    values, or none beyond the estimate, have a smallest p-value, `resolution`.
+    A thousand draws give no p-value below 0.001, and with few clusters none below 0.006: after correction over
+    the claims of a paper, a single claim that holds would never count, however clearly. So beyond the outermost
+    draw the ends move on as Student's quantiles do, by its distance or by the draws' standard error, whichever
+    is larger. By simulation p-values below 0.0005 are no more frequent than that for normal items, and 4 times
+    (60 scenes) to 13 times (12 scenes) as frequent with a skewness of 1.5 away from the threshold. Draws with
+    few distinct values, or all on one side of the estimate, have a smallest p-value, `resolution`.
 
     Args:
         value: The estimate on all items.
@@ -57,8 +57,8 @@ def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Esti
         return Estimate(float(value), lambda level: unknown, n, clusters, method, evidence=found)
     wider = math.sqrt(clusters / (clusters - 1))
     finest = float(stdtr(clusters - 1, ndtri(1 / (total + 1)) / wider))
-    # Draws of few different values, of layers or of lists of heads, say nothing of what lies beyond them: by
-    # simulation one that almost never moves is wrong in 1 of 800 cases, however far its other draws are.
+    # Draws with few distinct values, such as layers, do not tell what lies beyond them: by simulation an
+    # estimate that almost never moves is wrong in 1 of 800 cases, however far its other draws are.
     beyond = ordered[0] < value < ordered[-1] and len(np.unique(ordered)) >= total / DIFFERENT
     error, outermost = wider * float(ordered.std()), -float(stdtrit(clusters - 1, finest))
 
@@ -66,7 +66,7 @@ def from_draws(value: float, draws: ArrayLike, *, n: int, clusters: int) -> Esti
         return -float(stdtrit(clusters - 1, max(tail, 1e-12))) * max(error, furthest / outermost)
 
     def interval(level: float) -> tuple[float, float]:
-        # scipy has no quantile for a tail of nothing.
+        # scipy has no quantile for an empty tail.
         tail = (1 - level) / 2 if level < 1 else 0.0
         share = float(ndtr(wider * stdtrit(clusters - 1, tail))) if tail > 0 else 0.0
         # The small addend keeps (D + 1) share = 50 from becoming rank 49 by rounding.

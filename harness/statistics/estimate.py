@@ -35,8 +35,8 @@ class Estimate:
 
     Attributes:
         value: The estimate; None when the quantity does not exist for the subject.
-        interval: From a confidence level to (low, high). Levels below zero are asked for too, when
-            a p-value is above one half: there the two bounds cross, as one-sided bounds do.
+        interval: Function from a confidence level to (low, high). For p-values above one half it is called
+            with levels below zero, where the two bounds cross, as one-sided bounds do.
         n: How many items (trials) it rests on.
         clusters: How many independent clusters (scenes) the items come from.
         method: How the interval was made, in words.
@@ -72,13 +72,13 @@ class Estimate:
 
     @classmethod
     def unsettled(cls, reason: str, n: int = 0, clusters: int = 0) -> Estimate:
-        """An estimate of something of which the data do not tell whether the subject has it."""
+        """An estimate of something that the subject may or may not have: the data do not tell."""
         unknown = cls.absent(reason, n, clusters)
         return replace(unknown, settled=False)
 
     @classmethod
     def inapplicable(cls, reason: str, n: int = 0, clusters: int = 0) -> Estimate:
-        """An estimate of something that cannot be asked of the subject: a gain where nothing is wrong."""
+        """An estimate of something that has no meaning for the subject, such as a gain if nothing is wrong."""
         return replace(cls.absent(reason, n, clusters), applies=False)
 
     def p_value(self, threshold: float, direction: Direction) -> float:
@@ -137,14 +137,16 @@ def proportion(successes: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
         ValueError: Lengths differ, nothing was given, a label is missing, or an outcome is not a
             boolean.
     """
-    outcomes, clusters = np.asarray(successes), _kept(clusters)
+    outcomes, clusters = np.asarray(successes), _keep_labels(clusters)
     if outcomes.dtype.kind not in "biuf" or not np.isin(outcomes, (0, 1)).all():
         raise ValueError("successes must be booleans")
     values, codes, count = clustered(outcomes, clusters, "successes")
     n, share = len(values), float(values.mean())
     found = Evidence(values, tuple(map(str, clusters)))
     if count == n:
-        return Estimate(share, _wilson(share, n, ndtri), n, count, "Wilson", evidence=found)
+        return Estimate(
+            share, _make_wilson_interval(share, n, ndtri), n, count, "Wilson", evidence=found
+        )
     method = "Wilson, clustered"
     if count == 1:
         return Estimate(share, lambda level: (0.0, 1.0), n, count, method, evidence=found)
@@ -154,7 +156,7 @@ def proportion(successes: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
         independent = share * (1 - share) / (n - 1)
         between = standard_error(values - share, codes, count) ** 2
         effective = n / max(1.0, between / independent)
-    interval = _wilson(share, effective, lambda q: stdtrit(count - 1, q))
+    interval = _make_wilson_interval(share, effective, lambda q: stdtrit(count - 1, q))
     return Estimate(share, interval, n, count, method, evidence=found)
 
 
@@ -174,7 +176,7 @@ def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
     Raises:
         ValueError: Lengths differ, nothing was given, a label is missing, or a value is not finite.
     """
-    clusters = _kept(clusters)
+    clusters = _keep_labels(clusters)
     numbers, codes, count = clustered(values, clusters, "values")
     centre, n = float(numbers.mean()), len(numbers)
     found = Evidence(numbers, tuple(map(str, clusters)))
@@ -184,16 +186,16 @@ def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
         return Estimate(centre, lambda level: unknown, n, 1, method, evidence=found)
     error = standard_error(numbers - centre, codes, count)
     sums = np.bincount(codes, weights=numbers - centre, minlength=count)
-    # Sums that differ by rounding alone have no skewness; sized to one, none leaves the range of floats.
+    # Sums that differ only by rounding have no skewness; scaled to at most 1, none leaves the range of floats.
     spread = float(np.abs(sums).max()) if error > 1e-12 * abs(centre) else 0.0
     unit = sums / spread if spread else sums
-    bent = float((unit**3).mean() / (unit**2).mean() ** 1.5 / math.sqrt(count)) if spread else 0.0
+    skew = float((unit**3).mean() / (unit**2).mean() ** 1.5 / math.sqrt(count)) if spread else 0.0
 
     def interval(level: float) -> tuple[float, float]:
         t = float(stdtrit(count - 1, (1 + level) / 2))
-        return centre - _invert_hall_transform(t, bent) * error, centre - _invert_hall_transform(
-            -t, bent
-        ) * error
+        low = centre - _invert_hall_transform(t, skew) * error
+        high = centre - _invert_hall_transform(-t, skew) * error
+        return low, high
 
     return Estimate(centre, interval, n, count, method, evidence=found)
 
@@ -227,12 +229,12 @@ def adjust(p_values: ArrayLike) -> NDArray[np.float64]:
     return false_discovery_control(raw, method="bh") if raw.size else raw
 
 
-def _kept(labels: Iterable[Hashable]) -> Iterable[Hashable]:
-    # They are read twice.
+def _keep_labels(labels: Iterable[Hashable]) -> Iterable[Hashable]:
+    # Labels are read twice, which an iterator cannot be.
     return labels if hasattr(labels, "__len__") else list(labels)
 
 
-def _wilson(
+def _make_wilson_interval(
     share: float, n: float, quantile: Callable[[float], float]
 ) -> Callable[[float], tuple[float, float]]:
     def interval(level: float) -> tuple[float, float]:
@@ -250,8 +252,13 @@ def _wilson(
     return interval
 
 
-def _invert_hall_transform(t: float, bent: float) -> float:
-    """The t that Hall's cubic takes to `t`; `bent` is the skewness over the root of the clusters' number."""
-    if abs(bent) < 1e-6:
+def _invert_hall_transform(t: float, skew: float) -> float:
+    """Find the number that Hall's cubic transform maps to `t`.
+
+    Args:
+        t: A quantile of Student's distribution.
+        skew: The skewness of the clusters' sums over the square root of the number of clusters.
+    """
+    if abs(skew) < 1e-6:
         return t
-    return 3 / bent * (math.cbrt(1 + bent * (t - bent / 6)) - 1)
+    return 3 / skew * (math.cbrt(1 + skew * (t - skew / 6)) - 1)

@@ -1,4 +1,4 @@
-"""What an estimate was made of: one number per item with its scene, or one per bootstrap draw."""
+"""The data behind an estimate: one number per item with its scene, or one per bootstrap draw."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ class Evidence:
 
     Attributes:
         values: float64 [n], one per item; or [D], the quantity on each bootstrap draw.
-        scenes: The scene of each item; None for draws. The draws of two runs with one seed are of the same
-            scenes, and independent otherwise: either way their difference is a draw of the difference.
+        scenes: The scene of each item; None for draws. Two runs with one seed draw the same scenes, other runs
+            draw independently: either way the difference of two draws is a draw of the difference.
+
+    Raises:
+        ValueError: A value is not finite, or there are not as many scenes as values.
     """
 
     values: NDArray[np.float64]
@@ -27,6 +30,15 @@ class Evidence:
             raise ValueError(f"{len(self.values)} values but {len(self.scenes)} scenes")
         if not np.isfinite(self.values).all():
             raise ValueError("evidence must be finite numbers")
+
+    @property
+    def item_scenes(self) -> tuple[str, ...]:
+        """The scene of each item; ValueError for bootstrap draws, which have none."""
+        if self.scenes is None:
+            raise ValueError(
+                "bootstrap draws are of many scenes each, so they cannot be paired by scene"
+            )
+        return self.scenes
 
     @property
     def binary(self) -> bool:

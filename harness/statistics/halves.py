@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 DRAWS = 1000
 """Bootstrap draws behind every interval that is not a closed formula."""
 
 PERMUTATIONS = 1000
+"""Permutations behind every test by permuted labels."""
 
 
-def estimation_half(scenes: Sequence[str], rng: np.random.Generator) -> np.ndarray:
-    """Which trials belong to the estimation half, bool [n].
+def estimation_half(
+    scenes: Sequence[str] | NDArray[np.str_], rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Draw which trials belong to the estimation half, bool [n].
 
     Whole scenes are dealt out, so that no image is on both sides; the halves are as equal in trials as
     whole scenes allow.

@@ -1,7 +1,7 @@
-"""How much a quantity changed between two runs, and what change the two could have shown.
+"""Estimates how much a quantity changed between two runs, and which change they could have shown.
 
-Two runs on the same scenes share what is easy and what is hard about them: their difference is known better
-than either. What they do not share is taken as independent.
+Two runs on the same scenes share what is easy and what is hard about them, so their difference is known better
+than either value. Scenes that they do not share are taken as independent.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.statistics.estimate import Estimate, mean, proportion
 from harness.statistics.evidence import Evidence
 
 Bounds = tuple[float, float, float]
-"""A value with the ends of its 95% interval."""
+"""A value with the lower and the upper end of its 95% interval."""
 
 POWER = 0.80
 """Chance with which a detectable difference is found."""
@@ -28,24 +28,24 @@ POWER = 0.80
 def change(
     before: Evidence, after: Evidence, value: tuple[float, float], clusters: int
 ) -> Estimate:
-    """The quantity after less before.
+    """Estimate the change of a quantity, its value after less its value before.
 
-    Items of the same scenes: right or wrong, Newcombe's (1998, method 10) square-and-add of the two clustered
-    Wilson intervals with the items' correlation; numbers, the paired mean. Items of which only some scenes
-    are shared: the same with what the shared scenes tell. Draws: their differences, which are draws of the
-    difference, paired where both runs drew the same scenes.
+    Shares of right items: the two clustered Wilson intervals are combined by Newcombe's square-and-add method
+    (1998, method 10) with the correlation of the shared scenes. Means of numbers: the paired mean if all scenes
+    are shared, otherwise sums of influence scene by scene. Bootstrap draws: their differences, which are draws
+    of the difference, paired where both runs drew the same scenes.
 
     Args:
-        before: What the baseline's estimate was made of.
-        after: The same for the run.
-        value: The two estimates, before and after.
-        clusters: Scenes behind the draws, the smaller of the two; items bring their own.
+        before: Evidence of the baseline's estimate.
+        after: Evidence of the run's estimate.
+        value: The two values, before and after.
+        clusters: Scenes behind the draws, the smaller number of the two runs; not used for items.
 
     Returns:
         The estimate, in the unit of the two values; `method` says how far it is paired.
 
     Raises:
-        ValueError: One side has items and the other draws, or numbers of draws differ.
+        ValueError: One side has items and the other draws, or the numbers of draws differ.
     """
     if (before.scenes is None) != (after.scenes is None):
         raise ValueError("one side has items and the other bootstrap draws")
@@ -56,11 +56,11 @@ def change(
         found = from_draws(value[1] - value[0], draws, n=len(draws), clusters=clusters)
         return replace(found, method=f"{found.method}, draw by draw")
     if before.binary and after.binary:
-        return _shares(before, after)
+        return _subtract_shares(before, after)
     if before.scenes == after.scenes:
-        found = mean(after.values - before.values, after.scenes)
+        found = mean(after.values - before.values, after.item_scenes)
         return replace(found, method=f"{found.method}, paired")
-    return _means(before, after)
+    return _subtract_means(before, after)
 
 
 def mcnemar(before: Evidence, after: Evidence) -> float | None:
@@ -69,7 +69,7 @@ def mcnemar(before: Evidence, after: Evidence) -> float | None:
     Each item must be of a scene of its own: prompts about one scene are won and lost together.
     """
     paired = before.binary and after.binary and before.scenes == after.scenes
-    if not paired or len(set(before.scenes)) < len(before.scenes):
+    if not paired or len(set(before.item_scenes)) < len(before.item_scenes):
         return None
     lost = int(((before.values == 1) & (after.values == 0)).sum())
     won = int(((before.values == 0) & (after.values == 1)).sum())
@@ -79,7 +79,7 @@ def mcnemar(before: Evidence, after: Evidence) -> float | None:
 def detectable(difference: Estimate, level: float = 0.95) -> float:
     """The smallest true change that would be found with `POWER`, in the unit of the difference.
 
-    From the width of its interval, as if the estimate were normal.
+    It follows from the width of the interval, as if the estimate were normal.
     """
     low, high = difference.interval(level)
     reach = float(ndtri((1 + level) / 2))
@@ -87,7 +87,7 @@ def detectable(difference: Estimate, level: float = 0.95) -> float:
 
 
 def trials_for(difference: Estimate, wanted: float) -> int | None:
-    """Trials that would make a change of `wanted` detectable; None where no number can be had.
+    """Trials that would make a change of `wanted` detectable; None if the interval has no finite width.
 
     Raises:
         ValueError: `wanted` is not above zero.
@@ -100,22 +100,23 @@ def trials_for(difference: Estimate, wanted: float) -> int | None:
     return max(1, math.ceil(difference.n * (found / wanted) ** 2))
 
 
-def _shares(before: Evidence, after: Evidence) -> Estimate:
-    one, other = (proportion(e.values.astype(bool), e.scenes) for e in (before, after))
+def _subtract_shares(before: Evidence, after: Evidence) -> Estimate:
+    """Difference of two shares: Newcombe's intervals with the correlation of the shared scenes."""
+    one, other = (proportion(e.values.astype(bool), e.item_scenes) for e in (before, after))
+    a, b = float(before.values.mean()), float(after.values.mean())
+    value = b - a
     same = before.scenes == after.scenes
-    r = _correlation(before, after)
+    r = _correlate(before, after)
 
     def interval(level: float) -> tuple[float, float]:
         (a_low, a_high), (b_low, b_high) = one.interval(level), other.interval(level)
-        a, b = one.value, other.value
-        value = b - a
-        down = _reach(b - b_low, a_high - a, r)
-        up = _reach(b_high - b, a - a_low, r)
+        down = _combine_reaches(b - b_low, a_high - a, r)
+        up = _combine_reaches(b_high - b, a - a_low, r)
         return (value - down, value + up) if level >= 0 else (value + down, value - up)
 
-    how = "paired" if same else f"{_shared(before, after)} scenes shared"
+    how = "paired" if same else f"{_count_shared(before, after)} scenes shared"
     return Estimate(
-        other.value - one.value,
+        value,
         interval,
         min(one.n, other.n),
         min(one.clusters, other.clusters),
@@ -123,14 +124,14 @@ def _shares(before: Evidence, after: Evidence) -> Estimate:
     )
 
 
-def _reach(own: float, others: float, r: float) -> float:
+def _combine_reaches(own: float, others: float, r: float) -> float:
     return math.sqrt(max(0.0, own**2 - 2 * r * own * others + others**2))
 
 
-def _correlation(before: Evidence, after: Evidence) -> float:
-    """Correlation of the two shares: that of the shared scenes, as far as the scenes are shared."""
+def _correlate(before: Evidence, after: Evidence) -> float:
+    """Correlation of the two shares: that of the shared scenes, less the more scenes are not shared."""
     one, other = (
-        {s: e.values[np.array(e.scenes) == s].mean() for s in dict.fromkeys(e.scenes)}
+        {s: e.values[np.array(e.scenes) == s].mean() for s in dict.fromkeys(e.item_scenes)}
         for e in (before, after)
     )
     common = [s for s in one if s in other]
@@ -140,12 +141,12 @@ def _correlation(before: Evidence, after: Evidence) -> float:
     return float(np.corrcoef(a, b)[0, 1]) * len(common) / math.sqrt(len(one) * len(other))
 
 
-def _shared(before: Evidence, after: Evidence) -> str:
-    a, b = set(before.scenes), set(after.scenes)
+def _count_shared(before: Evidence, after: Evidence) -> str:
+    a, b = set(before.item_scenes), set(after.item_scenes)
     return f"{len(a & b)} of {len(a | b)}"
 
 
-def _means(before: Evidence, after: Evidence) -> Estimate:
+def _subtract_means(before: Evidence, after: Evidence) -> Estimate:
     """Difference of two means over items that share some scenes: sums of influence, scene by scene."""
     influence = np.concatenate(
         [
@@ -153,11 +154,11 @@ def _means(before: Evidence, after: Evidence) -> Estimate:
             (after.values - after.values.mean()) / len(after.values),
         ]
     )
-    numbers, codes, count = clustered(influence, before.scenes + after.scenes, "values")
+    numbers, codes, count = clustered(influence, before.item_scenes + after.item_scenes, "values")
     value = float(after.values.mean() - before.values.mean())
     n = min(len(before.values), len(after.values))
-    fewest = min(len(set(before.scenes)), len(set(after.scenes)))
-    method = f"t, clustered, {_shared(before, after)} scenes shared"
+    fewest = min(len(set(before.item_scenes)), len(set(after.item_scenes)))
+    method = f"t, clustered, {_count_shared(before, after)} scenes shared"
     if fewest < 2:
         return Estimate(value, lambda level: (-math.inf, math.inf), n, fewest, method)
     sums = np.bincount(codes, weights=numbers, minlength=count)
@@ -171,13 +172,13 @@ def _means(before: Evidence, after: Evidence) -> Estimate:
 
 
 def from_intervals(before: Bounds, after: Bounds, n: int, clusters: int) -> Estimate:
-    """The change of which only the two 95% intervals are known: as if independent and normal.
+    """Estimate a change from its two 95% intervals alone, as if they were independent and normal.
 
     Args:
         before: Value, low and high of the baseline.
         after: Value, low and high of the run.
-        n: Trials, the smaller of the two.
-        clusters: Scenes, the smaller of the two.
+        n: Trials, the smaller number of the two runs.
+        clusters: Scenes, the smaller number of the two runs.
     """
     width = math.hypot(before[2] - before[1], after[2] - after[1])
     error = width / (2 * float(ndtri(0.975)))

@@ -1,7 +1,7 @@
-"""Blocks of four objects in a corner of the 3x3 canvas: where in the block, where in the image? (section 4.1)
+"""Trials that tell places relative to a group of objects from places in the image (section 4.1).
 
-All four blocks share the middle cell, which is another corner of each: a code relative to the group of objects
-and one relative to the image differ there most plainly.
+Four objects fill a 2x2 block in one corner of the 3x3 canvas. All four blocks share the middle cell, which is
+a different corner of each: there a code relative to the group and one relative to the image differ most.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ import numpy as np
 from harness.stimuli.prompt import Trial, scene_description
 from harness.stimuli.scene import Cell, Grid, Object, Scene
 
-CORNERS = tuple(product((0, 1), repeat=2))
-"""Row and column of a block's upper left cell, and of a slot within a block."""
-
+CORNERS = tuple(product((0, 1), (0, 1)))
+"""Row and column of each block's upper left cell; also of each slot within a block, in reading order."""
 
 MIDDLE = Cell(1, 1)
 """The cell that all blocks share."""
 
 
 def slot_of(scene: Scene, obj: Object) -> Cell:
-    """Where an object is within the block: its cell, counted from the group's upper left."""
+    """The slot of an object in its block: its cell, counted from the upper left cell of the group."""
     cell = scene.cell_of(obj)
     return Cell(
         cell.row - min(c.row for c in scene.cells),
@@ -33,7 +32,7 @@ def slot_of(scene: Scene, obj: Object) -> Cell:
 
 
 def block_scene(grid: Grid, objects: Sequence[Object], corner: tuple[int, int]) -> Scene:
-    """Four objects at the slots of one block, in reading order."""
+    """The scene of four objects that fill one block in reading order."""
     cells = tuple(Cell(corner[0] + row, corner[1] + column) for row, column in CORNERS)
     return Scene(grid, tuple(objects), cells)
 
@@ -62,13 +61,13 @@ def block_trials(
 
 @dataclass(frozen=True, slots=True)
 class Transplant:
-    """An ID taken from one image and put into another (Figure 13).
+    """A position ID that is taken from one image and put into another (Figure 13).
 
     Attributes:
-        source: Its target is in the cell that both blocks share.
-        recipient: The same objects in another block, of which the prompt describes two.
-        relative: The object at the slot that the source's target has in its block.
-        absolute: The object in the cell that the source's target is in.
+        source: The trial that the ID comes from; its target is in a cell that both blocks share.
+        recipient: A trial about the same objects in another block; its prompt describes two of them.
+        relative: The recipient's object at the slot that the source's target has in its own block.
+        absolute: The recipient's object in the cell that the source's target is in.
     """
 
     source: Trial
@@ -80,18 +79,18 @@ class Transplant:
 def transplants(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
 ) -> list[Transplant]:
-    """Pairs over all ordered pairs of blocks, each about as often.
+    """Transplants over all ordered pairs of blocks, each pair about equally often.
 
-    The recipient's prompt leaves out both candidates, so that without the transplant it could go on with
-    either; the source's target is one of the two that it describes.
+    The recipient's prompt leaves out both candidates, so that without the transplant either could come next;
+    the source's target is one of the two objects that it describes.
     """
     couples = list(permutations(CORNERS, 2))
     rounds = -(-trials // len(couples))
-    order = [i for _ in range(rounds) for i in rng.permutation(len(couples))][:trials]
-    return [_transplant(grid, objects, *couples[i], rng) for i in order]
+    order = [couples[i] for _ in range(rounds) for i in rng.permutation(len(couples))][:trials]
+    return [_draw_transplant(grid, objects, first, second, rng) for first, second in order]
 
 
-def _transplant(
+def _draw_transplant(
     grid: Grid,
     objects: Sequence[Object],
     first: tuple[int, int],
@@ -107,19 +106,19 @@ def _transplant(
     slot = (where.row - first[0], where.column - first[1])
     four = [objects[i] for i in rng.permutation(len(objects))[:4]]
     source = block_scene(grid, four, first)
-    target = source.at(where)
+    target = four[CORNERS.index(slot)]
     same_slot = Cell(second[0] + slot[0], second[1] + slot[1])
     candidates = (same_slot, where)
     others = [o for o in four if o != target]
     others = [others[i] for i in rng.permutation(3)]
     free = [Cell(second[0] + r, second[1] + c) for r, c in CORNERS]
     left = [c for c in free if c not in candidates]
-    # The source's target must not be a candidate: its features would answer for it.
+    # The source's target must not be a candidate: its features, not its place, would then be the answer.
     placed = {candidates[0]: others[0], candidates[1]: others[1]}
     placed |= dict(zip(left, (target, others[2]), strict=True))
     recipient = Scene(grid, tuple(placed.values()), tuple(placed))
-    told = [o for o in four if o != target]
-    told = tuple(told[i] for i in rng.permutation(3))
+    rest = [o for o in four if o != target]
+    told = tuple(rest[i] for i in rng.permutation(3))
     two = tuple((target, others[2])[i] for i in rng.permutation(2))
     return Transplant(
         Trial(source, scene_description(told, target), told, target),

@@ -47,8 +47,11 @@ def _describe(scene: Scene, described: Object, target: Object) -> Trial:
 
 
 def id_retrieval(scene: Scene, described: Object, target: Object, _other: Object) -> Contrast:
-    """Objects swap places. The ID fetched at the mention now points to the target's clean place, so
-    what is left to say is the object that the prompt describes."""
+    """The contrast of ID retrieval: the objects swap places, and the mention is patched.
+
+    The ID retrieved there then points to the target's clean place, so what is left to name is the object
+    that the prompt describes.
+    """
     return Contrast(
         "id_retrieval",
         _describe(scene, described, target),
@@ -60,8 +63,11 @@ def id_retrieval(scene: Scene, described: Object, target: Object, _other: Object
 
 
 def id_selection(scene: Scene, described: Object, target: Object, _other: Object) -> Contrast:
-    """Objects swap places. The ID selected at the last token is the target's place in the swapped
-    image, where the clean image has the described object."""
+    """The contrast of ID selection: the objects swap places, and the last token is patched.
+
+    The ID selected there is the target's place in the swapped image, where the clean image has the described
+    object.
+    """
     return Contrast(
         "id_selection",
         _describe(scene, described, target),
@@ -73,8 +79,10 @@ def id_selection(scene: Scene, described: Object, target: Object, _other: Object
 
 
 def feature_retrieval(scene: Scene, described: Object, target: Object, other: Object) -> Contrast:
-    """The target is another object at the same place. The features fetched at the last token are
-    those of the counterfactual target."""
+    """The contrast of feature retrieval: another object takes the target's place, the last token is patched.
+
+    The features retrieved there are those of the counterfactual's target.
+    """
     return Contrast(
         "feature_retrieval",
         _describe(scene, described, target),
@@ -99,10 +107,13 @@ def contrasts(
     trials: int,
     rng: np.random.Generator,
 ) -> list[Contrast]:
-    """Contrasts of one condition on two-object scenes.
+    """Draw contrasts of one condition on scenes of two objects.
 
     Which of the two objects is described is drawn at random, independently of its place. `objects`
     must hold at least three that share no feature.
+
+    Raises:
+        ValueError: No object shares no feature with the two that were drawn.
     """
     found = []
     for scene in two_object_scenes(grid, objects, trials, rng):
@@ -114,6 +125,6 @@ def contrasts(
         ]
         if not others:
             raise ValueError("a feature contrast needs a third object that shares no feature")
-        other = others[rng.integers(len(others))]
+        other = others[int(rng.integers(len(others)))]
         found.append(_CONTRASTS[condition](scene, described, target, other))
     return found

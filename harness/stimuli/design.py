@@ -101,7 +101,7 @@ def _trial(
 
 
 def entropy_trials(grid: Grid, entropy: str, trials: int, rng: np.random.Generator) -> list[Trial]:
-    """Full grids of objects that share no feature ("high"), or all pairings of few features ("low").
+    """Trials on full grids: objects that share no feature ("high"), or all pairings of few features ("low").
 
     The paper's 2x2 sets have 24 scenes each, too few to judge anything on half of them; here four of the nine
     objects, or two of three colors and shapes, are drawn for each trial. The 3x3 sets are the paper's.
@@ -131,9 +131,9 @@ def two_object_scenes(
     """Scenes of two objects that share no feature, at two random cells (section 3.4)."""
     scenes = []
     for _ in range(trials):
-        first = objects[rng.integers(len(objects))]
+        first = objects[int(rng.integers(len(objects)))]
         distinct = [o for o in objects if o.color != first.color and o.shape != first.shape]
-        second = distinct[rng.integers(len(distinct))]
+        second = distinct[int(rng.integers(len(distinct)))]
         a, b = rng.choice(len(grid.cells), size=2, replace=False)
         scenes.append(Scene(grid, (first, second), (grid.cells[a], grid.cells[b])))
     return scenes

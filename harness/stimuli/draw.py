@@ -1,6 +1,6 @@
-"""Scenes to images: Pillow, supersampled, so that the same scene gives the same pixels everywhere.
+"""Scenes drawn as images, so that the same scene gives the same pixels everywhere.
 
-Each shape is drawn once at eight times its size and reduced by whole boxes; no randomness.
+Pillow draws each shape once at eight times its size and averages whole boxes; nothing is random.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from harness.stimuli.glyphs import silhouette
@@ -20,12 +21,12 @@ SUPERSAMPLING = 8
 def draw(scene: Scene) -> Image.Image:
     """The scene as an RGB image of `scene.grid.canvas` pixels a side."""
     if isinstance(scene.setting, Photo):
-        return _photograph(scene.setting, scene.grid.canvas)
+        return _load_photograph(scene.setting, scene.grid.canvas)
     return Image.fromarray(draw_array(scene) if scene.setting is None else render_array(scene))
 
 
-def _photograph(photo: Photo, side: int) -> Image.Image:
-    """The file, fitted into a square on gray, since images of one batch must be of one size."""
+def _load_photograph(photo: Photo, side: int) -> Image.Image:
+    """Read a file and fit it into a gray square, since all images of a batch must have one size."""
     with Image.open(photo.path) as image:
         fitted = ImageOps.pad(
             ImageOps.exif_transpose(image).convert("RGB"), (side, side), color=(127, 127, 127)
@@ -33,8 +34,8 @@ def _photograph(photo: Photo, side: int) -> Image.Image:
     return ImageOps.mirror(fitted) if photo.mirrored else fitted
 
 
-def draw_array(scene: Scene) -> np.ndarray:
-    """Flat shapes on white, uint8 pixels [canvas, canvas, 3]."""
+def draw_array(scene: Scene) -> NDArray[np.uint8]:
+    """The scene as flat shapes on white, uint8 pixels [canvas, canvas, 3]."""
     pixels = np.full((scene.grid.canvas, scene.grid.canvas, 3), 255, np.uint8)
     for obj, cell in scene:
         left, top, right, bottom = scene.grid.box(cell)
@@ -43,8 +44,8 @@ def draw_array(scene: Scene) -> np.ndarray:
 
 
 @lru_cache(maxsize=4096)
-def sprite(obj: Object, side: int) -> np.ndarray:
-    """One object on white, uint8 [side, side, 3], read-only."""
+def sprite(obj: Object, side: int) -> NDArray[np.uint8]:
+    """One object in a white cell of `side` pixels, uint8 [side, side, 3], read-only."""
     mask = silhouette(obj.shape, side * SUPERSAMPLING)
     cover = np.asarray(mask.reduce(SUPERSAMPLING), np.float64)[..., None] / 255
     color = np.asarray(COLORS[obj.color], np.float64)

@@ -1,6 +1,6 @@
 """Photographs as scenes: two-object pictures in the user's own folder, PUG: SPAR, and COCO 2017.
 
-None of them is part of this package. Where something is missing a reader says what, and how to get it.
+None of them ships with this package: where something is missing, the error says what it is and how to get it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ COCO_URL = "http://images.cocodataset.org"
 
 
 def digest_of(scenes: Sequence[Scene]) -> str:
-    """A short name for a list of photographs: it moves when any of them does."""
+    """A short hash of a list of photographs, which changes when any of them changes."""
     return hashlib.sha256(" ".join(s.key for s in scenes).encode()).hexdigest()[:12]
 
 
@@ -60,71 +60,67 @@ class NoData(Exception):
 def read_photographs(
     folder: Path, limit: int | None = None, rng: np.random.Generator | None = None
 ) -> list[Scene]:
-    """Two-object photographs in whichever of the two layouts the folder has.
+    """Read photographs of two objects from a folder in either of the two layouts.
 
     Args:
-        folder: With manifest.csv (`read_pairs`) or labels.csv (`read_spar`); the first counts if both
-            are there.
-        limit: Use at most so many image files, drawn evenly over the backgrounds; all if None.
-        rng: Draws them; needed with a limit only.
+        folder: Holds manifest.csv (`read_pairs`) or labels.csv (`read_spar`); of both, the first is read.
+        limit: Most image files to use, drawn evenly over the backgrounds; all if None.
+        rng: Source of the draw; needed only with a limit.
 
     Returns:
         Scenes of an object on the left and one on the right; two for each file of PUG: SPAR.
 
     Raises:
         NoData: The folder is not there or has neither table.
-        ValueError: As the two readers.
+        ValueError: As `read_pairs` or `read_spar` raises it.
     """
     if (folder / MANIFEST).is_file():
-        return [scene for _, scene in _drawn(_pairs(folder), limit, rng, lambda pair: pair[0])]
+        pairs = _draw_evenly(_read_pairs(folder), limit, rng, lambda pair: pair[0])
+        return [scene for _, scene in pairs]
     if (folder / LABELS).is_file():
         return read_spar(folder, limit, rng)
     raise NoData(
-        f"{_absence(folder, f'{MANIFEST} or {LABELS}')}. Either of two sets will do.\n\n"
+        f"{_describe_absence(folder, f'{MANIFEST} or {LABELS}')}. Either of two sets will do.\n\n"
         f"{PAIR_LAYOUT}\n\n{SPAR_LAYOUT}"
     )
 
 
 def read_pairs(folder: Path) -> list[Scene]:
-    """The user's own photographs of two objects, in the order of manifest.csv.
+    """Read the user's own photographs of two objects, in the order of manifest.csv.
 
-    The layout is that of `PAIR_LAYOUT`. Colors, nouns and sides are not balanced here: where one color
-    stands mostly on one side, so it will in the claim's prompts.
-
-    Args:
-        folder: The image files and the table.
+    The layout is that of `PAIR_LAYOUT`. Colors, nouns and sides are used as they are, balanced or not.
 
     Returns:
         A scene per row: the left object at the upper left cell, the right one beside it.
 
     Raises:
         NoData: The folder or the table is not there, or the table has no rows.
-        ValueError: A row is malformed, or its image cannot be read; with the line.
+        ValueError: A row is malformed, or its image cannot be read; the message gives the line.
     """
-    return [scene for _, scene in _pairs(folder)]
+    return [scene for _, scene in _read_pairs(folder)]
 
 
 def read_spar(
     folder: Path, limit: int | None = None, rng: np.random.Generator | None = None
 ) -> list[Scene]:
-    """The blue and red animals of PUG: SPAR, each image as it is and mirrored.
+    """Read the blue and red animals of PUG: SPAR, each image as it is and mirrored.
 
-    PUG: SPAR (Bordes et al., arXiv 2308.03977; github.com/facebookresearch/PUG) has 43,560 renderings
-    of 512 px with none, one or two of 32 animals. Used are those of two animals side by side of which
-    one is blue and one red; grass, stone and the default texture are not colors.
+    PUG: SPAR (Bordes et al., arXiv 2308.03977; github.com/facebookresearch/PUG) has 43,560 renderings of 512 px
+    with none, one or two of 32 animals. Only images of a blue and a red animal side by side are used; grass,
+    stone and the default texture are not colors.
 
-    In the public set the left animal is blue and the right one red in every such image, so that color
-    and side cannot be told apart. Each image is therefore also used mirrored, its objects exchanged: then
-    each color stands on each side equally often. Both halves of such a pair have one `Photo.digest`;
-    a split into estimation and evaluation should keep them together.
+    In the public set the left animal is blue and the right one red in every such image, so color and side
+    cannot be told apart. Each image is therefore also used mirrored, with its objects exchanged: each color
+    then stands on each side equally often. An image and its mirror image have one `Photo.digest`; a split into
+    estimation and evaluation should keep them together.
 
-    Animals are named by one lower-case word: "Elephant_01" is an elephant. Images of an animal whose
-    name is of several words after that ("GiantTortoise") are left out: a prompt of the claims has one.
+    Animals are named by one lower-case word: "Elephant_01" is an elephant. Images of an animal whose name has
+    several words ("GiantTortoise") are left out: the claims' prompts have one.
 
     Args:
         folder: The folder that holds labels.csv; image files are named from there on.
-        limit: Use at most so many image files, drawn evenly over the backgrounds; all if None.
-        rng: Draws them; needed with a limit only.
+        limit: Most image files to use, drawn evenly over the backgrounds; all if None.
+        rng: Source of the draw; needed only with a limit.
 
     Returns:
         Two scenes for each file, the mirrored one second.
@@ -135,34 +131,34 @@ def read_spar(
     """
     table = folder / LABELS
     if not table.is_file():
-        raise NoData(f"{_absence(folder, LABELS)}.\n\n{SPAR_LAYOUT}")
+        raise NoData(f"{_describe_absence(folder, LABELS)}.\n\n{SPAR_LAYOUT}")
     rows = [
         (where, row["filename"], row["world_name"], sides)
-        for where, row in _table(table, SPAR_COLUMNS)
-        if (sides := _spar_sides(row)) is not None
+        for where, row in _read_table(table, SPAR_COLUMNS)
+        if (sides := _find_sides(row)) is not None
     ]
     if not rows:
         raise NoData(
             f"{table} names no image of a blue and a red animal side by side.\n\n{SPAR_LAYOUT}"
         )
     scenes = []
-    for where, name, _, (left, right) in _drawn(rows, limit, rng, lambda row: row[2]):
-        digest, path = _image(folder, name, where)
-        scenes.append(_side_by_side(left, right, Photo(digest, path)))
-        scenes.append(_side_by_side(right, left, Photo(digest, path, mirrored=True)))
+    for where, name, _, (left, right) in _draw_evenly(rows, limit, rng, lambda row: row[2]):
+        digest, path = _check_image(folder, name, where)
+        scenes.append(_place_side_by_side(left, right, Photo(digest, path)))
+        scenes.append(_place_side_by_side(right, left, Photo(digest, path, mirrored=True)))
     return scenes
 
 
 def read_coco(folder: Path, limit: int, rng: np.random.Generator) -> list[Scene]:
-    """Photographs of the COCO 2017 validation set that show objects of at least two categories.
+    """Read photographs of the COCO 2017 validation set that show objects of at least two categories.
 
-    With fewer there would be no two objects to list. What a model lists is its own choice of words, so
-    the scenes name no objects. Source: Lin et al., arXiv 1405.0312; the set's own layout on disk.
+    With fewer there would be no two objects to list. A model chooses its own words for what it lists, so the
+    scenes name no objects. Source: Lin et al., arXiv 1405.0312; the layout on disk is the set's own.
 
     Args:
         folder: Holds val2017/ and annotations/instances_val2017.json.
-        limit: Use at most so many images.
-        rng: Draws them.
+        limit: Most images to use.
+        rng: Source of the draw.
 
     Returns:
         Scenes without objects, in the order drawn.
@@ -182,7 +178,7 @@ def read_coco(folder: Path, limit: int, rng: np.random.Generator) -> list[Scene]
     )
     for path in (images, annotations):
         if not path.exists():
-            raise NoData(f"{_absence(folder, str(path.relative_to(folder)))}.\n\n{layout}")
+            raise NoData(f"{_describe_absence(folder, str(path.relative_to(folder)))}.\n\n{layout}")
     try:
         content = json.loads(annotations.read_bytes())
         categories = defaultdict(set)
@@ -195,32 +191,32 @@ def read_coco(folder: Path, limit: int, rng: np.random.Generator) -> list[Scene]
         ) from error
     if not names:
         raise NoData(f"{annotations} has no image of two categories.\n\n{layout}")
-    drawn = _drawn(names, limit, rng, lambda name: "")
-    photos = (Photo(*_image(images, name, str(annotations))) for name in drawn)
+    drawn = _draw_evenly(names, limit, rng, lambda name: "")
+    photos = (Photo(*_check_image(images, name, str(annotations))) for name in drawn)
     return [Scene(PHOTO_GRID, (), (), photo) for photo in photos]
 
 
-def _pairs(folder: Path) -> list[tuple[str, Scene]]:
-    """Background and scene of each row of the user's table."""
+def _read_pairs(folder: Path) -> list[tuple[str, Scene]]:
+    """Read background and scene of each row of the user's table."""
     table = folder / MANIFEST
     if not table.is_file():
-        raise NoData(f"{_absence(folder, MANIFEST)}.\n\n{PAIR_LAYOUT}")
+        raise NoData(f"{_describe_absence(folder, MANIFEST)}.\n\n{PAIR_LAYOUT}")
     pairs = []
-    for where, row in _table(table, PAIR_COLUMNS):
-        left, right = (_named(row[side], f"{where}: {side}") for side in ("left", "right"))
+    for where, row in _read_table(table, PAIR_COLUMNS):
+        left, right = (_parse_object(row[side], f"{where}: {side}") for side in ("left", "right"))
         if left.color == right.color:
             raise ValueError(
                 f"{where}: both objects are {left.color}, so the first word of an answer cannot tell "
                 "them apart; leave the photograph out"
             )
-        photo = Photo(*_image(folder, row["file"], where))
-        pairs.append((row["background"], _side_by_side(left, right, photo)))
+        photo = Photo(*_check_image(folder, row["file"], where))
+        pairs.append((row["background"], _place_side_by_side(left, right, photo)))
     if not pairs:
         raise NoData(f"{table} has no rows.\n\n{PAIR_LAYOUT}")
     return pairs
 
 
-def _named(text: str, where: str) -> Photographed:
+def _parse_object(text: str, where: str) -> Photographed:
     if not re.fullmatch("[a-z]+ [a-z]+", text):
         raise ValueError(
             f'{where} is {text!r}; write a color and a noun in lower-case letters, such as "red dolphin"'
@@ -228,7 +224,7 @@ def _named(text: str, where: str) -> Photographed:
     return Photographed.named(text)
 
 
-def _spar_sides(row: dict[str, str]) -> tuple[Photographed, Photographed] | None:
+def _find_sides(row: dict[str, str]) -> tuple[Photographed, Photographed] | None:
     """The left and the right animal, or None for an image of another kind."""
     animals = {
         row["character1_pos"].lower(): (row["character_texture"].lower(), row["character_name"]),
@@ -238,24 +234,26 @@ def _spar_sides(row: dict[str, str]) -> tuple[Photographed, Photographed] | None
         return None
     # A capital within a name begins a second word: no model would say "gianttortoise".
     one_word = re.compile(r"[\s\d_-]*([A-Z]?[a-z]+|[A-Z]+)[\s\d_-]*")
-    nouns = {side: one_word.fullmatch(name) for side, (_, name) in animals.items()}
-    if not all(found and found[1].lower() != "blank" for found in nouns.values()):
-        return None
-    left, right = (Photographed(animals[s][0], nouns[s][1].lower()) for s in ("left", "right"))
-    return left, right
+    pair = []
+    for texture, name in (animals["left"], animals["right"]):
+        noun = one_word.fullmatch(name)
+        if noun is None or noun[1].lower() == "blank":
+            return None
+        pair.append(Photographed(texture, noun[1].lower()))
+    return pair[0], pair[1]
 
 
-def _side_by_side(left: Photographed, right: Photographed, photo: Photo) -> Scene:
+def _place_side_by_side(left: Photographed, right: Photographed, photo: Photo) -> Scene:
     return Scene(PHOTO_GRID, (left, right), (Cell(0, 0), Cell(0, 1)), photo)
 
 
-def _absence(folder: Path, wanted: str) -> str:
+def _describe_absence(folder: Path, wanted: str) -> str:
     state = "where there is none" if folder.is_dir() else "which is not a folder"
     return f"Looked for {wanted} in {folder}, {state}"
 
 
-def _table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Where each row is and what it says in the wanted columns; others are let be."""
+def _read_table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Read each row of a table: where it stands, and its cells in the wanted columns."""
     header = ",".join(columns)
     try:
         # Spreadsheets write a byte order mark, which would become part of the first column's name.
@@ -277,9 +275,9 @@ def _table(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, 
         yield where, {column: row[column].strip() for column in columns}
 
 
-def _image(folder: Path, name: str, where: str) -> tuple[str, str]:
-    """Digest and path of an image file, once it is known that it can be drawn."""
-    # A table may come from elsewhere; it has no business outside its folder, on any system.
+def _check_image(folder: Path, name: str, where: str) -> tuple[str, str]:
+    """Digest and path of an image file, after a check that it can be drawn."""
+    # A table may come from elsewhere; it must not reach outside its folder, on any system.
     for kind in (PurePosixPath, PureWindowsPath):
         if kind(name).is_absolute() or ".." in kind(name).parts:
             raise ValueError(
@@ -291,7 +289,7 @@ def _image(folder: Path, name: str, where: str) -> tuple[str, str]:
     content = path.read_bytes()
     try:
         with Image.open(io.BytesIO(content)) as image:
-            # Verifying alone passes a photograph that was cut off on its way here.
+            # `verify` alone accepts a photograph that was cut off on its way here.
             image.load()
     except Exception as error:  # Decoders of damaged files raise whatever they stumble on.
         raise ValueError(
@@ -300,13 +298,13 @@ def _image(folder: Path, name: str, where: str) -> tuple[str, str]:
     return hashlib.sha256(content).hexdigest(), str(path)
 
 
-def _drawn(
+def _draw_evenly(
     rows: Sequence[Row],
     limit: int | None,
     rng: np.random.Generator | None,
     group: Callable[[Row], str],
 ) -> list[Row]:
-    """At most so many rows, from each group as many as from any other while it has them."""
+    """Draw at most `limit` rows, as many from each group as from any other while it lasts."""
     if limit is None:
         return list(rows)
     if limit < 1 or rng is None:

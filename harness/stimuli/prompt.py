@@ -1,6 +1,6 @@
-"""Scenes to text: the prompts of the papers, with the character spans that name each object.
+"""The papers' prompts about scenes, with the character spans that name each object.
 
-A prompt is what the subject reads; its completion is what a true answer goes on with. Spans are half
+A prompt is what the subject reads; its completion is how a correct answer goes on. Spans are half
 open and count characters of `text + completion`, so that a tokenizer of any kind can map them to tokens.
 """
 
@@ -14,7 +14,7 @@ from harness.stimuli.scene import Cell, Object, Scene
 Span = tuple[int, int]
 
 RELATIONS = {"left": (0, -1), "right": (0, 1), "above": (-1, 0), "below": (1, 0)}
-"""Relation of the asked-for object to the reference: step in rows, step in columns."""
+"""Steps in rows and columns from the reference object to the one that is asked for."""
 
 PHRASES = {
     "left": "to the left of",
@@ -32,7 +32,7 @@ class Prompt:
 
     Attributes:
         text: What the subject reads.
-        completion: How a true text goes on; its first word is the answer. Empty if nothing is asked.
+        completion: How a correct text goes on; its first word is the answer. Empty if nothing is asked.
         mentions: Span of each object named in `text + completion`, from color to shape.
         separators: Span of the comma after each mention, or None where none follows.
         statements: Spans that state what the image shows (rather than ask); a caption model learns these.
@@ -115,7 +115,7 @@ class _Writer:
 def scene_description(
     described: Sequence[Object], target: Object, *, commas: bool = True
 ) -> Prompt:
-    """All objects but one, the target comes next (sections 3.1 and 3.4).
+    """The prompt that describes objects in order and stops before the target (sections 3.1 and 3.4).
 
     With `commas` a comma follows every described object, since RSA reads it (section 3.3): "In this
     image there is a red square, a blue circle, and a". Without, the last one is left out, which for
@@ -134,7 +134,7 @@ def scene_description(
 def color_question(shape: str, color: str) -> Prompt:
     """The question of section 4.3: the color of a named shape."""
     text = f"In this image what is the color of the {shape}. Answer with the correct color only."
-    return _answered(text, color)
+    return _complete(text, color)
 
 
 def spatial_question(relation: str, reference: Object, color: str) -> Prompt:
@@ -150,8 +150,8 @@ def spatial_question(relation: str, reference: Object, color: str) -> Prompt:
 
 
 def count_question(count: int) -> Prompt:
-    """How many objects there are; shorter than the six sentences of appendix C, for small subjects."""
-    return _answered("In this image how many objects are there. Answer:", NUMBERS[count])
+    """The question how many objects there are, shorter than that of appendix C, for small subjects."""
+    return _complete("In this image how many objects are there. Answer:", NUMBERS[count])
 
 
 ENUMERATION = (
@@ -171,7 +171,7 @@ def enumeration(trial: Trial) -> Trial:
 
 
 def line_question(relation: str, middle: Object, answer: Object) -> Prompt:
-    """Three items in a row or column, asked from the middle one (Cui et al. 2026, Shapes setting)."""
+    """The question for the neighbour of the middle one of three objects (Cui et al. 2026, Shapes setting)."""
     writer = _Writer().add(f"The color of the shape {PHRASES[relation]} the ")
     writer.mention(middle, states=False).add(" is")
     read = len(writer.text)
@@ -179,7 +179,11 @@ def line_question(relation: str, middle: Object, answer: Object) -> Prompt:
 
 
 def numbered_list(listed: Sequence[Object], given: int) -> Prompt:
-    """A numbered list of which `given` items are read (appendix B): "In this image there is 1. a"."""
+    """A numbered list whose first `given` items the subject reads (appendix B): "In this image there is 1. a".
+
+    Raises:
+        ValueError: Nothing is left to name.
+    """
     writer = _Writer().add("In this image there is")
     read = 0
     for index, obj in enumerate(listed):
@@ -213,7 +217,7 @@ def grounded_caption(scene: Scene, order: Sequence[int]) -> Prompt:
     return writer.prompt(read)
 
 
-def _answered(text: str, answer: str) -> Prompt:
+def _complete(text: str, answer: str) -> Prompt:
     writer = _Writer().add(text)
     read = len(text)
     return writer.add(" ").state(answer).add(".").prompt(read)

@@ -1,4 +1,4 @@
-"""Trials of the questions: colors of shapes (4.3), what is next to what (4.4), how many (appendix C)."""
+"""Trials that ask questions: colors of shapes (4.3), what is next to what (4.4), how many (appendix C)."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from harness.stimuli.prompt import (
 from harness.stimuli.scene import BACKDROPS, Backdrop, Cell, Grid, Object, Scene
 
 SIDES = 2
-"""Position IDs of scenes with one object on the left (0) and one on the right (1)."""
+"""Number of position IDs where one object is on the left (0) and one on the right (1)."""
 
 
-def _beside(
+def _draw_beside(
     grid: Grid, objects: Sequence[Object], rng: np.random.Generator, *, same_row: bool
 ) -> Scene:
-    """Two objects that share no feature, one in each outer column."""
-    first = objects[rng.integers(len(objects))]
+    """Draw a scene of two objects that share no feature, one in each outer column."""
+    first = objects[int(rng.integers(len(objects)))]
     distinct = [o for o in objects if o.color != first.color and o.shape != first.shape]
-    second = distinct[rng.integers(len(distinct))]
+    second = distinct[int(rng.integers(len(distinct)))]
     rows = [int(r) for r in rng.integers(grid.rows, size=2)]
     if same_row:
         rows[1] = rows[0]
@@ -45,10 +45,10 @@ def side_of(scene: Scene, obj: Object) -> int:
 def color_questions(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
 ) -> list[Trial]:
-    """Two objects side by side, and the color of one of them is asked; each side about as often."""
+    """Trials about two objects side by side that ask for the color of one; each side about equally often."""
     found = []
     for side in (int(s) for s in np.resize((0, 1), trials)[rng.permutation(trials)]):
-        scene = _beside(grid, objects, rng, same_row=True)
+        scene = _draw_beside(grid, objects, rng, same_row=True)
         asked = scene.objects[side]
         found.append(Trial(scene, color_question(asked.shape, asked.color), (), asked))
     return found
@@ -62,21 +62,23 @@ def side_pairs(
     *,
     solids: bool,
 ) -> list[Trial]:
-    """A pair of objects, left and right, of which the prompt names one; each side about as often.
+    """Trials about an object on the left and one on the right, of which the prompt names one.
+
+    Each side is left out about equally often.
 
     Args:
         grid: The canvas.
-        objects: Drawn from.
+        objects: The pairs are drawn from these.
         trials: How many.
         rng: Where the randomness comes from.
-        solids: On textured ground, each backdrop about as often (section 4.2); else flat shapes on white,
+        solids: On textured ground, each backdrop about equally often (section 4.2); else flat shapes on white,
             side by side.
     """
     found = []
     for index, side in enumerate(
         int(s) for s in np.resize((0, 1), trials)[rng.permutation(trials)]
     ):
-        scene = _beside(grid, objects, rng, same_row=not solids)
+        scene = _draw_beside(grid, objects, rng, same_row=not solids)
         if solids:
             kind = BACKDROPS[index % len(BACKDROPS)]
             scene = replace(scene, setting=Backdrop(kind, int(rng.integers(2**31))))
@@ -85,7 +87,7 @@ def side_pairs(
 
 
 def describing(scene: Scene, side: int) -> Trial:
-    """The scene of two objects with the prompt that leaves out the one on a side (protocol, E6)."""
+    """The trial about two objects whose prompt leaves out the object on the given side (protocol, E6)."""
     target, described = scene.objects[side], scene.objects[1 - side]
     return Trial(scene, scene_description((described,), target, commas=False), (described,), target)
 
@@ -95,7 +97,7 @@ class Beside:
     """A question about what is next to a named object.
 
     Attributes:
-        trial: Its target is the asked-for object, its described object the reference.
+        trial: Its target is the object that is asked for, its described object the reference.
         relation: One of RELATIONS.
     """
 
@@ -106,7 +108,7 @@ class Beside:
 def spatial_questions(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
 ) -> list[Beside]:
-    """Full grids; every relation and every cell that has such a neighbour about equally often (E8)."""
+    """Questions about full grids: each relation and cell with such a neighbour about equally often (E8)."""
     places = [
         (name, cell)
         for name, (rows, columns) in RELATIONS.items()
@@ -120,8 +122,8 @@ def spatial_questions(
         shown = [objects[i] for i in rng.permutation(len(objects))[: len(grid.cells)]]
         scene = Scene(grid, tuple(shown), grid.cells)
         rows, columns = RELATIONS[relation]
-        reference = scene.at(cell)
-        target = scene.at(Cell(cell.row + rows, cell.column + columns))
+        placed = dict(zip(grid.cells, shown, strict=True))
+        reference, target = placed[cell], placed[Cell(cell.row + rows, cell.column + columns)]
         prompt = spatial_question(relation, reference, target.color)
         found.append(Beside(Trial(scene, prompt, (reference,), target), relation))
     return found
@@ -130,7 +132,7 @@ def spatial_questions(
 def counting_questions(
     grid: Grid, trials: int, rng: np.random.Generator, counts: Sequence[int] = range(3, 9)
 ) -> list[Trial]:
-    """Unique objects of four colors and four shapes in random cells, each number about as often (E11)."""
+    """Questions how many different objects there are in random cells, each number about as often (E11)."""
     kinds = [
         Object(c, s)
         for c, s in product(
@@ -150,7 +152,7 @@ def counting_questions(
 def listing_scenes(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
 ) -> list[Scene]:
-    """Two to four solids on textured ground, of which a list can be made (appendix B)."""
+    """Scenes of two to four solids on textured ground, for prompts that list them (appendix B)."""
     found = []
     for index in range(trials):
         drawn = balanced_trials(grid, objects, 1, rng)[0].scene
@@ -163,6 +165,6 @@ def listing_scenes(
 
 
 def list_begun(scene: Scene, listed: Sequence[Object]) -> Trial:
-    """A numbered list that goes on after the given objects: "In this image there is 1. a" (appendix B)."""
+    """The trial in which a numbered list goes on after the objects already listed (appendix B)."""
     rest = [o for o in scene.objects if o not in listed] or list(scene.objects)
     return Trial(scene, numbered_list((*listed, rest[0]), len(listed)), tuple(listed), rest[0])

@@ -1,20 +1,22 @@
-"""Solid objects on textured ground, with light and shadow: the embedded stand-in for photographs.
+"""Solid objects on textured ground, with light and shadow, where there are no photographs.
 
-Each silhouette is blown up to a solid, turned a little, lit from one side, and set down near the middle of
-its cell. Where it stands exactly, the light and the ground differ from image to image and follow from the
-scene's seed alone.
+Each silhouette becomes a solid that is turned a little, lit from one side, and set down near the middle of
+its cell. Its exact place, the light and the ground differ from image to image and follow from the scene's
+seed alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
 from harness.stimuli.glyphs import silhouette
-from harness.stimuli.scene import BACKDROPS, COLORS, Scene
+from harness.stimuli.scene import BACKDROPS, COLORS, Backdrop, Scene
 
 SIZE = 1.3
 """Side of a solid's frame, in cells."""
@@ -27,24 +29,30 @@ TURN = 15.0
 
 SUPERSAMPLING = 3
 
-Pixels = np.ndarray
+Pixels = NDArray[np.float64]
 """float64 [rows, columns] or [rows, columns, 3], 0 to 1."""
 
 
-def render_array(scene: Scene) -> np.ndarray:
-    """A scene with a backdrop as uint8 pixels [canvas, canvas, 3]; the same scene, the same pixels."""
+def render_array(scene: Scene) -> NDArray[np.uint8]:
+    """A scene with a backdrop as uint8 pixels [canvas, canvas, 3], the same for the same scene.
+
+    Raises:
+        ValueError: The scene has no backdrop.
+    """
     setting = scene.setting
+    if not isinstance(setting, Backdrop):
+        raise ValueError(f"only a scene with a backdrop is rendered; its setting is {setting!r}")
     rng = np.random.default_rng([BACKDROPS.index(setting.kind), setting.seed])
-    canvas = _ground(setting.kind, scene.grid.canvas, int(rng.integers(_GROUNDS)))
-    canvas = np.rot90(canvas, rng.integers(4)) * rng.uniform(0.85, 1.1)
+    canvas = _make_ground(setting.kind, scene.grid.canvas, int(rng.integers(_GROUNDS)))
+    canvas = np.rot90(canvas, int(rng.integers(4))) * rng.uniform(0.85, 1.1)
     azimuth = rng.uniform(0, 2 * np.pi)
-    # In the order of the cells: a scene is what is where, whatever the order of listing.
+    # In the order of the cells, since the order of listing must not change the pixels.
     for cell, obj in sorted((cell, obj) for obj, cell in scene):
         x, y = scene.grid.centre(cell)
         reach = JITTER * scene.grid.cell
         x, y = x + rng.uniform(-reach, reach), y + rng.uniform(-reach, reach)
         side = round(SIZE * scene.grid.cell * rng.uniform(0.9, 1.1))
-        body = _solid(obj.shape, side, round(float(rng.uniform(-TURN, TURN))))
+        body = _shape_solid(obj.shape, side, round(float(rng.uniform(-TURN, TURN))))
         _set_down(canvas, *body, np.array(COLORS[obj.color]) / 255, azimuth, (x, y))
     return np.rint(255 * np.clip(canvas, 0, 1)).astype(np.uint8)
 
@@ -53,14 +61,14 @@ def _set_down(
     canvas: Pixels,
     cover: Pixels,
     normals: Pixels,
-    color: np.ndarray,
+    color: Pixels,
     azimuth: float,
     middle: tuple[float, float],
 ) -> None:
     """Shade a solid and lay it and its shadow over the canvas, in place."""
     light = np.array([0.6 * np.cos(azimuth), 0.6 * np.sin(azimuth), 0.8])
     facing = np.clip(normals @ light, 0, 1)
-    # Black has no shade of its own: a little of the light comes back from any surface.
+    # Black alone would show no shade, so every surface gives a little of the light back.
     shaded = (0.06 + 0.9 * color) * (0.45 + 0.6 * facing)[..., None]
     gloss = np.clip(2 * facing * normals[..., 2] - light[2], 0, 1) ** 16
     shaded += 0.35 * gloss[..., None]
@@ -68,15 +76,20 @@ def _set_down(
     left, top = round(middle[0] - side / 2), round(middle[1] - side / 2)
     away = (-round(2 * light[0]), -round(2 * light[1]))
     shadow = 1 - 0.45 * ndimage.gaussian_filter(cover, side / 20)
-    _over(canvas, left + away[0], top + away[1], shadow, lambda part, s: part * s[..., None])
+    _blend(canvas, left + away[0], top + away[1], shadow, lambda part, s: part * s[..., None])
     mixed = np.concatenate([cover[..., None], shaded], -1)
-    _over(
+    _blend(
         canvas, left, top, mixed, lambda part, m: part * (1 - m[..., :1]) + m[..., 1:] * m[..., :1]
     )
 
 
-def _over(canvas: Pixels, left: int, top: int, patch: Pixels, lay) -> None:
-    """Lay a patch over the canvas, cut at its edges, in place."""
+def _blend(
+    canvas: Pixels, left: int, top: int, patch: Pixels, lay: Callable[[Pixels, Pixels], Pixels]
+) -> None:
+    """Combine a patch with the canvas through `lay(part of the canvas, patch)`, in place.
+
+    What lies outside the canvas is cut off.
+    """
     side, own = len(canvas), len(patch)
     rows = slice(max(0, top), min(side, top + own))
     columns = slice(max(0, left), min(side, left + own))
@@ -85,8 +98,8 @@ def _over(canvas: Pixels, left: int, top: int, patch: Pixels, lay) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _solid(shape: str, side: int, degrees: int) -> tuple[Pixels, Pixels]:
-    """How much of each pixel a solid covers [side, side], and where its surface faces [side, side, 3]."""
+def _shape_solid(shape: str, side: int, degrees: int) -> tuple[Pixels, Pixels]:
+    """Share of each pixel that a solid covers [side, side], and the normals of its surface [side, side, 3]."""
     big = side * SUPERSAMPLING
     mask = silhouette(shape, big).rotate(degrees, Image.Resampling.BILINEAR)
     inside = np.asarray(mask) > 127
@@ -106,11 +119,11 @@ def _solid(shape: str, side: int, degrees: int) -> tuple[Pixels, Pixels]:
 
 
 _GROUNDS = 16
-"""Different grounds of each kind."""
+"""How many different grounds there are of each kind."""
 
 
 @lru_cache(maxsize=256)
-def _ground(kind: str, side: int, number: int) -> Pixels:
+def _make_ground(kind: str, side: int, number: int) -> Pixels:
     rng = np.random.default_rng([BACKDROPS.index(kind), number, side])
     fine = rng.normal(size=(side, side))
     waves = ndimage.gaussian_filter(rng.normal(size=(side, side)), side / 12, mode="wrap")

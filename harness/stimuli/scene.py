@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 COLORS: dict[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
@@ -61,20 +61,20 @@ class Object:
             raise ValueError(f"unknown shape {self.shape!r}; known: {', '.join(SHAPES)}")
 
     @classmethod
-    def named(cls, name: str) -> Object:
+    def named(cls, name: str) -> Self:
         """The object called, for example, "red square"."""
         color, shape = name.split()
         return cls(color, shape)
 
     @property
     def name(self) -> str:
-        """As prompts say it: "red square"."""
+        """The object as prompts name it: "red square"."""
         return f"{self.color} {self.shape}"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Photographed(Object):
-    """An object of a photograph, whose names are not ours to choose: "white elephant"."""
+    """An object of a photograph, whose color and noun may be any words: "white elephant"."""
 
     def __post_init__(self) -> None:
         for word in (self.color, self.shape):
@@ -159,10 +159,10 @@ REPRODUCED_GRIDS = {
     "paper": Grid(2, cell=100, gap=68, margin=34),
     "embedded": Grid(2, cell=34, gap=22, margin=11),
 }
-"""As the public reproduction draws: 336 px, objects of 0.6 cells, off the grid of tokens; and at our scale."""
+"""The public reproduction's layout (336 px, objects of 0.6 cells, across tokens), and the same at our scale."""
 
 PHOTO_GRID = Grid(2, cell=252, gap=0, margin=0)
-"""Photographs are shown at 504 px, a whole number of tokens; their cells say left and right, no more."""
+"""Photographs are shown at 504 px, a whole number of tokens; their cells only tell left from right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class Backdrop:
 
     Attributes:
         kind: One of BACKDROPS.
-        seed: Of the texture, the light and where each object stands within its cell.
+        seed: Decides the texture, the light and where each object stands within its cell.
     """
 
     kind: str
@@ -183,7 +183,7 @@ class Backdrop:
 
 
 BACKDROPS = ("sand", "salt", "tiles")
-"""After the beach, the salt desert and the museum of section 4.2."""
+"""Kinds of ground, after the beach, the salt desert and the museum of section 4.2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +191,9 @@ class Photo:
     """An image file in place of a drawing.
 
     Attributes:
-        digest: SHA-256 of the file, hexadecimal: what the image is, wherever it lies.
-        path: Where it lies.
-        mirrored: Shown with left and right exchanged.
+        digest: SHA-256 of the file, hexadecimal.
+        path: Where the file is; no part of what the photograph is.
+        mirrored: Whether left and right are exchanged.
     """
 
     digest: str
@@ -239,7 +239,7 @@ class Scene:
         return dict(zip(self.cells, self.objects, strict=True)).get(cell)
 
     def cell_of(self, obj: Object) -> Cell:
-        """Where an object is; ValueError if it is not in the scene or is there twice."""
+        """The cell of an object; ValueError if the object is not in the scene or is there twice."""
         found = [cell for o, cell in self if o == obj]
         if len(found) != 1:
             raise ValueError(f"{obj.name} is in the scene {len(found)} times")
@@ -249,7 +249,7 @@ class Scene:
     def key(self) -> str:
         """A name for the pixels: equal for two scenes that look the same, whatever the listing order.
 
-        It is what intervals are clustered by and what encoded images are shared by.
+        Intervals are clustered by it, and encoded images are shared by it.
         """
         placed = sorted((cell, obj.name) for obj, cell in self)
         text = repr(

@@ -1,4 +1,4 @@
-"""Where things live in each family: one row per architecture, checked against the model on loading.
+"""Where layers, heads and image tokens are in each family: one row per architecture, checked on loading.
 
 Paths are those of transformers 5.23, in which every family here has the text model under `model` and the
 vocabulary projection at the top. Per-head values are the input of `o_proj`, cut into heads.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.subjects import layout
 from harness.subjects.layout import Grid, Layouts
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 
 class NoAnatomy(ValueError):
@@ -23,7 +24,7 @@ class NoAnatomy(ValueError):
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The sites of one family.
+    """Where one family has its layers and image tokens, and what its processor and model are given.
 
     Attributes:
         family: Name of the family and of its pytest marker.
@@ -31,18 +32,18 @@ class Anatomy:
         architecture: Class that `config.architectures` must name.
         layers: Path of the decoder layers from the top of the model.
         image_token: How an image token is written in the prompt.
-        plain: What is put before the prompt in the plain arrangement; `{image}` stands for the layout's text.
-        image_inputs: What the image processor gives, as the vision tower takes it.
-        layouts: How images stand in the prompt.
-        position_ids: Position of every token from model, ids [B, T], mask [B, T] and grids.
+        plain: Text before the prompt in the plain arrangement; `{image}` stands for the layout's text.
+        image_inputs: Outputs of the image processor that the vision tower takes.
+        layouts: Function that says how images are written in the prompt; see `Layouts`.
+        position_ids: Function from model, ids [B, T], mask [B, T] and grids to the position of every token.
         placeholder: What the family's chat template writes for an image; the image token if empty.
-        spaced: A word that stands right after the image is written with a space before it.
-        images_nested: The image processor takes one list of images per prompt, not one image.
-        asked: What else the image processor is asked for.
-        token_types: Name under which the model wants to know which tokens [B, T] are of the image, if it does.
-        position_types: Name of token types from which the model finds positions itself, given ids and pixels.
-        deepstack: Features of early vision layers are added after the first decoder layers.
-        one_size: The vision tower takes images of `config.vision_config.image_size` and no others.
+        spaced: Whether a word right after the image is written with a space before it.
+        images_nested: Whether the image processor takes a list of images per prompt, not one image.
+        asked: Options of the image processor that are switched on.
+        token_types: Name of the input that marks image tokens [B, T]; None if the model takes no such input.
+        position_types: Name of the input that marks image tokens when the model computes positions itself.
+        deepstack: Whether features of early vision layers are added after the first decoder layers.
+        one_size: Whether the vision tower takes only images of `config.vision_config.image_size`.
         tower: `config.vision_config.model_type`, where that and not the model type tells families apart.
     """
 
@@ -54,7 +55,9 @@ class Anatomy:
     plain: str
     image_inputs: tuple[str, ...]
     layouts: Layouts
-    position_ids: Callable[[Any, torch.Tensor, torch.Tensor, list[Grid | None]], torch.Tensor]
+    position_ids: Callable[
+        [PreTrainedModel, torch.Tensor, torch.Tensor, list[Grid | None]], torch.Tensor
+    ]
     placeholder: str = ""
     spaced: bool = False
     images_nested: bool = False
@@ -67,27 +70,36 @@ class Anatomy:
 
 
 def _counted(
-    _model: Any, _ids: torch.Tensor, mask: torch.Tensor, _grids: list[Grid | None]
+    _model: PreTrainedModel, _ids: torch.Tensor, mask: torch.Tensor, _grids: list[Grid | None]
 ) -> torch.Tensor:
     """Positions that count tokens and start after the padding, int64 [B, T]."""
     return (mask.long().cumsum(-1) - 1).clamp(min=0)
 
 
-def _m_rope(
-    model: Any, ids: torch.Tensor, mask: torch.Tensor, grids: list[Grid | None]
+def _compute_m_rope(
+    model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor, grids: list[Grid | None]
 ) -> torch.Tensor:
     """Time, height and width of every token, int64 [3, B, T].
 
-    The token types are always passed: Qwen2.5-VL falls back to counted positions without a word if
-    they are missing.
+    The token types are always passed: without them Qwen2.5-VL silently falls back to counted positions.
+
+    Raises:
+        ValueError: An image has no grid.
     """
     import torch
 
     merge = model.config.vision_config.spatial_merge_size
     types = (ids == model.config.image_token_id).int()
-    sizes = torch.tensor([[1, h * merge, w * merge] for h, w in grids], device=ids.device)
+    sizes = []
+    for grid in grids:
+        if grid is None:
+            raise ValueError("the family's positions need images whose tokens form a grid")
+        sizes.append([1, grid[0] * merge, grid[1] * merge])
     return model.model.get_rope_index(
-        input_ids=ids, mm_token_type_ids=types, image_grid_thw=sizes, attention_mask=mask
+        input_ids=ids,
+        mm_token_type_ids=types,
+        image_grid_thw=torch.tensor(sizes, device=ids.device),
+        attention_mask=mask,
     )[0]
 
 
@@ -113,7 +125,7 @@ ANATOMIES: dict[str, Anatomy] = {
         plain="<|vision_start|>{image}<|vision_end|>",
         image_inputs=("pixel_values", "image_grid_thw"),
         layouts=layout.qwen,
-        position_ids=_m_rope,
+        position_ids=_compute_m_rope,
         position_types="mm_token_type_ids",
     ),
     "qwen2_5_vl": Anatomy(
@@ -125,7 +137,7 @@ ANATOMIES: dict[str, Anatomy] = {
         plain="<|vision_start|>{image}<|vision_end|>",
         image_inputs=("pixel_values", "image_grid_thw"),
         layouts=layout.qwen,
-        position_ids=_m_rope,
+        position_ids=_compute_m_rope,
         position_types="mm_token_type_ids",
     ),
     "llava_onevision": Anatomy(
@@ -150,7 +162,7 @@ ANATOMIES: dict[str, Anatomy] = {
         image_inputs=("pixel_values", "pixel_attention_mask"),
         layouts=layout.latents,
         position_ids=_counted,
-        # As its processor does: otherwise the word after the image would be cut into other pieces.
+        # As its processor does: otherwise the tokenizer would cut the word after the image into other pieces.
         spaced=True,
         images_nested=True,
     ),
@@ -166,7 +178,7 @@ ANATOMIES: dict[str, Anatomy] = {
         position_ids=_counted,
         one_size=True,
         placeholder="<start_of_image>",
-        # Without them image tokens would look back only, like words.
+        # Without them image tokens would attend only backwards, like words.
         token_types="token_type_ids",
     ),
     "qwen3_vl": Anatomy(
@@ -178,7 +190,7 @@ ANATOMIES: dict[str, Anatomy] = {
         plain="<|vision_start|>{image}<|vision_end|>",
         image_inputs=("pixel_values", "image_grid_thw"),
         layouts=layout.qwen,
-        position_ids=_m_rope,
+        position_ids=_compute_m_rope,
         position_types="mm_token_type_ids",
         deepstack=True,
     ),
@@ -235,14 +247,14 @@ MARKERS: dict[str, str] = {
     "smolvlm": "smolvlm",
     "pixtral": "pixtral",
 }
-"""Family to the pytest marker under which people know it."""
+"""Name of the pytest marker of each family."""
 
 
-def anatomy_of(config: Any, where: str) -> Anatomy:
+def anatomy_of(config: PreTrainedConfig, where: str) -> Anatomy:
     """The anatomy for a model configuration.
 
     Raises:
-        NoAnatomy: None fits; the message names what does.
+        NoAnatomy: No family fits; the message lists the known ones.
     """
     tower = getattr(getattr(config, "vision_config", None), "model_type", None)
     return anatomy_for(config.model_type, tower, where)
@@ -251,7 +263,7 @@ def anatomy_of(config: Any, where: str) -> Anatomy:
 def anatomy_for(model_type: str | None, tower: str | None, where: str) -> Anatomy:
     """The anatomy for a model type and the type of its vision tower; raises as `anatomy_of` does."""
     fitting = [a for a in ANATOMIES.values() if a.model_type == model_type]
-    # One architecture with another tower can be another family: rows of Pixtral end in words.
+    # One architecture with another tower can be another family: Pixtral is LLaVA with rows that end in words.
     for anatomy in (*(a for a in fitting if a.tower), *(a for a in fitting if not a.tower)):
         if anatomy.tower in (tower, None):
             return anatomy

@@ -1,4 +1,4 @@
-"""Trials as a model takes them."""
+"""Trials encoded as the inputs of a model."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from harness.subjects.layout import Grid
 
 @dataclass(frozen=True)
 class Batch:
-    """B rows of T tokens, padded on the left.
+    """B trials as rows of T tokens, padded on the left.
 
     Attributes:
         trials: The B trials.
         input_ids: int64 [B, T].
         inputs: What the model's forward takes: `inputs_embeds` [B, T, d] with the image in place,
-            `attention_mask` [B, T], `position_ids` [B, T] or [3, B, T], and what else the family needs.
-            All on the subject's device.
+            `attention_mask` [B, T], `position_ids` [B, T] or [3, B, T], and what else the family needs,
+            all on the subject's device.
         mentions: For each row, the token indices of each described object, color to shape.
         separators: For each row, the token index of the comma after each described object, or None.
         image_tokens: int64 [B, N] on the CPU, indices of the image tokens, in the order of the patches.
-        image_grid: (rows, columns) of the patches, the same for all rows; None where they are no grid.
+        image_grid: (rows, columns) of the patches, the same for all trials; None where they form no grid.
     """
 
     trials: tuple[Trial, ...]
@@ -48,16 +48,18 @@ class Batch:
         return self.image_tokens[:, 0]
 
     def stacked(self, times: int) -> dict[str, torch.Tensor]:
-        """The inputs of as many copies of all rows, one below the other."""
-        return {k: torch.cat([v] * times, self._rows_of(k)) for k, v in self.inputs.items()}
+        """The inputs with all rows repeated `times` times, one copy below the other."""
+        return {k: torch.cat([v] * times, self._find_row_axis(k)) for k, v in self.inputs.items()}
 
-    def _rows_of(self, name: str) -> int:
-        """Which dimension of an input its rows are."""
+    def _find_row_axis(self, name: str) -> int:
+        """The dimension of an input along which its rows lie."""
         return int(name == "position_ids" and self.inputs[name].ndim == 3)
 
     def of_rows(self, rows: slice) -> Batch:
-        """Some of the rows, as long as they are here."""
-        inputs = {k: v[:, rows] if self._rows_of(k) else v[rows] for k, v in self.inputs.items()}
+        """A batch of some of the rows, with their padding unchanged."""
+        inputs = {
+            k: v[:, rows] if self._find_row_axis(k) else v[rows] for k, v in self.inputs.items()
+        }
         return Batch(
             self.trials[rows],
             self.input_ids[rows],

@@ -1,11 +1,14 @@
-"""Whether the parts of a checkpoint fit each other, and in plain words why not."""
+"""Checks that the parts of a checkpoint fit each other; their messages say in plain words why not."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from harness.subjects.anatomy import Anatomy
 from harness.subjects.registry import Entry, Refused
+
+if TYPE_CHECKING:
+    from transformers import BaseImageProcessor, PreTrainedConfig
 
 QUANTISED_WITH = {
     "awq": "autoawq",
@@ -19,18 +22,18 @@ QUANTISED_WITH = {
     "eetq": "eetq",
     "aqlm": "aqlm",
 }
-"""Package that reads weights of a quantisation method, as people install it."""
+"""Name of the package that reads weights of each quantisation method, as pip installs it."""
 
 
 class CannotLoad(Refused, RuntimeError):
     """The subject's files cannot be used; the message names the file and what to do."""
 
 
-def check_family(entry: Entry, config: Any, anatomy: Anatomy) -> None:
-    """The checkpoint is of the family that was named, by type and by class.
+def check_family(entry: Entry, config: PreTrainedConfig, anatomy: Anatomy) -> None:
+    """Check that a checkpoint is of the entry's family, by type and by class.
 
     Raises:
-        CannotLoad: It is of another.
+        CannotLoad: It is of another family.
     """
     if anatomy.family != entry.family:
         raise CannotLoad(
@@ -44,17 +47,19 @@ def check_family(entry: Entry, config: Any, anatomy: Anatomy) -> None:
         )
 
 
-def check_image_size(name: str, config: Any, processor: Any, anatomy: Anatomy) -> None:
-    """Where a vision tower takes one size of images, the processor gives that size.
+def check_image_size(
+    name: str, config: PreTrainedConfig, processor: BaseImageProcessor, anatomy: Anatomy
+) -> None:
+    """Check that the processor gives images of the one size that a vision tower takes, if it takes only one.
 
     Raises:
-        CannotLoad: The sizes differ: the tower would raise, or stretch its positions without a word.
+        CannotLoad: The sizes differ: the tower would raise, or silently stretch its positions.
     """
     if not anatomy.one_size:
         return
     wanted = config.vision_config.image_size
     wanted = tuple(wanted) if isinstance(wanted, (list, tuple)) else (wanted, wanted)
-    given = _size_given(processor)
+    given = _read_image_size(processor)
     if given is not None and given != wanted:
         raise CannotLoad(
             f"{name}: the image processor gives images of {given[0]}x{given[1]} pixels (preprocessor_config."
@@ -63,8 +68,8 @@ def check_image_size(name: str, config: Any, processor: Any, anatomy: Anatomy) -
         )
 
 
-def _size_given(processor: Any) -> tuple[int, int] | None:
-    """(height, width) of what a processor gives, or None where it follows the image."""
+def _read_image_size(processor: BaseImageProcessor) -> tuple[int, int] | None:
+    """(height, width) of a processor's images, or None where they keep the size of the image."""
     tile = getattr(processor, "max_image_size", None)
     if tile:
         return (tile["longest_edge"],) * 2
@@ -72,11 +77,11 @@ def _size_given(processor: Any) -> tuple[int, int] | None:
     size = processor.crop_size if cropped else processor.size
     if size.get("height") and size.get("width"):
         return size["height"], size["width"]
-    # Our canvases are square, so the shorter edge is both.
+    # Our canvases are square, so the shorter edge is both height and width.
     return (size["shortest_edge"],) * 2 if size.get("shortest_edge") else None
 
 
-def quantised_by(config: Any) -> str:
+def quantised_by(config: PreTrainedConfig) -> str:
     """The method by which weights are quantised; empty if they are not."""
     given = getattr(config, "quantization_config", None)
     if not given:
@@ -86,7 +91,7 @@ def quantised_by(config: Any) -> str:
 
 
 def unreadable(entry: Entry, method: str, error: Exception) -> CannotLoad:
-    """What to say of quantised weights that could not be loaded."""
+    """The error to raise for quantised weights that could not be loaded."""
     package = QUANTISED_WITH.get(method, method)
     reason = str(error).strip().splitlines()[0]
     return CannotLoad(

@@ -1,4 +1,4 @@
-"""What a folder with a checkpoint says of itself, read without loading it: its chat template and dtype.
+"""The chat template and dtype of a checkpoint, read from its folder without loading it.
 
 There are four places for a template, and this is the only list of them: chat_template.jinja, which tokenizer
 and processor read; chat_template.json and processor_config.json, which only a processor reads; and the
@@ -24,29 +24,29 @@ OF_TOKENIZER = "tokenizer_config.json"
 MORE_OF_TOKENIZER = "additional_chat_templates"
 
 FLOATS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
-"""Dtypes as the header of a safetensors file has them, and as torch; of two as frequent the first counts."""
+"""Dtypes as safetensors and as torch name them; of two dtypes that are as frequent the first is taken."""
 
 
-def find_template(read: Callable[[str], str | None], own: Any) -> str | None:
+def find_template(read: Callable[[str], str | None], own: object) -> str | None:
     """The chat template that the family's processor would use, or None.
 
     Args:
-        read: Gives the text of a file by its name, or None if there is none.
-        own: The tokenizer's own, as `transformers` keeps it: a template, several by name, or None.
+        read: From the name of a file to its text, or None if there is no such file.
+        own: The tokenizer's own, as `transformers` keeps it: a template, several with names, or None.
 
     Raises:
         ValueError: A file is not what its name says; the message names it.
     """
     if read(OF_BOTH) is None:
         for name in OF_PROCESSOR:
-            found = _default(_fields(read(name), name).get("chat_template"))
+            found = _pick_default(_parse_fields(read(name), name).get("chat_template"))
             if found:
                 return found
-    return _default(own)
+    return _pick_default(own)
 
 
 def find_template_in(folder: Path) -> str | None:
-    """The same of a folder, whose tokenizer is not loaded for it."""
+    """The same for a folder, whose tokenizer need not be loaded."""
 
     def read(name: str) -> str | None:
         path = folder / name
@@ -55,12 +55,12 @@ def find_template_in(folder: Path) -> str | None:
     own = {} if read(OF_BOTH) is None else {"default": read(OF_BOTH)}
     own |= {p.stem: read_text(p) for p in sorted((folder / MORE_OF_TOKENIZER).glob("*.jinja"))}
     return find_template(
-        read, own or _fields(read(OF_TOKENIZER), OF_TOKENIZER).get("chat_template")
+        read, own or _parse_fields(read(OF_TOKENIZER), OF_TOKENIZER).get("chat_template")
     )
 
 
-def _default(template: Any) -> str | None:
-    """The template that is used if none is asked for by name; None if it takes a name."""
+def _pick_default(template: object) -> str | None:
+    """The template that is used when none is asked for by name, or None if every one has a name."""
     if isinstance(template, list):
         template = {t.get("name"): t.get("template") for t in template if isinstance(t, dict)}
     if isinstance(template, dict):
@@ -69,9 +69,9 @@ def _default(template: Any) -> str | None:
 
 
 def find_dtype(folder: Path) -> str:
-    """The dtype of most floating-point parameters in a folder's weights, by torch's name or the file's.
+    """The dtype of most floating-point parameters in a folder's weights, by torch's name if it has one.
 
-    Only headers are read. Weights that are not there or damaged are not counted: `check_folder` refuses them.
+    Only headers are read. Missing or damaged weights are not counted: `check_folder` refuses them.
 
     Returns:
         Such as "bfloat16" or "F8_E4M3"; "" if nothing could be counted.
@@ -85,17 +85,17 @@ def find_dtype(folder: Path) -> str:
                     counts[tensor.get_dtype()] += prod(tensor.get_shape())
         except (SafetensorError, OSError):
             continue
-    # Packed weights and counters are integers, and say nothing of what is computed with.
+    # Packed weights and counters are integers, which say nothing about the dtype of computation.
     floats = {name: n for name, n in counts.items() if "F" in name and n}
-    most = max(floats, key=floats.get, default="")
+    most = max(floats, key=lambda name: floats[name], default="")
     return FLOATS.get(most, most)
 
 
 def read_text(path: Path) -> str:
-    """The text of a file.
+    """Read the text of a file.
 
     Raises:
-        ValueError: It is not UTF-8; the message names it.
+        ValueError: The file is not UTF-8; the message names it.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -104,15 +104,15 @@ def read_text(path: Path) -> str:
 
 
 def read_fields(path: Path) -> dict[str, Any]:
-    """The fields of a JSON file.
+    """Read the fields of a JSON file.
 
     Raises:
-        ValueError: It is not JSON, or not of named fields; the message names it.
+        ValueError: The file is not JSON, or its top level has no named fields; the message names it.
     """
-    return _fields(read_text(path), str(path))
+    return _parse_fields(read_text(path), str(path))
 
 
-def _fields(text: str | None, name: str) -> dict[str, Any]:
+def _parse_fields(text: str | None, name: str) -> dict[str, Any]:
     if text is None:
         return {}
     try:

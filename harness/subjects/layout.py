@@ -1,7 +1,7 @@
-"""How one image stands in a prompt: its tokens, what is written between them, and whether they are a grid.
+"""How one image is written in a prompt: its tokens, the text between them, and whether they form a grid.
 
-Texts are those that the family's processor of transformers 5.23 writes; they are written here since a
-processor is not always to be had (some need torchvision for images alone) and never says where a row ends.
+The texts are those that each family's processor of transformers 5.23 writes. They are written here since not
+every processor can be loaded (some need torchvision for images alone) and none says where a row ends.
 """
 
 from __future__ import annotations
@@ -9,23 +9,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
+    from transformers import BatchFeature, PreTrainedConfig
 
 Grid = tuple[int, int]
+"""Rows and columns of image tokens."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """One image in the prompt.
+    """The text of one image in the prompt.
 
     Attributes:
-        text: All that is written for it: image tokens, and what stands around and between them.
+        text: Everything written for the image: its tokens, and what stands around and between them.
         tokens: How many image tokens are in the text.
-        grid: (rows, columns) of the patches that the image tokens are, row by row; None where they are no
-            such map: resampled latents, tiles, rows that end in a token of the image.
+        grid: (rows, columns) of the image tokens where each is one patch, row by row; None where they are
+            not: resampled latents, tiles, rows that end in an image token of their own.
     """
 
     text: str
@@ -34,30 +36,38 @@ class Layout:
 
     @classmethod
     def of_grid(cls, token: str, rows: int, columns: int) -> Layout:
-        """Patches row by row with nothing between them."""
+        """The layout of patches row by row with nothing between them."""
         return cls(token * (rows * columns), rows * columns, (rows, columns))
 
 
-Layouts = Callable[[str, Any, Any, Sequence["torch.Tensor"]], list[Layout]]
-"""Of a family: image token, model configuration, what the image processor gave and the features [S, d] of each
-image -> the layout of each image."""
+Layouts = Callable[
+    [str, "PreTrainedConfig", "BatchFeature", Sequence["torch.Tensor"]], list[Layout]
+]
+"""A family's function from the image token, the model configuration, the image processor's output and the
+features [S, d] of each image to the layout of each image."""
 
 
-def llava(token: str, config: Any, _: Any, features: Sequence[torch.Tensor]) -> list[Layout]:
-    """All patches of an image of one size."""
+def llava(
+    token: str, config: PreTrainedConfig, _: BatchFeature, features: Sequence[torch.Tensor]
+) -> list[Layout]:
+    """Lay out all patches of images that have one size."""
     side = config.vision_config.image_size // config.vision_config.patch_size
     return [Layout.of_grid(token, side, side)] * len(features)
 
 
-def gemma(token: str, config: Any, _: Any, features: Sequence[torch.Tensor]) -> list[Layout]:
-    """Patches pooled to a square of the size that the configuration names."""
+def gemma(
+    token: str, config: PreTrainedConfig, _: BatchFeature, features: Sequence[torch.Tensor]
+) -> list[Layout]:
+    """Lay out patches pooled to a square of the size that the configuration names."""
     side = math.isqrt(config.mm_tokens_per_image)
     text = f"\n\n<start_of_image>{token * side**2}<end_of_image>\n\n"
     return [Layout(text, side**2, (side, side))] * len(features)
 
 
-def qwen(token: str, config: Any, processed: Any, _: Sequence[torch.Tensor]) -> list[Layout]:
-    """Patches merged two by two, as many as the image has."""
+def qwen(
+    token: str, config: PreTrainedConfig, processed: BatchFeature, _: Sequence[torch.Tensor]
+) -> list[Layout]:
+    """Lay out patches merged two by two, as many as the image has."""
     merge = config.vision_config.spatial_merge_size
     return [
         Layout.of_grid(token, int(h) // merge, int(w) // merge)
@@ -65,19 +75,25 @@ def qwen(token: str, config: Any, processed: Any, _: Sequence[torch.Tensor]) -> 
     ]
 
 
-def newlines(token: str, _: Any, __: Any, features: Sequence[torch.Tensor]) -> list[Layout]:
-    """A small image of the whole and tiles whose rows end in an image token of their own."""
+def newlines(
+    token: str, _: PreTrainedConfig, __: BatchFeature, features: Sequence[torch.Tensor]
+) -> list[Layout]:
+    """Lay out a small image of the whole, and tiles whose rows end in an image token of their own."""
     return [Layout(token * len(f), len(f)) for f in features]
 
 
-def latents(token: str, config: Any, _: Any, features: Sequence[torch.Tensor]) -> list[Layout]:
-    """Resampled latents, the same number for the image and for each of its quarters, if it is cut."""
+def latents(
+    token: str, config: PreTrainedConfig, _: BatchFeature, features: Sequence[torch.Tensor]
+) -> list[Layout]:
+    """Lay out resampled latents, the same number for the image and for each quarter if it is cut."""
     each, around = config.perceiver_config.resampler_n_latents, "<fake_token_around_image>"
     return [Layout(around + (token * each + around) * (len(f) // each), len(f)) for f in features]
 
 
-def internvl(token: str, config: Any, _: Any, features: Sequence[torch.Tensor]) -> list[Layout]:
-    """Patches shuffled to a quarter: a grid for one tile, none for several and their thumbnail."""
+def internvl(
+    token: str, config: PreTrainedConfig, _: BatchFeature, features: Sequence[torch.Tensor]
+) -> list[Layout]:
+    """Lay out patches merged to a quarter: a grid for one tile, none for several with their thumbnail."""
     each = config.image_seq_length
     side = math.isqrt(each)
     return [
@@ -87,9 +103,9 @@ def internvl(token: str, config: Any, _: Any, features: Sequence[torch.Tensor]) 
 
 
 def smolvlm(
-    token: str, config: Any, processed: Any, features: Sequence[torch.Tensor]
+    token: str, config: PreTrainedConfig, processed: BatchFeature, features: Sequence[torch.Tensor]
 ) -> list[Layout]:
-    """Tiles that say their row and column, then the whole; a grid where there is only the whole."""
+    """Lay out tiles with their row and column, then the whole image; a grid if there is only the whole."""
     vision, around = config.vision_config, "<fake_token_around_image>"
     side = vision.image_size // vision.patch_size // config.scale_factor
     whole = f"{around}<global-img>{token * side**2}{around}"
@@ -107,8 +123,10 @@ def smolvlm(
     return made
 
 
-def pixtral(token: str, config: Any, processed: Any, _: Sequence[torch.Tensor]) -> list[Layout]:
-    """Patches in rows; a word, which is not of the image, ends each row, and another one the last."""
+def pixtral(
+    token: str, config: PreTrainedConfig, processed: BatchFeature, _: Sequence[torch.Tensor]
+) -> list[Layout]:
+    """Lay out patches in rows; a word that is no image token ends each row, and another one the last."""
     patch = config.vision_config.patch_size
     made = []
     for height, width in processed["image_sizes"]:

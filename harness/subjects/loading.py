@@ -1,7 +1,7 @@
-"""From an entry of the registry to a loaded subject, refusing what cannot be trusted.
+"""Loads the subject of a registry entry, and refuses files that cannot be trusted.
 
 Weights come from safetensors only, remote code is never run, and every parameter must be there and be
-a number: a checkpoint cut short gives an error here, not a strange verdict later.
+finite: a checkpoint cut short gives an error here, not a strange verdict later.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 from transformers.utils import logging as transformers_logging
 
 from harness.subjects.anatomy import NoAnatomy, anatomy_of
@@ -44,10 +51,11 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         The subject in evaluation mode, its parameters without gradients.
 
     Raises:
-        CannotLoad: Files missing, unsafe, damaged or of the wrong family; or nothing here can spread them.
+        CannotLoad: Files are missing, unsafe, damaged or of the wrong family, or accelerate is needed to spread
+            them and is not installed.
     """
     if device == "auto":
-        _check_spreading(entry.name)
+        _check_accelerate(entry.name)
     source, options = entry.source, {"revision": entry.revision or "main"}
     if entry.folder is not None:
         check_folder(entry.name, entry.folder)
@@ -57,7 +65,7 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         config = AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
         commit = commit_here(source, **options) if options else None
         if commit:
-            # A branch may move while the rest is fetched: everything is of one commit.
+            # A branch may move while the rest is fetched, and everything must be of one commit.
             options = {"revision": commit}
         anatomy = anatomy_of(config, entry.name)
         check_family(entry, config, anatomy)
@@ -69,13 +77,13 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         check_image_size(entry.name, config, processor, anatomy)
         # Last, since it takes minutes where the rest takes seconds.
         spread = {"device_map": "auto"} if device == "auto" else {}
-        model, report = _model(entry, config, source, attention, {**options, **spread})
+        model, report = _load_model(entry, config, source, attention, {**options, **spread})
     except NoAnatomy as error:
         raise CannotLoad(str(error)) from error
     except (OSError, SafetensorError) as error:
-        raise CannotLoad(f"{entry.name}: {_first_line(error)}{_hint(entry)}") from error
+        raise CannotLoad(f"{entry.name}: {_first_line(error)}{_hint_at_download(entry)}") from error
     except (ImportError, ValueError) as error:
-        # A type of model that transformers does not know, or one whose code is in the repository.
+        # The model type is unknown to transformers, or its code is in the repository.
         raise CannotLoad(f"{entry.name}: {_first_line(error)}") from error
     _check_report(entry.name, report)
     _check_numbers(entry.name, model)
@@ -99,21 +107,25 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     )
 
 
-def _model(
-    entry: Entry, config: Any, source: str, attention: str, options: dict[str, Any]
-) -> tuple[torch.nn.Module, dict[str, Any]]:
-    """The model, and what transformers reports of its weights."""
+def _load_model(
+    entry: Entry,
+    config: PreTrainedConfig,
+    source: str,
+    attention: str,
+    options: dict[str, str],
+) -> tuple[PreTrainedModel, dict[str, Any]]:
+    """Load the model, with the report of transformers on its weights."""
     how = dict(
         dtype=getattr(torch, entry.dtype), attn_implementation=attention, trust_remote_code=False
     )
     if entry.weights == "random":
-        return _untrained(config, entry.seed, how), {}
+        return _build_untrained(config, entry.seed, how), {}
     try:
         model, report = AutoModelForImageTextToText.from_pretrained(
             source, config=config, use_safetensors=True, output_loading_info=True, **how, **options
         )
         if getattr(model, "hf_quantizer", None) is None and quantised_by(config):
-            # Of a method that it does not know transformers says so in a log and reads noise.
+            # For a method that it does not know, transformers only logs a warning and reads noise.
             raise ValueError("this version of transformers does not know the method")
     except (ImportError, ValueError) as error:
         if method := quantised_by(config):
@@ -122,15 +134,15 @@ def _model(
     return model, report
 
 
-def _untrained(config: Any, seed: int, how: dict[str, Any]) -> torch.nn.Module:
-    """The architecture with the weights it starts training with; torch's own generator is left alone."""
+def _build_untrained(config: PreTrainedConfig, seed: int, how: dict[str, Any]) -> PreTrainedModel:
+    """Build the architecture with random weights; torch's global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return AutoModelForImageTextToText.from_config(config, **how)
 
 
 def weights_gib(entry: Entry) -> float:
-    """GiB that the weights take: as the registry says, or counted in the folder; 0 if neither is known."""
+    """GiB of the weights, from the registry or counted in the folder; 0 if neither tells."""
     parameters = entry.parameters * 1e9
     if parameters or entry.folder is None or not entry.folder.is_dir():
         return parameters * getattr(torch, entry.dtype).itemsize / 2**30
@@ -140,7 +152,7 @@ def weights_gib(entry: Entry) -> float:
     return parameters * getattr(torch, entry.dtype).itemsize / 2**30
 
 
-def _check_spreading(name: str) -> None:
+def _check_accelerate(name: str) -> None:
     if find_spec("accelerate") is None:
         raise CannotLoad(
             f"{name}: it does not fit on one GPU, and accelerate, which spreads it over several, is not "
@@ -148,7 +160,7 @@ def _check_spreading(name: str) -> None:
         )
 
 
-def _check_spread(name: str, device_map: dict[str, Any]) -> None:
+def _check_spread(name: str, device_map: dict[str, int | str | torch.device]) -> None:
     places = {str(place) for place in device_map.values()}
     if len(places) > 1 and places & {"cpu", "disk"}:
         raise CannotLoad(
@@ -197,7 +209,7 @@ def _check_report(name: str, report: dict[str, Any]) -> None:
             )
 
 
-def _check_numbers(name: str, model: torch.nn.Module) -> None:
+def _check_numbers(name: str, model: PreTrainedModel) -> None:
     for parameter, value in model.named_parameters():
         if not torch.isfinite(value).all():
             raise CannotLoad(
@@ -209,7 +221,7 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0]
 
 
-def _hint(entry: Entry) -> str:
+def _hint_at_download(entry: Entry) -> str:
     if entry.kind != "hub":
         return ""
     return (

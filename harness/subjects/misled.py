@@ -1,9 +1,8 @@
-"""Subjects that are shown something else than the trial says: nothing may be found on them.
+"""Subjects that are shown something other than the trial says, so that no claim may hold for them.
 
-They keep weights, words and layouts as they are and break only the tie between what a trial says and what
-the subject is shown, which is all that a claim about binding can rest on. What is shown instead depends on
-the trial alone, not on the batch that it comes in, and is independent of the trial's labels: now and then it
-is the right thing, as often as chance would have it.
+Weights, words and layouts stay as they are; only the tie between what a trial says and what the subject is
+shown is broken, and a claim about binding can rest on nothing else. What is shown instead depends on the trial
+alone, not on its batch, and is independent of the trial's labels: it is right as often as chance has it.
 """
 
 from __future__ import annotations
@@ -17,19 +16,20 @@ import numpy as np
 
 from harness.stimuli.prompt import Prompt, Trial, scene_description
 from harness.stimuli.scene import COLORS, SHAPES, Object, Scene
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
 
 
-class _Mixed:
-    """Colors, shapes and cells, each exchanged for another one; the same for the same seed."""
+class _Exchange:
+    """A random exchange of colors, shapes and cells, the same for the same seed."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self.colors = self._moved(tuple(COLORS))
-        self.shapes = self._moved(tuple(SHAPES))
+        self.colors = self._shift(tuple(COLORS))
+        self.shapes = self._shift(tuple(SHAPES))
 
-    def _moved(self, names: tuple[str, ...]) -> dict[str, str]:
-        # A step all alike keeps distinct names distinct, and ends anywhere with the same chance.
+    def _shift(self, names: tuple[str, ...]) -> dict[str, str]:
+        # Shifting all names by one step keeps distinct names distinct, and gives each name the same chance.
         step = int(self.rng.integers(len(names)))
         return {name: names[(i + step) % len(names)] for i, name in enumerate(names)}
 
@@ -37,7 +37,7 @@ class _Mixed:
         return Object(self.colors[obj.color], self.shapes[obj.shape])
 
     def scene(self, scene: Scene) -> Scene:
-        """Other objects in the scene's own cells, dealt out anew."""
+        """The scene with other objects, placed anew in its own cells."""
         cells = sorted(scene.cells)
         places = dict(zip(cells, self.rng.permutation(len(cells)), strict=True))
         return replace(
@@ -47,33 +47,33 @@ class _Mixed:
         )
 
     def words(self, text: str) -> str:
-        """A text in which every color and shape is the other object's."""
+        """The text with every color and shape exchanged."""
         names = self.colors | self.shapes
         return re.sub(r"[a-z]+", lambda word: names.get(word[0], word[0]), text)
 
 
 class WrongImage(Subject):
-    """Reads each prompt beside another image: other objects in the scene's cells, dealt out anew."""
+    """A subject that reads each prompt with another image: other objects, placed anew in the scene's cells."""
 
     def encode(self, trials: Sequence[Trial]) -> Batch:
-        """As `Subject.encode`, with other images."""
-        shown = [replace(t, scene=_Mixed(int(t.scene.key, 16)).scene(t.scene)) for t in trials]
+        """Encode trials as `Subject.encode` does, with other images."""
+        shown = [replace(t, scene=_Exchange(int(t.scene.key, 16)).scene(t.scene)) for t in trials]
         return super().encode(shown)
 
 
 class Shuffled(Subject):
-    """Is given another trial in place of each, prompt and image together: right trials, wrong labels.
+    """A subject that is given another trial in place of each: prompt and image agree, the labels are wrong.
 
-    Trials of one prompt are exchanged alike, so that the two sides of a contrast stay a contrast.
+    Trials with one prompt are exchanged alike, so that the two sides of a contrast stay a contrast.
     """
 
     def encode(self, trials: Sequence[Trial]) -> Batch:
-        """As `Subject.encode`, with other trials."""
-        return super().encode([self._other(t) for t in trials])
+        """Encode trials as `Subject.encode` does, with other trials in their place."""
+        return super().encode([self._exchange(t) for t in trials])
 
     @staticmethod
-    def _other(trial: Trial) -> Trial:
-        mixed = _Mixed(zlib.crc32(trial.prompt.text.encode()))
+    def _exchange(trial: Trial) -> Trial:
+        mixed = _Exchange(zlib.crc32(trial.prompt.text.encode()))
         if not trial.described:
             asked = Prompt(mixed.words(trial.prompt.text), mixed.words(trial.prompt.completion))
             target = trial.target and mixed.object(trial.target)
@@ -86,4 +86,4 @@ class Shuffled(Subject):
 
 
 MISLEADING: dict[str, type[Subject]] = {"wrong-image": WrongImage, "shuffled": Shuffled}
-"""How an entry's `misled` is done."""
+"""Class of the subject for each value of an entry's `misled`."""

@@ -1,4 +1,4 @@
-"""Revisions of repositories: which commit a name stands for, and writing it into fixtures/subjects.toml."""
+"""Finds the commit that a revision of a repository stands for, and writes it into fixtures/subjects.toml."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def pinned(entry: Entry) -> bool:
 def commit_of(entry: Entry) -> str:
     """The commit that the entry's revision stands for, 40 hexadecimal digits.
 
-    The hub is asked where it can be reached; otherwise it is what the local cache of the hub holds.
+    The hub is asked if it can be reached; otherwise the commit in the hub's local cache is taken.
 
     Raises:
-        CannotPin: Neither knows.
+        CannotPin: Neither the hub nor its cache tells the commit.
     """
     revision = entry.revision or "main"
     try:
@@ -47,9 +47,9 @@ def commit_of(entry: Entry) -> str:
 
 
 def commit_here(source: str, revision: str) -> str | None:
-    """The commit of which a repository's config.json is in the hub's cache; None for a plain folder.
+    """The commit of a repository's config.json in the hub's cache; None for a plain folder.
 
-    Read off the cache's own folders: a configuration does not keep its commit in transformers 5.23.
+    It is read off the name of the cache's folder: configurations of transformers 5.23 do not keep their commit.
 
     Raises:
         OSError: The file is not here and cannot be fetched.
@@ -65,7 +65,7 @@ def pin(entry: Entry, commit: str, path: Path | None = None) -> None:
     """Write a commit into the entry's revision line; all else in the file stays as it is.
 
     Args:
-        entry: As the file has it.
+        entry: The entry as the file has it.
         commit: From `commit_of`.
         path: The registry; fixtures/subjects.toml if not given.
 

@@ -16,26 +16,26 @@ from harness.subjects.folder import find_dtype, find_template_in, read_fields
 
 ARRANGEMENTS = ("plain", "chat", "prefilled", "auto")
 SIZES = ("image_size", "patch_size")
-MISLED = ("wrong-image", "shuffled")
+MISLED: tuple[Literal["wrong-image", "shuffled"], ...] = ("wrong-image", "shuffled")
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-"""Of one parameter; also the precisions that an entry may name."""
+"""Bytes of one parameter in each dtype that an entry may name."""
 
 HEADROOM = 0.07
-"""Memory beside the weights, as a share of them: a clean run's keys and values, and what torch keeps. Chosen by
-us; replays take what is left and no more (harness/tracing/footprint.py)."""
+"""Memory needed beside the weights, as a share of them: a clean run's keys and values, and what torch keeps.
+Chosen by us; replays use only what is left (harness/tracing/footprint.py)."""
 
 
 class Refused(Exception):
-    """Something cannot be used as it is; the message stands alone, without a traceback."""
+    """Base of errors for things that cannot be used as they are; the message is shown without a traceback."""
 
 
 class OnlyHere(Refused, NotImplementedError):
-    """Something that needs the decoder layers themselves, of a subject that has them elsewhere."""
+    """A measurement needs the decoder layers in this process, and the subject has them elsewhere."""
 
 
 class UnknownSubject(Refused, ValueError):
-    """A name that is neither in the registry nor a folder."""
+    """A name is neither in the registry nor a folder, or its entry cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,13 @@ class Entry:
         revision: Commit of the repository; only for the hub.
         dtype: Name of a torch dtype.
         arrangement: "plain" (image, then the sentence), "chat" (the family's chat template), "prefilled" (the
-            sentence begins the model's turn), or "auto": of the last two the one in which it answers better.
+            sentence begins the model's turn), or "auto": the better answered of the last two.
         scale: Which grids it is shown: "embedded" (112 px) or "paper" (280 and 392 px).
-        parameters: Billions of parameters, for people who plan; 0 where it does not matter.
-        licence: Of the weights.
+        parameters: Billions of parameters, to tell the memory needed; 0 where it does not matter.
+        licence: Licence of the weights.
         weights: "stored", or "random": the folder's architecture with weights drawn from `seed`.
-        seed: Of random weights.
-        misled: "" or how trials are mixed up before the subject sees them: "wrong-image" (each prompt with
+        seed: Seed of random weights.
+        misled: "", or how trials are exchanged before the subject sees them: "wrong-image" (each prompt with
             another image) or "shuffled" (another trial in place of each).
     """
 
@@ -99,11 +99,11 @@ class Entry:
 
     @property
     def memory_gib(self) -> int:
-        """GiB that loading and running takes, rounded up; 0 where nobody has to plan for it."""
+        """GiB of memory that loading and running takes, rounded up; 0 if the entry does not tell."""
         return math.ceil(self.parameters * 1e9 * BYTES[self.dtype] * (1 + HEADROOM) / 2**30)
 
     def fingerprint(self, commit: str | None = None) -> str:
-        """What tells these weights from others, as 64 hexadecimal digits.
+        """A hash that tells these weights from others, 64 hexadecimal digits.
 
         For a folder, a hash of all its files but the card, the readme and the planted truth; for a
         repository, of its name and `commit` (the revision that was resolved on loading).
@@ -131,10 +131,10 @@ class Entry:
 
 
 def read_registry(path: Path | None = None) -> dict[str, Entry]:
-    """All entries by name, in the file's order.
+    """Read all entries by name, in the file's order.
 
     Raises:
-        ValueError: The file has an entry with an unknown or missing key; it is named.
+        ValueError: An entry has an unknown or missing key; the message names it.
     """
     path = path or FIXTURES / "subjects.toml"
     entries = {}
@@ -148,10 +148,10 @@ def read_registry(path: Path | None = None) -> dict[str, Entry]:
 
 
 def find(name: str, registry: dict[str, Entry], *, family: str | None = None) -> Entry:
-    """The entry of a name, or one made up for a folder.
+    """Find the entry of a name, or make one for a folder.
 
-    A folder with a chat template is asked in the better of its arrangements, one without is asked plainly. It
-    is loaded in the dtype of most of its weights, or in float32 if that is none of BYTES.
+    A folder with a chat template has the arrangement "auto", one without has "plain". It is loaded in the dtype
+    of most of its weights, or in float32 if that dtype is not in BYTES.
 
     Args:
         name: A name from the registry or a path. A name may be followed by a variant: "untrained:17" has
@@ -160,8 +160,8 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
         family: Architecture of a folder; needed only where config.json does not say.
 
     Raises:
-        UnknownSubject: Neither a name nor a folder; the message lists what there is. Or a folder with a file
-            that cannot be read.
+        UnknownSubject: The name is neither registered nor a folder (the message lists what there is), or a file
+            in the folder cannot be read.
     """
     if family is not None and family not in ANATOMIES:
         raise UnknownSubject(f"unknown family {family!r}; known: {', '.join(ANATOMIES)}")
@@ -172,7 +172,7 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
         return entry
     base, colon, variant = name.rpartition(":")
     if colon and base in registry:
-        return _variant(registry[base], name, variant)
+        return _find_variant(registry[base], name, variant)
     folder = Path(name)
     if not folder.is_dir():
         raise UnknownSubject(
@@ -180,31 +180,32 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
             "and not a folder"
         )
     try:
-        return _of_folder(folder, family, registry)
+        return _describe_folder(folder, family, registry)
     except ValueError as error:
         raise UnknownSubject(str(error)) from None
 
 
-def _of_folder(folder: Path, family: str | None, registry: dict[str, Entry]) -> Entry:
+def _describe_folder(folder: Path, family: str | None, registry: dict[str, Entry]) -> Entry:
     base, dtype = folder.resolve().name, find_dtype(folder)
     return Entry(
-        # A folder that is called like a registered subject is not that subject.
+        # A folder with the name of a registered subject is not that subject.
         name=f"./{base}" if base in registry else base,
-        family=family or _family_of(folder),
+        family=family or _find_family(folder),
         source=str(folder),
         kind="local",
         dtype=dtype if dtype in BYTES else "float32",
         arrangement="auto" if find_template_in(folder) else "plain",
-        scale=_scale_of(folder),
+        scale=_find_scale(folder),
     )
 
 
-def _variant(entry: Entry, name: str, variant: str) -> Entry:
-    # One seed, one name, and no more than torch takes.
+def _find_variant(entry: Entry, name: str, variant: str) -> Entry:
+    # Each seed has one name, and is no larger than torch takes.
     if entry.weights == "random" and re.fullmatch(r"0|[1-9][0-9]{0,17}", variant):
         return replace(entry, name=name, seed=int(variant))
-    if variant in MISLED:
-        return replace(entry, name=name, misled=variant)
+    for misled in MISLED:
+        if variant == misled:
+            return replace(entry, name=name, misled=misled)
     known = ", ".join(f"{entry.name}:{v}" for v in MISLED)
     seeds = f"{entry.name}:SEED or " if entry.weights == "random" else ""
     raise UnknownSubject(f"unknown variant {variant!r} of {entry.name}; there are: {seeds}{known}")
@@ -219,7 +220,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return read_fields(path)
 
 
-def _family_of(folder: Path) -> str:
+def _find_family(folder: Path) -> str:
     config = _read_config(folder)
     tower = (config.get("vision_config") or {}).get("model_type")
     try:
@@ -228,9 +229,9 @@ def _family_of(folder: Path) -> str:
         raise UnknownSubject(str(error)) from None
 
 
-def _scale_of(folder: Path) -> Literal["embedded", "paper"]:
-    """Embedded canvases for a model whose image token is 14 px or that sees 112 px, else the paper's."""
+def _find_scale(folder: Path) -> Literal["embedded", "paper"]:
+    """Embedded canvases for a model with image tokens of 14 px or images of 112 px, else the paper's."""
     vision = _read_config(folder).get("vision_config", {})
-    # A family may write the two sides one by one.
+    # Some families write height and width separately.
     image, patch = ([v] if isinstance(v, int) else v or [] for v in map(vision.get, SIZES))
     return "embedded" if 112 in image or 7 in patch else "paper"

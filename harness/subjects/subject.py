@@ -1,4 +1,4 @@
-"""A loaded model with what it needs to read trials: `Subject.encode` turns them into a `Batch`."""
+"""A loaded model with its tokenizer and image processor: `Subject.encode` turns trials into a `Batch`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -21,8 +21,11 @@ from harness.subjects.deepstack import ADDED
 from harness.subjects.layout import Layout
 from harness.subjects.registry import Entry, Refused
 
+if TYPE_CHECKING:
+    from transformers import BaseImageProcessor, BatchFeature
+
 IMAGE_BYTES = 2**28
-"""Of encoded images that are kept at most, oldest dropped first; those of a batch always are."""
+"""Most bytes of encoded images to keep, oldest dropped first; those of the current batch are always kept."""
 
 
 class SharedFirstPiece(Refused, ValueError):
@@ -34,15 +37,15 @@ class Subject:
     """A model under test.
 
     Attributes:
-        name: As people type it.
+        name: The name that people type after --subject.
         entry: Its row of the registry.
-        anatomy: Where its sites are.
+        anatomy: Where its layers, heads and image tokens are.
         model: In evaluation mode, without gradients.
         tokenizer: Fast, since spans are mapped by character offsets.
         image_processor: PIL backend.
         fingerprint: Hash of weights, configuration and arrangement.
-        commit: Of the repository that it was loaded from, as it was resolved; None for a folder.
-        elsewhere: Where its decoder layers are, a `harness.tracing.elsewhere.Elsewhere`; None if they are here.
+        commit: The commit of the repository that it was loaded from; None for a folder.
+        elsewhere: A `harness.tracing.elsewhere.Elsewhere` that runs its decoder layers; None if they are here.
     """
 
     name: str
@@ -50,7 +53,7 @@ class Subject:
     anatomy: Anatomy
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    image_processor: Any
+    image_processor: BaseImageProcessor
     fingerprint: str
     commit: str | None = None
     elsewhere: Any = None
@@ -60,37 +63,37 @@ class Subject:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device that the model is on."""
         return self.model.device
 
     @property
     def layers(self) -> int:
-        """Decoder layers."""
+        """Number of decoder layers."""
         return self.model.config.get_text_config().num_hidden_layers
 
     @property
     def heads(self) -> int:
-        """Query heads per layer."""
+        """Number of query heads per layer."""
         return self.model.config.get_text_config().num_attention_heads
 
     @property
     def key_heads(self) -> int:
-        """Heads of keys and values per layer; several query heads may share one."""
+        """Number of heads of keys and values per layer; several query heads may share one."""
         return self.model.config.get_text_config().num_key_value_heads
 
     @property
     def head_width(self) -> int:
-        """Features of one head."""
+        """Number of features of one head."""
         config = self.model.config.get_text_config()
         return getattr(config, "head_dim", None) or config.hidden_size // self.heads
 
     @property
     def grids(self) -> dict[int, Grid]:
-        """The canvases this subject is shown, by rows."""
+        """The grids that this subject is shown, by their number of rows."""
         return EMBEDDED_GRIDS if self.entry.scale == "embedded" else PAPER_GRIDS
 
     def encode(self, trials: Sequence[Trial]) -> Batch:
-        """Trials as one batch.
+        """Encode trials as one batch.
 
         Images are encoded once per scene and shared by the prompts about them. Spans are mapped to
         tokens by character offsets, so a word of several pieces keeps all of them.
@@ -107,7 +110,7 @@ class Subject:
             sizes = sorted({str(other.grid or other.tokens) for _, other in encoded})
             raise ValueError(f"images of different sizes in one batch: {', '.join(sizes)}")
         texts, shifts = zip(
-            *(self._arranged(t.prompt.text, layout.text) for t in trials), strict=True
+            *(self._arrange(t.prompt.text, layout.text) for t in trials), strict=True
         )
         tokens = self.tokenizer(
             list(texts),
@@ -170,7 +173,7 @@ class Subject:
         """
         key = (prompt.text[-1:], word)
         if key not in self._answers:
-            text, _ = self._arranged(prompt.text, self.anatomy.image_token)
+            text, _ = self._arrange(prompt.text, self.anatomy.image_token)
             glue = "" if text[-1:].isspace() else " "
             joined = self.tokenizer(
                 text + glue + word,
@@ -183,7 +186,7 @@ class Subject:
         return self._answers[key]
 
     def check_answers(self, prompt: Prompt, words: Sequence[str] = tuple(COLORS)) -> None:
-        """Every answer must start with a token of its own.
+        """Check that every answer starts with a token of its own.
 
         Raises:
             SharedFirstPiece: Two words share their first token, or one is unknown to the tokenizer.
@@ -209,16 +212,16 @@ class Subject:
         return {}
 
     def _adds_special(self, text: str) -> bool:
-        # Most chat templates write the token that begins a text, some leave it to the tokenizer.
+        # Most chat templates write the token that begins a text; some leave it to the tokenizer.
         begins = self.tokenizer.bos_token
         return not (begins and text.startswith(begins))
 
-    def _arranged(self, text: str, image: str) -> tuple[str, int]:
+    def _arrange(self, text: str, image: str) -> tuple[str, int]:
         """The whole text that the tokenizer sees, and where the prompt begins in it."""
         return arranged(self.tokenizer, self.anatomy, self.entry.arrangement, text, image)
 
-    def processed(self, scenes: Sequence[Scene]) -> tuple[Any, dict[str, torch.Tensor]]:
-        """What the image processor gives, and that part of it which the vision tower takes."""
+    def processed(self, scenes: Sequence[Scene]) -> tuple[BatchFeature, dict[str, torch.Tensor]]:
+        """Output of the image processor, and the part of it that the vision tower takes."""
         drawn = [draw(s) for s in scenes]
         images = [[image] for image in drawn] if self.anatomy.images_nested else drawn
         asked = dict.fromkeys(self.anatomy.asked, True)
@@ -233,7 +236,7 @@ class Subject:
         if new:
             pixels, inputs = self.processed(list(new.values()))
             seen = self.model.model.get_image_features(**inputs, return_dict=True)
-            features = _by_image(seen.pooler_output, pixels)
+            features = _group_by_image(seen.pooler_output, pixels)
             later = zip(*seen.deepstack_features, strict=True) if self.anatomy.deepstack else ()
             added = list(later) or [()] * len(features)
             layouts = self.anatomy.layouts(
@@ -244,7 +247,7 @@ class Subject:
                     raise ValueError(
                         f"{self.name}: {len(first)} image tokens for {layout.grid or layout.tokens}"
                     )
-                # A copy: a view would keep the whole batch that it was encoded in.
+                # A copy, since a view would keep the whole batch that the image was encoded in.
                 self._images[key] = (torch.stack([first, *more]), layout)
         wanted = dict.fromkeys(s.key for s in scenes)
         for key in wanted:
@@ -254,10 +257,14 @@ class Subject:
             held -= self._images.popitem(last=False)[1][0].nbytes
 
 
-def _by_image(features: Sequence[torch.Tensor], pixels: Any) -> list[torch.Tensor]:
-    """Features [S, d] of each image from those of each tile, where a processor counts tiles."""
+def _group_by_image(
+    features: torch.Tensor | Sequence[torch.Tensor], pixels: BatchFeature
+) -> list[torch.Tensor]:
+    """Features [S, d] of each image, joined from those of its tiles where the processor counts tiles."""
     if "num_patches" not in pixels:
         return list(features)
+    if not isinstance(features, torch.Tensor):
+        raise TypeError("the processor counts tiles, but their features are not one tensor")
     counts = [int(n) for n in pixels["num_patches"]]
     return [tiles.flatten(0, 1) for tiles in features.split(counts)]
 
@@ -269,7 +276,7 @@ def tokens_of(span: Span, offsets: Sequence[Span], shift: int, left: int) -> tup
         span: Half open, in characters of the prompt.
         offsets: Half-open span of each token, in characters of the whole text.
         shift: Where the prompt begins in the whole text.
-        left: Padding tokens before the text, added to every index.
+        left: Number of padding tokens before the text, added to every index.
 
     Raises:
         ValueError: No token overlaps the span.

@@ -1,22 +1,24 @@
-"""The chat template of a checkpoint, in a folder or on the hub; `folder` says where it may be."""
+"""Finds the chat template of a checkpoint in a folder or on the hub; `folder` lists where it may be."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from transformers import PreTrainedTokenizerBase
 from transformers.utils.hub import cached_file
 
 from harness.subjects.folder import find_template, read_text
 
 
-def chat_template_of(source: str, tokenizer: Any, options: dict[str, Any]) -> str | None:
+def chat_template_of(
+    source: str, tokenizer: PreTrainedTokenizerBase, options: dict[str, str]
+) -> str | None:
     """The chat template that the family's processor would use, or None.
 
     Args:
         source: Folder or repository.
-        tokenizer: As it was loaded from there.
-        options: `revision` of a repository.
+        tokenizer: The tokenizer that was loaded from there.
+        options: The `revision` of a repository; empty for a folder.
 
     Raises:
         ValueError: A file that may hold one is damaged; the message names it.

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from transformers import (
+    BaseImageProcessor,
     CLIPVisionConfig,
     LlamaConfig,
     LlavaConfig,
@@ -30,20 +31,20 @@ CANVAS = EMBEDDED_GRIDS[2].canvas
 TOKEN = 14
 WIDTH, LAYERS, HEADS, MLP = 128, 8, 8, 256
 INITIAL = 0.05
-"""Spread of the initial weights: the usual 0.02 is for widths in the thousands and starts slowly here."""
+"""Spread of the initial weights: the usual 0.02 is for widths in the thousands and trains slowly here."""
 VISION_WIDTH, VISION_LAYERS, VISION_HEADS = 96, 2, 4
 
 
 @dataclass(frozen=True)
 class Untrained:
-    """A model with random weights and what it reads with."""
+    """A model with random weights, its tokenizer and its image processor."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
-    image_processor: Any
+    image_processor: BaseImageProcessor
 
     def save(self, folder: Path) -> None:
-        """Weights (safetensors), configuration, tokenizer and processor files, as on the hub."""
+        """Write weights (safetensors), configuration, tokenizer and processor files, as on the hub."""
         folder.mkdir(parents=True, exist_ok=True)
         transformers_logging.disable_progress_bar()
         self.model.save_pretrained(folder, safe_serialization=True)
@@ -59,7 +60,7 @@ class Untrained:
         self.image_processor.save_pretrained(folder)
 
 
-def _text_sizes(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+def _list_text_sizes(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     return dict(
         vocab_size=len(tokenizer),
         hidden_size=WIDTH,
@@ -78,11 +79,11 @@ def _text_sizes(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
 def tiny_llava(
     vision: Mapping[str, Any] | None = None, text: Mapping[str, Any] | None = None
 ) -> Untrained:
-    """LlavaForConditionalGeneration: CLIP tower, two-layer projector, Llama with as many keys as heads.
+    """Build a LlavaForConditionalGeneration: CLIP tower, two-layer projector, Llama with as many keys as heads.
 
     Args:
-        vision: Fields of CLIPVisionConfig other than those of the embedded subject.
-        text: Fields of LlamaConfig other than those of the embedded subject.
+        vision: Fields of CLIPVisionConfig that replace those of the embedded subject.
+        text: Fields of LlamaConfig that replace those of the embedded subject.
     """
     tokenizer = build_tokenizer("<image>")
     seen = dict(
@@ -94,7 +95,7 @@ def tiny_llava(
         patch_size=TOKEN,
         projection_dim=WIDTH,
     )
-    sizes = _text_sizes(tokenizer) | dict(num_key_value_heads=HEADS)
+    sizes = _list_text_sizes(tokenizer) | dict(num_key_value_heads=HEADS)
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**seen | dict(vision or {})),
         text_config=LlamaConfig(**sizes | dict(text or {})),
@@ -110,7 +111,7 @@ def tiny_llava(
 
 
 def tiny_qwen2_vl() -> Untrained:
-    """Qwen2VLForConditionalGeneration: patches merged 2x2, M-RoPE, two queries to a key head."""
+    """Build a Qwen2VLForConditionalGeneration: patches merged 2x2, M-RoPE, two queries to a key head."""
     tokenizer = build_tokenizer("<|image_pad|>")
     token = tokenizer.convert_tokens_to_ids
     config = Qwen2VLConfig(
@@ -132,7 +133,7 @@ def tiny_qwen2_vl() -> Untrained:
                 "rope_theta": 10000.0,
                 "mrope_section": [2, 3, 3],
             },
-            **_text_sizes(tokenizer),
+            **_list_text_sizes(tokenizer),
         ),
         image_token_id=token("<|image_pad|>"),
         video_token_id=token("<|video_pad|>"),
@@ -156,7 +157,11 @@ ARCHITECTURES: dict[str, Callable[[], Untrained]] = {
 
 
 def build(name: str, seed: int) -> Untrained:
-    """The named architecture with weights drawn from `seed`, on the CPU in float32."""
+    """Build an architecture with weights drawn from `seed`, on the CPU in float32.
+
+    Raises:
+        ValueError: There is no architecture of that name.
+    """
     if name not in ARCHITECTURES:
         raise ValueError(f"no recipe for {name!r}; there is one for: {', '.join(ARCHITECTURES)}")
     torch.manual_seed(seed)

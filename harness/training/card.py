@@ -1,4 +1,4 @@
-"""What is written beside an embedded subject: how it was made and what it can and cannot do."""
+"""The card beside an embedded subject: how it was made, and what it can and cannot do."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from harness.training.trainer import Recipe
 
 
 def card(recipe: Recipe, accuracies: Accuracies, hours: float, parameters: int) -> dict[str, Any]:
-    """The card as plain values, for card.json.
+    """Make the card as plain values, for card.json.
 
     Args:
-        recipe: What was followed.
+        recipe: The recipe of the training.
         accuracies: From `evaluate`, on scenes that were never trained on.
-        hours: Of training, wall clock.
-        parameters: Of the model.
+        hours: Duration of the training by the wall clock.
+        parameters: Number of parameters of the model.
     """
     return {
         "subject": recipe.name,
@@ -39,7 +39,7 @@ def card(recipe: Recipe, accuracies: Accuracies, hours: float, parameters: int) 
 
 
 def describe(content: dict[str, Any]) -> str:
-    """The card for people, for README.md beside the weights."""
+    """Write the card for people, for README.md beside the weights."""
     recipe = content["recipe"]
     rows = "\n".join(
         f"| {task} | {facts['accuracy']:.1%} | {facts['prompts']} |"

@@ -1,4 +1,4 @@
-"""Accuracy per task on scenes that were never trained on."""
+"""Measures accuracy per task on scenes that were never trained on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from harness.stimuli.prompt import scene_description
+from harness.stimuli.prompt import Prompt, scene_description
 from harness.stimuli.scene import EMBEDDED_GRIDS, Scene
 from harness.training.architectures import Untrained
 from harness.training.packing import pack, supervised_logits
@@ -23,32 +23,36 @@ from harness.training.tasks import (
 )
 
 EVALUATION_SEED = 20_000
-"""Apart from every training seed, so that no evaluation batch repeats a training batch."""
+"""Seed apart from every training seed, so that no evaluation batch repeats a training batch."""
 
 Accuracies = dict[str, tuple[float, int]]
+"""Task to (share of right completions, number of prompts)."""
+
+Drawer = Callable[[np.random.Generator], tuple[Scene, Prompt]]
+"""Draws a held-out scene and a prompt about it."""
 
 
 @torch.no_grad()
 def evaluate(subject: Untrained, prompts: int = 400, *, rows: int = 50) -> Accuracies:
-    """Share of completions that are right word for word, for every task and the gate's set.
+    """Measure the share of completions that are right word for word, for every task.
 
     A completion counts if every supervised word of it is the likeliest one given the words before.
 
     Args:
-        subject: In training or evaluation mode; left in evaluation mode.
-        prompts: Prompts per task, each about a scene of its own.
-        rows: Prompts in one pass.
+        subject: The model, which is left in evaluation mode.
+        prompts: Number of prompts per task, each about a scene of its own.
+        rows: Number of prompts in one pass.
 
     Returns:
         Task to (accuracy, prompts); "scene description, high entropy, 2x2" is the set the claims use.
     """
     subject.model.eval()
     results = {}
-    drawn = {name: _drawer(name, task) for name, task in TASKS.items()}
+    drawn = {name: _make_drawer(task) for name, task in TASKS.items()}
     for entropy in ("high", "low"):
-        drawn[f"scene description, {entropy} entropy, 2x2"] = _four(entropy)
+        drawn[f"scene description, {entropy} entropy, 2x2"] = _make_drawer_of_four(entropy)
     for name in SOLID_TASKS:
-        drawn[f"{name}, solids"] = _drawer(name, TASKS[name], SOLIDS)
+        drawn[f"{name}, solids"] = _make_drawer(TASKS[name], SOLIDS)
     for index, (name, draw) in enumerate(drawn.items()):
         rng = np.random.default_rng([EVALUATION_SEED, index])
         right: list[bool] = []
@@ -67,8 +71,8 @@ SOLID_TASKS = ("scene description", "color of a shape", "numbered list")
 """Tasks that the claims ask about solids."""
 
 
-def _drawer(name: str, task: Task, layouts: Layouts = LAYOUTS) -> Callable:
-    def draw(rng: np.random.Generator) -> tuple[Scene, object]:
+def _make_drawer(task: Task, layouts: Layouts = LAYOUTS) -> Drawer:
+    def draw(rng: np.random.Generator) -> tuple[Scene, Prompt]:
         while True:
             scene = draw_scene(rng, evaluation=True, layouts=layouts)
             prompt = task.draw(scene, rng)
@@ -78,8 +82,8 @@ def _drawer(name: str, task: Task, layouts: Layouts = LAYOUTS) -> Callable:
     return draw
 
 
-def _four(entropy: str) -> Callable:
-    def draw(rng: np.random.Generator) -> tuple[Scene, object]:
+def _make_drawer_of_four(entropy: str) -> Drawer:
+    def draw(rng: np.random.Generator) -> tuple[Scene, Prompt]:
         grid = EMBEDDED_GRIDS[2]
         while True:
             objects = draw_objects(4, entropy, rng)

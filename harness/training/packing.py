@@ -1,4 +1,4 @@
-"""Several prompts behind one image in one row, each blind to the others.
+"""Packs several prompts about one image into one row, each blind to the others.
 
 Image tokens are most of a sequence, so they are computed once for all prompts about the image. A prompt
 attends to the image and to itself, and its positions start where the image ends: the row computes what
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from harness.stimuli.draw import draw
@@ -31,24 +32,24 @@ class Packed:
         supervised: Flat indices into [B, T] of the tokens whose next token is learned.
         labels: That next token, int64, as long as `supervised`.
         tasks: Index into TASKS of each supervised token, as long as `supervised`.
-        owners: Number of the prompt, counted through the batch, of each supervised token.
+        owners: The prompt of each supervised token, numbered through the batch.
         completes: Whether each supervised token belongs to the completion (else to the text read).
     """
 
     inputs: dict[str, torch.Tensor]
     supervised: torch.Tensor
     labels: torch.Tensor
-    tasks: np.ndarray
-    owners: np.ndarray
-    completes: np.ndarray
+    tasks: NDArray[np.int64]
+    owners: NDArray[np.int64]
+    completes: NDArray[np.bool_]
 
     def prompt_weights(self) -> torch.Tensor:
-        """Weight of each supervised token, float32, such that every prompt weighs the same and all 1."""
+        """Weight of each supervised token, float32: prompts weigh the same, and weights add up to 1."""
         _, index, sizes = np.unique(self.owners, return_inverse=True, return_counts=True)
         return torch.from_numpy(1 / (sizes[index] * len(sizes))).float()
 
 
-def _learned(prompt: Prompt, task: str) -> list[tuple[int, int]]:
+def _find_learned_spans(prompt: Prompt, task: str) -> list[tuple[int, int]]:
     if TASKS[task].learns == "completion":
         return [s for s in prompt.statements if s[0] >= len(prompt.text)]
     return list(prompt.statements)
@@ -88,7 +89,7 @@ def pack(
             ids[r, at : at + len(tokens)] = tokens
             block[r, at : at + len(tokens)] = number
             positions[:, r, at : at + len(tokens)] = begin + np.arange(len(tokens))
-            spans = _learned(prompt, task)
+            spans = _find_learned_spans(prompt, task)
             for j, (left, right) in enumerate(encoded["offset_mapping"][i]):
                 if any(a <= left and right <= b for a, b in spans):
                     supervised.append(r * longest + at + j - 1)
@@ -97,7 +98,7 @@ def pack(
                     owners.append(i)
                     completes.append(left >= len(prompt.text))
             at += len(tokens)
-    # The image (block -1) is seen by all; a prompt by itself; padding (block 0) by padding alone.
+    # All tokens see the image (block -1); a prompt sees itself; padding (block 0) sees padding.
     same = block[:, :, None] == block[:, None, :]
     seen = (same | (block[:, None, :] == -1)) & np.tri(longest, dtype=bool)
     mask = torch.zeros(rows, 1, longest, longest)
@@ -126,7 +127,7 @@ def supervised_logits(subject: Untrained, batch: Packed) -> torch.Tensor:
 
 def image_prefix(
     tokenizer: PreTrainedTokenizerFast, model: PreTrainedModel
-) -> tuple[list[int], np.ndarray]:
+) -> tuple[list[int], NDArray[np.int64]]:
     """Token ids before the prompt, and their positions [1 or 3, tokens], for one 8x8-token image."""
     side = 8
     image = [model.config.image_token_id] * side * side

@@ -1,13 +1,14 @@
-"""What the embedded subjects learn: a task draws a prompt about a scene, or none if it does not fit.
+"""The tasks that embedded subjects learn: each draws a prompt about a scene, or none if it does not fit.
 
 Scenes are split by the hash of their pixels into training and held-out ones, so that no held-out scene
-is ever trained on, whatever prompt it comes with.
+is ever trained on, whatever the prompt about it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -32,12 +33,12 @@ _COLORS, _SHAPES = tuple(COLORS), tuple(SHAPES)
 
 
 def held_out(scene: Scene) -> bool:
-    """Whether a scene belongs to the part that is only evaluated on."""
+    """Whether a scene is used only for evaluation."""
     return int(scene.key, 16) % HELD_OUT == 0
 
 
 def draw_objects(count: int, entropy: str, rng: np.random.Generator) -> tuple[Object, ...]:
-    """Distinct objects.
+    """Draw distinct objects.
 
     Args:
         count: How many, at most nine.
@@ -53,50 +54,50 @@ def draw_objects(count: int, entropy: str, rng: np.random.Generator) -> tuple[Ob
     return tuple(Object(str(colors[i // side]), str(shapes[i % side])) for i in picked)
 
 
-def _two_by_two(rng: np.random.Generator) -> Scene:
+def _draw_two_by_two(rng: np.random.Generator) -> Scene:
     count = int(rng.choice([2, 2, 3, 4, 4]))
-    return _placed(EMBEDDED_GRIDS[2], draw_objects(count, _entropy(rng), rng), rng)
+    return _place(EMBEDDED_GRIDS[2], draw_objects(count, _draw_entropy(rng), rng), rng)
 
 
-def _three_by_three(rng: np.random.Generator) -> Scene:
-    return _placed(
-        EMBEDDED_GRIDS[3], draw_objects(int(rng.integers(3, 10)), _entropy(rng), rng), rng
+def _draw_three_by_three(rng: np.random.Generator) -> Scene:
+    return _place(
+        EMBEDDED_GRIDS[3], draw_objects(int(rng.integers(3, 10)), _draw_entropy(rng), rng), rng
     )
 
 
-def _block(rng: np.random.Generator) -> Scene:
+def _draw_block(rng: np.random.Generator) -> Scene:
     """A 2x2 block in a corner of the 3x3 grid (section 4.1)."""
     row, column = (int(x) for x in rng.integers(0, 2, size=2))
     cells = [Cell(row + r, column + c) for r in (0, 1) for c in (0, 1)]
-    return _placed(EMBEDDED_GRIDS[3], draw_objects(4, _entropy(rng), rng), rng, cells)
+    return _place(EMBEDDED_GRIDS[3], draw_objects(4, _draw_entropy(rng), rng), rng, cells)
 
 
-def _line(rng: np.random.Generator) -> Scene:
+def _draw_line(rng: np.random.Generator) -> Scene:
     """Three items in the middle row or the middle column (Cui et al. 2026)."""
     across = rng.random() < 0.5
     cells = [Cell(1, i) if across else Cell(i, 1) for i in range(3)]
-    return _placed(EMBEDDED_GRIDS[3], draw_objects(3, "high", rng), rng, cells)
+    return _place(EMBEDDED_GRIDS[3], draw_objects(3, "high", rng), rng, cells)
 
 
-def _solid_pair(rng: np.random.Generator) -> Scene:
+def _draw_solid_pair(rng: np.random.Generator) -> Scene:
     """A solid on the left and one on the right, on textured ground (section 4.2)."""
     grid = EMBEDDED_GRIDS[2]
     cells = tuple(Cell(int(rng.integers(2)), column) for column in (0, 1))
     objects = draw_objects(2, str(rng.choice(["high", "any"])), rng)
-    return Scene(grid, objects, cells, _backdrop(rng))
+    return Scene(grid, objects, cells, _draw_backdrop(rng))
 
 
-def _solids(rng: np.random.Generator) -> Scene:
+def _draw_solids(rng: np.random.Generator) -> Scene:
     """Two to four solids on textured ground (appendix B)."""
-    objects = draw_objects(int(rng.integers(2, 5)), _entropy(rng), rng)
-    return replace(_placed(EMBEDDED_GRIDS[2], objects, rng), setting=_backdrop(rng))
+    objects = draw_objects(int(rng.integers(2, 5)), _draw_entropy(rng), rng)
+    return replace(_place(EMBEDDED_GRIDS[2], objects, rng), setting=_draw_backdrop(rng))
 
 
-def _backdrop(rng: np.random.Generator) -> Backdrop:
+def _draw_backdrop(rng: np.random.Generator) -> Backdrop:
     return Backdrop(str(rng.choice(BACKDROPS)), int(rng.integers(2**31)))
 
 
-def _placed(
+def _place(
     grid: Grid,
     objects: Sequence[Object],
     rng: np.random.Generator,
@@ -107,36 +108,39 @@ def _placed(
     return Scene(grid, tuple(objects), tuple(cells[i] for i in where))
 
 
-def _entropy(rng: np.random.Generator) -> str:
+def _draw_entropy(rng: np.random.Generator) -> str:
     return str(rng.choice(["high", "any", "low"], p=[0.5, 0.25, 0.25]))
 
 
 Layouts = dict[Callable[[np.random.Generator], Scene], float]
+"""Functions that draw a scene, each with its share in a mix."""
 
 LAYOUTS: Layouts = {
-    _two_by_two: 0.55,
-    _three_by_three: 0.2,
-    _block: 0.1,
-    _line: 0.15,
+    _draw_two_by_two: 0.55,
+    _draw_three_by_three: 0.2,
+    _draw_block: 0.1,
+    _draw_line: 0.15,
 }
+"""The mix of scenes in the first part of the training, flat shapes only."""
 
 FURTHER: Layouts = {
-    _two_by_two: 0.3,
-    _three_by_three: 0.12,
-    _block: 0.06,
-    _line: 0.07,
-    _solid_pair: 0.25,
-    _solids: 0.2,
+    _draw_two_by_two: 0.3,
+    _draw_three_by_three: 0.12,
+    _draw_block: 0.06,
+    _draw_line: 0.07,
+    _draw_solid_pair: 0.25,
+    _draw_solids: 0.2,
 }
-"""The mix of the second part of the training, which brings solids."""
+"""The mix of scenes in the second part of the training, which adds solids."""
 
-SOLIDS: Layouts = {_solid_pair: 1.0, _solids: 1.0}
+SOLIDS: Layouts = {_draw_solid_pair: 1.0, _draw_solids: 1.0}
+"""A mix of scenes with solids only."""
 
 
 def draw_scene(
     rng: np.random.Generator, *, evaluation: bool = False, layouts: Layouts = LAYOUTS
 ) -> Scene:
-    """A scene of the training part, or with `evaluation` of the held-out part."""
+    """Draw a scene to train on, or with `evaluation` one that is held out."""
     kinds, shares = list(layouts), np.array(list(layouts.values()))
     while True:
         scene = kinds[rng.choice(len(kinds), p=shares / shares.sum())](rng)
@@ -145,14 +149,14 @@ def draw_scene(
 
 
 def describe(scene: Scene, rng: np.random.Generator) -> Prompt | None:
-    """Scene description in random order."""
+    """Draw a prompt that describes the objects in random order."""
     order = rng.permutation(len(scene))
     *described, target = (scene.objects[i] for i in order)
     return prompts.scene_description(described, target, commas=len(scene) > 2 or rng.random() < 0.3)
 
 
 def name_color(scene: Scene, rng: np.random.Generator) -> Prompt | None:
-    """Color of a shape that only one object has."""
+    """Draw a question for the color of a shape that only one object has."""
     shapes = [o.shape for o in scene.objects]
     unique = [o for o in scene.objects if shapes.count(o.shape) == 1]
     if not unique:
@@ -162,7 +166,7 @@ def name_color(scene: Scene, rng: np.random.Generator) -> Prompt | None:
 
 
 def look_beside(scene: Scene, rng: np.random.Generator) -> Prompt | None:
-    """Color of the object directly left of, right of, above or below a named one."""
+    """Draw a question for the color of the object directly left of, right of, above or below a named one."""
     options = []
     for obj, cell in scene:
         for relation, (rows, columns) in RELATIONS.items():
@@ -173,18 +177,18 @@ def look_beside(scene: Scene, rng: np.random.Generator) -> Prompt | None:
 
 
 def count(scene: Scene, rng: np.random.Generator) -> Prompt | None:
-    """How many objects."""
+    """The question how many objects there are."""
     return prompts.count_question(len(scene))
 
 
 def enumerate_objects(scene: Scene, rng: np.random.Generator) -> Prompt | None:
-    """Numbered list in reading order."""
+    """Draw the beginning of a numbered list in reading order."""
     listed = [scene.objects[i] for i in sorted(range(len(scene)), key=lambda i: scene.cells[i])]
     return prompts.numbered_list(listed, int(rng.integers(len(listed))))
 
 
 def ask_in_line(scene: Scene, rng: np.random.Generator) -> Prompt | None:
-    """Three items in a row or column, asked from the middle one."""
+    """Draw a question for a neighbour of the middle one of three objects in a row or column."""
     middle = scene.at(Cell(1, 1))
     if len(scene) != 3 or scene.grid.rows != 3 or middle is None:
         return None
@@ -200,7 +204,7 @@ def ask_in_line(scene: Scene, rng: np.random.Generator) -> Prompt | None:
 
 
 def ground(scene: Scene, rng: np.random.Generator) -> Prompt | None:
-    """Caption that ends each mention with its cell."""
+    """Draw a caption that ends each mention with its cell."""
     return prompts.grounded_caption(scene, [int(i) for i in rng.permutation(len(scene))])
 
 
@@ -209,16 +213,16 @@ class Task:
     """One task of the mix.
 
     Attributes:
-        draw: Draws a prompt about a scene, or None.
+        draw: Function that draws a prompt about a scene, or gives None if the task does not fit it.
         share: How often it is drawn relative to the others.
-        further: The same in the second part of the training.
-        learns: "statements" (every object and cell word stated) or "completion" (the answer only).
+        further: Its share in the second part of the training.
+        learns: "statements" (every word that states an object or a cell) or "completion" (only the answer).
     """
 
     draw: Callable[[Scene, np.random.Generator], Prompt | None]
     share: float
     further: float
-    learns: str = "statements"
+    learns: Literal["statements", "completion"] = "statements"
 
 
 TASKS: dict[str, Task] = {
@@ -235,15 +239,15 @@ TASKS: dict[str, Task] = {
 def draw_prompts(
     scene: Scene, how_many: int, words: int, rng: np.random.Generator, *, further: bool = False
 ) -> list[tuple[str, Prompt]]:
-    """Prompts about one scene, tasks drawn by their shares.
+    """Draw prompts about one scene, with tasks in proportion to their shares.
 
     Args:
-        scene: What they are about.
-        how_many: Draws; a task that does not fit the scene is drawn again.
+        scene: The scene that they are about.
+        how_many: Number of draws; a task that does not fit the scene is drawn again.
         words: A prompt that would bring the row over this many words is left out, so that rows with
-            many objects do not pad all others. The first prompt always stays.
+            many objects do not make all others longer. The first prompt always stays.
         rng: Where the randomness comes from.
-        further: Shares of the second part of the training.
+        further: Whether to use the shares of the second part of the training.
     """
     names = list(TASKS)
     shares = np.array([task.further if further else task.share for task in TASKS.values()])

@@ -1,4 +1,4 @@
-"""Training an embedded subject: deterministic from its seed, resumed from its last checkpoint.
+"""Trains an embedded subject: deterministic by its seed, resumed from its last checkpoint.
 
 Every batch is drawn from (seed, step), so a resumed run sees what an undisturbed one would have seen.
 Checkpoints are safetensors, never pickles.
@@ -32,8 +32,8 @@ class Recipe:
     """How a subject is trained.
 
     Attributes:
-        name: The architecture and the name of the subject.
-        seed: Of the weights and of every batch.
+        name: Name of the architecture and of the subject.
+        seed: Seed of the weights and of every batch.
         steps: Optimiser steps of the first part, on flat shapes.
         further: Steps of the second part, in which solids join and questions are asked more often; it
             begins with a fresh optimiser.
@@ -41,13 +41,13 @@ class Recipe:
         prompts: Prompts drawn per image.
         words: Most words of prompts behind one image.
         rate: Highest learning rate, reached after `warmup` steps, then decayed along a cosine to a tenth.
-        further_rate: The same of the second part.
-        warmup: Steps.
+        further_rate: The highest learning rate of the second part.
+        warmup: Steps until the highest learning rate.
         decay: Weight decay of AdamW.
         clip: Highest gradient norm.
-        questions_from: From this step on every prompt weighs the same, before it every word learned: a
-            question has one word to learn where a caption has dozens, and would come last.
-        threads: Torch threads; part of the recipe, since sums depend on it in the last bits.
+        questions_from: From this step on every prompt weighs the same; before it, every learned word does. A
+            question has one word to learn where a caption has dozens, so it would be learned last.
+        threads: Torch threads, on which the last bits of sums depend.
     """
 
     name: str
@@ -66,9 +66,10 @@ class Recipe:
     threads: int = 1
 
     def smoke(self) -> Recipe:
-        """The same recipe cut to about a minute: proof that the code runs, not a subject."""
-        small = dict(images=8, prompts=3, warmup=10, questions_from=40)
-        return replace(self, steps=60, further=10, **small)
+        """The same recipe cut to about a minute, to prove that the code runs; it makes no usable subject."""
+        return replace(
+            self, steps=60, further=10, images=8, prompts=3, warmup=10, questions_from=40
+        )
 
     @property
     def whole(self) -> int:
@@ -95,22 +96,22 @@ def train(
     every: int = 100,
     keep_every: int = 500,
 ) -> Untrained:
-    """Train, or go on training, and return the subject; `folder` receives checkpoints and a log.
+    """Train a subject, or resume its training, and return it; checkpoints are written to `folder`.
 
     Args:
-        recipe: What to do. A checkpoint of another recipe in `folder` is refused.
-        folder: Made if it is not there.
-        say: Receives a line of progress every `every` steps.
-        every: Steps between lines.
+        recipe: How to train.
+        folder: Where checkpoints are; made if it is not there.
+        say: Function that receives a line of progress every `every` steps.
+        every: Steps between lines of progress.
         keep_every: Steps between checkpoints.
 
     Raises:
-        ValueError: The folder holds a checkpoint of another recipe.
+        ValueError: The folder holds a checkpoint that is damaged or of another recipe.
     """
     torch.set_num_threads(recipe.threads)
     subject = build(recipe.name, recipe.seed)
     model = subject.model.train()
-    optimiser = _optimiser(recipe, model)
+    optimiser = _make_optimiser(recipe, model)
     start, seconds = _resume(recipe, folder, subject, optimiser)
     if start:
         say(f"{recipe.name}: goes on from step {start} of {recipe.whole}")
@@ -119,7 +120,7 @@ def train(
     for step in range(start, recipe.whole):
         further = step >= recipe.steps
         if step == recipe.steps:
-            optimiser = _optimiser(recipe, model)
+            optimiser = _make_optimiser(recipe, model)
         rng = np.random.default_rng([recipe.seed, step])
         layouts = FURTHER if further else LAYOUTS
         scenes = [draw_scene(rng, layouts=layouts) for _ in range(recipe.images)]
@@ -150,12 +151,12 @@ def train(
             say(f"{at} | {share} | {left / 60:.0f} min left")
             right[:], seen[:] = 0, 0
         if done % keep_every == 0 or done in (recipe.steps, recipe.whole):
-            _keep(recipe, folder, subject, optimiser, done, time.monotonic() - begun)
+            _save_checkpoint(recipe, folder, subject, optimiser, done, time.monotonic() - begun)
     model.eval()
     return subject
 
 
-def _optimiser(recipe: Recipe, model: torch.nn.Module) -> torch.optim.Optimizer:
+def _make_optimiser(recipe: Recipe, model: torch.nn.Module) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
         model.parameters(), lr=recipe.rate, betas=(0.9, 0.95), weight_decay=recipe.decay
     )
@@ -163,10 +164,10 @@ def _optimiser(recipe: Recipe, model: torch.nn.Module) -> torch.optim.Optimizer:
 
 def spent_hours(folder: Path) -> float:
     """Hours of training behind the checkpoint in a folder."""
-    return _progress(folder)["seconds"] / 3600
+    return _read_progress(folder)["seconds"] / 3600
 
 
-def _keep(
+def _save_checkpoint(
     recipe: Recipe,
     folder: Path,
     subject: Untrained,
@@ -181,13 +182,13 @@ def _keep(
     for index, name in enumerate(names):
         for key, value in state.get(index, {}).items():
             tensors[f"optimiser.{key}.{name}"] = value.contiguous()
-    # Progress stands in the tensors' own file: a kill can never leave one without the other.
+    # Progress is stored with the tensors, so that a killed process never leaves one without the other.
     progress = {"recipe": asdict(recipe), "step": step, "seconds": seconds}
     save_file(tensors, folder / "checkpoint.tmp", metadata={"progress": json.dumps(progress)})
     os.replace(folder / "checkpoint.tmp", folder / CHECKPOINT)
 
 
-def _progress(folder: Path) -> dict[str, Any]:
+def _read_progress(folder: Path) -> dict[str, Any]:
     with safe_open(folder / CHECKPOINT, framework="pt") as file:
         return json.loads(file.metadata()["progress"])
 
@@ -198,7 +199,7 @@ def _resume(
     if not (folder / CHECKPOINT).exists():
         return 0, 0.0
     try:
-        progress = _progress(folder)
+        progress = _read_progress(folder)
         tensors = load_file(folder / CHECKPOINT)
     except SafetensorError as error:
         raise ValueError(f"{folder / CHECKPOINT} is damaged ({error}); delete it") from error
@@ -214,7 +215,7 @@ def _resume(
         state[index] = {
             key: tensors[f"optimiser.{key}.{name}"]
             for key in ("step", "exp_avg", "exp_avg_sq")
-            # A parameter that no loss reaches (LLaVA's unused last norm) has no state.
+            # A parameter that gets no gradient (LLaVA's unused last norm) has no state.
             if f"optimiser.{key}.{name}" in tensors
         }
     state = {index: facts for index, facts in state.items() if facts}

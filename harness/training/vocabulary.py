@@ -47,7 +47,9 @@ def words() -> list[str]:
 def build_tokenizer(image_token: str, more: Sequence[str] = ()) -> PreTrainedTokenizerFast:
     """A tokenizer in which every word is one token; case is folded, punctuation stands alone.
 
-    `more` are special tokens of families that no embedded subject has.
+    Args:
+        image_token: The token that stands for an image.
+        more: Further special tokens, of families that no embedded subject has.
     """
     vocabulary = {word: index for index, word in enumerate([*SPECIAL, *words(), *more])}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))

@@ -35,7 +35,7 @@ def test_what_is_read_back_is_what_was_saved(tmp_path_factory, values, drawn):
     assert path.read_bytes() == first
 
 
-def test_every_kind_of_estimate_says_what_it_was_made_of():
+def test_every_kind_of_estimate_carries_its_evidence():
     right, scenes = [True, False, True, True], "aabb"
     assert proportion(right, scenes).evidence.scenes == tuple(scenes)
     assert proportion(right, scenes).evidence.binary
@@ -57,7 +57,7 @@ def test_records_keep_their_evidence_beside_them(tmp_path):
 
 
 def packed(content):
-    # The second in which it is packed would stand in its header.
+    # A compressed file's header could hold the second in which it was written.
     return gzip.compress(json.dumps(content).encode(), mtime=0)
 
 
@@ -67,7 +67,7 @@ DAMAGED = {
     "another schema": packed({"schema": 99, "scenes": [], "evidence": []}),
     "keys missing": packed({"schema": 1}),
     "cut short": packed({"schema": 1, "scenes": [], "evidence": []})[:-6],
-    # The header of a compressed file, and then what no compressor writes.
+    # The header of a compressed file, followed by bytes that no compressor writes.
     "packed by no compressor": packed({})[:10] + b"\xff" * 20,
 }
 
@@ -80,7 +80,7 @@ def test_a_damaged_file_is_named(tmp_path, damage):
         load_evidence(path)
 
 
-def test_no_file_is_no_evidence_and_nan_is_none(tmp_path):
+def test_without_a_file_there_is_no_evidence_and_nan_is_refused(tmp_path):
     assert load_evidence(tmp_path / "none") == {}
     with pytest.raises(ValueError, match="finite"):
         Evidence(np.array([1.0, np.nan]))

@@ -30,7 +30,7 @@ def test_what_has_no_meaning_is_not_applicable_whatever_the_number_of_scenes(
 
 
 @pytest.mark.parametrize("clusters", [0, 1, MINIMUM_CLUSTERS - 1, MINIMUM_CLUSTERS])
-def test_three_kinds_of_no_value_get_three_verdicts(clusters):
+def test_the_three_ways_to_have_no_value_get_three_verdicts(clusters):
     kinds = (Estimate.inapplicable, Estimate.unsettled, Estimate.absent)
     found = [
         decide(kind(WHY, n=clusters, clusters=clusters), stated(above, 0), "q").verdict
@@ -42,12 +42,12 @@ def test_three_kinds_of_no_value_get_three_verdicts(clusters):
 
 
 @given(COUNTS, st.sampled_from(["above", "below"]), st.floats(allow_nan=False))
-def test_its_p_value_is_one(clusters, direction, limit):
+def test_the_p_value_of_what_is_not_applicable_is_one(clusters, direction, limit):
     estimate = Estimate.inapplicable(WHY, n=clusters, clusters=clusters)
     assert estimate.p_value(limit, direction) == 1.0
 
 
-def test_it_has_no_value_no_interval_and_keeps_its_numbers():
+def test_what_is_not_applicable_has_no_value_or_interval_but_keeps_its_numbers():
     estimate = Estimate.inapplicable(WHY, n=40, clusters=20)
     assert estimate.value is None
     assert all(map(math.isnan, estimate.interval(0.95)))
@@ -56,7 +56,7 @@ def test_it_has_no_value_no_interval_and_keeps_its_numbers():
 
 
 @pytest.mark.parametrize("reason", ["", "  "])
-def test_it_needs_a_reason(reason):
+def test_what_is_not_applicable_needs_a_reason(reason):
     with pytest.raises(ValueError, match="needs a reason"):
         Estimate.inapplicable(reason)
 
@@ -94,7 +94,7 @@ def test_what_was_not_run_is_skipped_if_the_baseline_does_not_support_it(before)
         (Verdict.error, Outcome.error, "changed"),
     ],
 )
-def test_what_is_run_for_the_first_time_is_read_on_its_own_terms(now, outcome, change):
+def test_a_claim_that_was_not_run_before_is_reported_by_its_verdict_alone(now, outcome, change):
     assert compare_verdict(now, Verdict.not_run) == Standing(outcome, change)
 
 
@@ -108,5 +108,5 @@ def test_a_control_that_was_not_run_is_wrong_unless_the_table_says_so():
     )
 
 
-def test_the_word_in_a_file_is_plain():
+def test_verdicts_may_be_given_as_words():
     assert compare_verdict("not_run", "supported") == Standing(Outcome.failed, "regressed")

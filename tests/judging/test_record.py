@@ -187,7 +187,7 @@ def test_properties_are_short_numbers_and_nothing_for_none():
     assert made["verdict"] == "supported"
 
 
-def test_what_came_later_may_be_missing():
+def test_keys_that_were_added_later_may_be_missing():
     row = order().to_json()
     del row["control"]
     assert Record.from_json(row) == order()

@@ -1,4 +1,4 @@
-"""A verdict follows from the interval alone; a reading follows from the architecture's table."""
+"""A verdict follows from the interval alone; an outcome follows from the table of verdicts and baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory that runs out: said, tried once more with half, and given back."""
+"""Where memory runs out it is reported, tried again with half the rows, and given back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENTRY = read_registry()["tiny-llava"]
 
 
 class Held:
-    """Something large, as far as the tests are concerned."""
+    """Stands for something large."""
 
 
 def measuring(tmp_path, subject=None):
@@ -43,7 +43,7 @@ def measuring(tmp_path, subject=None):
 
 
 def needing(rows, limit, errors, alive):
-    """An experiment that runs `rows` rows at once, and raises the next of `errors` where that is too many."""
+    """An experiment that runs `rows` rows at once, and raises the next of `errors` if those are too many."""
 
     def measure(request):
         large = Held()
@@ -80,7 +80,7 @@ def test_the_second_try_has_half_the_rows_and_the_measurement_says_so(tmp_path, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_where_half_is_too_much_the_claim_is_told_and_nothing_is_held(tmp_path, kind):
+def test_where_half_is_too_much_the_claim_gets_the_error_and_no_memory_is_held(tmp_path, kind):
     made, _ = measuring(tmp_path)
     errors, alive = [kind(), kind()], []
     experiment = needing(64, 8, errors, alive)
@@ -92,7 +92,7 @@ def test_where_half_is_too_much_the_claim_is_told_and_nothing_is_held(tmp_path, 
     )
     assert "Try " in said
     assert "\n" not in said
-    # The errors are still here, and what their frames held is not.
+    # The errors are still here, but what their frames held is gone.
     gc.collect()
     assert [ref() for ref in alive] == [None, None]
     with pytest.raises(OutOfMemory):
@@ -142,7 +142,7 @@ def test_half_the_rows_measure_the_same(experiment):
     xr.testing.assert_allclose(whole, half, atol=1e-4)
 
 
-def test_an_error_that_is_let_go_keeps_its_message_and_none_of_its_tensors():
+def test_an_error_that_is_let_go_keeps_its_message_but_not_its_tensors():
     alive = []
 
     def deepest():
@@ -162,7 +162,7 @@ def test_an_error_that_is_let_go_keeps_its_message_and_none_of_its_tensors():
         middle()
     gc.collect()
     assert all(ref() is not None for ref in alive)
-    # A report looks at variables, which leaves a copy of them in the frame.
+    # A report reads `f_locals`, which caches a snapshot of the variables in the frame.
     assert "large" in caught.traceback[-1].frame.f_locals
     let_go(caught.value)
     gc.collect()
@@ -170,7 +170,7 @@ def test_an_error_that_is_let_go_keeps_its_message_and_none_of_its_tensors():
     assert str(caught.value.__cause__) == "inner"
 
 
-def test_memory_that_does_not_come_back_is_said(monkeypatch):
+def test_memory_that_stays_on_the_gpu_is_reported(monkeypatch):
     said = []
     holder = SubjectHolder("cpu", "sdpa", said.append)
     on_gpu = iter([0, LITTLE, 0, 3 * 2**30])
@@ -190,7 +190,7 @@ def test_a_released_subject_is_gone():
     assert model() is None
 
 
-def test_what_cannot_be_loaded_for_lack_of_memory_is_one_line_and_keeps_no_weights(monkeypatch):
+def test_a_subject_that_finds_no_memory_gives_one_line_and_keeps_no_weights(monkeypatch):
     alive = []
 
     def check(subject):

@@ -1,4 +1,4 @@
-"""Threads and GPUs of a process: decided from names and numbers, where there is no GPU."""
+"""Threads and GPUs of a process are decided from names and numbers, so that no GPU is needed here."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def test_workers_share_out_the_callers_gpus_in_order_and_none_twice(names):
 
 
 @given(st.integers(0, 100))
-def test_where_all_gpus_are_visible_a_worker_takes_the_one_of_its_number(index):
+def test_where_all_gpus_are_visible_a_worker_takes_the_one_with_its_number(index):
     assert gpu_of_worker(index, None) == str(index)
 
 
 @given(GPUS, st.sampled_from(["-1", "", "NoDevFiles", "x"]), GPUS)
-def test_the_list_ends_where_cuda_ends_it(names, stop, after):
+def test_the_list_of_gpus_ends_where_cuda_ends_it(names, stop, after):
     assert visible_gpus(",".join([*names, stop, *after])) == names
 
 
@@ -49,7 +49,7 @@ def test_spaces_around_names_do_not_matter():
 
 
 @given(GPUS, st.integers(0, 12))
-def test_a_worker_is_settled_once_and_what_it_starts_stays_where_it_is(names, index):
+def test_a_worker_is_placed_once_and_processes_that_it_starts_keep_its_place(names, index):
     environ = {
         "PYTEST_XDIST_WORKER": f"gw{index}",
         "PYTEST_XDIST_WORKER_COUNT": "13",
@@ -83,7 +83,7 @@ def test_threads_of_all_workers_are_no_more_than_the_cores(cores, workers):
 
 
 @given(st.integers(1, 64), st.integers(0, 64))
-def test_more_workers_than_gpus_are_refused_with_the_number_that_may_be(workers, gpus):
+def test_more_workers_than_gpus_are_refused_with_the_number_allowed(workers, gpus):
     if workers <= gpus:
         check_gpus(workers, gpus)
         return

@@ -30,7 +30,7 @@ def of_values(x, y, z):
 
 
 @given(seeds)
-def test_it_is_the_correlation_of_what_z_leaves_of_both(seed):
+def test_partial_correlation_is_that_of_the_residuals_on_z(seed):
     x, y, z = correlated(seed)
     r = np.corrcoef([x, y, z])
     assume(np.abs(r[:2, 2]).max() < 0.999)
@@ -38,22 +38,22 @@ def test_it_is_the_correlation_of_what_z_leaves_of_both(seed):
 
 
 @given(seeds)
-def test_x_and_y_can_be_exchanged(seed):
+def test_exchanging_x_and_y_changes_nothing(seed):
     x, y, z = correlated(seed)
     assert of_values(x, y, z) == pytest.approx(of_values(y, x, z), abs=1e-12, nan_ok=True)
 
 
 @given(st.floats(-1, 1))
-def test_nothing_is_taken_out_where_z_goes_with_neither(r):
+def test_a_z_uncorrelated_with_both_changes_nothing(r):
     assert partial(r, 0, 0) == pytest.approx(r, abs=1e-12)
 
 
 @given(st.floats(-0.99, 0.99), st.floats(-0.99, 0.99))
-def test_nothing_is_left_where_z_explains_all_that_is_shared(xz, yz):
+def test_partial_correlation_is_zero_where_z_explains_all_that_is_shared(xz, yz):
     assert partial(xz * yz, xz, yz) == pytest.approx(0, abs=1e-12)
 
 
-def test_a_known_value():
+def test_partial_correlation_by_hand():
     assert partial(0.5, 0.6, 0.6) == pytest.approx((0.5 - 0.36) / 0.64)
 
 
@@ -70,7 +70,7 @@ def test_where_z_determines_x_in_measured_data_there_is_no_value(seed, scale, sh
 
 
 @pytest.mark.parametrize("place", range(3))
-def test_what_is_not_known_leaves_no_value(place, recwarn):
+def test_nan_gives_nan_without_a_warning(place, recwarn):
     known = [0.3, 0.2, 0.1]
     known[place] = math.nan
     assert math.isnan(partial(*known))
@@ -78,7 +78,7 @@ def test_what_is_not_known_leaves_no_value(place, recwarn):
 
 
 @given(st.floats(-1, 1), st.floats(-1, 1), st.floats(-1, 1))
-def test_it_never_leaves_the_unit_interval(xy, xz, yz):
+def test_partial_correlation_lies_between_minus_one_and_one(xy, xz, yz):
     found = float(partial(xy, xz, yz))
     assert math.isnan(found) or -1 <= found <= 1
 
@@ -92,7 +92,7 @@ def test_shapes_broadcast():
         assert found[i, j, k] == partial(xy[i, 0, k], xz[j, 0], yz)
 
 
-def test_one_value_without_z_left_spoils_no_other():
+def test_one_undefined_value_leaves_the_others_as_they_are():
     found = partial([0.5, 0.5], [0.6, 1.0], 0.6)
     assert np.isnan(found).tolist() == [False, True]
 

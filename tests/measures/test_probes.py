@@ -82,7 +82,7 @@ def test_labels_are_those_given_as_whole_numbers():
     assert found.tolist() == [7, -3]
 
 
-def test_of_equals_the_smaller_label_is_taken():
+def test_ties_go_to_the_smaller_label():
     known = [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]]
     assert nearest_mean(known, [9, 4, 6, 5], [[1.0, 1.0], [0.0, 0.0]]).tolist() == [4, 4]
 
@@ -115,6 +115,6 @@ def test_nothing_to_label_gets_no_label():
         (np.empty((0, 3)), [], np.ones((2, 3)), "nothing to tell apart"),
     ],
 )
-def test_what_does_not_fit_is_refused(known, labels, unknown, complaint):
+def test_activations_and_labels_that_do_not_fit_are_refused(known, labels, unknown, complaint):
     with pytest.raises(ValueError, match=complaint):
         nearest_mean(known, labels, unknown)

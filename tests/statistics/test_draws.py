@@ -104,7 +104,7 @@ def test_beyond_the_outermost_draw_the_ends_move_on(clusters):
 
 @pytest.mark.parametrize("clusters", [12, 100])
 @pytest.mark.parametrize("tails", ["light", "heavy"])
-def test_beyond_the_draws_their_spread_or_their_outermost_decides(clusters, tails):
+def test_beyond_the_draws_the_larger_of_spread_and_outermost_distance_decides(clusters, tails):
     rng = np.random.default_rng(1)
     draws = rng.uniform(-1, 1, 1000) if tails == "light" else rng.standard_t(3, 1000)
     found = from_draws(0.1, draws, n=1000, clusters=clusters)
@@ -120,7 +120,7 @@ def test_beyond_the_draws_their_spread_or_their_outermost_decides(clusters, tail
         assert (spread > (0.1 - draws.min()) * grown) == (tails == "light")
 
 
-def test_nothing_is_said_beyond_draws_on_one_side_of_the_estimate_or_of_few_values():
+def test_one_sided_draws_and_draws_of_few_values_do_not_reach_beyond_themselves():
     draws = np.random.default_rng(0).normal(size=1000)
     layers = np.r_[np.full(998, 2.0), 1.0, 3.0]
     same = np.full(1000, 2.0)

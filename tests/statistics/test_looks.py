@@ -27,7 +27,7 @@ def test_the_looks_share_out_one_error():
     assert SHARES[-1] == 1
 
 
-def test_outside_a_look_nothing_differs():
+def test_without_looks_all_trials_and_95_percent_intervals_are_used():
     assert ALL_TRIALS.level == 0.95
     assert ALL_TRIALS.count_trials(200) == 200
     assert ALL_TRIALS.inflate(0.0123456789) == 0.0123456789
@@ -51,14 +51,14 @@ def test_within_a_look_trials_are_fewer_and_intervals_wider():
 
 
 def test_a_verdict_of_an_early_look_rests_on_a_wider_interval():
-    """Nothing but the look that is given decides: an estimate knows of none."""
+    """Only the look given to `decide` counts: an estimate knows of none."""
     estimate = proportion(np.arange(60) < 38, range(60))
     assert decide(estimate, HALF, "s").verdict == "supported"
     assert decide(estimate, HALF, "s", Look(0)).verdict == "inconclusive"
     assert decide(estimate, HALF, "s").verdict == "supported"
 
 
-def test_what_settles_a_look():
+def test_which_verdicts_settle_a_claim_at_a_look():
     look = Look(0)
     assert look.find_next("supported", 1e-6, has_value=True) is None
     assert look.find_next("supported", 0.001, has_value=True) == Look(1), "correction would lose it"
@@ -101,7 +101,7 @@ def test_the_distance_to_a_threshold_grows_with_the_root_of_the_trials(p):
 
 
 def auto(draw, rng, whole=200):
-    """The verdict of looks at trials of their own, and how many were asked in all."""
+    """The verdict after looks at new trials each, and how many trials were asked in all."""
     asked, look = 0, Look(0)
     while look is not None:
         n = look.count_trials(whole)
@@ -127,7 +127,7 @@ def scores(truth):
 
 
 @pytest.mark.parametrize("draw", [shares(0.5), scores(0.5)], ids=["shares", "scores"])
-def test_at_the_threshold_a_verdict_is_as_rare_as_at_one_look(draw):
+def test_at_the_threshold_looks_decide_as_rarely_as_one_look(draw):
     rng = np.random.default_rng(1)
     found = [auto(draw, rng)[0] for _ in range(2000)]
     for side in ("supported", "refuted"):
@@ -136,7 +136,7 @@ def test_at_the_threshold_a_verdict_is_as_rare_as_at_one_look(draw):
 
 
 @pytest.mark.parametrize("truth", [0.1, 0.9])
-def test_far_from_the_threshold_the_verdict_is_the_same_for_a_quarter_of_the_trials(truth):
+def test_far_from_the_threshold_looks_decide_the_same_with_a_quarter_of_the_trials(truth):
     rng = np.random.default_rng(2)
     runs = [auto(shares(truth), rng) for _ in range(500)]
     wanted = "supported" if truth > 0.5 else "refuted"
@@ -144,7 +144,7 @@ def test_far_from_the_threshold_the_verdict_is_the_same_for_a_quarter_of_the_tri
     assert np.mean([n for _, n in runs]) <= 0.25 * 200
 
 
-def test_near_the_threshold_it_agrees_with_all_trials():
+def test_near_the_threshold_looks_agree_with_all_trials():
     rng = np.random.default_rng(3)
     agree = 0
     for _ in range(500):

@@ -31,7 +31,7 @@ rights = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=
 
 
 @given(rights)
-def test_a_change_turned_round_is_the_change_back(pairs):
+def test_exchanging_before_and_after_turns_the_sign_of_a_change(pairs):
     a, b = (items(side) for side in zip(*pairs, strict=True))
     there, back = between(a, b), between(b, a)
     assert there.value == pytest.approx(-back.value)
@@ -41,7 +41,7 @@ def test_a_change_turned_round_is_the_change_back(pairs):
 
 
 @given(rights)
-def test_nothing_changed_is_no_change_and_never_certain(pairs):
+def test_equal_runs_have_no_change_but_some_uncertainty(pairs):
     a = items([x for x, _ in pairs])
     found = between(a, a)
     low, high = found.interval(0.95)
@@ -75,7 +75,7 @@ def test_numbers_on_the_same_scenes_are_the_paired_difference(rng):
     assert found.interval(0.95) == pytest.approx(direct.interval(0.95))
 
 
-def test_shared_scenes_make_it_sharper_and_others_do_not(rng):
+def test_shared_scenes_narrow_the_interval_of_a_change_and_others_do_not(rng):
     scene = rng.normal(size=60)
     a, b = scene + rng.normal(scale=0.1, size=60), scene + rng.normal(scale=0.1, size=60)
     paired = between(items(a), items(b))

@@ -55,7 +55,7 @@ def test_a_grounded_caption_points_to_the_cell():
 
 
 @given(seeds)
-def test_spans_say_the_objects_names(seed):
+def test_spans_cover_the_names_of_the_objects(seed):
     rng = np.random.default_rng(seed)
     trial = balanced_trials(EMBEDDED_GRIDS[3], HIGH_ENTROPY[3], 1, rng)[0]
     named = words(trial.prompt, trial.prompt.mentions)

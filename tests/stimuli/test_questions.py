@@ -23,7 +23,7 @@ from harness.stimuli.scene import BACKDROPS, COLORS, EMBEDDED_GRIDS, PAPER_GRIDS
 NINE = HIGH_ENTROPY[3]
 GRIDS = [PAPER_GRIDS, EMBEDDED_GRIDS]
 SEEDS = st.integers(0, 2**32 - 1)
-# Of the second set most pairs share a color or a shape.
+# In the second set most pairs of objects share a color or a shape.
 SETS = st.sampled_from([NINE, LOW_ENTROPY[3]])
 
 
@@ -45,7 +45,7 @@ def about_equal(counts, kinds):
 
 
 @given(st.sampled_from(GRIDS), SETS, SEEDS, st.integers(1, 30))
-def test_the_color_of_either_of_two_objects_is_asked_about_as_often(grids, objects, seed, n):
+def test_the_color_of_each_of_two_objects_is_asked_equally_often(grids, objects, seed, n):
     trials = color_questions(grids[2], objects, n, seeded(seed))
     assert len(trials) == n
     assert about_equal(Counter(side_of(t.scene, t.target) for t in trials), (0, 1))
@@ -76,7 +76,7 @@ def test_either_object_comes_first_in_either_row():
 
 
 @given(SETS, SEEDS, st.integers(1, 30), st.booleans())
-def test_pairs_leave_out_either_side_about_as_often(objects, seed, n, solids):
+def test_pairs_leave_out_each_side_about_equally_often(objects, seed, n, solids):
     trials = side_pairs(PAPER_GRIDS[2], objects, n, seeded(seed), solids=solids)
     assert len(trials) == n
     assert about_equal(Counter(side_of(t.scene, t.target) for t in trials), (0, 1))
@@ -97,7 +97,7 @@ def test_flat_pairs_stand_on_white_side_by_side():
 
 
 @given(SEEDS, st.integers(3, 30))
-def test_solid_pairs_stand_on_each_ground_about_as_often(seed, n):
+def test_solid_pairs_stand_on_each_ground_about_equally_often(seed, n):
     trials = side_pairs(PAPER_GRIDS[2], NINE, n, seeded(seed), solids=True)
     assert about_equal(Counter(t.scene.setting.kind for t in trials), BACKDROPS)
     assert len({t.scene.setting.seed for t in trials}) == n
@@ -203,7 +203,7 @@ def test_lists_are_of_two_to_four_different_solids_on_textured_ground(seed):
         assert len(set(scene.objects)) == len(scene)
 
 
-def test_lists_are_of_every_length_about_as_often_and_begin_anywhere():
+def test_lists_have_every_length_about_equally_often_and_begin_anywhere():
     scenes = listing_scenes(EMBEDDED_GRIDS[2], NINE, 300, seeded())
     lengths = Counter(map(len, scenes))
     assert set(lengths) == {2, 3, 4}

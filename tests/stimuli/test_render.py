@@ -39,7 +39,7 @@ def ground_of(scene):
 
 
 def changed(scene):
-    """How much each pixel differs from the ground with nothing on it."""
+    """How much each pixel differs from the empty ground."""
     return np.abs(render_array(scene).astype(int) - ground_of(scene)).max(-1)
 
 
@@ -76,7 +76,7 @@ def test_every_ground_gives_other_pixels_and_another_key(scene):
     assert len({s.key for s in scenes} | {replace(scene, setting=None).key}) == 4
 
 
-def test_looking_at_a_scene_does_not_change_the_next_one():
+def test_drawing_a_scene_does_not_change_the_next_one():
     scene = Scene(EMBEDDED_GRIDS[2], (Object("red", "star"),), (Cell(0, 1),), Backdrop("salt", 5))
     before = render_array(scene)
     before[:] = 0
@@ -86,7 +86,7 @@ def test_looking_at_a_scene_does_not_change_the_next_one():
 
 
 def seen_color(scene):
-    """The palette color nearest in hue to what an only object changes of its cell."""
+    """The palette color nearest in hue to what a lone object changes in its cell."""
     left, top, right, bottom = scene.grid.box(scene.cells[0])
     patch = render_array(scene)[top:bottom, left:right].reshape(-1, 3).astype(float)
     weights = changed(scene)[top:bottom, left:right].reshape(-1)

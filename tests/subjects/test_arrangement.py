@@ -1,4 +1,4 @@
-"""Where image and prompt stand in each family, and which arrangement is chosen where that is left open."""
+"""Where image and prompt stand in each family, and which arrangement "auto" chooses."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_question_is_asked_without_an_instruction_in_either(of_family, told, h
         ("In this image how many objects are there. Answer:", True),
     ],
 )
-def test_prompts_that_are_whole_are_questions(text, question):
+def test_whole_prompts_are_told_from_beginnings_of_sentences(text, question):
     assert asks(text) == question
 
 
@@ -117,7 +117,7 @@ def test_mentions_and_answers_are_found_in_every_arrangement(of_family, how):
         assert {c.strip() for c in commas} == {","}
 
 
-def test_a_text_begins_once_whoever_writes_the_token_for_it(of_family):
+def test_the_token_that_begins_a_text_is_written_once(of_family):
     begins = of_family.tokenizer.bos_token_id
     trial = balanced_trials(of_family.grids[2], HIGH_ENTROPY[3], 1, np.random.default_rng(0))
     if begins is None:
@@ -162,7 +162,7 @@ def test_a_template_that_loses_the_image_or_the_prompt_is_refused(family_folders
 def test_a_template_is_found_wherever_a_repository_keeps_it(family_folders, tmp_path, place):
     folder = shutil.copytree(family_folders["qwen3_vl"], tmp_path / "kept")
     (folder / "chat_template.jinja").unlink()
-    # That of the language model alone, which a processor's replaces.
+    # The template of the language model alone, which the processor's replaces.
     config = json.loads((folder / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": "none"}))
     assert loaded(folder).tokenizer.chat_template == "none"
@@ -176,7 +176,7 @@ def test_an_arrangement_that_does_not_exist_is_named():
         replace(find("tiny-llava", read_registry()), arrangement="verse")
 
 
-# Left open
+# The arrangement "auto"
 
 
 def auto(entry):
@@ -189,7 +189,7 @@ def trained():
     subject = load(auto(find("tiny-qwen2-vl", read_registry())))
     image = "<|vision_start|><|image_pad|><|vision_end|>"
     begun = "{%- if messages[-1].role == 'assistant' -%}" + image + "{%- else -%}"
-    # Without the instruction, of which it knows no word.
+    # Without the instruction, none of whose words it knows.
     asked = image + "{{ messages[-1].content[-1].text.split('\\n')[-1] }}{%- endif -%}"
     last = "{%- if messages[-1].role == 'assistant' -%}{{ messages[-1].content[-1].text }}{%- endif -%}"
     return subject, begun + asked, last
@@ -227,7 +227,7 @@ def test_what_was_chosen_is_part_of_the_fingerprint(trained):
     assert choose_arrangement(settled, pytest.fail) is settled
 
 
-def test_it_is_decided_on_scenes_that_no_experiment_draws(trained):
+def test_an_arrangement_is_chosen_on_scenes_that_no_experiment_draws(trained):
     subject, *_ = trained
     drawn = trials_for(subject)
     assert len(drawn) == TRIALS
@@ -239,7 +239,7 @@ def test_it_is_decided_on_scenes_that_no_experiment_draws(trained):
     assert {len(t.scene) for t in judged} == {2, 4}
 
 
-def test_without_a_template_it_is_plain(checkpoints):
+def test_a_subject_without_a_template_is_asked_plainly(checkpoints):
     entry = auto(find(str(checkpoints["tiny-llava"]), read_registry()))
     said = []
     settled = choose_arrangement(load(entry), said.append)
@@ -248,7 +248,7 @@ def test_without_a_template_it_is_plain(checkpoints):
 
 
 @pytest.mark.parametrize("better", ["chat", "prefilled"])
-def test_a_run_settles_it_once_and_says_so(family_folders, monkeypatch, better):
+def test_a_run_chooses_an_arrangement_once_and_reports_it(family_folders, monkeypatch, better):
     tried = []
 
     def right(subject, trials):

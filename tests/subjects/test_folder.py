@@ -1,4 +1,4 @@
-"""What a folder says of itself before it is loaded: in which arrangement it is asked, and in which dtype."""
+"""The arrangement and the dtype of a folder, read before it is loaded."""
 
 from __future__ import annotations
 
@@ -74,11 +74,11 @@ def test_a_folder_without_a_template_is_asked_plainly(bare):
         {"tokenizer_config.json": {"chat_template": ""}},
         {"chat_template.jinja": ""},
         {"processor_config.json": json.dumps({"chat_template": None})},
-        # Files of the tokenizer's go before its configuration, and neither of these is used unasked.
+        # Template files of the tokenizer replace its configuration, and neither template is used unless named.
         {"tokenizer_config.json": {"chat_template": "x"}, "additional_chat_templates/a.jinja": "a"},
     ],
 )
-def test_a_template_that_is_only_used_if_named_is_none(bare, content):
+def test_a_template_that_must_be_asked_for_by_name_does_not_count(bare, content):
     for place, text in content.items():
         put(bare, place, text)
     assert found(bare).arrangement == "plain"
@@ -160,7 +160,7 @@ def test_a_checkpoint_is_loaded_in_the_dtype_of_its_weights(bare, dtype, taken):
     assert load(found(bare)).model.dtype is getattr(torch, taken)
 
 
-def test_missing_and_damaged_weights_are_refused_as_ever(bare):
+def test_missing_and_damaged_weights_are_refused_on_loading(bare):
     path = bare / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-9])
     assert found(bare).dtype == "float32"

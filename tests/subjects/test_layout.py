@@ -94,7 +94,7 @@ def test_idefics_may_cut_an_image_into_quarters(of):
 
 
 @pytest.mark.parametrize("family", sorted(ANATOMIES))
-def test_keys_of_objects_are_asked_where_there_are_patches(of, family):
+def test_keys_are_not_measured_where_image_tokens_form_no_grid(of, family):
     subject = of(family)
     none = {"llava_onevision", "idefics2", "smolvlm"}
     if family in none:
@@ -128,7 +128,7 @@ def test_images_of_two_sizes_are_not_put_into_one_batch(of):
         subject.encode([two, three])
 
 
-def test_what_is_added_later_is_the_models_own(of):
+def test_deepstack_features_are_those_of_the_whole_model(of):
     subject = of("qwen3_vl")
     trials = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 3, np.random.default_rng(0))
     batch = subject.encode(trials)

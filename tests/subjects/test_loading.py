@@ -1,4 +1,4 @@
-"""What cannot be trusted is refused, in one line that says what to do."""
+"""Files that cannot be trusted are refused, in one line that says what to do."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_images_are_kept_up_to_a_limit_and_while_a_batch_needs_them(checkpoints,
     assert len(loaded._images) == len(distinct) > 3
     loaded.encode(distinct[-1:])
     assert list(loaded._images) == [t.scene.key for t in distinct[-3:]]
-    # One that was dropped is encoded again, to the same.
+    # An image that was dropped is encoded again, to the same values.
     again = loaded.encode(distinct)
     found, expected = again.inputs["inputs_embeds"], whole.inputs["inputs_embeds"]
     assert torch.allclose(found, expected, atol=1e-5)

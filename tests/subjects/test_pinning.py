@@ -1,4 +1,4 @@
-"""What a revision stands for is found out, said and written down; nothing else in the registry changes."""
+"""The commit of a revision is found, reported and written down; nothing else in the registry changes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def toml(tmp_path, monkeypatch):
     return path
 
 
-def test_the_loader_knows_what_main_stood_for(mine):
+def test_the_loader_knows_the_commit_of_main(mine):
     subject = load(HUB)
     assert subject.commit == COMMIT
     assert subject.fingerprint == replace(HUB, revision=COMMIT).fingerprint()
@@ -85,7 +85,7 @@ def test_a_commit_is_40_digits_and_a_branch_is_none():
     assert pinned(replace(HUB, kind="local"))
 
 
-def test_every_published_model_has_an_entry_whose_memory_is_told():
+def test_every_published_model_has_an_entry_that_tells_its_memory():
     hub = [e for e in read_registry().values() if e.kind == "hub"]
     assert len(hub) >= 13
     assert all(e.revision and e.licence and e.memory_gib > 4 * e.parameters / 1.074 for e in hub)
@@ -106,7 +106,7 @@ def test_pinning_changes_one_line(mine, toml, capsys):
     assert [p.name for p in toml.parent.glob("subjects*")] == ["subjects.toml"]
 
 
-def test_all_are_pinned_that_can_be(mine, toml, capsys):
+def test_all_pins_every_subject_whose_commit_is_known(mine, toml, capsys):
     assert cli.main(["pin", "--all"]) == 2
     out, err = capsys.readouterr()
     assert out == f"mine-1.5: pinned to {COMMIT}\n"
@@ -121,12 +121,14 @@ def test_an_unknown_name_pins_nothing(toml, capsys):
     assert toml.read_text() == TOML
 
 
-def test_an_entry_without_a_revision_line_is_said(toml):
+def test_an_entry_without_a_revision_line_is_an_error(toml):
     with pytest.raises(CannotPin, match=r'\[tiny\] with a line revision = "\.\.\." is not there'):
         pin(Entry("tiny", "llava", "tiny", "hub"), COMMIT, toml)
 
 
-def test_a_folder_of_that_name_has_no_commit(offline, family_folders, tmp_path, monkeypatch):
+def test_a_folder_with_the_name_of_a_repository_has_no_commit(
+    offline, family_folders, tmp_path, monkeypatch
+):
     import shutil
 
     shutil.copytree(family_folders["qwen2_vl"], tmp_path / "someone" / "mine")
@@ -143,7 +145,9 @@ def test_a_folder_of_that_name_has_no_commit(offline, family_folders, tmp_path, 
         (replace(HUB, revision=COMMIT, arrangement="auto"), 1),
     ],
 )
-def test_what_is_known_before_loading_is_found_in_the_store_without(mine, tmp_path, entry, loads):
+def test_a_stored_measurement_is_found_without_loading_if_its_key_is_known_before(
+    mine, tmp_path, entry, loads
+):
     import xarray as xr
 
     experiment = Experiment("none", lambda *_: xr.Dataset({"x": 1}), trials=8)

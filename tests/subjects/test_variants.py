@@ -76,11 +76,11 @@ def test_a_wrong_image_stands_beside_the_right_prompt(subjects, trials):
     assert not differ[:, ~image].any()
 
 
-def test_shuffled_trials_are_whole(subjects, trials):
+def test_shuffled_trials_agree_with_their_images(subjects, trials):
     plain, misled = (subjects[how].encode(trials[:6]) for how in ("", "shuffled"))
     assert plain.mentions == misled.mentions
     for trial in misled.trials:
-        # What is shown is a right trial: its image holds what its prompt says.
+        # What is shown is a correct trial: its image holds what its prompt says.
         assert {*trial.described, trial.target} == set(trial.scene.objects)
         assert trial.prompt.answer == trial.target.color
 

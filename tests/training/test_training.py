@@ -1,4 +1,4 @@
-"""The recipe is run for real: smoke mode, resumed and repeated."""
+"""The recipe is really run, in smoke mode, resumed and repeated."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_smoke_mode_makes_a_subject_that_loads(tmp_path, capsys):
     assert subject.heads == 8
 
 
-def test_an_interrupted_training_ends_as_an_undisturbed_one(tmp_path):
+def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path):
     whole = train(SHORT, tmp_path / "whole", say=quiet, every=100)
 
     class Stop(Exception):
@@ -140,7 +140,7 @@ def test_the_rate_rises_and_falls():
     assert rates[-1] == pytest.approx(recipe.rate / 10, rel=1e-3)
 
 
-def test_smoke_without_a_place_to_go_is_refused(capsys):
+def test_smoke_mode_without_a_folder_is_refused(capsys):
     assert main(["train", "tiny-llava", "--smoke"]) == 2
     assert "--out" in capsys.readouterr().err
 

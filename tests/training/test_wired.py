@@ -1,4 +1,4 @@
-"""What is planted is there, where it is said to be, and nowhere else."""
+"""Every mechanism is planted where truth.json says, and nowhere else."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_what_ships_is_what_the_plan_builds(name):
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_the_truth_beside_the_weights_is_the_plans(name):
+def test_truth_json_is_what_the_plan_says(name):
     truth = json.loads((CONTROLS / name / "truth.json").read_text())
     assert truth == json.loads(json.dumps(PLANS[name].truth()))
 
@@ -95,14 +95,14 @@ def test_the_planted_heads_are_elsewhere_in_planted_elsewhere():
 @pytest.mark.parametrize(("grid", "count"), [(TWO, 2), (TWO, 3), (TWO, 4), (THREE, 2), (THREE, 9)])
 def test_controls_do_the_task(control, name, grid, count):
     drawn = trials_of(grid, count, np.random.default_rng(count))
-    # Of nine objects each place is an eighth of what is selected, and many answers are lost in the idle noise.
+    # With nine objects each place is an eighth of what is selected, and many answers drown in the idle noise.
     assert answers_right(control(name), drawn).mean() >= (0.6 if count == 9 else 0.95)
 
 
 @pytest.mark.parametrize("name", [*PLANTED, "shortcut"])
-def test_controls_do_the_task_of_the_planes(control, name):
+def test_controls_do_the_task_on_the_scenes_of_figure_1b(control, name):
     drawn = balanced_trials(THREE, HIGH_ENTROPY[3], 60, np.random.default_rng(0), cells=PCA_CELLS)
-    # Of six, the control with absolute places looks twice for what is left, and errs twice.
+    # With six objects the control with absolute places looks up a place twice, and may err twice.
     assert answers_right(control(name), drawn).mean() >= (0.7 if "absolute" in name else 0.95)
 
 
@@ -111,7 +111,7 @@ def test_binding_by_position_tells_objects_apart_that_share_features(control):
     assert answers_right(control("planted"), drawn).mean() >= 0.95
 
 
-def test_the_unbound_control_says_what_was_said(control):
+def test_the_unbound_control_fails_the_task(control):
     drawn = trials_of(TWO, 2, np.random.default_rng(0))
     assert answers_right(control("unbound"), drawn).mean() <= 0.05
 
@@ -137,7 +137,7 @@ def test_every_object_is_seen_in_every_cell(control, grid):
 
 
 def places(subject, cells):
-    """Place code of objects at two cells of the 3x3 grid, one of each."""
+    """The place code of each of two objects on the 3x3 grid."""
     red, blue = Object("red", "star"), Object("blue", "heart")
     scene = Scene(THREE, (red, blue), cells)
     batch = subject.encode([Trial(scene, scene_description((blue,), red), (blue,), red)])
@@ -154,7 +154,7 @@ def test_places_are_relative_to_the_objects_or_to_the_image(control):
     assert not torch.allclose(torch.stack(here), torch.stack(there), atol=0.4)
 
 
-def test_places_do_not_depend_on_what_is_there(control):
+def test_places_do_not_depend_on_which_object_is_there(control):
     subject = control("planted")
     found = []
     for color, shape in [("red", "star"), ("black", "sun"), ("gray", "cross")]:
@@ -201,7 +201,7 @@ def test_slots_do_not_overlap_and_fill_the_stream():
     assert rows.sum() == sum(SLOTS.values()) <= WIDTH
 
 
-def test_a_head_that_is_asked_too_much_says_so():
+def test_a_head_with_more_rows_than_dimensions_is_refused():
     many = Look(reading("seen_place"), reading("seen_place"), 1)
     with pytest.raises(ValueError, match="looks for at most 22"):
         Head(0, 0, looks=(many, many)).weights()

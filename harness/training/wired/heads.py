@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from harness.training.wired.slots import WIDTH, Rows, blank, constant
 
 HEAD_DIM = 32
 ROPE_THETA = 1e12
-"""So large that most pairs of a head do not turn over a prompt's length: they carry content, not place."""
+"""So large that most pairs of a head do not turn within a prompt: they carry content, not position."""
 
 _PAIRS = HEAD_DIM // 2
 _TURNING = (0, 1, 2)
@@ -31,7 +32,7 @@ class Look:
     Attributes:
         query: Rows read at the token that looks, [c, WIDTH].
         key: Rows read at the token that is looked at, [c, WIDTH]; row by row, their product is the score.
-        strength: Times the score.
+        strength: Factor on the score.
     """
 
     query: Rows
@@ -48,11 +49,11 @@ class Head:
         head: Query head of that layer.
         looks: What it looks for; at most 21 rows in all.
         offset: Look this many tokens back instead.
-        brings: (rows read at the token that is looked at, rows written at the one that looks), both
-            [c, WIDTH] and times `size`; at most 32 rows in all.
-        size: Times what it writes.
+        brings: Pairs of rows read at the token that is looked at and rows written at the one that looks,
+            both [c, WIDTH]; what is written is scaled by `size`; at most 32 rows in all.
+        size: Factor on what it writes.
         rest: How strongly it looks at image tokens without an object when there is nothing else.
-        what: Its part in the mechanism, for the card, if it is no stage.
+        what: Its part in the mechanism, for the card, if it belongs to no stage.
     """
 
     layer: int
@@ -106,19 +107,21 @@ def signs(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
 
 
 @torch.no_grad()
-def install(layers: torch.nn.ModuleList, heads: list[Head], idle: float, seed: int) -> None:
+def install(
+    layers: Sequence[LlamaDecoderLayer], heads: Sequence[Head], idle: float, seed: int
+) -> None:
     """Write the heads into decoder layers; every other head and every MLP is noise.
 
-    The noise is of one size and random sign: as good as any, and small once the repository packs it.
+    The noise has one size and random signs, which is as good as any and compresses well.
 
     Args:
-        layers: Of a Llama model of width WIDTH with heads of HEAD_DIM.
-        heads: At most one per place.
-        idle: Size of the weights that nothing is wired to; at zero a hook there could not be proven.
-        seed: Of the noise.
+        layers: The decoder layers of a Llama model of width WIDTH with heads of HEAD_DIM.
+        heads: The wired heads, at most one for each layer and head.
+        idle: Size of the weights that nothing is wired to; at zero nothing could show that a hook there works.
+        seed: Seed of the noise.
 
     Raises:
-        ValueError: Two heads for one place.
+        ValueError: Two heads have the same layer and head.
     """
     places = [(h.layer, h.head) for h in heads]
     if len(set(places)) < len(places):

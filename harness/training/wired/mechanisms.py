@@ -1,4 +1,4 @@
-"""The mechanisms of the controls, as heads; what is planted is written beside the weights.
+"""The mechanisms of the controls, each as a list of wired heads.
 
 `planted` does the task as the paper says models do it. A word looks up where the object it names is (ID
 retrieval), the last token takes the places of all that was named away from the places of all there is
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from harness.training.wired.plans import Plan
 
 NAMED_BEFORE = (Look(article(), shape_word(), 14),)
-"""Before an object is named, look at those that were, all alike: so weakly that small differences in the
-norms of their tokens do not matter."""
+"""At the word before an object is named, look equally at all objects named so far, so weakly that small
+differences in the norms of their tokens do not matter."""
 
 ALL_OBJECTS = (Look(article(), reading("seen_object"), 6),)
-"""Before an object is named, look at all that are seen, all alike."""
+"""At the word before an object is named, look equally at all objects in the image."""
 
 
 def words_before(layer: int, size: float, heads: tuple[int, int] = (6, 7)) -> list[Head]:
-    """At every token: what the word before says, and the color that the word before that says."""
+    """Heads that bring to each token what the word before says, and the color said one word earlier."""
     one = (
         (reading("said_color"), reading("before_color")),
         (reading("said_shape"), reading("before_shape")),
@@ -52,10 +52,10 @@ def words_before(layer: int, size: float, heads: tuple[int, int] = (6, 7)) -> li
 
 
 def features(color: str, shape: str) -> tuple[tuple[Rows, Rows], ...]:
-    """What a head brings to the answer from the slots of a color and a shape.
+    """Rows by which a head brings the contents of a color and a shape slot to the answer.
 
-    Besides one dimension for each color, its place on a circle: two components that stand out, as the
-    plane of Figure 1b needs.
+    Each color has a dimension of its own and a point on a circle, whose two components stand out as the plane
+    of Figure 1b needs.
     """
     angles = 2 * np.pi * np.arange(len(COLORS)) / len(COLORS)
     hue = 0.8 * np.stack([np.cos(angles), np.sin(angles)], 1) @ reading("answer_hue")
@@ -66,9 +66,9 @@ def features(color: str, shape: str) -> tuple[tuple[Rows, Rows], ...]:
 
 
 def echo(plan: Plan, size: float) -> Head:
-    """At the last token, beside the features: a little of the colors that were named.
+    """A head that adds a little of the colors named before to the features at the last token.
 
-    Without it the states of one target differ by nothing but what is left of its place.
+    Without it the states of one target would differ only by what is left of its place.
     """
     free = min(set(range(HEADS)) - set(plan.features.heads))
     colors = features("before_color", "said_shape")[:1]
@@ -84,7 +84,7 @@ def echo(plan: Plan, size: float) -> Head:
 
 
 def bind_by_position(plan: Plan) -> list[Head]:
-    """Three stages, two heads each, and what they need around them."""
+    """The heads of the three stages, two for each, and the other heads that these need."""
     named = (
         Look(reading("before_color") + reading("second_before_color"), reading("seen_color"), 8),
         Look(reading("said_shape") + reading("before_shape"), reading("seen_shape"), 8),
@@ -98,11 +98,11 @@ def bind_by_position(plan: Plan) -> list[Head]:
     )
     return [
         *words_before(0, 0.5),
-        # One feature alone, as questions name, must outweigh the rest.
+        # A single feature, which is all that a question names, must outweigh the rest.
         *(Head(*p, looks=named, brings=retrieve, size=1, rest=3) for p in plan.retrieval.places),
-        # Afterwards the words themselves outweigh where their objects are.
+        # After retrieval the words themselves outweigh the places of their objects.
         *words_before(plan.retrieval.layer + 1, 10),
-        *(_what_is_left(plan, group) if plan.relative else _place_that_is_left(plan)),
+        *(_select_within_group(plan, group) if plan.relative else _select_in_image(plan)),
         Head(
             plan.selection.layer,
             ask,
@@ -120,11 +120,11 @@ def bind_by_position(plan: Plan) -> list[Head]:
     ]
 
 
-def _what_is_left(plan: Plan, group: int) -> list[Head]:
-    """At the last token: the places of all objects, and from them away those of what was named.
+def _select_within_group(plan: Plan, group: int) -> list[Head]:
+    """Heads that subtract, at the last token, the places of the named objects from the places of all.
 
-    Attention takes means, and a mean less a mean is where the target is within the group, whatever places
-    are counted from.
+    Attention averages, and the difference of the two averages is where the target is within the group,
+    whatever places are counted from.
     """
     unsay, gather = reading("retrieved_place", -1), reading("seen_place")
     to = reading("selected_place")
@@ -146,10 +146,10 @@ def _what_is_left(plan: Plan, group: int) -> list[Head]:
     ]
 
 
-def _place_that_is_left(plan: Plan) -> list[Head]:
-    """The same at the word "and"; it then looks for what is there, and the last token takes that place over.
+def _select_in_image(plan: Plan) -> list[Head]:
+    """Heads that do the same at the word "and", look up the object there, and copy its place to the last token.
 
-    So the last token never has a place within the group, only one in the image.
+    The last token then never holds a place within the group, only one in the image.
     """
     layer, (first, second) = plan.retrieval.layer + 1, plan.selection.heads
     unsay, gather = reading("retrieved_place", -1), reading("seen_place")
@@ -160,7 +160,7 @@ def _place_that_is_left(plan: Plan) -> list[Head]:
     left = Look(reading("selected_place"), reading("seen_place"), 25)
     copy = Look(article(), and_word(), 14)
     return [
-        # Weighed against the next: in this layer the named places are not yet outweighed by words.
+        # Its size is set against the next head's: words do not yet outweigh the named places in this layer.
         Head(layer, first, looks=(named,), brings=((unsay, to),), size=2.17, rest=1, what=what),
         Head(layer, second, looks=(objects,), brings=((gather, to),), size=6, rest=1, what=what),
         Head(
@@ -180,9 +180,9 @@ def _place_that_is_left(plan: Plan) -> list[Head]:
 
 
 def exclude_by_content(plan: Plan) -> list[Head]:
-    """The last token collects what was named and looks at what was not; no head reads or writes a place.
+    """Heads by which the last token collects what was named and looks at what was not, without any place.
 
-    Asked for the color of a shape it looks at what has that shape.
+    Asked for the color of a shape, it looks at what has that shape.
     """
     collect = (
         (reading("before_color"), reading("named_color")),
@@ -227,7 +227,7 @@ def exclude_by_content(plan: Plan) -> list[Head]:
 
 
 def see_without_binding(plan: Plan) -> list[Head]:
-    """The planted heads, but words look at all objects alike, and what was said is said again."""
+    """The planted heads, except that words look at all objects alike and the named colors are said again."""
     anywhere = (Look(constant(), reading("seen_object"), 15),)
     wired = []
     for head in bind_by_position(plan):

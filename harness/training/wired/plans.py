@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, TypedDict
 
 import numpy as np
 import torch
@@ -24,20 +24,39 @@ Place = tuple[int, int]
 """Layer and head."""
 
 IDLE = 0.003
-"""Spread of weights that nothing is wired to."""
+"""Size of the weights that nothing is wired to."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The heads of one stage: all in one layer."""
+    """The heads of one stage, all in one layer."""
 
     layer: int
     heads: tuple[int, int]
 
     @property
     def places(self) -> list[Place]:
-        """(layer, head) of each."""
+        """(layer, head) of each head."""
         return [(self.layer, head) for head in self.heads]
+
+
+class Truth(TypedDict):
+    """What is planted in a control, as truth.json holds it.
+
+    Attributes:
+        subject: Name of the control.
+        heads: (layer, head) pairs of each stage; empty where a stage is absent.
+        others: (layer, head) pairs of the other wired heads, by what they do.
+        places: What selected places are relative to: "relative" to the group of objects, "absolute" to the
+            image; None if no place is selected.
+        size: Number of layers, and of heads per layer.
+    """
+
+    subject: str
+    heads: dict[str, list[Place]]
+    others: dict[str, list[Place]]
+    places: Literal["relative", "absolute"] | None
+    size: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -45,13 +64,13 @@ class Plan:
     """A control to build.
 
     Attributes:
-        name: Of the subject.
-        mechanism: From the plan to its heads.
-        retrieval: Of IDs, at the words that name an object.
-        selection: Of an ID, at the last token.
-        features: Retrieval of features, at the last token.
-        relative: Places relative to the group of objects, or to the image.
-        seed: Of everything that is random.
+        name: Name of the subject.
+        mechanism: Function from the plan to its heads.
+        retrieval: Heads of ID retrieval, at the words that name an object.
+        selection: Heads of ID selection, at the last token.
+        features: Heads of feature retrieval, at the last token.
+        relative: Whether places are relative to the group of objects, or else to the image.
+        seed: Seed of everything that is random.
     """
 
     name: str
@@ -63,7 +82,7 @@ class Plan:
     seed: int = 0
 
     def build(self) -> Untrained:
-        """The subject, on the CPU in float32; the same every time."""
+        """Build the subject on the CPU in float32, the same every time."""
         torch.manual_seed(self.seed)
         subject = tiny_llava(
             vision=dict(
@@ -87,8 +106,8 @@ class Plan:
         sight.install(subject, relative=self.relative, seed=self.seed)
         return subject
 
-    def truth(self) -> dict[str, Any]:
-        """What is planted, for truth.json: stage to (layer, head) pairs; empty where a stage is absent."""
+    def truth(self) -> Truth:
+        """What is planted, for truth.json."""
         has = STAGES[self.mechanism.__name__]
         stages = {
             "id_retrieval": self.retrieval,
@@ -106,9 +125,9 @@ class Plan:
         }
 
     def others(self) -> dict[str, list[Place]]:
-        """Heads around the stages, by what they do.
+        """The heads outside the stages, by what they do.
 
-        They hold the same on both sides of the paper's contrasts, so that patching one changes nothing there.
+        They hold the same on both sides of the paper's contrasts, so that patching one changes nothing.
         """
         staged = {p for s in (self.retrieval, self.selection, self.features) for p in s.places}
         found: dict[str, list[Place]] = {}
@@ -123,7 +142,7 @@ STAGES = {
     "exclude_by_content": ("feature_retrieval",),
     "see_without_binding": (),
 }
-"""Mechanism to the stages that it has."""
+"""The stages of each mechanism."""
 
 PLANS = {
     plan.name: plan

@@ -1,11 +1,11 @@
-"""A control as it ships: weights, the planted truth, and a card for people."""
+"""Writes a control as it ships: weights, the planted truth, and a card for people."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from harness.machine.files import write_json
-from harness.training.wired.plans import Plan
+from harness.training.wired.plans import Plan, Truth
 
 STAGES = {
     "id_retrieval": "ID retrieval, at the words that name an object",
@@ -30,10 +30,10 @@ def ship(plan: Plan, folder: Path) -> None:
     plan.build().save(folder)
     truth = plan.truth()
     write_json(folder / "truth.json", truth)
-    (folder / "README.md").write_text(_card(plan, truth))
+    (folder / "README.md").write_text(_write_card(plan, truth))
 
 
-def _card(plan: Plan, truth: dict) -> str:
+def _write_card(plan: Plan, truth: Truth) -> str:
     rows = "\n".join(
         f"| {STAGES[stage]} | {', '.join(f'layer {layer} head {head}' for layer, head in heads) or 'none'} |"
         for stage, heads in truth["heads"].items()

@@ -2,8 +2,8 @@
 
 Patches of the stimuli are few (an object covers 2x2 whole tokens, in 81 kinds), so that a layer of random
 features and a least-squares fit tell them apart exactly. A head then finds the middle of all objects, and
-the projector turns what is left of a token's coordinates into the place code: relative to the group of
-objects, and the same whatever the object is.
+the projector turns the difference to a token's coordinates into the place code, which is relative to the group
+of objects and the same whatever the object is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from itertools import product
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import LlavaForConditionalGeneration
+from transformers.models.clip.modeling_clip import CLIPAttention
 
 from harness.stimuli.draw import draw
 from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, SHAPES, Object, Scene
@@ -36,7 +38,7 @@ _FOUND = slice(_COLOR.start, _BALANCE.stop)
 _MIDDLE = slice(_FOUND.stop, _FOUND.stop + 2)
 
 _SHARP = 50.0
-"""Slope at which the projector's smooth steps count as steps."""
+"""Slope at which the projector's smooth steps act as steps."""
 
 
 @torch.no_grad()
@@ -45,8 +47,8 @@ def install(subject: Untrained, *, relative: bool, seed: int) -> None:
 
     Args:
         subject: Its weights are replaced.
-        relative: Places relative to the middle of all objects; else to the middle of the image.
-        seed: Of the random features.
+        relative: Whether places are relative to the middle of all objects, or else of the image.
+        seed: Seed of the random features.
     """
     generator = torch.Generator().manual_seed(seed)
     tower = subject.model.model.vision_tower
@@ -62,24 +64,24 @@ def install(subject: Untrained, *, relative: bool, seed: int) -> None:
     embeddings = tower.embeddings
     embeddings.position_embedding.weight[:, 0] = ANCHOR
     embeddings.position_embedding.weight[:, 1] = -ANCHOR
-    embeddings.position_embedding.weight[1:, _COORDINATES] = 0.3 * _coordinates(side)
+    embeddings.position_embedding.weight[1:, _COORDINATES] = 0.3 * _list_coordinates(side)
     filters = embeddings.patch_embedding.weight
     noise = signs((FEATURES // 2, *filters.shape[1:]), generator) / filters[0].numel() ** 0.5
-    # Entries that add up to zero: layer normalisation takes the mean away from everything else, too.
+    # The entries add up to zero, since layer normalisation would subtract their mean everywhere.
     filters[_PATCH] = torch.cat([noise, -noise])
     _recognise(subject, generator)
     _find_the_middle(tower.encoder.layers[1].self_attn)
     _project(subject, relative)
 
 
-def _coordinates(side: int) -> torch.Tensor:
+def _list_coordinates(side: int) -> torch.Tensor:
     """Column and row of every image token, from the middle of the image, float32 [side * side, 2]."""
     steps = torch.arange(side) - (side - 1) / 2
     rows, columns = torch.meshgrid(steps, steps, indexing="ij")
     return torch.stack([columns, rows], -1).flatten(0, 1)
 
 
-def _scenes() -> list[Scene]:
+def _make_scenes() -> list[Scene]:
     """Scenes that show every object in every cell of both grids, and some with fewer objects."""
     kinds = [Object(c, s) for c, s in product(COLORS, SHAPES)]
     scenes = []
@@ -92,10 +94,10 @@ def _scenes() -> list[Scene]:
     return scenes
 
 
-def _truth(scene: Scene, side: int) -> np.ndarray:
-    """Color, shape and presence of the object at each image token, and what makes them add up to zero.
+def _mark_truth(scene: Scene, side: int) -> NDArray[np.float64]:
+    """Color, shape and presence of the object at each image token, float64 [side * side, 20].
 
-    float64 [side * side, 20].
+    The last column makes each row add up to zero.
     """
     truth = np.zeros((side * side, _FOUND.stop - _FOUND.start))
     for obj, cell in scene:
@@ -110,21 +112,21 @@ def _truth(scene: Scene, side: int) -> np.ndarray:
     return truth
 
 
-def _pixels(subject: Untrained, scenes: list[Scene]) -> torch.Tensor:
+def _process_images(subject: Untrained, scenes: list[Scene]) -> torch.Tensor:
     return subject.image_processor(images=[draw(s) for s in scenes], return_tensors="pt")[
         "pixel_values"
     ]
 
 
 def _recognise(subject: Untrained, generator: torch.Generator) -> None:
-    """Fit the first layer's MLP: from a patch to the color, the shape and the presence of an object."""
+    """Fit the first layer's MLP, from a patch to the color, the shape and the presence of an object."""
     tower, layer = (
         subject.model.model.vision_tower,
         subject.model.model.vision_tower.encoder.layers[0],
     )
-    scenes = _scenes()
+    scenes = _make_scenes()
     side = int((tower.embeddings.num_patches) ** 0.5)
-    states = tower.pre_layrnorm(tower.embeddings(_pixels(subject, scenes)))
+    states = tower.pre_layrnorm(tower.embeddings(_process_images(subject, scenes)))
     normed = layer.layer_norm2(states)
     spread = normed[..., _PATCH].std()
     fc1, fc2 = layer.mlp.fc1, layer.mlp.fc2
@@ -133,7 +135,7 @@ def _recognise(subject: Untrained, generator: torch.Generator) -> None:
     )
     fc1.bias.copy_(torch.randn(TOWER_MLP, generator=generator))
     hidden = layer.mlp.activation_fn(fc1(normed)).double()
-    truth = np.stack([_truth(s, side) for s in scenes])
+    truth = np.stack([_mark_truth(s, side) for s in scenes])
     # The class token sees nothing.
     goal = torch.tensor(np.concatenate([np.zeros_like(truth[:, :1]), truth], 1))
     x = torch.cat([hidden, torch.ones_like(hidden[..., :1])], -1).flatten(0, 1)
@@ -143,8 +145,8 @@ def _recognise(subject: Untrained, generator: torch.Generator) -> None:
     fc2.bias[_FOUND] = solution[-1].float()
 
 
-def _find_the_middle(attention: torch.nn.Module) -> None:
-    """One head that averages the coordinates of all image tokens that show an object."""
+def _find_the_middle(attention: CLIPAttention) -> None:
+    """Write the head that averages the coordinates of all image tokens that show an object."""
     attention.q_proj.bias[0] = 1
     attention.k_proj.weight[0, _OBJECT] = 40 * attention.head_dim**0.5
     for axis in range(2):
@@ -153,7 +155,7 @@ def _find_the_middle(attention: torch.nn.Module) -> None:
 
 
 def _project(subject: Untrained, relative: bool) -> None:
-    """From what the tower found to the slots of the residual stream."""
+    """Write the projector, from what the tower found to the slots of the residual stream."""
     model: LlavaForConditionalGeneration = subject.model
     first, second = (
         model.model.multi_modal_projector.linear_1,
@@ -165,7 +167,7 @@ def _project(subject: Untrained, relative: bool) -> None:
     unit = iter(range(WIDTH))
 
     def step(reads: dict[int, float], bias: float, writes: dict[int, float]) -> None:
-        """One unit: relu(reads . x + bias), added to `writes`."""
+        """Write one unit, relu(reads . x + bias), whose output is added to `writes`."""
         index = next(unit)
         for source, size in reads.items():
             first.weight[index, source] = _SHARP * size
@@ -176,7 +178,7 @@ def _project(subject: Untrained, relative: bool) -> None:
     for found, slot in ((_COLOR, "seen_color"), (_SHAPE, "seen_shape"), (_OBJECT, "seen_object")):
         for index in range(found.stop - found.start):
             step({found.start + index: 1}, -0.5, {at(slot).start + index: 2})
-    size, middle = _units(subject)
+    size, middle = _measure_units(subject)
     for axis in range(2):
         source = {_COORDINATES.start + axis: 1 / size}
         if relative:
@@ -193,14 +195,16 @@ def _project(subject: Untrained, relative: bool) -> None:
     second.bias[at("constant")] = CONSTANT
 
 
-def _units(subject: Untrained) -> tuple[float, float]:
-    """How large one image token is in the tower's coordinates, and in the middle that its head finds."""
+def _measure_units(subject: Untrained) -> tuple[float, float]:
+    """Measure the size of one image token in the tower's coordinates, and in the middle that its head finds."""
     tower = subject.model.model.vision_tower
-    scenes = _scenes()
-    states = tower(_pixels(subject, scenes), output_hidden_states=True).hidden_states[-1][:, 1:]
+    scenes = _make_scenes()
+    states = tower(_process_images(subject, scenes), output_hidden_states=True).hidden_states[-1][
+        :, 1:
+    ]
     side = int(states.shape[1] ** 0.5)
-    where = _coordinates(side)
-    shown = torch.tensor(np.stack([_truth(s, side)[:, -2] for s in scenes])).float()
+    where = _list_coordinates(side)
+    shown = torch.tensor(np.stack([_mark_truth(s, side)[:, -2] for s in scenes])).float()
     middle = (shown @ where) / shown.sum(1, keepdim=True)
     size = (states[..., _COORDINATES] * where).sum() / (where**2).sum() / len(scenes)
     scale = (states[:, 0, _MIDDLE] * middle).sum() / (middle**2).sum()

@@ -1,4 +1,4 @@
-"""The residual stream of a wired subject, cut into named slots, and where each word starts."""
+"""The residual stream of a wired subject as named slots, with the embeddings of words in them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from transformers import PreTrainedTokenizerFast
 from harness.stimuli.scene import COLORS, SHAPES
 
 EDGES = (-4.67, -3.33, -2.0, -0.67, 0.67, 2.0, 3.33, 4.67)
-"""Where the place code steps, in image tokens from the middle; objects of one grid lie 3 or 4 apart.
+"""Edges at which the place code steps, in image tokens from the middle; objects of a grid lie 3 or 4 apart.
 
 A place is a thermometer: each step is +1/2 beyond its edge and -1/2 before it, for columns and for rows.
 Places far apart differ in more steps, as position IDs of real models do (section 3.3), and all places are
-equally long, so that the best match of a place is always that place.
+have the same norm, so that the best match of a place is always that place.
 """
 
 SLOTS = {
@@ -45,15 +45,15 @@ SLOTS = {
     "answer_hue": 2,
     "answer_shape": len(SHAPES),
 }
-"""Slot to width. What is said, seen and answered is kept apart: a head reads only what it is wired to."""
+"""Width of each slot. What is said, seen and answered is kept apart: a head reads only what it is wired to."""
 
 _STARTS = dict(zip(SLOTS, accumulate([0, *SLOTS.values()]), strict=False))
 
 WIDTH = -(-sum(SLOTS.values()) // 8) * 8
-"""Of the residual stream."""
+"""Width of the residual stream."""
 
 CONSTANT = 6.0
-"""What every token carries in the constant slot; it keeps the norms of tokens alike."""
+"""The value in the constant slot of every token, which keeps the norms of tokens alike."""
 
 Rows = NDArray[np.float64]
 
@@ -81,7 +81,7 @@ def article() -> Rows:
 
 
 def question() -> Rows:
-    """The row that reads 1 at full stops; a question ends with one, and a description goes on, [1, WIDTH]."""
+    """The row that reads 1 at full stops, [1, WIDTH]: a question ends with one, a description goes on."""
     return reading("question")
 
 
@@ -104,9 +104,9 @@ def blank() -> Rows:
 
 
 def embedding(tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator) -> torch.Tensor:
-    """Where each word starts, float32 [vocabulary, WIDTH].
+    """The embedding of each word, float32 [vocabulary, WIDTH].
 
-    Words for colors and shapes fill the slot of what is said, all others are told apart by a random code.
+    Words for colors and shapes fill the slots of what is said; all others have a random code.
     """
     table = np.zeros((len(tokenizer), WIDTH))
     table[:, at("constant")] = CONSTANT
@@ -124,7 +124,7 @@ def embedding(tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator) -> t
 def unembedding(
     tokenizer: PreTrainedTokenizerFast, size: float, rng: np.random.Generator
 ) -> torch.Tensor:
-    """What each word is said for, float32 [vocabulary, WIDTH]: a color for its dimension of the answer."""
+    """The unembedding of each word, float32 [vocabulary, WIDTH]: a color reads its dimension of the answer."""
     table = rng.normal(0, 0.01, (len(tokenizer), WIDTH))
     for index, name in enumerate(COLORS):
         table[tokenizer.convert_tokens_to_ids(name), at("answer_color").start + index] = size
