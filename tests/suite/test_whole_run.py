@@ -130,7 +130,6 @@ def test_the_readmes_claim_shows_up_in_the_scorecard(undisturbed, tmp_path):
     assert len(snippet.strip().splitlines()) <= 20
     claims = tmp_path / "claims" / "mine"
     claims.mkdir(parents=True)
-    shutil.copy(ROOT / "claims" / "conftest.py", tmp_path / "claims" / "conftest.py")
     shutil.copy(ROOT / "conftest.py", tmp_path / "conftest.py")
     (claims / "test_mine.py").write_text(snippet)
     shutil.copytree(undisturbed[0] / "store", tmp_path / "store")

@@ -10,13 +10,13 @@ not find their objects: it knows what there is and where things are, not which i
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.stimuli.scene import COLORS
 from harness.training.architectures import HEADS
 from harness.training.wired.heads import REST, Head, Look
+from harness.training.wired.plan import Plan
 from harness.training.wired.slots import (
     Rows,
     and_word,
@@ -26,9 +26,6 @@ from harness.training.wired.slots import (
     reading,
     shape_word,
 )
-
-if TYPE_CHECKING:
-    from harness.training.wired.plans import Plan
 
 NAMED_BEFORE = (Look(article(), shape_word(), 14),)
 """At the word before an object is named, look equally at all objects named so far, so weakly that small

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.machine.files import write_json
-from harness.training.wired.plans import Plan, Truth
+from harness.training.wired.plan import Plan, Truth
 
 STAGES = {
     "id_retrieval": "ID retrieval, at the words that name an object",

@@ -1,0 +1,140 @@
+"""A control that is planned: its mechanism, in which heads, and how it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+import numpy as np
+import torch
+
+from harness.training.architectures import HEADS, LAYERS, Untrained, tiny_llava
+from harness.training.wired import heads as wiring
+from harness.training.wired import sight
+from harness.training.wired.heads import Head
+from harness.training.wired.slots import WIDTH, embedding, unembedding
+
+Place = tuple[int, int]
+"""Layer and head."""
+
+IDLE = 0.003
+"""Size of the weights that nothing is wired to."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The heads of one stage, all in one layer."""
+
+    layer: int
+    heads: tuple[int, int]
+
+    @property
+    def places(self) -> list[Place]:
+        """(layer, head) of each head."""
+        return [(self.layer, head) for head in self.heads]
+
+
+class Truth(TypedDict):
+    """What is planted in a control, as truth.json holds it.
+
+    Attributes:
+        subject: Name of the control.
+        heads: (layer, head) pairs of each stage; empty where a stage is absent.
+        others: (layer, head) pairs of the other wired heads, by what they do.
+        places: What selected places are relative to: "relative" to the group of objects, "absolute" to the
+            image; None if no place is selected.
+        size: Number of layers, and of heads per layer.
+    """
+
+    subject: str
+    heads: dict[str, list[Place]]
+    others: dict[str, list[Place]]
+    places: Literal["relative", "absolute"] | None
+    size: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A control to build.
+
+    Attributes:
+        name: Name of the subject.
+        mechanism: Function from the plan to its heads.
+        retrieval: Heads of ID retrieval, at the words that name an object.
+        selection: Heads of ID selection, at the last token.
+        features: Heads of feature retrieval, at the last token.
+        relative: Whether places are relative to the group of objects, or else to the image.
+        seed: Seed of everything that is random.
+    """
+
+    name: str
+    mechanism: Callable[[Plan], list[Head]]
+    retrieval: Stage = Stage(2, (0, 1))
+    selection: Stage = Stage(4, (2, 3))
+    features: Stage = Stage(6, (4, 5))
+    relative: bool = True
+    seed: int = 0
+
+    def build(self) -> Untrained:
+        """Build the subject on the CPU in float32, the same every time."""
+        torch.manual_seed(self.seed)
+        subject = tiny_llava(
+            vision=dict(
+                hidden_size=sight.TOWER_WIDTH,
+                num_attention_heads=sight.TOWER_HEADS,
+                intermediate_size=sight.TOWER_MLP,
+            ),
+            text=dict(
+                hidden_size=WIDTH,
+                head_dim=wiring.HEAD_DIM,
+                intermediate_size=16,
+                rope_parameters={"rope_type": "default", "rope_theta": wiring.ROPE_THETA},
+            ),
+        )
+        rng = np.random.default_rng(self.seed)
+        language = subject.model.model.language_model
+        with torch.no_grad():
+            language.embed_tokens.weight.copy_(embedding(subject.tokenizer, rng))
+            subject.model.lm_head.weight.copy_(unembedding(subject.tokenizer, 1.5, rng))
+        wiring.install(language.layers, self.mechanism(self), IDLE, self.seed)
+        sight.install(subject, relative=self.relative, seed=self.seed)
+        return subject
+
+    def truth(self) -> Truth:
+        """What is planted, for truth.json."""
+        has = STAGES[self.mechanism.__name__]
+        stages = {
+            "id_retrieval": self.retrieval,
+            "id_selection": self.selection,
+            "feature_retrieval": self.features,
+        }
+        return {
+            "subject": self.name,
+            "heads": {name: stage.places if name in has else [] for name, stage in stages.items()},
+            "others": self.others(),
+            "places": ("relative" if self.relative else "absolute")
+            if "id_selection" in has
+            else None,
+            "size": {"layers": LAYERS, "heads": HEADS},
+        }
+
+    def others(self) -> dict[str, list[Place]]:
+        """The heads outside the stages, by what they do.
+
+        They hold the same on both sides of the paper's contrasts, so that patching one changes nothing.
+        """
+        staged = {p for s in (self.retrieval, self.selection, self.features) for p in s.places}
+        found: dict[str, list[Place]] = {}
+        for head in self.mechanism(self):
+            if (head.layer, head.head) not in staged:
+                found.setdefault(head.what, []).append((head.layer, head.head))
+        return found
+
+
+STAGES = {
+    "bind_by_position": ("id_retrieval", "id_selection", "feature_retrieval"),
+    "exclude_by_content": ("feature_retrieval",),
+    "see_without_binding": (),
+}
+"""The stages of each mechanism."""
