@@ -27,16 +27,24 @@ def number_cell(scene: Scene, shown: Object) -> int:
     return scene.grid.cells.index(scene.cell_of(shown))
 
 
-def find_color(scene: Scene, cell: Cell) -> str:
-    """The color of the object in a cell.
+def list_colors(trials: Sequence[Trial], cells: NDArray[np.int64]) -> list[str]:
+    """The color of the object in one cell of each scene.
+
+    Args:
+        trials: n of them.
+        cells: A cell for each, as its place among all cells in reading order, [n].
 
     Raises:
-        ValueError: The cell is empty.
+        ValueError: A cell is empty.
     """
-    found = scene.at(cell)
-    if found is None:
-        raise ValueError(f"{cell} of the scene is empty: it has no color")
-    return found.color
+    found = []
+    for trial, number in zip(trials, cells.tolist(), strict=True):
+        cell = trial.scene.grid.cells[number]
+        shown = trial.scene.at(cell)
+        if shown is None:
+            raise ValueError(f"{cell} of the scene is empty: it has no color")
+        found.append(shown.color)
+    return found
 
 
 def compare_targets(trials: Sequence[Trial]) -> NDArray[np.float64]:
