@@ -20,7 +20,7 @@ from harness.experiments.halves import HALF_NAMES, Halves
 from harness.experiments.pushes import NOTHING, Push, Pushes
 from harness.experiments.sweeps import ALPHAS, heads_swept
 from harness.measuring.experiment import OwnImages, Request
-from harness.stimuli.contrast import CONDITIONS
+from harness.stimuli.contrast import CONDITIONS, Condition
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_photographs
 from harness.stimuli.prompt import Trial
@@ -117,7 +117,7 @@ def _find_image(trial: Trial) -> str:
     return getattr(trial.scene.setting, "digest", trial.scene.key)
 
 
-def _list_settings(subject: Subject, ranked: Mapping[str, Sequence[Head]]) -> list[Push]:
+def _list_settings(subject: Subject, ranked: Mapping[Condition, Sequence[Head]]) -> list[Push]:
     """Every number of heads with every strength, stage by stage."""
     return [
         Push(stage, tuple(heads[:k]), alpha)
@@ -126,7 +126,7 @@ def _list_settings(subject: Subject, ranked: Mapping[str, Sequence[Head]]) -> li
     ]
 
 
-def _find_best(stage: str, settings: Sequence[Push], moved: NDArray[np.bool_]) -> Push:
+def _find_best(stage: Condition, settings: Sequence[Push], moved: NDArray[np.bool_]) -> Push:
     """The setting of a stage that moves most answers, the first of equals; `moved` is [setting, n]."""
     of_stage = [n for n, s in enumerate(settings) if s.stage == stage]
     return settings[of_stage[int(moved[of_stage].mean(1).argmax())]]
@@ -134,7 +134,7 @@ def _find_best(stage: str, settings: Sequence[Push], moved: NDArray[np.bool_]) -
 
 def _choose_setting(
     subject: Subject,
-    stage: str,
+    stage: Condition,
     settings: Sequence[Push],
     swept: NDArray[np.bool_],
     rng: np.random.Generator,
@@ -178,13 +178,13 @@ def _tabulate_sweep(
     shares = np.full((len(CONDITIONS), len(moved), len(ks), len(alphas)), np.nan)
     for half, of_half in enumerate(moved):
         for s, answers in zip(settings, of_half, strict=True):
-            place = _number(s.stage), half, ks.index(len(s.heads)), alphas.index(s.alpha)
+            place = CONDITIONS.index(s.stage), half, ks.index(len(s.heads)), alphas.index(s.alpha)
             shares[place] = answers.mean()
     return xr.Variable(("stage", "half", "k", "alpha"), shares)
 
 
 def _tabulate_controls(
-    chosen: Mapping[str, ChosenSetting],
+    chosen: Mapping[Condition, ChosenSetting],
     settings: Sequence[Push],
     tested: NDArray[np.bool_],
     moved: Mapping[Push, NDArray[np.bool_]],
@@ -203,29 +203,24 @@ def _tabulate_controls(
     for stage, of_stage in chosen.items():
         random = np.mean([moved[other] for other in of_stage.others], 0)
         top, best_on_test = of_stage.push, _find_best(stage, settings, tested)
-        found[_number(stage)] = moved[top], random, moved[top.away], moved[best_on_test]
+        found[CONDITIONS.index(stage)] = moved[top], random, moved[top.away], moved[best_on_test]
     return xr.Variable(("stage", "control", "trial"), found)
 
 
 def _tabulate_choice(
-    ranked: Mapping[str, Sequence[Head]], chosen: Mapping[str, ChosenSetting]
+    ranked: Mapping[Condition, Sequence[Head]], chosen: Mapping[Condition, ChosenSetting]
 ) -> dict[str, tuple[tuple[str], NDArray[np.float64]]]:
     """How many heads were pushed, how strongly, and how many there are, float64 [stage] each."""
     chosen_k, chosen_alpha = np.zeros(len(CONDITIONS)), np.zeros(len(CONDITIONS))
     for stage, of_stage in chosen.items():
-        chosen_k[_number(stage)] = len(of_stage.push.heads)
-        chosen_alpha[_number(stage)] = of_stage.push.alpha
+        chosen_k[CONDITIONS.index(stage)] = len(of_stage.push.heads)
+        chosen_alpha[CONDITIONS.index(stage)] = of_stage.push.alpha
     heads = np.array([len(ranked[stage]) for stage in CONDITIONS], float)
     return {
         "chosen_k": (("stage",), chosen_k),
         "chosen_alpha": (("stage",), chosen_alpha),
         "heads": (("stage",), heads),
     }
-
-
-def _number(stage: str) -> int:
-    """The place of a stage among CONDITIONS."""
-    return [str(c) for c in CONDITIONS].index(stage)
 
 
 def read_images(folder: Path) -> OwnImages:
