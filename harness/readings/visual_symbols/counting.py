@@ -19,16 +19,16 @@ class Counting(Reading):
         return estimate_share(self._select(which), self.data.scene)
 
     def gap(self) -> Estimate:
-        """Accuracy without the lowest heads less that without the highest."""
+        """How much more accurate counts are without the heads of lowest score than without those of highest."""
         return estimate_gain(self._select("bottom"), self._select("top"), self.data.scene)
 
     def against_random(self) -> Estimate:
-        """Mean accuracy without random heads less that without the highest."""
+        """How much more accurate counts are without random heads than without those of highest score."""
         random = self.data.random.values.astype(float).mean(0)
         return estimate_gain(random, self._select("top"), self.data.scene)
 
     def valid(self) -> Estimate:
-        """Share of answers that give a number at all, the highest heads silenced."""
+        """Share of answers that give a number at all while the heads of highest score are silenced."""
         valid = self.data.valid.sel(which="top", k=int(self.data.judged))
         return estimate_share(valid, self.data.scene)
 

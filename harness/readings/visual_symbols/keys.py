@@ -17,7 +17,10 @@ class Keys(Reading):
         )
 
     def specific(self) -> Estimate:
-        """How much more often than under the stronger control: background, or random directions."""
+        """How much more often answers become the other object's than under the stronger of two controls.
+
+        The controls edit the background, or add random directions.
+        """
         if missing := self._explain_missing():
             return missing
         swapped = self.data.swapped.astype(float)
@@ -29,7 +32,7 @@ class Keys(Reading):
         return min(random, still, key=read_value)
 
     def lost(self, edit: str) -> Estimate:
-        """How much less often than under the paper's edit."""
+        """How much less often answers become the other object's than under the paper's edit."""
         return self._explain_missing() or estimate_gain(
             self.data.swapped.sel(edit="both objects"),
             self.data.swapped.sel(edit=edit),

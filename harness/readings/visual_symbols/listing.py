@@ -14,7 +14,7 @@ class Listing(Reading):
         return self._explain_missing() or estimate_share(self.data.repeated, self.data.scene)
 
     def specific(self) -> Estimate:
-        """How much more often than with random heads replaced."""
+        """How much more often the first object comes again than with random heads replaced."""
         return self._explain_missing() or estimate_gain(
             self.data.repeated, self.data.random.values.astype(float).mean(0), self.data.scene
         )

@@ -22,7 +22,7 @@ class Repaired(Reading):
         )
 
     def harm(self) -> Estimate:
-        """How much less often with the prototype of a wrong position."""
+        """How much less often the object is named right with the prototype of a wrong position."""
         chosen = select_half(self.data, "evaluation")
         return self._explain_missing(chosen) or estimate_gain(
             chosen.plain, chosen.misled, chosen.scene

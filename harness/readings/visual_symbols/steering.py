@@ -20,7 +20,10 @@ class Steered(Reading):
         return self._explain_missing(stage) or estimate_share(moved, self.data.scene)
 
     def specific(self, stage: str) -> Estimate:
-        """How much more often than with the stronger of the two controls: other heads, or pushed away."""
+        """How much more often answers become the described object's than under the stronger of two controls.
+
+        The controls push other heads of the same layers, or the same heads the other way.
+        """
         moved = self.data.moved.sel(stage=stage)
         return self._explain_missing(stage) or beyond_controls(
             moved.sel(control="top").values,
