@@ -18,7 +18,7 @@ def test_answers_read_off_captured_states_are_those_of_a_run(subject):
     assert said_from(subject, states[-1, :, -1]).tolist() == said(subject, trials)[0].tolist()
 
 
-def test_a_half_gets_what_the_other_half_holds_when_it_is_asked_for(subject):
+def test_each_half_of_the_image_gets_the_mean_keys_of_the_other_half(subject):
     rng = np.random.default_rng(0)
     drawn = color_questions(subject.grids[2], HIGH_ENTROPY[3], 12, rng)
     sides = [side_of(t.scene, t.target) for t in drawn]
