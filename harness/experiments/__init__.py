@@ -1,7 +1,7 @@
-"""Scenes x subject -> Measurement: one file per experiment of the papers.
+"""Experiments: each runs a subject on scenes and returns a measurement, an `xarray.Dataset`.
 
-`behaviour` asks whether a subject does the task at all, `similarity` is RSA over layers, `components` is
-PCA of the last token, `mediation` patches one head at a time. `measuring` runs them, `store` keeps what
-they measured. A measurement is an `xarray.Dataset`; beside each experiment stands its reading, which
-turns the arrays into estimates with intervals.
+One file per experiment, in one folder per paper. `catalogue` lists them; what several of them share lies
+beside it: `editing` and `pushes` edit activations, `patching` scores single heads, `answers` reads text,
+`halves`, `targets` and `correlating` read trials. `harness.measuring` runs experiments and keeps what they
+measured; a file of the same name in `harness.readings` turns a measurement into estimates with intervals.
 """

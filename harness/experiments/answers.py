@@ -6,32 +6,35 @@ import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.measuring.batches import parts
 from harness.stimuli.prompt import NUMBERS, Trial
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
 from harness.tracing.capture import last_logits
 from harness.tracing.edit import Edit
 from harness.tracing.generate import generate
 
 ROWS = 32
+"""Trials in one pass at most."""
 
 
-def answers_right(subject: Subject, trials: Sequence[Trial]) -> np.ndarray:
+def answers_right(subject: Subject, trials: Sequence[Trial]) -> NDArray[np.bool_]:
     """Whether the likeliest next token begins the answer, bool [n]."""
-    right = []
+    right: list[bool] = []
     for rows in parts(len(trials), ROWS):
         part = trials[rows]
-        said = last_logits(subject, subject.encode(part)).argmax(-1).tolist()
+        named = last_logits(subject, subject.encode(part)).argmax(-1).tolist()
         right += [
-            s in {subject.answer_id(t.prompt, w) for w in answers(t)}
-            for s, t in zip(said, part, strict=True)
+            token in {subject.answer_id(t.prompt, w) for w in answers(t)}
+            for token, t in zip(named, part, strict=True)
         ]
     return np.array(right)
 
 
 def answers(trial: Trial) -> set[str]:
-    """What counts as right: a list may begin with any object that is there, all else has one answer."""
+    """The words that count as right: the color of any object where a list begins, else the one answer."""
     if trial.prompt.text.endswith("1. a"):
         return {o.color for o in trial.scene.objects}
     return {trial.answer}
@@ -44,14 +47,14 @@ def continued(
     edits: Callable[[Batch, slice], Sequence[Edit]] | None = None,
     ablated: Sequence[tuple[int, int]] = (),
 ) -> list[str]:
-    """How the subject goes on after each prompt, in lower case.
+    """The text with which the subject goes on after each prompt, in lower case with single spaces.
 
     Args:
         subject: The model.
         trials: n of them.
-        words: How many are wanted; a tokenizer that cuts words gets three tokens for each.
-        edits: From a batch, and the trials that it holds, to edits of its prompt.
-        ablated: (layer, head) pairs that are silenced throughout.
+        words: How many are wanted; a subject whose tokenizer cuts words gives three tokens for each.
+        edits: Makes the edits of one batch, from the batch and the slice of `trials` that it holds.
+        ablated: (layer, head) pairs that are silenced at every token.
     """
     steps = words if subject.entry.scale == "embedded" else 3 * words
     found: list[str] = []
@@ -63,7 +66,10 @@ def continued(
 
 
 def first_listed(text: str) -> str:
-    """The object that a continuation of "1. a" names, up to the next number or mark; "" if none."""
+    """The object with which a continuation of "1. a" begins; "" if none.
+
+    It ends at the next number, mark, "with" or "and".
+    """
     return re.split(r"\s*(?:[^a-z\s]|\b(?:two|three|and|with)\b)", text.strip(), maxsplit=1)[
         0
     ].strip()
@@ -71,13 +77,13 @@ def first_listed(text: str) -> str:
 
 def counted(text: str) -> int | None:
     """The number that a continuation gives, after "answer:" if it says so; None if there is none."""
-    # A subject that corrects itself means what it says last.
-    said = re.findall(r"answer\s*:\s*(\d+|[a-z]+)", text)[::-1] or re.findall(
+    # Of several answers the last one counts: by then a subject has corrected itself.
+    named = re.findall(r"answer\s*:\s*(\d+|[a-z]+)", text)[::-1] or re.findall(
         # Numbers with a dot behind them count the entries of the list.
         r"\b\d+\b(?!\s*\.\s*[a-z])|[a-z]+",
         text,
     )
-    for word in said:
+    for word in named:
         if word.isdigit():
             return int(word)
         if word in NUMBERS:

@@ -1,6 +1,7 @@
-"""Which arrangement a subject is asked in, where its entry leaves that to how well it answers (protocol 4.2).
+"""The arrangement of image and prompt in which a subject is asked, where its entry says "auto" (protocol, 4.2).
 
-Decided on scenes that no experiment draws, before anything is judged, and then the same for all experiments.
+The one with most right answers is used for all experiments. It is chosen before anything is judged, on scenes
+that no experiment draws.
 """
 
 from __future__ import annotations
@@ -19,23 +20,28 @@ from harness.subjects.arrangement import Arrangement, NoTemplate
 from harness.subjects.subject import SharedFirstPiece, Subject
 
 TRIED = ARRANGEMENTS[1:]
+"""Arrangements of a chat template, of which one is chosen."""
 
 TRIALS = 48
+"""Asked in each of them."""
 
 
 def trials_for(subject: Subject) -> list[Trial]:
-    """Three objects on the 2x2 canvas: every experiment shows two there, or four."""
+    """The trials on which an arrangement is chosen.
+
+    They show three objects on the 2x2 canvas, where every experiment shows two or four.
+    """
     grid = subject.grids[2]
     rng = np.random.default_rng(zlib.crc32(b"arrangement"))
     return balanced_trials(grid, HIGH_ENTROPY[3], TRIALS, rng, cells=grid.cells[:3])
 
 
 def choose_arrangement(subject: Subject, say: Callable[[str], None]) -> Subject:
-    """The subject in one arrangement; as it is, if its entry names one.
+    """Choose the arrangement with most right answers, unless the subject's entry names one.
 
     Args:
         subject: As it was loaded.
-        say: Receives a line: what was tried, how many answers were right, and what is used.
+        say: Receives lines that tell what was tried, the share of right answers, and what is used.
 
     Returns:
         The same model under an entry that names the arrangement, which is part of the fingerprint.
@@ -51,7 +57,7 @@ def choose_arrangement(subject: Subject, say: Callable[[str], None]) -> Subject:
         arranged = in_arrangement(subject, how)
         try:
             arranged.check_answers(trials[0].prompt)
-            right[how] = answers_right(arranged, trials).mean()
+            right[how] = float(answers_right(arranged, trials).mean())
         except (NoTemplate, SharedFirstPiece) as error:
             say(f"arrangement: not {how}, since {error}")
     if not right:

@@ -10,10 +10,19 @@ measures or reads is imported before it is used.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TypedDict, Unpack
 
 from harness.experiments.tasks import SETS, TASKS
 from harness.measuring.experiment import Experiment
+
+
+class _Facts(TypedDict, total=False):
+    """What a line of the catalogue may say besides, see `Experiment`."""
+
+    least: float
+    needs: tuple[Experiment, ...]
+    looks: bool
+    own_images: str
 
 
 def _declare(
@@ -26,9 +35,9 @@ def _declare(
     name: str = "",
     measure: str = "measure",
     ungated: str = "",
-    **facts: Any,
+    **facts: Unpack[_Facts],
 ) -> Experiment:
-    """An experiment whose two halves lie at the same place in `experiments` and in `readings`."""
+    """An experiment that is measured and read by files at the same place in `experiments` and in `readings`."""
     module = f"harness.experiments.{paper}.{file}"
     return Experiment(
         name or file,
@@ -54,7 +63,7 @@ MEDIATION = _symbols(
     "mediation", "Mediation", 50, "two objects", ungated="measure_ungated", looks=False
 )
 HEADS = (MEDIATION,)
-"""What experiments build on that edit the heads of a stage."""
+"""Needed by all experiments that edit the heads of a stage."""
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     BEHAVIOUR,
@@ -100,12 +109,13 @@ def find_experiment(name: str) -> Experiment:
 
 
 def find_gate(experiment: Experiment) -> Experiment | None:
-    """The experiment that knows whether a subject does the task that another requires.
+    """The experiment that measures whether a subject does the task that the given one requires.
 
-    None if that one requires no task.
+    Returns:
+        None if it requires no task.
 
     Raises:
-        LookupError: Nobody knows that task; the message lists the tasks.
+        LookupError: There is no such task; the message lists the tasks.
     """
     task = experiment.requires
     if task is None:
@@ -119,12 +129,12 @@ def find_gate(experiment: Experiment) -> Experiment | None:
 def list_measured(
     experiment: Experiment, *, gate: bool = True, blocked: bool = False
 ) -> list[Experiment]:
-    """All that is measured for one experiment, in order: its task first, then what it builds on, then itself.
+    """Every experiment that is measured for one: that of its task first, then those it builds on, then itself.
 
     Args:
-        experiment: Of the catalogue.
+        experiment: From the catalogue.
         gate: Whether subjects that fail the task are blocked.
-        blocked: The claims will be blocked, so that nothing is measured but whether they are.
+        blocked: Whether the subject fails the task, so that nothing but the task is measured.
     """
     asked = find_gate(experiment) if gate else None
     before = [asked] if asked else []

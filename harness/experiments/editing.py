@@ -1,4 +1,4 @@
-"""What the experiments that intervene share: the heads found by mediation, edits of them, what is said then.
+"""What the experiments that intervene share: heads found by mediation, edits of them, and answers under edits.
 
 Heads are those of the mediation experiment, which has trials of its own: none is chosen on the trials that an
 intervention is judged on.
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from harness.measures.mediation import top_heads
 from harness.measuring.batches import parts
 from harness.stimuli.prompt import Trial
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
 from harness.tracing.answer import logits_of
 from harness.tracing.capture import capture_sites
 from harness.tracing.edit import Edit, How
@@ -28,26 +29,31 @@ ROWS = 32
 """Trials in one pass at most."""
 
 LOGITS = 2**28
-"""Bytes of logits over the whole vocabulary that are held at once."""
+"""Bytes of logits over the whole vocabulary that are held at once, at most."""
 
 Head = tuple[int, int]
 """Layer and head."""
 
 
 def ranking(mediation: xr.Dataset, stage: str) -> list[Head]:
-    """All heads with a positive mean mediation score for a stage, best first (protocol, 6.1)."""
+    """All heads with a positive mean mediation score for a stage, best first (protocol, 6.1).
+
+    Args:
+        mediation: The measurement of the mediation experiment.
+        stage: One of its conditions.
+    """
     return top_heads(head_means(mediation, stage), mediation.score[0, 0].size, share=0.0)
 
 
 def kept_scores(mediation: xr.Dataset, stage: str) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
-    """Scores of all heads on the trials that were found for a stage [n, L, H], and their scenes [n]."""
+    """Scores of all heads on the n trials that mediation kept for a stage, [n, L, H], and their scenes [n]."""
     chosen = mediation.sel(condition=stage)
     kept = int(chosen.kept)
     return chosen.score.values[:kept], chosen.scene.values[:kept]
 
 
 def head_means(mediation: xr.Dataset, stage: str) -> NDArray[np.float64]:
-    """Mean mediation score of every head, float64 [L, H]; all 0 if no trial was found."""
+    """Mean mediation score of every head, float64 [L, H]; all 0 if no trial was kept."""
     scores, _ = kept_scores(mediation, stage)
     return scores.mean(0) if len(scores) else np.zeros(scores.shape[1:])
 
@@ -55,7 +61,14 @@ def head_means(mediation: xr.Dataset, stage: str) -> NDArray[np.float64]:
 def matched_heads(
     heads: Sequence[Head], subject: Subject, rng: np.random.Generator, sets: int
 ) -> list[list[Head]]:
-    """Sets of other heads drawn at random, as many in each layer as are given, as far as there are."""
+    """Draw sets of other heads at random, each with as many in every layer as the given ones, if it has them.
+
+    Args:
+        heads: To be matched; none of them is drawn.
+        subject: The model.
+        rng: Where the randomness comes from.
+        sets: How many.
+    """
     drawn = []
     for _ in range(sets):
         chosen: list[Head] = []
@@ -71,13 +84,13 @@ def matched_heads(
 def head_edits(
     kind: Kind, heads: Iterable[Head], tokens: torch.Tensor, values: torch.Tensor, how: How
 ) -> list[Edit]:
-    """One edit per layer for chosen heads.
+    """Edits of chosen heads, one for each layer that has any.
 
     Args:
         kind: "head" or "query".
         heads: (layer, head) pairs.
         tokens: int64 [B, S].
-        values: What is written, [L, B, S, H, w]; only the chosen heads' parts are.
+        values: What is written or added, [L, B, S, H, w]; only the parts of the chosen heads are used.
         how: "replace" or "add".
     """
     layers: dict[int, list[int]] = {}
@@ -89,8 +102,8 @@ def head_edits(
     ]
 
 
-def ids_of(subject: Subject, trials: Sequence[Trial], words: Sequence[str]) -> np.ndarray:
-    """The token with which each trial's answer would begin if it were the given word, int64 [n]."""
+def ids_of(subject: Subject, trials: Sequence[Trial], words: Sequence[str]) -> NDArray[np.int64]:
+    """The token with which the subject would begin the given word after each trial's prompt, int64 [n]."""
     return np.array(
         [subject.answer_id(t.prompt, w) for t, w in zip(trials, words, strict=True)], np.int64
     )
@@ -100,13 +113,14 @@ def said(
     subject: Subject,
     trials: Sequence[Trial],
     variants: Callable[[Batch, slice], Sequence[Variant]] | None = None,
-) -> np.ndarray:
+) -> NDArray[np.int64]:
     """The likeliest next token of every trial under every set of edits.
 
     Args:
         subject: The model.
         trials: n of them.
-        variants: From a batch, and the trials that it holds, to sets of edits; a run as it is if None.
+        variants: Makes V sets of edits for one batch, from the batch and the slice of `trials` that it holds;
+            one run without any edit if None.
 
     Returns:
         Token ids, int64 [V, n].
@@ -115,7 +129,7 @@ def said(
     found = []
     for part in parts(len(trials), ROWS):
         batch = subject.encode(trials[part])
-        sets = variants(batch, part) if variants else [[]]
+        sets: Sequence[Variant] = variants(batch, part) if variants else [[]]
         size = max(1, LOGITS // (4 * vocabulary * len(sets)))
         for rows in blocks(0, len(batch), size):
             of_rows = [[edit.of_rows(rows) for edit in edits] for edits in sets]
@@ -124,8 +138,8 @@ def said(
     return np.concatenate(found, 1)
 
 
-def said_from(subject: Subject, residual: torch.Tensor) -> np.ndarray:
-    """The likeliest next token, of residual streams that were captured anyway.
+def said_from(subject: Subject, residual: torch.Tensor) -> NDArray[np.int64]:
+    """The likeliest next token, read off residual streams that were captured anyway.
 
     Args:
         subject: The model.
@@ -148,7 +162,17 @@ def captured(
     kind: Site,
     tokens: Callable[[Batch], torch.Tensor],
 ) -> torch.Tensor:
-    """Activations of all trials at chosen tokens, float32 on the CPU: [L, n, S, d] or [L, n, S, H, w]."""
+    """Activations of all trials at chosen tokens.
+
+    Args:
+        subject: The model.
+        trials: n of them.
+        kind: What is read.
+        tokens: Finds the tokens to read in a batch, int64 [B, S].
+
+    Returns:
+        float32 on the CPU: [L, n, S, d] for the residual stream and the norm, else [L, n, S, H, w].
+    """
     return captured_sites(subject, trials, [(kind, tokens)])[0]
 
 
@@ -162,10 +186,10 @@ def captured_sites(
     Args:
         subject: The model.
         trials: n of them.
-        sites: What is read, and from a batch to the tokens, int64 [B, S], at which it is.
+        sites: What is read, each with the function that finds the tokens to read in a batch, int64 [B, S].
 
     Returns:
-        For each of `sites` what `captured` gives.
+        For each of `sites` what `captured` returns.
     """
     read = []
     for part in parts(len(trials), ROWS):
@@ -176,13 +200,13 @@ def captured_sites(
 
 def captured_with_answers(
     subject: Subject, trials: Sequence[Trial], kind: Site
-) -> tuple[torch.Tensor, np.ndarray]:
-    """Activations of all trials at the last token, and what is said there, from one run of each.
+) -> tuple[torch.Tensor, NDArray[np.int64]]:
+    """Activations of all trials at the last token, and the likeliest next token, from one run of each trial.
 
     Returns:
-        What `captured` gives, and the likeliest next token, int64 [n].
+        What `captured` returns, and token ids, int64 [n].
     """
-    # The last token stands last in every batch, so its state after the last layer gives the answer.
+    # The answer follows from the state of the last token after the last layer, so no second run is needed.
     read, states = captured_sites(subject, trials, [(kind, last_token), ("residual", last_token)])
     return read, said_from(subject, states[-1, :, 0])
 
@@ -193,12 +217,20 @@ def last_token(batch: Batch) -> torch.Tensor:
 
 
 def mention_tokens(width: int) -> Callable[[Batch], torch.Tensor]:
-    """The last `width` tokens of the first mention of every row, int64 [B, width] (protocol, E6)."""
+    """Finds the last `width` tokens of the first mention of every row, int64 [B, width] (protocol, E6)."""
     return lambda batch: torch.tensor([row[0][-width:] for row in batch.mentions])
 
 
-def mean_by(values: torch.Tensor, labels: np.ndarray, count: int) -> torch.Tensor:
-    """Mean over the trials of each label: [L, n, ...] to [count, L, ...] (protocol, 6.2).
+def mean_by(values: torch.Tensor, labels: NDArray[np.int64], count: int) -> torch.Tensor:
+    """Mean over the trials of each label (protocol, 6.2).
+
+    Args:
+        values: [L, n, ...].
+        labels: A whole number for each trial, [n].
+        count: Labels are 0 to count - 1.
+
+    Returns:
+        [count, L, ...].
 
     Raises:
         ValueError: A label has no trial.

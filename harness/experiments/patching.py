@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from harness.measures.mediation import mediation_score
 from harness.stimuli.contrast import Contrast
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
 from harness.tracing.capture import capture
 from harness.tracing.edit import Edit
 from harness.tracing.replay import replay
 
 
-def head_scores(subject: Subject, pairs: Sequence[Contrast]) -> np.ndarray:
-    """Eq. 1 for every head, each patched alone.
+def head_scores(subject: Subject, pairs: Sequence[Contrast]) -> NDArray[np.float64]:
+    """The mediation score (Eq. 1) of every head in every contrast, each head patched alone.
 
     Args:
         subject: The model.
@@ -36,13 +38,14 @@ def head_scores(subject: Subject, pairs: Sequence[Contrast]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Patches:
-    """Contrasts with the patches of some heads, each of a head alone.
+    """Contrasts, and for each of some heads the edit that patches it alone.
 
     Attributes:
         subject: The model.
         clean: The clean sides, N rows.
         tokens: int64 [N, S], where each contrast is patched.
-        read: int64 [N, 2], the answer that the patch predicts and the clean one.
+        read: int64 [N, 2], the tokens whose logits are read: of the answer that the patch predicts, and of
+            the clean one.
         edits: One for each head.
     """
 
@@ -56,7 +59,7 @@ class Patches:
     def of(
         cls, subject: Subject, pairs: Sequence[Contrast], heads: Sequence[tuple[int, int]]
     ) -> Patches:
-        """Values for the patches of these (layer, head), taken from the counterfactual sides.
+        """Take the values for the patches of these (layer, head) from the counterfactual sides.
 
         Raises:
             ValueError: The two sides of a contrast are not the same prompt.
@@ -82,15 +85,15 @@ class Patches:
         ]
         return cls(subject, clean, tokens, read, edits)
 
-    def scores(self, *, at_patch: bool = False) -> np.ndarray:
-        """Eq. 1 for every patch, float64 [heads, N], in logits.
+    def scores(self, *, at_patch: bool = False) -> NDArray[np.float64]:
+        """The mediation score (Eq. 1) of every patch, float64 [heads, N], in logits.
 
         Args:
-            at_patch: Read the logits where the patch is, which is not the equation but was done (protocol,
-                section 9, number 1); else at the last token.
+            at_patch: Read the logits at the patched token, as the public reproduction did (protocol, section 9,
+                number 1); else at the last token, where the equation has them.
         """
         at = self.tokens[:, -1] if at_patch else None
-        variants = [[], *([edit] for edit in self.edits)]
+        variants: list[list[Edit]] = [[], *([edit] for edit in self.edits)]
         before, *patched = replay(self.subject, self.clean, variants, self.read, at=at).numpy()
         return mediation_score(np.stack(patched), before)
 

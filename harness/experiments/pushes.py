@@ -6,10 +6,12 @@ side. A push adds the difference between the other side's ID and the own one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from harness.experiments.editing import (
     Head,
@@ -21,13 +23,15 @@ from harness.experiments.editing import (
     mention_tokens,
     said,
 )
+from harness.stimuli.contrast import Condition
 from harness.stimuli.prompt import Trial
 from harness.stimuli.questions import SIDES, side_of
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
 from harness.tracing.edit import Edit
 from harness.tracing.site import Kind
 
-KIND: dict[str, Kind] = {
+KIND: dict[Condition, Kind] = {
     "id_retrieval": "head",
     "id_selection": "head",
     "feature_retrieval": "query",
@@ -37,9 +41,15 @@ KIND: dict[str, Kind] = {
 
 @dataclass(frozen=True)
 class Push:
-    """One edit: the heads of a stage are pushed towards the other side, this strongly."""
+    """One edit: the heads of a stage are pushed towards the other side of the image.
 
-    stage: str
+    Attributes:
+        stage: One of the three conditions.
+        heads: (layer, head) pairs.
+        alpha: What the difference of the two IDs is multiplied with before it is added.
+    """
+
+    stage: Condition
     heads: tuple[Head, ...]
     alpha: float
 
@@ -54,61 +64,71 @@ NOTHING = Push("id_selection", (), 0.0)
 
 
 class Pushes:
-    """The IDs of some stages, estimated from one run of each image, and edits with them."""
+    """The IDs of some stages, estimated from one run of each image, and edits with them.
 
-    def __init__(self, subject: Subject, stages: list[str], estimation: list[Trial]) -> None:
+    Args:
+        subject: The model.
+        stages: Of which IDs are needed.
+        estimation: Trials from which they are estimated.
+    """
+
+    def __init__(
+        self, subject: Subject, stages: Sequence[Condition], estimation: Sequence[Trial]
+    ) -> None:
         self.subject = subject
         width = min(len(row[0]) for row in subject.encode(estimation[:64]).mentions)
         self.tokens = {
-            stage: mention_tokens(width) if _at_mention(stage) else last_token for stage in KIND
+            stage: mention_tokens(width) if _is_at_mention(stage) else last_token for stage in KIND
         }
         sites = [(KIND[stage], self.tokens[stage]) for stage in stages]
         values = captured_sites(subject, estimation, sites) if stages else []
         self.ids = {
-            stage: mean_by(of_stage, _sides(stage, estimation), SIDES)
+            stage: mean_by(of_stage, _find_sides(stage, estimation), SIDES)
             for stage, of_stage in zip(stages, values, strict=True)
         }
 
-    def moved(self, trials: list[Trial], pushes: list[Push]) -> np.ndarray:
+    def moved(self, trials: Sequence[Trial], pushes: Sequence[Push]) -> NDArray[np.bool_]:
         """Whether the described object's color is named under each push, bool [push, n]."""
         wanted = ids_of(self.subject, trials, [t.described[0].color for t in trials])
         return self.said(trials, pushes) == wanted
 
-    def said(self, trials: list[Trial], pushes: list[Push]) -> np.ndarray:
+    def said(self, trials: Sequence[Trial], pushes: Sequence[Push]) -> NDArray[np.int64]:
         """The likeliest next token under each push, int64 [push, n].
 
-        Pushes at the mention and at the last token are run apart: after the last there is less to compute.
+        Pushes at the mention run apart from those at the last token, which change less and so cost less.
         """
         found = np.zeros((len(pushes), len(trials)), np.int64)
         for at_mention in (True, False):
-            chosen = [n for n, p in enumerate(pushes) if _at_mention(p.stage) == at_mention]
+            chosen = [n for n, p in enumerate(pushes) if _is_at_mention(p.stage) == at_mention]
             if chosen:
-                found[chosen] = self._said(trials, [pushes[n] for n in chosen])
+                found[chosen] = self._run(trials, [pushes[n] for n in chosen])
         return found
 
-    def _said(self, trials: list[Trial], pushes: list[Push]) -> np.ndarray:
-        # [L, n, S, H, w] of each stage
+    def _run(self, trials: Sequence[Trial], pushes: Sequence[Push]) -> NDArray[np.int64]:
+        """The likeliest next token under each push, int64 [push, n], all run together."""
+        # For each stage [L, n, S, H, w]: what takes each trial to the other side.
         shift = {
             stage: (ids[1 - own] - ids[own]).transpose(0, 1)
             for stage, ids in self.ids.items()
-            for own in [torch.from_numpy(_sides(stage, trials))]
+            for own in [torch.from_numpy(_find_sides(stage, trials))]
         }
 
-        def edits(push: Push, batch: Batch, part: slice) -> list[Edit]:
+        def make_edits(push: Push, batch: Batch, part: slice) -> list[Edit]:
             if not push.heads:
                 return []
             added = push.alpha * shift[push.stage][:, part]
             tokens = self.tokens[push.stage](batch)
             return head_edits(KIND[push.stage], push.heads, tokens, added, "add")
 
-        return said(self.subject, trials, lambda b, part: [edits(p, b, part) for p in pushes])
+        return said(self.subject, trials, lambda b, part: [make_edits(p, b, part) for p in pushes])
 
 
-def _at_mention(stage: str) -> bool:
+def _is_at_mention(stage: Condition) -> bool:
+    """Whether a stage is edited at the tokens of the mention; else at the last token."""
     return stage == "id_retrieval"
 
 
-def _sides(stage: str, trials: list[Trial]) -> np.ndarray:
-    """Where the object is that a stage's ID points to: the described one, or the target."""
-    shown = [t.described[0] if _at_mention(stage) else t.target for t in trials]
+def _find_sides(stage: Condition, trials: Sequence[Trial]) -> NDArray[np.int64]:
+    """The side of the object that a stage's ID points to, the described one or the target: 0 or 1, [n]."""
+    shown = [t.described[0] if _is_at_mention(stage) else t.target for t in trials]
     return np.array([side_of(t.scene, o) for t, o in zip(trials, shown, strict=True)])

@@ -1,4 +1,4 @@
-"""The grids of every sweep, in one place: how many heads are edited, how strongly, how prompts are arranged.
+"""What is swept: numbers of heads, strengths of edits, arrangements of prompts.
 
 To sweep another number of heads, another strength or another arrangement, add it here.
 """
@@ -9,7 +9,7 @@ from harness.subjects.arrangement import Arrangement
 from harness.subjects.subject import Subject
 
 ARRANGEMENTS: tuple[Arrangement, ...] = ("plain", "chat", "prefilled")
-"""Plain, and those of a chat template; of these the first wins a tie: the public reproduction used it."""
+"""Plain, and two with a chat template; at a tie the first of these is chosen, as in the public reproduction."""
 
 HEADS = (1, 2, 3, 5, 10, 12, 15, 20, 30, 40, 50, 60, 100, 200)
 """K of Figures 37 to 43, over all subjects, and 1: one head can be a stage."""
@@ -26,11 +26,22 @@ ALPHAS = {
 
 
 def heads_swept(subject: Subject, found: int) -> tuple[int, ...]:
-    """K for one subject: at most a quarter of its heads, and no more than have a positive score."""
+    """Numbers of heads that are swept for one subject: at most a quarter of its heads.
+
+    Args:
+        subject: The model.
+        found: How many heads have a positive score; no more are swept.
+    """
     whole = subject.layers * subject.heads
     return tuple(k for k in (HEADS if whole >= 200 else FEW_HEADS) if k <= min(found, whole // 4))
 
 
 def share_of_heads(subject: Subject, published: int, of: int) -> int:
-    """As large a part of this subject's heads as a published K is of the heads of the model it stands for."""
+    """The number of heads that is as large a part of this subject's heads as in the paper's model; at least 1.
+
+    Args:
+        subject: The model.
+        published: Heads edited in the paper.
+        of: All heads of the paper's model.
+    """
     return max(1, round(subject.layers * subject.heads * published / of))

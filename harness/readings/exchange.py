@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.statistics.estimate import Estimate, difference
 
 
 def beyond_controls(
-    moved: np.ndarray, controls: Sequence[np.ndarray], sides: np.ndarray, scenes: np.ndarray
+    moved: NDArray[np.float64],
+    controls: Sequence[NDArray[np.float64]],
+    sides: NDArray[np.int64],
+    scenes: NDArray[np.str_],
 ) -> Estimate:
     """How much more often an edit exchanges two objects than the strongest control does.
 
@@ -20,8 +24,8 @@ def beyond_controls(
     Args:
         moved: Whether each answer became the other object's, [n].
         controls: The same, or a mean over draws, under each control, [n] each.
-        sides: 0 or 1 for each trial.
-        scenes: For the interval.
+        sides: 0 or 1 for each trial, [n].
+        scenes: The scene of each trial, by which the interval is clustered, [n].
     """
     compared = []
     for control in controls:
@@ -30,4 +34,5 @@ def beyond_controls(
         compared.append(
             (moved[chosen].astype(float), control[chosen].astype(float), scenes[chosen])
         )
-    return difference(*min(compared, key=lambda c: (c[0] - c[1]).mean()))
+    edited, control, shown = min(compared, key=lambda c: (c[0] - c[1]).mean())
+    return difference(edited, control, shown)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from harness.statistics.draws import from_draws
-from harness.statistics.estimate import Estimate
+from harness.statistics.estimate import Estimate, difference, proportion
 from harness.statistics.looks import ALL_TRIALS, Look
 
 
@@ -25,9 +25,12 @@ class Sizes(TypedDict):
 class Reading:
     """Turns the measurement of one experiment into estimates; nothing is measured, and no torch is needed.
 
+    Most readings have a method `_explain_missing`. Where there is nothing to estimate, it returns an estimate
+    without a value that says why, else None; so methods begin with `return self._explain_missing() or ...`.
+
     Attributes:
         data: What the experiment measured.
-        look: At which look it is read: something counts as present by intervals of the look's level.
+        look: The look at which it is read: what counts as present is told by intervals of the look's level.
     """
 
     data: xr.Dataset
@@ -37,31 +40,65 @@ class Reading:
         """How often the subject does the task on these very trials; None if the measurement does not tell."""
         return None
 
-    def _bounds(self, estimate: Estimate) -> tuple[float, float]:
+    def _find_bounds(self, estimate: Estimate) -> tuple[float, float]:
         """Ends of the interval by which something counts as present or absent."""
         return estimate.interval(self.look.level)
 
-    def _no_heads(self, heads: int, reason: str, scenes: NDArray | None = None) -> Estimate | None:
+    def _explain_no_heads(
+        self, heads: int, reason: str, sizes: Sizes | None = None
+    ) -> Estimate | None:
         """The estimate of an edit for which no head was found; None if there are heads.
 
         Args:
             heads: How many were found.
             reason: Why there is nothing to edit.
-            scenes: Of the trials, [n]; those of the measurement if None.
+            sizes: Trials and scenes; those of the whole measurement if None.
         """
         if heads:
             return None
-        return Estimate.absent(
-            reason, **count(self.data.scene.values if scenes is None else scenes)
-        )
+        return Estimate.absent(reason, **(sizes or count(self.data.scene)))
 
 
-def count(scenes: NDArray) -> Sizes:
+def count(scenes: xr.DataArray | NDArray[np.str_]) -> Sizes:
     """Trials and scenes, from the scene of each trial [n]."""
     return {"n": len(scenes), "clusters": len(np.unique(scenes))}
 
 
-def estimate_drawn(value: float, draws: NDArray, *, n: int, clusters: int) -> Estimate:
+def select_half(data: xr.Dataset, half: str, labels: str = "part") -> xr.Dataset:
+    """The trials of one half.
+
+    Args:
+        data: A measurement with the dimension `trial`.
+        half: "estimation" or "evaluation".
+        labels: The variable that names the half of each trial.
+    """
+    return data.isel(trial=np.flatnonzero(data[labels].values == half))
+
+
+def read_value(estimate: Estimate) -> float:
+    """The value of an estimate that must have one.
+
+    Raises:
+        ValueError: It has none; the message says why.
+    """
+    if estimate.value is None:
+        raise ValueError(f"there is no value to compare: {estimate.reason}")
+    return estimate.value
+
+
+def estimate_share(outcomes: xr.DataArray, scenes: xr.DataArray) -> Estimate:
+    """Share of trials [n] of which something is true; Wilson interval, clustered by scene [n]."""
+    return proportion(outcomes.values.astype(bool), scenes.values)
+
+
+def estimate_gain(
+    values: xr.DataArray | NDArray[Any], base: xr.DataArray | NDArray[Any], scenes: xr.DataArray
+) -> Estimate:
+    """Mean of `values` less `base` over the same trials [n]; t interval, clustered by scene [n]."""
+    return difference(np.asarray(values), np.asarray(base), scenes.values)
+
+
+def estimate_drawn(value: float, draws: NDArray[np.float64], *, n: int, clusters: int) -> Estimate:
     """An estimate from bootstrap draws [D]; unsettled if the scenes of some draws do not vary.
 
     A draw of few scenes can be one target over and over, and has no correlation.
@@ -75,3 +112,8 @@ def estimate_drawn(value: float, draws: NDArray, *, n: int, clusters: int) -> Es
             clusters=clusters,
         )
     return from_draws(value, draws, n=n, clusters=clusters)
+
+
+def make_missing(reason: str, *, surely: bool, n: int, clusters: int) -> Estimate:
+    """An estimate of something that is surely absent, or else of which it is unknown whether it is there."""
+    return (Estimate.absent if surely else Estimate.unsettled)(reason, n=n, clusters=clusters)

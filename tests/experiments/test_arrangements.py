@@ -55,7 +55,7 @@ def test_a_template_for_text_alone_leaves_the_subject_asked_plainly(subject, tem
 
 
 @pytest.mark.parametrize(("better", "value"), [("prefilled", 1.0), ("chat", -1.0)])
-def test_best_and_worst_are_those_of_the_other_half(better, value):
+def test_best_and_worst_arrangement_are_chosen_on_the_other_half(better, value):
     """On the estimation half `prefilled` is best and `chat` worst, whatever the other half says."""
     part = np.repeat(["estimation", "evaluation"], 20)
     right = np.zeros((len(ARRANGEMENTS), 40), bool)

@@ -30,7 +30,7 @@ def test_every_file_of_an_experiment_has_a_line_in_the_catalogue():
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
-def test_what_a_line_of_the_catalogue_names_is_there(experiment):
+def test_everything_that_the_catalogue_names_exists(experiment):
     assert callable(experiment.load_measure())
     assert callable(experiment.load_measure(gate=False))
     assert issubclass(experiment.load_reading(), Reading)
@@ -58,11 +58,11 @@ def test_a_task_that_nobody_knows_is_an_error_that_lists_the_tasks():
         find_gate(unknown)
 
 
-def test_names_are_each_of_one_experiment():
+def test_no_two_experiments_share_a_name():
     assert len({e.name for e in EXPERIMENTS}) == len(EXPERIMENTS)
 
 
-def test_an_experiment_that_is_asked_whole_is_judged_at_once():
+def test_an_experiment_without_looks_asks_all_trials_at_once():
     """And one that has looks begins with the first that is worth it."""
     measuring = Measuring(None, None, trials=AUTO, seed=0, setting={}, say=print)
     whole = Experiment("whole", print, trials=160, looks=False)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from harness.experiments.editing import captured, last_token, said, said_from
-from harness.experiments.visual_symbols.keys import ALPHA, _Keys
+from harness.experiments.visual_symbols.keys import ALPHA, EDITS, _KeyEditor
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.questions import color_questions, side_of
 
@@ -18,20 +18,21 @@ def test_answers_read_off_captured_states_are_those_of_a_run(subject):
     assert said_from(subject, states[-1, :, -1]).tolist() == said(subject, trials)[0].tolist()
 
 
-def test_a_half_gets_what_the_other_half_holds_when_it_is_asked_for(subject):
+def test_each_half_of_the_image_gets_the_mean_keys_of_the_other_half(subject):
     rng = np.random.default_rng(0)
     drawn = color_questions(subject.grids[2], HIGH_ENTROPY[3], 12, rng)
     sides = [side_of(t.scene, t.target) for t in drawn]
     # One trial for each side, so that every resample is that trial.
     both = [drawn[sides.index(0)], drawn[sides.index(1)]]
-    keys = _Keys(subject, [(1, 0)], both, rng, scenes=2)
+    keys = _KeyEditor(subject, [(1, 0)], both, rng, scenes=2)
     batch = subject.encode(both)
     tokens = batch.image_tokens
     read = captured(subject, both, "key", lambda b: b.image_tokens)[1]
-    edits = keys.edits("half the image, token by token", batch, both, np.array([0, 1]))
+    half = EDITS["half the image, token by token"]
+    edits = keys.make_edits(half, batch, both, np.array([0, 1]))
     assert [e.layer for e in edits] == [1, 1]
     for side, edit in enumerate(edits):
-        own, other = keys._half(side), keys._half(1 - side)
+        own, other = keys._find_half(side), keys._find_half(1 - side)
         wanted = ALPHA * (read[1 - side][other] - read[side][own])
         assert torch.equal(edit.tokens.cpu(), tokens[:, own].cpu())
         for row in edit.values:

@@ -73,7 +73,7 @@ def test_steering_any_planted_stage_swaps_the_answer(of, stage):
 
 
 @pytest.mark.parametrize("stage", CONDITIONS[:2])
-def test_steering_where_no_place_is_swaps_nothing(of, stage):
+def test_steering_a_subject_without_position_ids_swaps_nothing(of, stage):
     assert Steered(of(STEERING_DRAWN, "shortcut", 48)).swapped(stage).interval(0.95)[1] < 0.6
 
 
@@ -86,7 +86,7 @@ def test_a_transplant_tells_relative_from_absolute(of):
     assert absolute.share("relative").value < 0.1
 
 
-def test_heads_are_transplanted_that_move_answers_wherever_they_move_them():
+def test_the_number_of_transplanted_heads_is_chosen_by_both_candidates():
     """Two heads name the relative one now and then, by confusion; it takes all to name the absolute one."""
     trial = np.arange(80)
     names = np.zeros((2, 3, 80), bool)
@@ -154,7 +154,7 @@ def test_matched_heads_are_others_of_the_same_layers(planted):
         assert sorted(layer for layer, _ in drawn) == [4, 4, 6]
 
 
-def test_means_are_of_their_labels_alone():
+def test_each_mean_is_over_the_trials_of_its_label():
     values = torch.arange(12.0).reshape(2, 6, 1)
     labels = np.array([0, 1, 0, 1, 1, 0])
     means = mean_by(values, labels, 2)
@@ -171,6 +171,6 @@ def test_an_edit_that_draws_all_answers_to_one_side_is_no_exchange():
     assert beyond_controls(hijack, [hijack], sides, np.array(scenes)).value == 0
 
 
-def test_answers_that_a_trial_would_begin_with_are_tokens(planted, pairs):
+def test_answer_ids_are_the_tokens_of_the_answers(planted, pairs):
     tokens = ids_of(planted, pairs, [t.answer for t in pairs])
     assert planted.tokenizer.convert_ids_to_tokens(tokens.tolist()) == [t.answer for t in pairs]

@@ -56,7 +56,7 @@ def measuring(tmp_path):
     return build
 
 
-def test_what_is_needed_is_given_in_its_order(made, measuring):
+def test_needed_measurements_are_given_in_the_order_of_needs(made, measuring):
     done = measuring().measure(made.last, ENTRY)
     assert made.runs == ["first", "other", "last"]
     assert [d.attrs["by"] for d in made.given["last"]] == ["first", "other"]
@@ -65,14 +65,14 @@ def test_what_is_needed_is_given_in_its_order(made, measuring):
     assert done.data.attrs["by"] == "last"
 
 
-def test_everyone_has_their_own_number_of_trials_unless_one_is_set(made, measuring):
+def test_experiments_have_their_own_number_of_trials_unless_one_is_set(made, measuring):
     done = measuring().measure(made.last, ENTRY)
     assert [int(d.trials) for d in (*made.given["last"], done.data)] == [40, 40, 50]
     done = measuring(trials=30).measure(made.last, ENTRY)
     assert [int(d.trials) for d in (*made.given["last"], done.data)] == [30, 30, 30]
 
 
-def test_what_is_needed_is_measured_once_and_kept(made, measuring):
+def test_needed_measurements_are_made_once_and_kept(made, measuring):
     before = measuring().measure(made.last, ENTRY)
     again = measuring().measure(made.last, ENTRY)
     found = measuring().measure(made.first, ENTRY)
@@ -82,14 +82,14 @@ def test_what_is_needed_is_measured_once_and_kept(made, measuring):
     assert found.data.identical(made.given["last"][0])
 
 
-def test_what_was_measured_before_it_was_needed_is_not_measured_again(made, measuring):
+def test_a_measurement_made_earlier_serves_experiments_that_need_it(made, measuring):
     before = measuring().measure(made.first, ENTRY)
     measuring().measure(made.last, ENTRY)
     assert made.runs == ["first", "other", "last"]
     assert made.given["last"][0].identical(before.data)
 
 
-def test_two_that_need_the_same_share_it(made, measuring):
+def test_experiments_share_a_measurement_that_both_need(made, measuring):
     second = Experiment("second", made.run("second"), 50, needs=(made.first,))
     for experiment in (made.last, second):
         measuring().measure(experiment, ENTRY)
@@ -97,7 +97,7 @@ def test_two_that_need_the_same_share_it(made, measuring):
     assert made.given["second"][0].identical(made.given["last"][0])
 
 
-def test_nothing_that_is_needed_is_measured_again_after_it_was_used(made, measuring, tmp_path):
+def test_a_kept_measurement_is_found_without_those_it_needed(made, measuring, tmp_path):
     done = measuring().measure(made.last, ENTRY)
     needed = measuring().measure(made.first, ENTRY)
     for path in (tmp_path / "store").glob(f"{needed.key}.*"):
@@ -107,7 +107,7 @@ def test_nothing_that_is_needed_is_measured_again_after_it_was_used(made, measur
     assert made.runs == []
 
 
-def test_what_is_built_on_a_measurement_is_not_made_of_its_draws(made, measuring):
+def test_an_experiment_draws_other_trials_than_those_it_needs(made, measuring):
     measuring().measure(made.last, ENTRY)
     assert not np.isin(made.draws["last"], made.draws["first"]).any()
     assert (made.draws["first"] == np.random.default_rng(0).random(5)).all()
@@ -135,7 +135,7 @@ def test_draws_do_not_depend_on_whether_what_is_needed_was_kept(made, measuring)
     assert (made.draws["last"] == fresh).all()
 
 
-def test_without_the_gate_what_is_needed_is_run_without_it_and_kept_apart(made, measuring):
+def test_without_the_gate_needed_experiments_run_ungated_and_are_kept_apart(made, measuring):
     gated = measuring().measure(made.last, ENTRY)
     ungated = measuring(gate=False).measure(made.last, ENTRY)
     assert made.runs == ["first", "other", "last", "first, ungated", "last"]
@@ -160,7 +160,7 @@ def test_the_gate_makes_no_other_measurement_where_nothing_is_gated(measuring):
     assert made.runs == ["first", "other", "last"]
 
 
-def test_its_own_ungated_run_is_given_what_it_needs(made, measuring):
+def test_an_ungated_run_is_given_what_the_experiment_needs(made, measuring):
     both = Experiment(
         "both", made.run("both"), 50, needs=(made.first,), ungated=made.run("both, ungated")
     )

@@ -11,10 +11,12 @@ from harness.experiments.visual_symbols.components import FACTORS
 from harness.experiments.visual_symbols.similarity import HALVES, PAIRS
 from harness.judging.claim import above, below
 from harness.judging.verdict import decide
+from harness.readings.reading import read_value
 from harness.readings.visual_symbols.behaviour import Behaviour
 from harness.readings.visual_symbols.components import Components
 from harness.readings.visual_symbols.mediation import Mediation
 from harness.readings.visual_symbols.similarity import Similarity
+from harness.statistics.estimate import Estimate
 from harness.statistics.looks import ALL_TRIALS, Look
 from harness.stimuli.contrast import CONDITIONS
 
@@ -93,7 +95,7 @@ def test_an_order_is_never_found_where_a_code_is_absent(seed):
         (2, 0.06, "refuted"),
     ],
 )
-def test_what_few_trials_do_not_find_is_not_yet_absent(look, beyond, found):
+def test_an_early_look_calls_no_code_absent(look, beyond, found):
     """Labels dealt at random reach the peak in a share of `beyond`: more than an early look may err."""
     data = similarity(PLANTED, noise=0).data.copy(deep=True)
     data["null"] = (("pair", "permutation"), np.full((len(PAIRS), 999), 0.1))
@@ -179,7 +181,7 @@ def test_a_plane_that_separates_everything_has_no_lead():
     assert verdict(reading.lead("position"), over(0.45)) == "refuted"
 
 
-def test_a_plane_without_any_code_has_neither():
+def test_a_plane_without_any_code_has_neither_accuracy_nor_lead():
     reading = components([1 / 6] * LAYERS, [1 / 6] * LAYERS)
     for factor in FACTORS:
         assert verdict(reading.accuracy(factor), over(0.85)) == "refuted"
@@ -287,3 +289,8 @@ def test_accuracy_counts_what_is_right():
     assert verdict(reading.accuracy(SETS[0]), over(0.95)) == "supported"
     assert reading.accuracy(SETS[1]).value == 0.5
     assert verdict(reading.accuracy(SETS[2]), over(0.95)) == "refuted"
+
+
+def test_an_estimate_without_a_value_cannot_be_compared():
+    with pytest.raises(ValueError, match="no head selects an ID"):
+        read_value(Estimate.absent("no head selects an ID"))

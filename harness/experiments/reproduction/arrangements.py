@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from harness.experiments.editing import ids_of, said
+from harness.experiments.halves import Halves, list_scenes
 from harness.experiments.sweeps import ARRANGEMENTS
 from harness.measuring.experiment import Request
-from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 
 
@@ -24,13 +24,12 @@ def measure(request: Request) -> xr.Dataset:
     for how in ARRANGEMENTS:
         arranged = replace(subject, entry=replace(subject.entry, arrangement=how))
         right.append(said(arranged, drawn)[0] == ids_of(arranged, drawn, [t.answer for t in drawn]))
-    scenes = np.array([t.scene.key for t in drawn])
-    part = np.where(estimation_half(scenes, rng), "estimation", "evaluation")
+    halves = Halves.deal(list_scenes(drawn), rng)
     return xr.Dataset(
         {
             "right": (("how", "trial"), np.array(right)),
-            "scene": (("trial",), scenes),
-            "part": (("trial",), part),
+            "scene": (("trial",), halves.scenes),
+            "part": (("trial",), halves.names),
         },
         {"how": list(ARRANGEMENTS)},
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,13 +22,30 @@ from harness.experiments.visual_symbols.mediation import ROWS
 from harness.measures.mediation import read_best_head, top_heads
 from harness.measuring.batches import parts
 from harness.measuring.experiment import Request
-from harness.stimuli.contrast import CONDITIONS, Contrast, contrasts
+from harness.stimuli.contrast import CONDITIONS, Condition, Contrast, contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.subject import Subject
 from harness.tracing.elsewhere import needs_layers
 
 TOP = 10
 """Heads of a list, as in the protocol's thresholds."""
+
+
+@dataclass(frozen=True)
+class StageVariants:
+    """What was measured for one stage.
+
+    Attributes:
+        pairs: n contrasts.
+        heads: The best heads of the mediation experiment, TOP at most.
+        zero: Share of heads that score exactly 0 in bfloat16 in each contrast, [n].
+        found: Share of `heads` among the TOP best of each contrast, [n]; NaN if there are none.
+    """
+
+    pairs: list[Contrast]
+    heads: list[Head]
+    zero: NDArray[np.float64]
+    found: NDArray[np.float64]
 
 
 def measure(request: Request) -> xr.Dataset:
@@ -42,46 +59,62 @@ def measure(request: Request) -> xr.Dataset:
         `strength_scene`: scores of the best head on the evaluation half of the mediation experiment, NaN and ""
         beyond its trials.
     """
-    subject, trials, rng = request.subject, request.trials, request.rng
-    mediation = request.needed["mediation"]
-    half = _in_bfloat16(subject)
-    shape = (len(CONDITIONS), trials)
-    zero, found = np.zeros(shape), np.full(shape, np.nan)
-    strength = np.full((len(CONDITIONS), mediation.sizes["trial"]), np.nan)
-    strength_scene = np.full(strength.shape, "", mediation.scene.dtype)
-    scenes = []
-    for s, stage in enumerate(CONDITIONS):
-        request.progress(s, len(CONDITIONS))
-        pairs = contrasts(stage, subject.grids[2], HIGH_ENTROPY[3], trials, rng)
-        scenes.append([p.clean.scene.key for p in pairs])
-        heads = top_heads(head_means(mediation, stage), TOP)
-        scores, scored = kept_scores(mediation, stage)
-        if len(np.unique(scored)) >= 2:
-            own, own_scenes = read_best_head(scores, scored)
-            strength[s, : len(own)], strength_scene[s, : len(own)] = own, own_scenes
-        for part in parts(trials, ROWS):
-            for n, score in enumerate(head_scores(half, pairs[part]), part.start):
-                # Logits of half precision are told apart by no less than its step.
-                score = torch.from_numpy(score).bfloat16().double().numpy()
-                zero[s, n] = (score == 0).mean()
-                listed = {
-                    divmod(int(i), score.shape[1]) for i in np.argsort(-score, None, "stable")[:TOP]
-                }
-                if heads:
-                    found[s, n] = len(listed & set(heads)) / len(heads)
-        if stage == "id_retrieval":
-            read = _read_both_ways(subject, pairs, heads[0] if heads else (0, 0))
+    subject, mediation = request.subject, request.needed["mediation"]
+    half = _convert_to_bfloat16(subject)
+    stages: dict[Condition, StageVariants] = {}
+    for done, stage in enumerate(CONDITIONS):
+        request.progress(done, len(CONDITIONS))
+        grid = subject.grids[2]
+        pairs = contrasts(stage, grid, HIGH_ENTROPY[3], request.trials, request.rng)
+        stages[stage] = _measure_stage(half, pairs, top_heads(head_means(mediation, stage), TOP))
+    retrieval = stages["id_retrieval"]
+    best = retrieval.heads[0] if retrieval.heads else (0, 0)
+    read = _read_both_ways(subject, retrieval.pairs, best)
+    scenes = [[p.clean.scene.key for p in s.pairs] for s in stages.values()]
+    strength, strength_scene = _read_strengths(mediation)
     return xr.Dataset(
         {
             **{name: (("trial",), scores) for name, scores in read.items()},
-            "zero": (("stage", "trial"), zero),
-            "found": (("stage", "trial"), found),
+            "zero": (("stage", "trial"), np.stack([s.zero for s in stages.values()])),
+            "found": (("stage", "trial"), np.stack([s.found for s in stages.values()])),
             "scene": (("stage", "trial"), np.array(scenes)),
             "strength": (("stage", "scored"), strength),
             "strength_scene": (("stage", "scored"), strength_scene),
         },
         {"stage": list(CONDITIONS)},
     )
+
+
+def _measure_stage(half: Subject, pairs: list[Contrast], heads: list[Head]) -> StageVariants:
+    """Score all heads in bfloat16 in each contrast alone; `half` is the subject in bfloat16."""
+    zero, found = np.zeros(len(pairs)), np.full(len(pairs), np.nan)
+    for part in parts(len(pairs), ROWS):
+        for n, exact in enumerate(head_scores(half, pairs[part]), part.start):
+            # Logits of half precision are told apart by no less than its step.
+            score = torch.from_numpy(exact).bfloat16().double().numpy()
+            zero[n] = (score == 0).mean()
+            best = np.argsort(-score, None, "stable")[:TOP]
+            listed = {divmod(int(i), score.shape[1]) for i in best}
+            if heads:
+                found[n] = len(listed & set(heads)) / len(heads)
+    return StageVariants(pairs, heads, zero, found)
+
+
+def _read_strengths(
+    mediation: xr.Dataset,
+) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+    """Scores of each stage's best head on the evaluation half, and their scenes [stage, scored].
+
+    NaN and "" beyond the trials that there are, and where they show fewer than two scenes.
+    """
+    strength = np.full((len(CONDITIONS), mediation.sizes["trial"]), np.nan)
+    strength_scene = np.full(strength.shape, "", mediation.scene.dtype)
+    for s, stage in enumerate(CONDITIONS):
+        scores, scenes = kept_scores(mediation, stage)
+        if len(np.unique(scenes)) >= 2:
+            own, own_scenes = read_best_head(scores, scenes)
+            strength[s, : len(own)], strength_scene[s, : len(own)] = own, own_scenes
+    return strength, strength_scene
 
 
 def _read_both_ways(
@@ -96,8 +129,8 @@ def _read_both_ways(
     return read
 
 
-def _in_bfloat16(subject: Subject) -> Subject:
-    """The same subject in half precision, with images encoded anew."""
+def _convert_to_bfloat16(subject: Subject) -> Subject:
+    """The same subject in bfloat16; its images are encoded anew."""
     if subject.model.dtype is torch.bfloat16:
         return subject
     needs_layers(subject, "a copy in bfloat16")

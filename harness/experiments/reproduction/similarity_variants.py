@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
+from harness.experiments.correlating import Comparison
 from harness.experiments.editing import captured, ids_of, last_token, said, said_from
-from harness.measures.similarity import cosine_rsm, peak, position_rsm, rsa_draws
+from harness.experiments.halves import list_scenes
+from harness.experiments.targets import compare_targets
+from harness.measures.similarity import cosine_rsm, peak
 from harness.measuring.experiment import Request
-from harness.statistics.clusters import cluster_weights
-from harness.statistics.halves import DRAWS
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.stimuli.scene import REPRODUCED_GRIDS, objects
@@ -59,53 +61,73 @@ VARIANTS = {
 }
 
 
+@dataclass(frozen=True)
+class Curve:
+    """What one variant gives.
+
+    Attributes:
+        r: Correlation of the states with the target's position at every layer, [L].
+        draws: The same in bootstrap draws, [D, L].
+        trials: How many there were.
+        scenes: How many scenes they show.
+        right: Share of them that is answered right, for scenes that no task has asked before; else 1.
+    """
+
+    r: NDArray[np.float64]
+    draws: NDArray[np.float64]
+    trials: int
+    scenes: int
+    right: float
+
+
 def measure(request: Request) -> xr.Dataset:
     """Curves of all variants; the peak's layer comes from trials of its own.
 
     Returns:
-        `r` [variant, layer], `draws` [variant, draw, layer], `n`, `scenes`, `right` [variant]; `layer`: where
-        the paper's protocol peaks on other trials.
+        `r` [variant, layer], `draws` [variant, draw, layer], `n`, `scenes`, `right` [variant]; `peak`: the
+        layer where the paper's protocol peaks on other trials.
     """
     subject, trials, rng = request.subject, request.trials, request.rng
-    chosen = _curve(subject, Variant(), trials, rng)
+    chosen = _measure_curve(subject, Variant(), trials, rng)
     found = []
     for done, variant in enumerate(VARIANTS.values()):
         request.progress(done, len(VARIANTS))
-        found.append(_curve(subject, variant, FEW if variant.few else trials, rng))
-    columns = zip(*found, strict=True)
-    names = ("r", "draws", "n", "scenes", "right")
-    dims = (("variant", "layer"), ("variant", "draw", "layer"), *[("variant",)] * 3)
+        found.append(_measure_curve(subject, variant, FEW if variant.few else trials, rng))
     return xr.Dataset(
-        {name: (d, np.array(v)) for name, d, v in zip(names, dims, columns, strict=True)}
-        | {"peak": peak(chosen[0])},
+        {
+            "r": (("variant", "layer"), np.array([c.r for c in found])),
+            "draws": (("variant", "draw", "layer"), np.array([c.draws for c in found])),
+            "n": (("variant",), np.array([c.trials for c in found])),
+            "scenes": (("variant",), np.array([c.scenes for c in found])),
+            "right": (("variant",), np.array([c.right for c in found])),
+            "peak": peak(chosen.r),
+        },
         {"variant": list(VARIANTS), "layer": np.arange(subject.layers)},
     )
 
 
-def _curve(
+def _measure_curve(
     subject: Subject, variant: Variant, trials: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, int, int, float]:
+) -> Curve:
     grid = REPRODUCED_GRIDS[subject.entry.scale] if variant.off_grid else subject.grids[2]
     shown = CROWDED if variant.crowded else HIGH_ENTROPY[3]
     drawn = balanced_trials(grid, shown, trials, rng)
     read = [_with_color(t) for t in drawn] if variant.color_last else drawn
     states = captured(subject, read, "norm" if variant.norm else "residual", last_token)
-    # Who is asked names the target in the paper's scenes; of others it must be seen.
+    # On the paper's scenes the gate has asked before whether answers are right; on others it is asked here.
     right = 1.0
     if variant.off_grid or variant.crowded:
         plain = not (variant.color_last or variant.norm)
         answered = said_from(subject, states[-1, :, 0]) if plain else said(subject, drawn)[0]
-        right = (answered == ids_of(subject, drawn, [t.answer for t in drawn])).mean()
+        right = float((answered == ids_of(subject, drawn, [t.answer for t in drawn])).mean())
     model = cosine_rsm(states.numpy().transpose(0, 2, 1, 3))
-    truth = position_rsm(np.array([grid.centre(t.scene.cell_of(t.target)) for t in drawn]))[None]
-    scenes = np.array([t.scene.key for t in drawn])
-    once = rsa_draws(model, truth, np.ones((1, trials), int), scenes)[0]
-    draws = rsa_draws(model, truth, cluster_weights(scenes, DRAWS, rng), scenes)
-    return once, draws, trials, len(np.unique(scenes)), float(right)
+    compared = Comparison(model, compare_targets(drawn), list_scenes(drawn))
+    draws = compared.resample(compared.draw_weights(rng))
+    return Curve(compared.correlate(), draws, trials, len(np.unique(compared.scenes)), right)
 
 
 def _with_color(trial: Trial) -> Trial:
-    """The prompt with the target's color read, too."""
+    """The trial whose prompt goes on to the target's color, so that its shape is asked."""
     prompt = trial.prompt
     longer = replace(
         prompt, text=f"{prompt.text} {trial.target.color}", completion=f" {trial.target.shape}."

@@ -1,4 +1,4 @@
-"""E0: does the subject name the object that the prompt leaves out? The precondition of the rest."""
+"""E0: whether the subject names the object that the prompt leaves out, which all else presupposes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,9 @@ from harness.stimuli.questions import (
 )
 from harness.subjects.subject import Subject
 
-ROWS = 32
-"""Trials in one pass."""
-
 
 def draw_sets(subject: Subject, trials: int, rng: np.random.Generator) -> dict[str, list[Trial]]:
-    """The trial sets of the sections: mediation's (3.4), RSA's and PCA's (3.3)."""
+    """Draw the scene descriptions of mediation (section 3.4), RSA and PCA (section 3.3), by names of SETS."""
     two, three = subject.grids[2], subject.grids[3]
     pairs = contrasts("id_selection", two, HIGH_ENTROPY[3], trials, rng)
     return {
@@ -40,7 +37,7 @@ def draw_sets(subject: Subject, trials: int, rng: np.random.Generator) -> dict[s
 
 
 def draw_tasks(subject: Subject, trials: int, rng: np.random.Generator) -> dict[str, list[Trial]]:
-    """Those of sections 4.1 to 4.5 and the appendices."""
+    """Draw trials of the tasks of sections 4.1 to 4.5 and of the appendices, by names of TASKS."""
     two, three, nine = subject.grids[2], subject.grids[3], HIGH_ENTROPY[3]
     drawn = [
         block_trials(three, nine, trials, rng),
@@ -56,12 +53,12 @@ def draw_tasks(subject: Subject, trials: int, rng: np.random.Generator) -> dict[
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Accuracy per trial on SETS: `right` bool [set, trial], `scene` [set, trial]."""
+    """Which answers are right on each of SETS: `right` bool [set, trial], `scene` [set, trial]."""
     return _measure_sets(request, draw_sets(request.subject, request.trials, request.rng))
 
 
 def measure_tasks(request: Request) -> xr.Dataset:
-    """Accuracy per trial on TASKS, as `measure` gives it."""
+    """Which answers are right on each of TASKS: `right` bool [set, trial], `scene` [set, trial]."""
     return _measure_sets(request, draw_tasks(request.subject, request.trials, request.rng))
 
 

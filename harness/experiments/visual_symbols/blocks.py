@@ -7,73 +7,135 @@ between the codes: there the absolute position is one and the same.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
+from harness.experiments.correlating import Comparison
 from harness.experiments.editing import captured, last_token
+from harness.experiments.halves import HALF_NAMES, Halves, list_scenes
+from harness.experiments.targets import compare_features, locate_target
 from harness.measures.components import NEIGHBOURS, neighbours_agree, plane
-from harness.measures.similarity import (
-    cosine_rsm,
-    feature_rsm,
-    position_rsm,
-    rsa_draws,
-)
+from harness.measures.similarity import cosine_rsm, position_rsm
 from harness.measuring.experiment import Request
-from harness.statistics.clusters import cluster_weights
-from harness.statistics.halves import DRAWS, estimation_half
+from harness.statistics.halves import DRAWS
 from harness.stimuli.blocks import MIDDLE, block_trials, slot_of
 from harness.stimuli.design import HIGH_ENTROPY
+from harness.stimuli.prompt import Trial
+from harness.stimuli.scene import Cell
 
 CODES = ("relative", "absolute", "features")
-HALVES = ("estimation", "evaluation")
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Curves, planes and accuracy.
+    """Correlations with three codes, planes of two components, and the neighbours in each plane.
 
     Returns:
         `r` [code, half, layer] and `r_draws` [code, half, draw, layer] (scenes resampled); `between`
         [half] and `between_draws` [half, draw]: r of relative and absolute positions themselves; `plane`
         [layer, trial, axis]; `agrees` bool [which, layer, trial], whether a trial's neighbours in the plane
-        share its slot, among all trials and among those in the middle cell; `slot`, `cell`, `scene`, `half`
+        share its slot, among all trials and among those in the middle cell; `slot`, `cell`, `scene`, `part`
         [trial].
     """
-    subject, trials, rng = request.subject, request.trials, request.rng
-    drawn = block_trials(subject.grids[3], HIGH_ENTROPY[3], trials, rng)
+    subject, rng = request.subject, request.rng
+    drawn = block_trials(subject.grids[3], HIGH_ENTROPY[3], request.trials, rng)
     request.progress(0, 2)
     states = captured(subject, drawn, "residual", last_token)[:, :, 0].numpy()
     request.progress(1, 2)
-    cells = [t.scene.cell_of(t.target) for t in drawn]
-    slots = [slot_of(t.scene, t.target) for t in drawn]
-    scenes = np.array([t.scene.key for t in drawn])
-    truths = {
-        "relative": position_rsm(np.array(slots, float))[None],
-        "absolute": position_rsm(np.array(cells, float))[None],
-        "features": feature_rsm(
-            np.array([t.target.color for t in drawn]), np.array([t.target.shape for t in drawn])
-        )[None],
-    }
-    first = estimation_half(scenes, rng)
-    model = cosine_rsm(states[:, None])
-    r = np.zeros((len(CODES), 2, len(states)))
-    draws = np.zeros((len(CODES), 2, DRAWS, len(states)))
-    between, between_draws = np.zeros(2), np.zeros((2, DRAWS))
+    halves = Halves.deal(list_scenes(drawn), rng)
+    cells = [locate_target(t) for t in drawn]
+    slots = _name_cells([slot_of(t.scene, t.target) for t in drawn])
     planes = np.stack([plane(layer)[0] for layer in states])
     middle = np.array([c == MIDDLE for c in cells])
-    agrees = np.zeros((2, len(states), trials), bool)
-    names = np.array(["{} {}".format(*s) for s in slots])
-    for h, half in enumerate((first, ~first)):
-        chosen = np.flatnonzero(half)
-        part = np.ix_(range(len(states)), range(1), chosen, chosen)
-        ones = np.ones((1, len(chosen)), int)
-        weights = cluster_weights(scenes[chosen], DRAWS, rng)
-        truth = {c: t[:, chosen][:, :, chosen] for c, t in truths.items()}
+    return xr.Dataset(
+        {
+            **_correlate_codes(_compare_codes(drawn, states, halves.scenes), halves, rng),
+            "plane": (("layer", "trial", "axis"), planes),
+            "agrees": (
+                ("which", "layer", "trial"),
+                _compare_neighbours(states, planes, slots, halves, middle),
+            ),
+            "slot": (("trial",), slots),
+            "cell": (("trial",), _name_cells(cells)),
+            "scene": (("trial",), halves.scenes),
+            "part": (("trial",), halves.names),
+        },
+        {
+            "code": list(CODES),
+            "half": list(HALF_NAMES),
+            "which": ["all", "middle"],
+            "layer": np.arange(subject.layers),
+        },
+    )
+
+
+def _name_cells(cells: Sequence[Cell]) -> NDArray[np.str_]:
+    """Each cell as "row column" [n]."""
+    return np.array(["{} {}".format(*c) for c in cells])
+
+
+def _compare_codes(
+    drawn: Sequence[Trial], states: NDArray[np.float32], scenes: NDArray[np.str_]
+) -> dict[str, Comparison]:
+    """The states [L, n, d] compared with what each of CODES would make of these trials."""
+    model = cosine_rsm(states[:, None])
+    slots = np.array([slot_of(t.scene, t.target) for t in drawn], float)
+    cells = np.array([locate_target(t) for t in drawn], float)
+    truths = {
+        "relative": position_rsm(slots)[None],
+        "absolute": position_rsm(cells)[None],
+        "features": compare_features(drawn),
+    }
+    return {code: Comparison(model, truths[code], scenes) for code in CODES}
+
+
+def _correlate_codes(
+    compared: Mapping[str, Comparison], halves: Halves, rng: np.random.Generator
+) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64]]]:
+    """The variables `r`, `r_draws`, `between` and `between_draws` of the measurement."""
+    layers = len(compared["relative"].model)
+    r = np.zeros((len(CODES), 2, layers))
+    draws = np.zeros((len(CODES), 2, DRAWS, layers))
+    between, between_draws = np.zeros(2), np.zeros((2, DRAWS))
+    for h, half in enumerate((halves.first, halves.second)):
+        of_half = {code: comparison.select(half) for code, comparison in compared.items()}
+        weights = of_half["relative"].draw_weights(rng)
         for c, code in enumerate(CODES):
-            r[c, h] = rsa_draws(model[part], truth[code], ones, scenes[chosen])[0]
-            draws[c, h] = rsa_draws(model[part], truth[code], weights, scenes[chosen])
-        own = truth["relative"][None]
-        between[h] = rsa_draws(own, truth["absolute"], ones, scenes[chosen])[0, 0]
-        between_draws[h] = rsa_draws(own, truth["absolute"], weights, scenes[chosen])[:, 0]
+            r[c, h] = of_half[code].correlate()
+            draws[c, h] = of_half[code].resample(weights)
+        # The two codes of position themselves: what one owes to the other is taken out of it.
+        relative, absolute = of_half["relative"].truth, of_half["absolute"].truth
+        codes = Comparison(relative[None], absolute, of_half["relative"].scenes)
+        between[h] = codes.correlate()[0]
+        between_draws[h] = codes.resample(weights)[:, 0]
+    return {
+        "r": (("code", "half", "layer"), r),
+        "r_draws": (("code", "half", "draw", "layer"), draws),
+        "between": (("half",), between),
+        "between_draws": (("half", "draw"), between_draws),
+    }
+
+
+def _compare_neighbours(
+    states: NDArray[np.float32],
+    planes: NDArray[np.float64],
+    slots: NDArray[np.str_],
+    halves: Halves,
+    middle: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Whether a trial's neighbours in the plane share its slot, bool [which, layer, trial].
+
+    Args:
+        states: [L, n, d].
+        planes: Of all trials, [L, n, 2].
+        slots: [n].
+        halves: Neighbours are those of the same half.
+        middle: Which targets are in the middle cell, bool [n].
+    """
+    agrees = np.zeros((2, len(states), len(slots)), bool)
+    for half in (halves.first, halves.second):
         for w, among in enumerate((half, half & middle)):
             if among.sum() <= 2 * NEIGHBOURS:
                 # The reading says that they are too few.
@@ -82,25 +144,6 @@ def measure(request: Request) -> xr.Dataset:
             for layer, state in enumerate(states):
                 points = planes[layer][among] if w == 0 else plane(state[among])[0]
                 agrees[w, layer, among] = neighbours_agree(
-                    points, names[among], scenes[among], NEIGHBOURS
+                    points, slots[among], halves.scenes[among], NEIGHBOURS
                 )
-    return xr.Dataset(
-        {
-            "r": (("code", "half", "layer"), r),
-            "r_draws": (("code", "half", "draw", "layer"), draws),
-            "between": (("half",), between),
-            "between_draws": (("half", "draw"), between_draws),
-            "plane": (("layer", "trial", "axis"), planes),
-            "agrees": (("which", "layer", "trial"), agrees),
-            "slot": (("trial",), names),
-            "cell": (("trial",), np.array(["{} {}".format(*c) for c in cells])),
-            "scene": (("trial",), scenes),
-            "part": (("trial",), np.where(first, *HALVES)),
-        },
-        {
-            "code": list(CODES),
-            "half": list(HALVES),
-            "which": ["all", "middle"],
-            "layer": np.arange(subject.layers),
-        },
-    )
+    return agrees

@@ -9,14 +9,17 @@ import numpy as np
 import torch
 import xarray as xr
 
+from harness.experiments.editing import last_token
+from harness.experiments.halves import Halves, list_scenes
+from harness.experiments.targets import locate_target
 from harness.measures.components import NEIGHBOURS, neighbours_agree, plane
 from harness.measuring.batches import parts
 from harness.measuring.experiment import Request
-from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
 from harness.tracing.capture import capture
 
 ROWS = 32
+"""Trials in one pass at most."""
 
 FACTORS = ("position", "identity")
 
@@ -35,21 +38,19 @@ def measure(request: Request) -> xr.Dataset:
     for part in parts(trials, ROWS):
         request.progress(part.start, trials)
         batch = subject.encode(drawn[part])
-        tokens = torch.full((len(batch), 1), batch.last)
-        states.append(capture(subject, batch, "residual", tokens)[:, :, 0])
+        states.append(capture(subject, batch, "residual", last_token(batch))[:, :, 0])
     layers = torch.cat(states, 1).numpy()
 
-    cells = np.array(["{} {}".format(*t.scene.cell_of(t.target)) for t in drawn])
+    cells = np.array(["{} {}".format(*locate_target(t)) for t in drawn])
     identity = np.array([t.target.name for t in drawn])
-    scenes = np.array([t.scene.key for t in drawn])
-    first = estimation_half(scenes, rng)
+    halves = Halves.deal(list_scenes(drawn), rng)
     planes = np.stack([plane(layer)[0] for layer in layers])
     agrees = np.zeros((len(FACTORS), len(layers), trials), bool)
     for f, labels in enumerate((cells, identity)):
-        for half in (first, ~first):
+        for half in (halves.first, halves.second):
             for index, points in enumerate(planes):
                 agrees[f, index, half] = neighbours_agree(
-                    points[half], labels[half], scenes[half], NEIGHBOURS
+                    points[half], labels[half], halves.scenes[half], NEIGHBOURS
                 )
     return xr.Dataset(
         {
@@ -57,8 +58,8 @@ def measure(request: Request) -> xr.Dataset:
             "agrees": (("factor", "layer", "trial"), agrees),
             "cell": (("trial",), cells),
             "identity": (("trial",), identity),
-            "scene": (("trial",), scenes),
-            "half": (("trial",), np.where(first, "estimation", "evaluation")),
+            "scene": (("trial",), halves.scenes),
+            "half": (("trial",), halves.names),
         },
         {"factor": list(FACTORS), "layer": np.arange(subject.layers)},
     )

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from harness.experiments.answers import continued, counted
 from harness.experiments.editing import Head, head_means
+from harness.experiments.halves import list_scenes
 from harness.experiments.sweeps import share_of_heads
 from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS
-from harness.stimuli.prompt import enumeration
+from harness.stimuli.prompt import Trial, enumeration
 from harness.stimuli.questions import counting_questions
+from harness.subjects.subject import Subject
 
 PUBLISHED_K, OF = (50, 250, 500), 2560
 """Heads silenced in Figure 46, of the heads of Qwen2.5-VL-32B; as large a part is taken elsewhere."""
@@ -24,6 +30,19 @@ ORDERS = ("top", "bottom", "smallest")
 """Highest scores first, lowest (most negative) first, and smallest in size first: "bottom" may mean either."""
 
 
+@dataclass(frozen=True)
+class Counts:
+    """Answers to the question how many objects there are.
+
+    Attributes:
+        right: Whether the number is right, bool [n].
+        valid: Whether there is a number at all, bool [n].
+    """
+
+    right: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
+
+
 def measure(request: Request) -> xr.Dataset:
     """Answers with heads silenced at every token.
 
@@ -32,48 +51,57 @@ def measure(request: Request) -> xr.Dataset:
         bool [draw, trial]: right under random heads at the judged K; `plain`, `plain_valid` [trial];
         `scene` [trial]. `k` is the published number of heads that the part taken stands for.
     """
-    subject, trials, rng = request.subject, request.trials, request.rng
-    mediation = request.needed["mediation"]
-    drawn = counting_questions(subject.grids[3], trials, rng)
-    words = 1
-    if subject.entry.scale != "embedded":
-        drawn, words = [enumeration(t) for t in drawn], 100
-    truth = [len(t.scene) for t in drawn]
-    scores = np.max([head_means(mediation, c) for c in CONDITIONS], 0)
-    ranked = {
-        "top": np.argsort(-scores, axis=None, kind="stable"),
-        "bottom": np.argsort(scores, axis=None, kind="stable"),
-        "smallest": np.argsort(np.abs(scores), axis=None, kind="stable"),
-    }
-
-    def silenced(heads: list[Head]) -> tuple[np.ndarray, np.ndarray]:
-        said = [counted(x) for x in continued(subject, drawn, words, ablated=heads)]
-        return np.array([s == t for s, t in zip(said, truth, strict=True)]), np.array(
-            [s is not None for s in said]
-        )
-
-    def pairs(flat: np.ndarray) -> list[Head]:
-        return [(int(i) // subject.heads, int(i) % subject.heads) for i in flat]
-
-    shape = (len(ORDERS), len(PUBLISHED_K), trials)
-    right, valid = np.zeros(shape, bool), np.zeros(shape, bool)
-    for o, order in enumerate(ORDERS):
-        for i, k in enumerate(PUBLISHED_K):
-            request.progress(o * len(PUBLISHED_K) + i, len(ORDERS) * len(PUBLISHED_K))
-            many = share_of_heads(subject, k, OF)
-            right[o, i], valid[o, i] = silenced(pairs(ranked[order][:many]))
+    subject, rng = request.subject, request.rng
+    drawn = counting_questions(subject.grids[3], request.trials, rng)
+    scores = np.max([head_means(request.needed["mediation"], c) for c in CONDITIONS], 0)
+    ranked = _rank_heads(scores)
+    chosen = [
+        ranked[order][: share_of_heads(subject, k, OF)] for order in ORDERS for k in PUBLISHED_K
+    ]
+    counts = []
+    for done, heads in enumerate(chosen):
+        request.progress(done, len(chosen))
+        counts.append(_count_without(subject, drawn, heads))
+    shape = (len(ORDERS), len(PUBLISHED_K), request.trials)
     many = share_of_heads(subject, JUDGED, OF)
-    random = [silenced(pairs(rng.permutation(scores.size)[:many]))[0] for _ in range(RANDOM_SETS)]
-    plain, plain_valid = silenced([])
+    random = []
+    for _ in range(RANDOM_SETS):
+        heads = [divmod(int(i), subject.heads) for i in rng.permutation(scores.size)[:many]]
+        random.append(_count_without(subject, drawn, heads))
+    plain = _count_without(subject, drawn, [])
     return xr.Dataset(
         {
-            "right": (("which", "k", "trial"), right),
-            "valid": (("which", "k", "trial"), valid),
-            "random": (("draw", "trial"), np.array(random)),
-            "plain": (("trial",), plain),
-            "plain_valid": (("trial",), plain_valid),
-            "scene": (("trial",), np.array([t.scene.key for t in drawn])),
+            "right": (("which", "k", "trial"), np.reshape([c.right for c in counts], shape)),
+            "valid": (("which", "k", "trial"), np.reshape([c.valid for c in counts], shape)),
+            "random": (("draw", "trial"), np.array([c.right for c in random])),
+            "plain": (("trial",), plain.right),
+            "plain_valid": (("trial",), plain.valid),
+            "scene": (("trial",), list_scenes(drawn)),
             "judged": JUDGED,
         },
         {"which": list(ORDERS), "k": list(PUBLISHED_K)},
+    )
+
+
+def _rank_heads(scores: NDArray[np.float64]) -> dict[str, list[Head]]:
+    """All heads in each of ORDERS, from their scores [L, H]; of equals the earlier layer, the lower head."""
+    keys = {"top": -scores, "bottom": scores, "smallest": np.abs(scores)}
+    return {
+        order: [divmod(int(i), scores.shape[1]) for i in np.argsort(key, axis=None, kind="stable")]
+        for order, key in keys.items()
+    }
+
+
+def _count_without(subject: Subject, trials: list[Trial], heads: Sequence[Head]) -> Counts:
+    """Let the subject count while heads are silenced at every token.
+
+    Small subjects give the number at once; all others are asked as in the paper, for a list that ends with it.
+    """
+    asked, words = trials, 1
+    if subject.entry.scale != "embedded":
+        asked, words = [enumeration(t) for t in trials], 100
+    named = [counted(text) for text in continued(subject, asked, words, ablated=heads)]
+    return Counts(
+        np.array([n == len(t.scene) for n, t in zip(named, trials, strict=True)]),
+        np.array([n is not None for n in named]),
     )

@@ -8,22 +8,61 @@ the three colors of a crowded scene is right in one case of three.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 
+from harness.experiments.correlating import Comparison
 from harness.experiments.editing import captured, ids_of, said_from
+from harness.experiments.halves import HALF_NAMES, Halves, list_scenes
+from harness.experiments.targets import (
+    compare_mentions,
+    compare_targets,
+    list_colors,
+    number_cells,
+)
 from harness.measures.probes import nearest_mean
-from harness.measures.similarity import cosine_rsm, position_rsm, rsa_draws
+from harness.measures.similarity import cosine_rsm
 from harness.measuring.experiment import Request
-from harness.statistics.clusters import cluster_weights
-from harness.statistics.halves import DRAWS, estimation_half
 from harness.stimuli.design import entropy_trials
 from harness.stimuli.prompt import Trial
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
 
 SETS = ("high 2x2", "low 2x2", "high 3x3", "low 3x3")
 PLACES = ("mentions", "last")
+
+
+@dataclass(frozen=True)
+class MeasuredSet:
+    """What was measured on one set of scenes.
+
+    Attributes:
+        trials: n of them.
+        halves: Of the trials.
+        answers: The likeliest next token of each trial, int64 [n].
+        right: Whether it begins the answer, bool [n].
+        states: The residual stream at the last token, float32 [L, n, d].
+        r: Correlation with position, [place, half, L].
+        draws: The same in bootstrap draws of the evaluation half, [place, D, L].
+    """
+
+    trials: list[Trial]
+    halves: Halves
+    answers: NDArray[np.int64]
+    right: NDArray[np.bool_]
+    states: NDArray[np.float32]
+    r: NDArray[np.float64]
+    draws: NDArray[np.float64]
+
+    @property
+    def evaluation_scenes(self) -> NDArray[np.str_]:
+        """The scenes of the trials of the evaluation half."""
+        return self.halves.scenes[self.halves.second]
 
 
 def measure(request: Request) -> xr.Dataset:
@@ -31,77 +70,75 @@ def measure(request: Request) -> xr.Dataset:
 
     Returns:
         `r` [set, place, half, layer], `r_draws` [set, place, draw, layer] on the evaluation half; `right`
-        bool [set, trial]; `scene` [set, trial]; `pointed`, `named` [trial] on the 3x3 set of low entropy:
-        the color in the cell that the last token is decoded to, and the color said, "" where it is none of
-        the scene's; `reads`: share of held-out high-entropy trials decoded to the target.
+        bool [set, trial]; `scene` [set, trial]; `n`, `scenes` [set]: trials of the evaluation half, and how
+        many scenes they show; `pointed`, `named` [trial] on the 3x3 set of low entropy: the color in the cell
+        that the last token is decoded to, and the color named, "" where it is none of the scene's; `reads`:
+        share of held-out high-entropy trials decoded to the target.
     """
-    subject, trials, rng = request.subject, request.trials, request.rng
-    shape = (len(SETS), len(PLACES), 2, subject.layers)
-    r, draws = np.zeros(shape), np.zeros((*shape[:2], DRAWS, subject.layers))
-    right, scenes, sizes = [], [], []
-    kept: dict[str, tuple[list[Trial], torch.Tensor, np.ndarray, np.ndarray]] = {}
-    for s, name in enumerate(SETS):
-        request.progress(s, len(SETS))
+    subject = request.subject
+    found: dict[str, MeasuredSet] = {}
+    for done, name in enumerate(SETS):
+        request.progress(done, len(SETS))
         entropy, size = name.split()
-        grid = subject.grids[int(size[0])]
-        drawn = entropy_trials(grid, entropy, trials, rng)
-        read = captured(subject, drawn, "residual", _commas_and_last)
-        answers = said_from(subject, read[-1, :, -1])
-        states = read.numpy()
-        right.append(answers == ids_of(subject, drawn, [t.answer for t in drawn]))
-        shown = np.array([t.scene.key for t in drawn])
-        scenes.append(shown)
-        first = estimation_half(shown, rng)
-        sizes.append(((~first).sum(), len(np.unique(shown[~first]))))
-        where = {
-            "mentions": np.array(
-                [[grid.centre(t.scene.cell_of(o)) for o in t.described] for t in drawn]
-            ).transpose(1, 0, 2),
-            "last": np.array([grid.centre(t.scene.cell_of(t.target)) for t in drawn])[None],
-        }
-        for p, place in enumerate(PLACES):
-            read = states[:, :, :-1] if place == "mentions" else states[:, :, -1:]
-            model, truth = cosine_rsm(read.transpose(0, 2, 1, 3)), position_rsm(where[place])
-            for h, half in enumerate((first, ~first)):
-                chosen = np.flatnonzero(half)
-                part = np.ix_(range(model.shape[0]), range(model.shape[1]), chosen, chosen)
-                target = truth[:, chosen][:, :, chosen]
-                ones = np.ones((1, len(chosen)), int)
-                r[s, p, h] = rsa_draws(model[part], target, ones, shown[chosen])[0]
-            weights = cluster_weights(shown[~first], DRAWS, rng)
-            draws[s, p] = rsa_draws(model[part], target, weights, shown[~first])
-        cells = np.array([grid.cells.index(t.scene.cell_of(t.target)) for t in drawn])
-        kept[name] = (drawn, states[:, :, -1], cells, np.array(first))
-        if name == "low 3x3":
-            colors = _colors_said(subject, drawn, answers)
-    pointed, reads = _pointed(kept["high 3x3"], kept["low 3x3"])
-    crowded = kept["low 3x3"][0]
+        drawn = entropy_trials(subject.grids[int(size[0])], entropy, request.trials, request.rng)
+        found[name] = _measure_set(subject, drawn, request.rng)
+    sets, crowded = list(found.values()), found["low 3x3"]
+    cells, reads = _decode_cells(found["high 3x3"], crowded)
     return xr.Dataset(
         {
-            "r": (("set", "place", "half", "layer"), r),
-            "r_draws": (("set", "place", "draw", "layer"), draws),
-            "right": (("set", "trial"), np.array(right)),
-            "scene": (("set", "trial"), np.array(scenes)),
-            "n": (("set",), [n for n, _ in sizes]),
-            "scenes": (("set",), [c for _, c in sizes]),
-            "pointed": (("trial",), _colors_pointed(crowded, pointed)),
-            "named": (("trial",), colors),
+            "r": (("set", "place", "half", "layer"), np.stack([s.r for s in sets])),
+            "r_draws": (("set", "place", "draw", "layer"), np.stack([s.draws for s in sets])),
+            "right": (("set", "trial"), np.array([s.right for s in sets])),
+            "scene": (("set", "trial"), np.array([s.halves.scenes for s in sets])),
+            "n": (("set",), [len(s.evaluation_scenes) for s in sets]),
+            "scenes": (("set",), [len(np.unique(s.evaluation_scenes)) for s in sets]),
+            "pointed": (("trial",), np.array(list_colors(crowded.trials, cells))),
+            "named": (("trial",), _name_colors(subject, crowded.trials, crowded.answers)),
             "reads": reads,
         },
         {
             "set": list(SETS),
             "place": list(PLACES),
-            "half": ["estimation", "evaluation"],
+            "half": list(HALF_NAMES),
             "layer": np.arange(subject.layers),
         },
     )
 
 
-def _commas_and_last(batch: Batch) -> torch.Tensor:
+def _measure_set(subject: Subject, drawn: list[Trial], rng: np.random.Generator) -> MeasuredSet:
+    read = captured(subject, drawn, "residual", _find_commas_and_last)
+    answers = said_from(subject, read[-1, :, -1])
+    states = read.numpy()
+    halves = Halves.deal(list_scenes(drawn), rng)
+    places = {
+        "mentions": (states[:, :, :-1], compare_mentions(drawn)),
+        "last": (states[:, :, -1:], compare_targets(drawn)),
+    }
+    r, draws = [], []
+    for of_place, truth in (places[place] for place in PLACES):
+        compared = Comparison(cosine_rsm(of_place.transpose(0, 2, 1, 3)), truth, halves.scenes)
+        first, second = compared.select(halves.first), compared.select(halves.second)
+        r.append([first.correlate(), second.correlate()])
+        draws.append(second.resample(second.draw_weights(rng)))
+    return MeasuredSet(
+        drawn,
+        halves,
+        answers,
+        answers == ids_of(subject, drawn, [t.answer for t in drawn]),
+        states[:, :, -1],
+        np.array(r),
+        np.array(draws),
+    )
+
+
+def _find_commas_and_last(batch: Batch) -> torch.Tensor:
+    """The comma after each mention and the last token, int64 [B, S]."""
     return torch.tensor([[*row, batch.last] for row in batch.separators])
 
 
-def _colors_said(subject: Subject, trials: list[Trial], answers: np.ndarray) -> np.ndarray:
+def _name_colors(
+    subject: Subject, trials: Sequence[Trial], answers: NDArray[np.int64]
+) -> NDArray[np.str_]:
     """The color that each answer begins with, "" if it is none of the scene's."""
     found = []
     for trial, token in zip(trials, answers, strict=True):
@@ -110,19 +147,20 @@ def _colors_said(subject: Subject, trials: list[Trial], answers: np.ndarray) -> 
     return np.array(found)
 
 
-def _colors_pointed(trials: list[Trial], cells: np.ndarray) -> np.ndarray:
-    """The color of what is in the cell that each trial points to."""
-    return np.array(
-        [t.scene.at(t.scene.grid.cells[c]).color for t, c in zip(trials, cells, strict=True)]
-    )
+def _decode_cells(high: MeasuredSet, low: MeasuredSet) -> tuple[NDArray[np.int64], float]:
+    """Decode the cell that the last token of each low-entropy trial points to.
 
+    Each is given the cell whose mean state over the high-entropy trials is nearest, at the layer where that
+    works best for high-entropy trials that had no part in the means.
 
-def _pointed(high, low) -> tuple[np.ndarray, float]:
-    """Decode the low-entropy trials by the means of the high-entropy ones; the layer is chosen on these."""
-    _, states, cells, first = high
+    Returns:
+        Numbers of cells in reading order, int64 [n], and the share of those held-out trials decoded right.
+    """
+    cells = number_cells(high.trials)
+    first, second = high.halves.first, high.halves.second
     shares = [
-        float((nearest_mean(layer[first], cells[first], layer[~first]) == cells[~first]).mean())
-        for layer in states
+        float((nearest_mean(layer[first], cells[first], layer[second]) == cells[second]).mean())
+        for layer in high.states
     ]
     best = int(np.argmax(shares))
-    return nearest_mean(states[best], cells, low[1][best]), shares[best]
+    return nearest_mean(high.states[best], cells, low.states[best]), shares[best]

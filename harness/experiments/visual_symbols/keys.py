@@ -7,20 +7,25 @@ retrieval heads, while the color of one of them is asked. Where the public repro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 
 from harness.experiments.editing import Head, captured, ids_of, ranking, said
+from harness.experiments.halves import Halves, list_scenes
 from harness.measuring.experiment import Request
-from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.prompt import Trial
-from harness.stimuli.questions import color_questions, side_of
+from harness.stimuli.questions import SIDES, color_questions, side_of
 from harness.stimuli.scene import Cell
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
 from harness.tracing.edit import Edit
-from harness.tracing.replay import Variant
 
 ALPHA = 2.0
 """Strength (section 4.3)."""
@@ -28,21 +33,39 @@ ALPHA = 2.0
 TOP = 20
 """Feature retrieval heads whose layers are edited (section 4.3)."""
 
-EDITS = (
-    "none",
-    "both objects",
-    "background",
-    "random direction",
-    "queried object only",
-    "half the image, token by token",
-    "keys of the selected heads only",
-    "as reproduced",
-)
+
+@dataclass(frozen=True)
+class KeyEdit:
+    """One way to edit the keys of the image tokens: something is added on each side of the image.
+
+    Attributes:
+        place: Which tokens of a side: those of its object, as many without any object, or the whole half.
+        added: The other side's mean keys less the side's own, or a random direction as long as that.
+        asked_only: Only on the side of the object whose color is asked; else on both.
+        selected_only: Only the keys that the feature retrieval heads read; else all keys of their layers.
+    """
+
+    place: Literal["object", "background", "half"] = "object"
+    added: Literal["other side", "random"] = "other side"
+    asked_only: bool = False
+    selected_only: bool = False
+
+
+EDITS: dict[str, KeyEdit | None] = {
+    "none": None,
+    "both objects": KeyEdit(),
+    "background": KeyEdit(place="background"),
+    "random direction": KeyEdit(added="random"),
+    "queried object only": KeyEdit(asked_only=True),
+    "half the image, token by token": KeyEdit(place="half"),
+    "keys of the selected heads only": KeyEdit(selected_only=True),
+    "as reproduced": KeyEdit(place="half", asked_only=True, selected_only=True),
+}
 """The paper's is "both objects"; then its controls; then the reproduction's, each alone and all together."""
 
 
 def measure(request: Request) -> xr.Dataset:
-    """What is said under each edit.
+    """Answers to the question for one object's color under each edit.
 
     Returns:
         `swapped`, `own` bool [edit, trial] on the evaluation half: whether the other object's color is
@@ -54,21 +77,20 @@ def measure(request: Request) -> xr.Dataset:
     # Of the image as it is shown: some families cut an image into tiles or not, as its size has it.
     if subject.encode(drawn[:1]).image_grid is None:
         return xr.Dataset(attrs={"no_grid": 1})
-    scenes = np.array([t.scene.key for t in drawn])
-    first = estimation_half(scenes, rng)
-    estimation = [t for t, e in zip(drawn, first, strict=True) if e]
-    evaluation = [t for t, e in zip(drawn, first, strict=True) if not e]
+    halves = Halves.deal(list_scenes(drawn), rng)
+    estimation, evaluation = halves.split(drawn)
     heads = ranking(request.needed["mediation"], "feature_retrieval")[:TOP]
-    shown = scenes[~first]
+    shown = halves.scenes[halves.second]
     # One number per scene: what is drawn for it is drawn for no other.
-    of = np.unique(shown, return_inverse=True)[1]
-    editor = _Keys(subject, heads, estimation, rng, scenes=int(of.max()) + 1)
+    labels, scenes = np.unique(shown, return_inverse=True)
+    editor = _KeyEditor(subject, heads, estimation, rng, scenes=len(labels))
     request.progress(1, 2)
     answers = said(
         subject,
         evaluation,
         lambda batch, part: [
-            editor.edits(name, batch, evaluation[part], of[part]) for name in EDITS
+            editor.make_edits(edit, batch, evaluation[part], scenes[part])
+            for edit in EDITS.values()
         ],
     )
     other = [t.scene.objects[1 - t.scene.objects.index(t.target)].color for t in evaluation]
@@ -86,18 +108,25 @@ def measure(request: Request) -> xr.Dataset:
     )
 
 
-class _Keys:
+class _KeyEditor:
     """IDs as mean keys of object patches, and edits of the keys.
 
     What a random direction does, and a mean over half of the image, differs much from one draw to the next.
     Each scene therefore has draws of its own, so that an interval over scenes knows of them.
+
+    Args:
+        subject: The model.
+        heads: Feature retrieval heads; the keys of their layers are edited.
+        estimation: Trials from which the means are taken.
+        rng: Of the draws.
+        scenes: How many scenes have draws of their own.
     """
 
     def __init__(
         self,
         subject: Subject,
-        heads: list[Head],
-        estimation: list[Trial],
+        heads: Sequence[Head],
+        estimation: Sequence[Trial],
         rng: np.random.Generator,
         *,
         scenes: int,
@@ -110,32 +139,75 @@ class _Keys:
         }
         # [L, n, image tokens, Hkv, w]
         keys = captured(subject, estimation, "key", lambda batch: batch.image_tokens)
-        side = keys.shape[2] ** 0.5
-        self.columns = int(side)
-        self.ids = torch.stack(
-            [
-                torch.stack(
-                    [keys[:, n, self._patches(t, i)].mean(1) for n, t in enumerate(estimation)]
-                ).mean(0)
-                for i in (0, 1)
-            ]
-        )
+        self.columns = int(keys.shape[2] ** 0.5)
+        # [side, L, Hkv, w]
+        self.ids = torch.stack([self._average_objects(keys, estimation, i) for i in range(SIDES)])
         asked = np.array([side_of(t.scene, t.target) for t in estimation])
-        self.halves = [self._half_means(keys, asked == i, i, scenes, rng) for i in (0, 1)]
+        # For each side [edited layers, scenes, tokens, Hkv, w]
+        self.halves = [self._average_half(keys, asked == i, i, scenes, rng) for i in range(SIDES)]
         # [L, scenes, 1, Hkv, w]
-        self.random = torch.stack([self._random(rng) for _ in range(scenes)], 1)[:, :, None]
+        self.random = torch.stack([self._draw_direction(rng) for _ in range(scenes)], 1)[:, :, None]
 
-    def _random(self, rng: np.random.Generator) -> torch.Tensor:
-        """A random direction as long as the difference of the IDs in every layer, [L, Hkv, w]."""
-        difference = self.ids[1] - self.ids[0]
-        drawn = torch.from_numpy(rng.standard_normal(difference.shape)).float()
-        sizes = [x.flatten(1).norm(dim=1)[:, None, None] for x in (difference, drawn)]
-        return drawn * sizes[0] / sizes[1]
+    def make_edits(
+        self,
+        edit: KeyEdit | None,
+        batch: Batch,
+        trials: Sequence[Trial],
+        scenes: NDArray[np.int64],
+    ) -> list[Edit]:
+        """The edits of one batch.
 
-    def _half_means(
+        Args:
+            edit: How; None to leave the keys as they are.
+            batch: B rows.
+            trials: The B trials in it.
+            scenes: The number of each trial's scene, [B].
+        """
+        if edit is None:
+            return []
+        asked = torch.tensor([side_of(t.scene, t.target) for t in trials])
+        made = []
+        for side in range(SIDES):
+            places = torch.tensor([self._find_tokens(edit, t, side) for t in trials])
+            tokens = batch.image_tokens.gather(1, places)
+            # Of rows that are not to be edited, 0 is added.
+            chosen = (asked == side).float() if edit.asked_only else torch.ones(len(trials))
+            shifts = self._find_shifts(edit, side, torch.from_numpy(scenes))
+            for layer, shift in zip(self.layers, shifts, strict=True):
+                every = tuple(range(self.subject.key_heads))
+                heads = self.selected[layer] if edit.selected_only else every
+                added = ALPHA * chosen[:, None, None, None] * shift[:, :, heads]
+                made.append(Edit("key", layer, tokens, added, heads, "add"))
+        return made
+
+    def _find_tokens(self, edit: KeyEdit, trial: Trial, side: int) -> list[int]:
+        """The image tokens of a side that are edited."""
+        if edit.place == "half":
+            return self._find_half(side)
+        if edit.place == "background":
+            return self._find_background(trial, side)
+        return self._find_object(trial, side)
+
+    def _find_shifts(self, edit: KeyEdit, side: int, scenes: torch.Tensor) -> torch.Tensor:
+        """What is added on a side before it is scaled: [edited layers, 1 or B, 1 or tokens, Hkv, w]."""
+        if edit.added == "random":
+            drawn = self.random[self.layers][:, scenes]
+            return drawn if side == 0 else -drawn
+        if edit.place == "half":
+            return self.halves[1 - side][:, scenes] - self.halves[side][:, scenes]
+        return (self.ids[1 - side] - self.ids[side])[self.layers][:, None, None]
+
+    def _average_objects(
+        self, keys: torch.Tensor, trials: Sequence[Trial], side: int
+    ) -> torch.Tensor:
+        """The mean key of the patches of the objects on a side, [L, Hkv, w]."""
+        means = [keys[:, n, self._find_object(t, side)].mean(1) for n, t in enumerate(trials)]
+        return torch.stack(means).mean(0)
+
+    def _average_half(
         self,
         keys: torch.Tensor,
-        asked: np.ndarray,
+        asked: NDArray[np.bool_],
         side: int,
         scenes: int,
         rng: np.random.Generator,
@@ -152,70 +224,31 @@ class _Keys:
             return torch.empty(0, scenes, 1, 1, 1)
         return torch.stack(
             [
-                torch.einsum("sn,ntkw->stkw", weights, keys[layer, of][:, self._half(side)])
+                torch.einsum("sn,ntkw->stkw", weights, keys[layer, of][:, self._find_half(side)])
                 for layer in self.layers
             ]
         )
 
-    def _patches(self, trial: Trial, side: int) -> list[int]:
+    def _draw_direction(self, rng: np.random.Generator) -> torch.Tensor:
+        """A random direction as long as the difference of the IDs in every layer, [L, Hkv, w]."""
+        difference = self.ids[1] - self.ids[0]
+        drawn = torch.from_numpy(rng.standard_normal(difference.shape)).float()
+        sizes = [x.flatten(1).norm(dim=1)[:, None, None] for x in (difference, drawn)]
+        return drawn * sizes[0] / sizes[1]
+
+    def _find_object(self, trial: Trial, side: int) -> list[int]:
         """Image tokens of the object on a side."""
         cell = next(c for _, c in trial.scene if int(c.column > 0) == side)
         return list(trial.scene.grid.tokens(cell, self.columns))
 
-    def _half(self, side: int) -> list[int]:
+    def _find_half(self, side: int) -> list[int]:
         """Image tokens of the left or the right half."""
         columns = range(self.columns)
         wanted = [c for c in columns if (c >= self.columns / 2) == bool(side)]
         return [r * self.columns + c for r in columns for c in wanted]
 
-    def _background(self, trial: Trial, side: int) -> list[int]:
+    def _find_background(self, trial: Trial, side: int) -> list[int]:
         """As many tokens as an object has, in the row of cells where there is none."""
         row = next(c for _, c in trial.scene).row
         empty = Cell(trial.scene.grid.rows - 1 - row, side * (trial.scene.grid.rows - 1))
         return list(trial.scene.grid.tokens(empty, self.columns))
-
-    def edits(self, name: str, batch: Batch, trials: list[Trial], scenes: np.ndarray) -> Variant:
-        """The edits of one variant for a batch of trials; `scenes` numbers the scene of each."""
-        asked = torch.tensor([side_of(t.scene, t.target) for t in trials])
-        shift = (self.ids[1] - self.ids[0])[self.layers]
-        both = {0: shift, 1: -shift}
-        if name == "none":
-            return []
-        if name == "both objects":
-            return [e for i in both for e in self._add(batch, trials, self._patches, i, both[i])]
-        if name == "background":
-            return [e for i in both for e in self._add(batch, trials, self._background, i, both[i])]
-        if name == "random direction":
-            own = self.random[self.layers][:, torch.from_numpy(scenes)]
-            signed = {0: own, 1: -own}
-            return [e for i in both for e in self._add(batch, trials, self._patches, i, signed[i])]
-        half = name in ("half the image, token by token", "as reproduced")
-        one = name in ("queried object only", "as reproduced")
-        selected = name in ("keys of the selected heads only", "as reproduced")
-        made = []
-        for i in both:
-            values = both[i]
-            if half:
-                own = torch.from_numpy(scenes)
-                values = self.halves[1 - i][:, own] - self.halves[i][:, own]
-            place = (lambda trial, side: self._half(side)) if half else self._patches
-            chosen = (asked == i).float() if one else torch.ones(len(trials))
-            made += self._add(batch, trials, place, i, values, chosen, selected=selected)
-        return made
-
-    def _add(
-        self, batch, trials, place, side, values, chosen=None, *, selected=False
-    ) -> list[Edit]:
-        """Add ALPHA times values at the tokens that `place` names.
-
-        Values are of the edited layers: [layers, Hkv, w] or [layers, n, tokens, Hkv, w].
-        """
-        values = values[:, None, None] if values.ndim == 3 else values
-        chosen = torch.ones(len(trials)) if chosen is None else chosen
-        tokens = batch.image_tokens.gather(1, torch.tensor([place(t, side) for t in trials]))
-        made = []
-        for value, layer in zip(values, self.layers, strict=True):
-            heads = self.selected[layer] if selected else tuple(range(self.subject.key_heads))
-            added = ALPHA * chosen[:, None, None, None] * value[:, :, heads]
-            made.append(Edit("key", layer, tokens, added, heads, "add"))
-        return made

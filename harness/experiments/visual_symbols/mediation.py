@@ -24,7 +24,7 @@ ROWS = 16
 """Contrasts drawn and measured at a time, so that memory does not grow with their number."""
 
 PATIENCE = 4
-"""Contrasts drawn at most, as a multiple of those wanted, to find trials right on both sides."""
+"""Contrasts drawn at most in search of those answered right on both sides, as a multiple of those wanted."""
 
 
 def measure(request: Request) -> xr.Dataset:
@@ -39,28 +39,30 @@ def measure(request: Request) -> xr.Dataset:
 
 
 def measure_ungated(request: Request) -> xr.Dataset:
-    """As `measure`, on all contrasts: a subject that answers none right can be asked, for calibration."""
+    """Mediation scores as in `measure`, on all contrasts, also those answered wrong.
+
+    For calibration, which asks subjects that answer none right.
+    """
     return _measure_contrasts(request, only_right=False)
 
 
 def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
     subject, trials, rng = request.subject, request.trials, request.rng
-    shape = (len(CONDITIONS), trials, subject.layers, subject.heads)
-    score = np.full(shape, np.nan)
-    scene = np.full(shape[:2], "", dtype="<U16")
+    score = np.full((len(CONDITIONS), trials, subject.layers, subject.heads), np.nan)
+    scene = np.full((len(CONDITIONS), trials), "", dtype="<U16")
     drawn, kept = [], []
     for c, condition in enumerate(CONDITIONS):
         tried = found = 0
         while found < trials and tried < PATIENCE * trials:
             pairs = contrasts(condition, subject.grids[2], HIGH_ENTROPY[3], ROWS, rng)
             tried += len(pairs)
-            right = _right(subject, pairs) if only_right else pairs
-            right = right[: trials - found]
-            for part in parts(len(right), ROWS):
+            usable = _keep_right(subject, pairs) if only_right else pairs
+            wanted = usable[: trials - found]
+            for part in parts(len(wanted), ROWS):
                 span = slice(found + part.start, found + part.stop)
-                score[c, span] = head_scores(subject, right[part])
-                scene[c, span] = [p.clean.scene.key for p in right[part]]
-            found += len(right)
+                score[c, span] = head_scores(subject, wanted[part])
+                scene[c, span] = [p.clean.scene.key for p in wanted[part]]
+            found += len(wanted)
             request.progress(c * trials + found, len(CONDITIONS) * trials)
         drawn.append(tried)
         kept.append(found)
@@ -75,13 +77,14 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
     )
 
 
-def _right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:
+def _keep_right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:
     """The contrasts that the subject answers right on both sides."""
     correct = np.ones(len(pairs), bool)
     for side, part in product(("clean", "counterfactual"), parts(len(pairs), ROWS)):
         trials = [getattr(p, side) for p in pairs[part]]
-        said = last_logits(subject, subject.encode(trials)).argmax(-1).tolist()
+        named = last_logits(subject, subject.encode(trials)).argmax(-1).tolist()
         correct[part] &= [
-            s == subject.answer_id(t.prompt, t.answer) for s, t in zip(said, trials, strict=True)
+            token == subject.answer_id(t.prompt, t.answer)
+            for token, t in zip(named, trials, strict=True)
         ]
     return [p for p, keep in zip(pairs, correct, strict=True) if keep]

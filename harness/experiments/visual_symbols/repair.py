@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 
 from harness.experiments.editing import (
     Head,
@@ -16,12 +19,44 @@ from harness.experiments.editing import (
     ranking,
     said,
 )
+from harness.experiments.halves import Halves, list_scenes
 from harness.experiments.sweeps import heads_swept
+from harness.experiments.targets import number_cells
 from harness.measuring.experiment import Request
-from harness.statistics.halves import estimation_half
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials, entropy_trials
-from harness.subjects.subject import Batch
+from harness.stimuli.prompt import Trial
+from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
 from harness.tracing.edit import Edit
+
+SHOWN = 20
+"""Trials for each position, at least, from which the prototypes are made."""
+
+
+@dataclass(frozen=True)
+class Prototypes:
+    """The mean output of every head for each position of the target, from scenes of distinct features.
+
+    Attributes:
+        subject: The model.
+        values: float32 [cells, L, 1, H, w]; None where some position had no trial that was answered right.
+        right: How many trials were answered right, which are those behind the means.
+    """
+
+    subject: Subject
+    values: torch.Tensor | None
+    right: int
+
+    def put_in(self, heads: list[Head], batch: Batch, cells: NDArray[np.int64]) -> list[Edit]:
+        """Edits that put the prototype of one cell for each trial [B] in place of what the heads give.
+
+        Raises:
+            ValueError: There are no prototypes.
+        """
+        if self.values is None:
+            raise ValueError("some position has no prototype: no trial of it was answered right")
+        values = self.values[cells].transpose(0, 1)
+        return head_edits("head", heads, last_token(batch), values, "replace")
 
 
 def measure(request: Request) -> xr.Dataset:
@@ -33,41 +68,27 @@ def measure(request: Request) -> xr.Dataset:
         [trial]; `correct`: high-entropy trials behind the prototypes.
     """
     subject, trials, rng = request.subject, request.trials, request.rng
-    mediation = request.needed["mediation"]
     grid = subject.grids[3]
-    cells = list(grid.cells)
-    clear = balanced_trials(grid, HIGH_ENTROPY[3], max(trials, 20 * len(cells)), rng)
+    clear = balanced_trials(grid, HIGH_ENTROPY[3], max(trials, SHOWN * len(grid.cells)), rng)
     drawn = entropy_trials(grid, "low", trials, rng)
-    scenes = np.array([t.scene.key for t in drawn])
-    first = estimation_half(scenes, rng)
-    where = np.array([cells.index(t.scene.cell_of(t.target)) for t in drawn])
-    wrong = (where + rng.integers(1, len(cells), trials)) % len(cells)
+    halves = Halves.deal(list_scenes(drawn), rng)
+    where = number_cells(drawn)
+    wrong = (where + rng.integers(1, len(grid.cells), trials)) % len(grid.cells)
     answer = ids_of(subject, drawn, [t.answer for t in drawn])
-    values, named = captured_with_answers(subject, clear, "head")
-    ok = named == ids_of(subject, clear, [t.answer for t in clear])
+    prototypes = _make_prototypes(subject, clear)
     request.progress(1, 3)
-    at = np.array([cells.index(t.scene.cell_of(t.target)) for t in clear])
-    heads = ranking(mediation, "id_selection")
+    heads = ranking(request.needed["mediation"], "id_selection")
     counts = heads_swept(subject, len(heads))
     best = 0
-    if counts and len(np.unique(at[ok])) == len(cells):
-        ids = mean_by(values[:, torch.from_numpy(ok)], at[ok], len(cells))
-        choosing = [t for t, e in zip(drawn, first, strict=True) if e]
-        swept = said(
-            subject,
-            choosing,
-            lambda batch, part: [
-                _put_in(heads[:k], batch, ids[where[first][part]]) for k in counts
-            ],
-        )
-        best = counts[int((swept == answer[first]).mean(1).argmax())]
+    if counts and prototypes.values is not None:
+        best = _choose_count(prototypes, heads, counts, drawn, halves)
         request.progress(2, 3)
         answers = said(
             subject,
             drawn,
             lambda batch, part: [
                 [],
-                *(_put_in(heads[:best], batch, ids[places[part]]) for places in (where, wrong)),
+                *(prototypes.put_in(heads[:best], batch, at[part]) for at in (where, wrong)),
             ],
         )
         plain, repaired, misled = answers == answer
@@ -78,14 +99,39 @@ def measure(request: Request) -> xr.Dataset:
             "plain": (("trial",), plain),
             "repaired": (("trial",), repaired),
             "misled": (("trial",), misled),
-            "part": (("trial",), np.where(first, "estimation", "evaluation")),
-            "scene": (("trial",), scenes),
+            "part": (("trial",), halves.names),
+            "scene": (("trial",), halves.scenes),
             "heads": best,
-            "correct": int(ok.sum()),
+            "correct": prototypes.right,
         }
     )
 
 
-def _put_in(heads: list[Head], batch: Batch, prototypes: torch.Tensor) -> list[Edit]:
-    """Each trial's prototype [B, L, 1, H, w] in place of what its heads bring to the last token."""
-    return head_edits("head", heads, last_token(batch), prototypes.transpose(0, 1), "replace")
+def _make_prototypes(subject: Subject, clear: list[Trial]) -> Prototypes:
+    """Mean head outputs at the last token over the trials that are answered right."""
+    values, named = captured_with_answers(subject, clear, "head")
+    right = named == ids_of(subject, clear, [t.answer for t in clear])
+    cells, count = number_cells(clear)[right], len(subject.grids[3].cells)
+    means = None
+    if len(np.unique(cells)) == count:
+        means = mean_by(values[:, torch.from_numpy(right)], cells, count)
+    return Prototypes(subject, means, int(right.sum()))
+
+
+def _choose_count(
+    prototypes: Prototypes,
+    heads: list[Head],
+    counts: tuple[int, ...],
+    drawn: list[Trial],
+    halves: Halves,
+) -> int:
+    """The number of heads with which most answers of the estimation half are right; the first of equals."""
+    subject, (choosing, _) = prototypes.subject, halves.split(drawn)
+    cells = number_cells(choosing)
+    swept = said(
+        subject,
+        choosing,
+        lambda batch, part: [prototypes.put_in(heads[:k], batch, cells[part]) for k in counts],
+    )
+    right = swept == ids_of(subject, choosing, [t.answer for t in choosing])
+    return counts[int(right.mean(1).argmax())]

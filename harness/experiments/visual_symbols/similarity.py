@@ -8,27 +8,30 @@ since likeness of an image to itself is no evidence for a code.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 
-from harness.measures.similarity import (
-    cosine_rsm,
-    feature_rsm,
-    mantel_null,
-    position_rsm,
-    rsa_draws,
-)
+from harness.experiments.correlating import Comparison
+from harness.experiments.halves import Halves, list_scenes
+from harness.experiments.targets import compare_features, compare_mentions, compare_targets
+from harness.measures.similarity import cosine_rsm, mantel_null
 from harness.measuring.batches import parts
 from harness.measuring.experiment import Request
-from harness.statistics.clusters import cluster_weights
-from harness.statistics.halves import DRAWS, PERMUTATIONS, estimation_half
+from harness.statistics.halves import DRAWS, PERMUTATIONS
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.prompt import Trial
 from harness.tracing.capture import capture
 
 ROWS = 32
+"""Trials in one pass at most."""
 
 PAIRS = ("position@mentions", "position@last", "features@last")
+"""What is represented, and at which tokens."""
+
 HALVES = ("all", "estimation", "evaluation")
 
 
@@ -37,46 +40,34 @@ def measure(request: Request) -> xr.Dataset:
 
     Returns:
         `r` [pair, half, layer], `r_draws` [pair, half, draw, layer] (scenes resampled),
-        `null` [pair, permutation]: the highest r over layers when item labels are permuted.
+        `null` [pair, permutation]: the highest r over layers when item labels are permuted;
+        `size`, `scenes` [half]: how many trials there are, and how many scenes they show.
     """
     subject, trials, rng = request.subject, request.trials, request.rng
     grid = subject.grids[2]
     drawn = balanced_trials(grid, HIGH_ENTROPY[3], trials, rng)
-    commas, last = [], []
-    for part in parts(trials, ROWS):
-        request.progress(part.start, trials)
-        batch = subject.encode(drawn[part])
-        tokens = torch.tensor([[*row, batch.last] for row in batch.separators])
-        read = capture(subject, batch, "residual", tokens)
-        commas.append(read[:, :, :-1])
-        last.append(read[:, :, -1:])
-    states = {"mentions": torch.cat(commas, 1).numpy(), "last": torch.cat(last, 1).numpy()}
-
-    where = np.array([[grid.centre(t.scene.cell_of(o)) for o in t.described] for t in drawn])
-    targets = {
-        "position@mentions": position_rsm(where.transpose(1, 0, 2)),
-        "position@last": position_rsm(
-            np.array([grid.centre(t.scene.cell_of(t.target)) for t in drawn])
-        )[None],
-        "features@last": feature_rsm(
-            np.array([t.target.color for t in drawn]), np.array([t.target.shape for t in drawn])
-        )[None],
+    states = _capture_states(request, drawn)
+    truths = {
+        "position@mentions": compare_mentions(drawn),
+        "position@last": compare_targets(drawn),
+        "features@last": compare_features(drawn),
     }
-    scenes = np.array([t.scene.key for t in drawn])
-    first = estimation_half(scenes, rng)
-    members = {"all": np.ones(trials, bool), "estimation": first, "evaluation": ~first}
+    scenes = list_scenes(drawn)
+    halves = Halves.deal(scenes, rng)
+    members = {
+        "all": np.ones(trials, bool),
+        "estimation": halves.first,
+        "evaluation": halves.second,
+    }
     r, r_draws, null = [], [], []
     for pair in PAIRS:
         model = cosine_rsm(states[pair.split("@")[1]].transpose(0, 2, 1, 3))
+        compared = Comparison(model, truths[pair], scenes)
         for half in HALVES:
-            chosen = np.flatnonzero(members[half])
-            part = np.ix_(range(model.shape[0]), range(model.shape[1]), chosen, chosen)
-            own, target = model[part], targets[pair][:, chosen][:, :, chosen]
-            ones = np.ones((1, len(chosen)), int)
-            shown = scenes[chosen]
-            r.append(rsa_draws(own, target, ones, shown)[0])
-            r_draws.append(rsa_draws(own, target, cluster_weights(shown, DRAWS, rng), shown))
-        null.append(np.nanmax(mantel_null(model, targets[pair], PERMUTATIONS, rng, scenes), -1))
+            of_half = compared.select(members[half])
+            r.append(of_half.correlate())
+            r_draws.append(of_half.resample(of_half.draw_weights(rng)))
+        null.append(np.nanmax(mantel_null(model, truths[pair], PERMUTATIONS, rng, scenes), -1))
     shape = (len(PAIRS), len(HALVES))
     return xr.Dataset(
         {
@@ -91,3 +82,16 @@ def measure(request: Request) -> xr.Dataset:
         },
         {"pair": list(PAIRS), "half": list(HALVES), "layer": np.arange(subject.layers)},
     )
+
+
+def _capture_states(request: Request, drawn: Sequence[Trial]) -> dict[str, NDArray[np.float32]]:
+    """The residual stream at the comma after each mention and at the last token, [L, n, S, d] each."""
+    commas, last = [], []
+    for part in parts(len(drawn), ROWS):
+        request.progress(part.start, len(drawn))
+        batch = request.subject.encode(drawn[part])
+        tokens = torch.tensor([[*row, batch.last] for row in batch.separators])
+        read = capture(request.subject, batch, "residual", tokens)
+        commas.append(read[:, :, :-1])
+        last.append(read[:, :, -1:])
+    return {"mentions": torch.cat(commas, 1).numpy(), "last": torch.cat(last, 1).numpy()}

@@ -6,22 +6,26 @@ strongly they are pushed, is chosen on the images that the IDs were estimated fr
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
-from harness.experiments.editing import ids_of, matched_heads, ranking
+from harness.experiments.editing import Head, ids_of, matched_heads, ranking
+from harness.experiments.halves import HALF_NAMES, Halves
 from harness.experiments.pushes import NOTHING, Push, Pushes
 from harness.experiments.sweeps import ALPHAS, heads_swept
 from harness.measuring.experiment import OwnImages, Request
-from harness.statistics.halves import estimation_half
-from harness.stimuli.contrast import CONDITIONS
+from harness.stimuli.contrast import CONDITIONS, Condition
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_photographs
 from harness.stimuli.prompt import Trial
 from harness.stimuli.questions import describing, side_of, side_pairs
+from harness.subjects.subject import Subject
 
 PHOTOGRAPHS = 200
 """Images (section 4.2)."""
@@ -51,97 +55,172 @@ def measure_drawn(request: Request) -> xr.Dataset:
 
 
 def _draw_pairs(request: Request, *, solids: bool) -> list[Trial]:
-    """Pairs as the subject can be shown them: solids on textured ground, or flat shapes on white."""
+    """Pairs of objects: solids on textured ground, or flat shapes on white."""
     grid = request.subject.grids[2]
     return side_pairs(grid, HIGH_ENTROPY[3], request.trials, request.rng, solids=solids)
 
 
+@dataclass(frozen=True)
+class ChosenSetting:
+    """What is judged of one stage.
+
+    Attributes:
+        push: The setting that moved most answers of the estimation half.
+        others: The same push of as many other heads of the same layers, drawn at random.
+    """
+
+    push: Push
+    others: tuple[Push, ...]
+
+
 def _measure_pairs(request: Request, drawn: list[Trial]) -> xr.Dataset:
     subject, rng = request.subject, request.rng
-    mediation = request.needed["mediation"]
-    scenes = np.array([_image(t) for t in drawn])
-    first = estimation_half(scenes, rng)
-    estimation = [t for t, e in zip(drawn, first, strict=True) if e]
-    evaluation = [t for t, e in zip(drawn, first, strict=True) if not e]
-    ranked = {stage: ranking(mediation, stage) for stage in CONDITIONS}
-    settings = [
-        Push(stage, tuple(ranked[stage][:k]), alpha)
-        for stage in CONDITIONS
-        for k, alpha in product(heads_swept(subject, len(ranked[stage])), ALPHAS[stage])
-    ]
+    halves = Halves.deal(np.array([_find_image(t) for t in drawn]), rng)
+    estimation, evaluation = halves.split(drawn)
+    ranked = {stage: ranking(request.needed["mediation"], stage) for stage in CONDITIONS}
+    settings = _list_settings(subject, ranked)
     steered = [stage for stage in CONDITIONS if any(s.stage == stage for s in settings)]
-    steer = Pushes(subject, steered, estimation)
+    pushes = Pushes(subject, steered, estimation)
     request.progress(0, 2)
-    swept = steer.moved(estimation, settings)
-    best = {stage: _best(stage, settings, swept) for stage in steered}
-    others = {
-        stage: [
-            Push(stage, tuple(heads), best[stage].alpha)
-            for heads in matched_heads(best[stage].heads, subject, rng, RANDOM_SETS)
-        ]
-        for stage in steered
-    }
-    # All that is asked of an image is asked of one clean run of it: what each setting gives, and the controls.
+    swept = pushes.moved(estimation, settings)
+    chosen = {stage: _choose_setting(subject, stage, settings, swept, rng) for stage in steered}
     request.progress(1, 2)
-    asked = dict.fromkeys([NOTHING, *settings])
-    for stage in steered:
-        asked |= dict.fromkeys([*others[stage], best[stage].away])
-    answers = dict(zip(asked, steer.said(evaluation, list(asked)), strict=True))
+    answers = _ask_all(pushes, evaluation, settings, chosen.values())
     described = ids_of(subject, evaluation, [t.described[0].color for t in evaluation])
     right = ids_of(subject, evaluation, [t.answer for t in evaluation])
-
     tested = np.array([answers[s] == described for s in settings])
-    ks = heads_swept(subject, subject.layers * subject.heads)
-    alphas = sorted({a for of_stage in ALPHAS.values() for a in of_stage})
-    sweep = np.full((len(CONDITIONS), 2, len(ks), len(alphas)), np.nan)
-    for half, moved in enumerate((swept, tested)):
-        for s, shares in zip(settings, moved, strict=True):
-            place = CONDITIONS.index(s.stage), half, ks.index(len(s.heads)), alphas.index(s.alpha)
-            sweep[place] = shares.mean()
-    moved = np.zeros((len(CONDITIONS), len(CONTROLS), len(evaluation)))
-    chosen = np.zeros((3, len(CONDITIONS)))
-    chosen[2] = [len(ranked[stage]) for stage in CONDITIONS]
-    for stage in steered:
-        s = CONDITIONS.index(stage)
-        top, best_on_test = best[stage], _best(stage, settings, tested)
-        chosen[:2, s] = len(top.heads), top.alpha
-        random = np.mean([answers[o] == described for o in others[stage]], 0)
-        top, away, peeked = (answers[push] == described for push in (top, top.away, best_on_test))
-        moved[s] = top, random, away, peeked
-    found = {
-        "right": (("trial",), answers[NOTHING] == right),
-        "before": (("trial",), answers[NOTHING] == described),
-        "scene": (("trial",), scenes[~first]),
-        "side": (("trial",), [side_of(t.scene, t.target) for t in evaluation]),
-    }
+    moved = {push: answer == described for push, answer in answers.items()}
+    ks = list(heads_swept(subject, subject.layers * subject.heads))
+    alphas: list[float] = sorted({a for of_stage in ALPHAS.values() for a in of_stage})
     return xr.Dataset(
-        found
-        | {
-            "sweep": (("stage", "half", "k", "alpha"), sweep),
-            "moved": (("stage", "control", "trial"), moved),
-            "chosen_k": (("stage",), chosen[0]),
-            "chosen_alpha": (("stage",), chosen[1]),
-            "heads": (("stage",), chosen[2]),
+        {
+            "right": (("trial",), answers[NOTHING] == right),
+            "before": (("trial",), moved[NOTHING]),
+            "scene": (("trial",), halves.scenes[halves.second]),
+            "side": (("trial",), [side_of(t.scene, t.target) for t in evaluation]),
+            "sweep": _tabulate_sweep(settings, (swept, tested), ks, alphas),
+            "moved": _tabulate_controls(chosen, settings, tested, moved, len(evaluation)),
+            **_tabulate_choice(ranked, chosen),
         },
         {
             "stage": list(CONDITIONS),
-            "half": ["estimation", "evaluation"],
-            "k": list(ks),
+            "half": list(HALF_NAMES),
+            "k": ks,
             "alpha": alphas,
             "control": list(CONTROLS),
         },
     )
 
 
-def _image(trial: Trial) -> str:
+def _find_image(trial: Trial) -> str:
     """What a trial's interval is clustered by: a photograph and its mirror image are one."""
     return getattr(trial.scene.setting, "digest", trial.scene.key)
 
 
-def _best(stage: str, settings: list[Push], moved: np.ndarray) -> Push:
-    """The setting of a stage that moves most answers, the first of equals; `moved` [setting, n]."""
+def _list_settings(subject: Subject, ranked: Mapping[Condition, Sequence[Head]]) -> list[Push]:
+    """Every number of heads with every strength, stage by stage."""
+    return [
+        Push(stage, tuple(heads[:k]), alpha)
+        for stage, heads in ranked.items()
+        for k, alpha in product(heads_swept(subject, len(heads)), ALPHAS[stage])
+    ]
+
+
+def _find_best(stage: Condition, settings: Sequence[Push], moved: NDArray[np.bool_]) -> Push:
+    """The setting of a stage that moves most answers, the first of equals; `moved` is [setting, n]."""
     of_stage = [n for n, s in enumerate(settings) if s.stage == stage]
     return settings[of_stage[int(moved[of_stage].mean(1).argmax())]]
+
+
+def _choose_setting(
+    subject: Subject,
+    stage: Condition,
+    settings: Sequence[Push],
+    swept: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> ChosenSetting:
+    """The best setting of a stage on the estimation half, and random heads to hold against it."""
+    best = _find_best(stage, settings, swept)
+    sets = matched_heads(best.heads, subject, rng, RANDOM_SETS)
+    return ChosenSetting(best, tuple(Push(stage, tuple(heads), best.alpha) for heads in sets))
+
+
+def _ask_all(
+    pushes: Pushes,
+    evaluation: list[Trial],
+    settings: Sequence[Push],
+    chosen: Iterable[ChosenSetting],
+) -> dict[Push, NDArray[np.int64]]:
+    """The answers to the images of the evaluation half under every push, token ids [n] each.
+
+    All is asked of one clean run of each image: no push, every setting, and the controls of the chosen ones.
+    """
+    asked = dict.fromkeys([NOTHING, *settings])
+    for of_stage in chosen:
+        asked |= dict.fromkeys([*of_stage.others, of_stage.push.away])
+    return dict(zip(asked, pushes.said(evaluation, list(asked)), strict=True))
+
+
+def _tabulate_sweep(
+    settings: Sequence[Push],
+    moved: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    ks: Sequence[int],
+    alphas: Sequence[float],
+) -> xr.Variable:
+    """Share of answers moved by each setting [stage, half, k, alpha]; NaN where there is no such setting.
+
+    Args:
+        settings: All that were tried.
+        moved: Which answers each of them moved in the two halves, bool [setting, n] each.
+        ks: All numbers of heads.
+        alphas: All strengths.
+    """
+    shares = np.full((len(CONDITIONS), len(moved), len(ks), len(alphas)), np.nan)
+    for half, of_half in enumerate(moved):
+        for s, answers in zip(settings, of_half, strict=True):
+            place = CONDITIONS.index(s.stage), half, ks.index(len(s.heads)), alphas.index(s.alpha)
+            shares[place] = answers.mean()
+    return xr.Variable(("stage", "half", "k", "alpha"), shares)
+
+
+def _tabulate_controls(
+    chosen: Mapping[Condition, ChosenSetting],
+    settings: Sequence[Push],
+    tested: NDArray[np.bool_],
+    moved: Mapping[Push, NDArray[np.bool_]],
+    trials: int,
+) -> xr.Variable:
+    """Answers moved by the chosen push and by its controls [stage, control, trial]; 0 for stages without heads.
+
+    Args:
+        chosen: For each stage that has heads.
+        settings: All that were tried.
+        tested: Whether each of them moved each answer of the evaluation half, bool [setting, trial].
+        moved: The same for every push that was asked, by push.
+        trials: Of the evaluation half.
+    """
+    found = np.zeros((len(CONDITIONS), len(CONTROLS), trials))
+    for stage, of_stage in chosen.items():
+        random = np.mean([moved[other] for other in of_stage.others], 0)
+        top, best_on_test = of_stage.push, _find_best(stage, settings, tested)
+        found[CONDITIONS.index(stage)] = moved[top], random, moved[top.away], moved[best_on_test]
+    return xr.Variable(("stage", "control", "trial"), found)
+
+
+def _tabulate_choice(
+    ranked: Mapping[Condition, Sequence[Head]], chosen: Mapping[Condition, ChosenSetting]
+) -> dict[str, tuple[tuple[str], NDArray[np.float64]]]:
+    """How many heads were pushed, how strongly, and how many there are, float64 [stage] each."""
+    chosen_k, chosen_alpha = np.zeros(len(CONDITIONS)), np.zeros(len(CONDITIONS))
+    for stage, of_stage in chosen.items():
+        chosen_k[CONDITIONS.index(stage)] = len(of_stage.push.heads)
+        chosen_alpha[CONDITIONS.index(stage)] = of_stage.push.alpha
+    heads = np.array([len(ranked[stage]) for stage in CONDITIONS], float)
+    return {
+        "chosen_k": (("stage",), chosen_k),
+        "chosen_alpha": (("stage",), chosen_alpha),
+        "heads": (("stage",), heads),
+    }
 
 
 def read_images(folder: Path) -> OwnImages:

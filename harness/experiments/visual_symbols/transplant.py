@@ -17,17 +17,19 @@ from harness.experiments.editing import (
     ranking,
     said,
 )
+from harness.experiments.halves import Halves, list_scenes
 from harness.experiments.sweeps import heads_swept
 from harness.measuring.experiment import Request
-from harness.statistics.halves import estimation_half
 from harness.stimuli.blocks import transplants
 from harness.stimuli.design import HIGH_ENTROPY
+from harness.subjects.batch import Batch
+from harness.tracing.replay import Variant
 
 CANDIDATES = ("relative", "absolute")
 
 
 def measure(request: Request) -> xr.Dataset:
-    """What is said for every number of heads.
+    """Answers of the recipients with the ID selection heads of the sources, for every number of heads.
 
     Returns:
         `names` bool [candidate, k, trial]: whether the answer is that candidate's color, with the k best
@@ -35,40 +37,32 @@ def measure(request: Request) -> xr.Dataset:
         `scene` [trial] of the recipient; `part` [trial].
     """
     subject, trials, rng = request.subject, request.trials, request.rng
-    mediation = request.needed["mediation"]
     pairs = transplants(subject.grids[3], HIGH_ENTROPY[3], trials, rng)
     sources, recipients = [p.source for p in pairs], [p.recipient for p in pairs]
-    heads = ranking(mediation, "id_selection")
+    heads = ranking(request.needed["mediation"], "id_selection")
     counts = heads_swept(subject, len(heads))
     request.progress(0, 2)
     values, named = captured_with_answers(subject, sources, "head")
     request.progress(1, 2)
-    answers = said(
-        subject,
-        recipients,
-        lambda batch, part: [
-            [],
-            *(
-                head_edits("head", heads[:k], last_token(batch), values[:, part], "replace")
-                for k in counts
-            ),
-        ],
-    )
-    names = np.stack(
-        [
-            answers == ids_of(subject, recipients, [getattr(p, c).color for p in pairs])
-            for c in CANDIDATES
-        ]
-    )
-    right = named == ids_of(subject, sources, [t.answer for t in sources])
-    scenes = np.array([t.scene.key for t in recipients])
-    first = estimation_half(scenes, rng)
+
+    def transplant(batch: Batch, part: slice) -> list[Variant]:
+        """No edit, and one of each number of heads."""
+        tokens, of_part = last_token(batch), values[:, part]
+        return [[], *(head_edits("head", heads[:k], tokens, of_part, "replace") for k in counts)]
+
+    answers = said(subject, recipients, transplant)
+    colors = {
+        "relative": [p.relative.color for p in pairs],
+        "absolute": [p.absolute.color for p in pairs],
+    }
+    names = np.stack([answers == ids_of(subject, recipients, colors[c]) for c in CANDIDATES])
+    halves = Halves.deal(list_scenes(recipients), rng)
     return xr.Dataset(
         {
             "names": (("candidate", "k", "trial"), names),
-            "right": (("trial",), right),
-            "scene": (("trial",), scenes),
-            "part": (("trial",), np.where(first, "estimation", "evaluation")),
+            "right": (("trial",), named == ids_of(subject, sources, [t.answer for t in sources])),
+            "scene": (("trial",), halves.scenes),
+            "part": (("trial",), halves.names),
         },
         {"candidate": list(CANDIDATES), "k": [0, *counts]},
     )

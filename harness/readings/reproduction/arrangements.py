@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from harness.readings.reading import Reading
-from harness.statistics.estimate import Estimate, difference
+from harness.readings.reading import Reading, estimate_gain, select_half
+from harness.statistics.estimate import Estimate
 
 
 class Arrangements(Reading):
-    """Reading of the arrangements."""
+    """Turns answers in every arrangement into the difference that the arrangement makes."""
 
     def difference(self) -> Estimate:
-        """How much accuracy differs between two arrangements: those that differ most on the other half."""
+        """How much more accurate the best arrangement is than the worst, both chosen on the other half."""
         if "no_chat" in self.data.attrs:
             return Estimate.inapplicable("its tokenizer has no chat template")
-        right = self.data.right.astype(float)
-        shares = right[:, (self.data.part == "estimation").values].mean("trial").values
-        held = right[:, (self.data.part == "evaluation").values]
-        best, worst = int(shares.argmax()), int(shares.argmin())
-        scenes = self.data.scene.values[(self.data.part == "evaluation").values]
-        return difference(held[best].values, held[worst].values, scenes)
+        chosen, judged = (select_half(self.data, h) for h in ("estimation", "evaluation"))
+        shares = chosen.right.astype(float).mean("trial").values
+        best, worst = (judged.right[int(how)] for how in (shares.argmax(), shares.argmin()))
+        return estimate_gain(best, worst, judged.scene)

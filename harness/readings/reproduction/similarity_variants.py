@@ -3,47 +3,53 @@
 from __future__ import annotations
 
 import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
 
-from harness.readings.reading import Reading
+from harness.readings.reading import Reading, Sizes
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
 from harness.statistics.halves import DRAWS
 
+PRESENT = 0.1
+"""The paper's protocol must surely find more than this correlation, so that a variant can lose any."""
+
+ANSWERED = 0.5
+"""Share of right answers below which the states of a variant tell nothing."""
+
 
 class SimilarityVariants(Reading):
-    """Reading of the variants, named as in VARIANTS."""
+    """Turns the curves of the variants into what each one loses; their names are those of the measurement."""
 
     def lost(self, variant: str) -> Estimate:
         """r by the paper's protocol less r by a variant, at the layer where the first peaks."""
-        base = self._at("as in the paper")
-        if base[1][int((1 - self.look.level) / 2 * DRAWS)] <= 0.1:
+        paper, other = (self.data.sel(variant=v) for v in ("as in the paper", variant))
+        r, draws = self._read(paper)
+        # The lower end of the look's interval.
+        if np.sort(draws)[int((1 - self.look.level) / 2 * DRAWS)] <= PRESENT:
             return Estimate.inapplicable(
-                f"position is not surely represented at the last token (r = {base[0]:.2f}): there is nothing "
+                f"position is not surely represented at the last token (r = {r:.2f}): there is nothing "
                 "that a variant could miss",
-                n=int(self.data.n[0]),
-                clusters=int(self.data.scenes[0]),
+                **_count(paper),
             )
-        other = self.data.sel(variant=variant)
-        if float(other.right) < 0.5:
+        if float(other.right) < ANSWERED:
             return Estimate.inapplicable(
                 f"only {float(other.right):.0%} of such trials are answered right: what the state tells then "
                 "is not what the paper is about",
-                n=int(other.n),
-                clusters=int(other.scenes),
+                **_count(other),
             )
-        value, draws = self._at(variant, in_order=False)
-        paper = self._at("as in the paper", in_order=False)
-        if not np.isfinite(draws).all():
+        other_r, other_draws = self._read(other)
+        if not np.isfinite(other_draws).all():
             return Estimate.unsettled(
-                "some draws of so few trials have no variation to correlate",
-                n=int(other.n),
-                clusters=int(other.scenes),
+                "some draws of so few trials have no variation to correlate", **_count(other)
             )
-        return from_draws(
-            paper[0] - value, paper[1] - draws, n=int(other.n), clusters=int(other.scenes)
-        )
+        return from_draws(r - other_r, draws - other_draws, **_count(other))
 
-    def _at(self, variant: str, *, in_order: bool = True) -> tuple[float, np.ndarray]:
-        chosen = self.data.sel(variant=variant).isel(layer=int(self.data.peak))
-        draws = chosen.draws.values
-        return float(chosen.r), np.sort(draws) if in_order else draws
+    def _read(self, of_variant: xr.Dataset) -> tuple[float, NDArray[np.float64]]:
+        """r of a variant and its draws [D], at the layer where the paper's protocol peaks."""
+        chosen = of_variant.isel(layer=int(self.data.peak))
+        return float(chosen.r), chosen.draws.values
+
+
+def _count(of_variant: xr.Dataset) -> Sizes:
+    return {"n": int(of_variant.n), "clusters": int(of_variant.scenes)}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from harness.readings.reading import Reading
-from harness.statistics.estimate import Estimate, proportion
+from harness.readings.reading import Reading, estimate_share
+from harness.statistics.estimate import Estimate
 
 
 class Behaviour(Reading):
-    """Reading of the behavioural gate."""
+    """Turns right and wrong answers into accuracy."""
 
     def accuracy(self, which: str) -> Estimate:
         """Share of right answers on one of SETS, or of TASKS; Wilson interval, clustered by scene."""
         chosen = self.data.sel(set=which)
-        return proportion(chosen.right.values.astype(bool), chosen.scene.values)
+        return estimate_share(chosen.right, chosen.scene)

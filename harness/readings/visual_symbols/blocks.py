@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.measures.components import NEIGHBOURS
 from harness.measures.partial import partial
 from harness.measures.similarity import peak
-from harness.readings.reading import Reading, count, estimate_drawn
+from harness.readings.reading import Reading, count, estimate_drawn, select_half
 from harness.statistics.estimate import Estimate, proportion
 from harness.stimuli.blocks import MIDDLE
 
 
 class Blocks(Reading):
-    """Reading of the curves and planes. Codes are "relative", "absolute", "features"."""
+    """Turns curves and planes into the strength of codes: "relative", "absolute", "features"."""
 
     @property
     def layer(self) -> int:
@@ -22,18 +23,18 @@ class Blocks(Reading):
 
     def strength(self, code: str) -> Estimate:
         """r of a code at the relative code's peak layer, on the evaluation half."""
-        value, draws = self._at(code)
+        value, draws = self._read(code)
         return self._estimate(value, draws)
 
     def lead(self) -> Estimate:
         """r of relative minus r of absolute positions at the relative peak layer, evaluation half."""
-        (a, a_draws), (b, b_draws) = self._at("relative"), self._at("absolute")
+        (a, a_draws), (b, b_draws) = self._read("relative"), self._read("absolute")
         return self._estimate(a - b, a_draws - b_draws)
 
     def beyond(self, code: str, other: str) -> Estimate:
-        """Partial r of a code, with what it shares with the other taken out; layer and half as above."""
+        """Partial r of a code, with what it shares with the other taken out; same layer and half as `lead`."""
         half = self.data.sel(half="evaluation")
-        (a, a_draws), (b, b_draws) = self._at(code), self._at(other)
+        (a, a_draws), (b, b_draws) = self._read(code), self._read(other)
         value = float(partial(a, b, float(half.between)))
         return self._estimate(value, partial(a_draws, b_draws, half.between_draws.values))
 
@@ -64,10 +65,10 @@ class Blocks(Reading):
         layer = int(agrees[:, first].mean(1).argmax())
         return proportion(agrees[layer, second], scenes)
 
-    def _at(self, code: str) -> tuple[float, np.ndarray]:
+    def _read(self, code: str) -> tuple[float, NDArray[np.float64]]:
+        """r of a code and its draws [D], at the relative code's peak layer on the evaluation half."""
         chosen = self.data.sel(code=code, half="evaluation")
         return float(chosen.r.values[self.layer]), chosen.r_draws.values[:, self.layer]
 
-    def _estimate(self, value: float, draws: np.ndarray) -> Estimate:
-        scenes = self.data.scene.values[self.data.part.values == "evaluation"]
-        return estimate_drawn(value, draws, **count(scenes))
+    def _estimate(self, value: float, draws: NDArray[np.float64]) -> Estimate:
+        return estimate_drawn(value, draws, **count(select_half(self.data, "evaluation").scene))

@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-import numpy as np
+import xarray as xr
 
-from harness.readings.reading import Reading
-from harness.statistics.estimate import Estimate, difference, proportion
+from harness.readings.reading import Reading, estimate_gain, estimate_share
+from harness.statistics.estimate import Estimate
 
 
 class Counting(Reading):
-    """Reading of the ablations at the judged K; orders are those of ORDERS."""
+    """Turns counts with silenced heads, at the judged K, into accuracy and its differences.
+
+    Orders of heads are "top", "bottom" and "smallest".
+    """
 
     def accuracy(self, which: str) -> Estimate:
         """Share of right counts with those heads silenced."""
-        return proportion(self._right(which).astype(bool), self.data.scene.values)
+        return estimate_share(self._select(which), self.data.scene)
 
     def gap(self) -> Estimate:
-        """Accuracy without the lowest heads less that without the highest."""
-        return difference(self._right("bottom"), self._right("top"), self.data.scene.values)
+        """How much more accurate counts are without the heads of lowest score than without those of highest."""
+        return estimate_gain(self._select("bottom"), self._select("top"), self.data.scene)
 
     def against_random(self) -> Estimate:
-        """Mean accuracy without random heads less that without the highest."""
+        """How much more accurate counts are without random heads than without those of highest score."""
         random = self.data.random.values.astype(float).mean(0)
-        return difference(random, self._right("top"), self.data.scene.values)
+        return estimate_gain(random, self._select("top"), self.data.scene)
 
     def valid(self) -> Estimate:
-        """Share of answers that give a number at all, the highest heads silenced."""
-        valid = self.data.valid.sel(which="top", k=int(self.data.judged)).values
-        return proportion(valid.astype(bool), self.data.scene.values)
+        """Share of answers that give a number at all while the heads of highest score are silenced."""
+        valid = self.data.valid.sel(which="top", k=int(self.data.judged))
+        return estimate_share(valid, self.data.scene)
 
-    def _right(self, which: str) -> np.ndarray:
-        return self.data.right.sel(which=which, k=int(self.data.judged)).values
+    def _select(self, which: str) -> xr.DataArray:
+        """Whether each count is right with those heads silenced, [trial]."""
+        return self.data.right.sel(which=which, k=int(self.data.judged))

@@ -2,51 +2,82 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.measures.similarity import peak
-from harness.readings.reading import Reading, estimate_drawn
+from harness.readings.reading import (
+    Reading,
+    Sizes,
+    count,
+    estimate_drawn,
+    estimate_gain,
+    estimate_share,
+    make_missing,
+)
 from harness.statistics.clusters import cluster_weights
 from harness.statistics.draws import from_draws
-from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, difference, proportion
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate
 from harness.statistics.halves import DRAWS
 
 WINDOW = 5
 """Consecutive layers that are averaged, as the published bars do (protocol, E9)."""
 
 
+PRESENT = 0.1
+"""Up to this correlation position counts as absent, so that none of it can be lost."""
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How strongly position is represented in one set of scenes.
+
+    Attributes:
+        r: Mean correlation over five layers at the peak, on the evaluation half.
+        draws: The same in bootstrap draws, [D].
+        n: Trials of that half.
+        clusters: How many scenes they show.
+    """
+
+    r: float
+    draws: NDArray[np.float64]
+    n: int
+    clusters: int
+
+
 class Entropy(Reading):
-    """Reading of the four sets. Grids are "2x2" and "3x3", places "mentions" and "last"."""
+    """Turns curves and answers on the four sets into what shared features change.
+
+    Grids are "2x2" and "3x3", places are "mentions" and "last".
+    """
 
     def position_gap(self, grid: str, place: str) -> Estimate:
         """Position RSA with high less that with low entropy, mean over five layers at each one's peak."""
-        (a, a_draws, n, c), (b, b_draws, m, d) = (
-            self._strength(f"{e} {grid}", place) for e in ("high", "low")
-        )
-        return estimate_drawn(a - b, a_draws - b_draws, n=min(n, m), clusters=min(c, d))
+        high, low, sizes = self._compare(grid, place)
+        return estimate_drawn(high.r - low.r, high.draws - low.draws, **sizes)
 
     def position_ratio(self, grid: str, place: str) -> Estimate:
-        """Position RSA with low as a share of that with high entropy, as above."""
-        (a, a_draws, n, c), (b, b_draws, m, d) = (
-            self._strength(f"{e} {grid}", place) for e in ("high", "low")
-        )
+        """Position RSA with low as a share of that with high entropy, at the layers of `position_gap`."""
+        high, low, sizes = self._compare(grid, place)
         tail = (1 - self.look.level) / 2
-        known = np.isfinite(a_draws).all()
-        low, high = np.quantile(a_draws, (tail, 1 - tail)) if known else (0, 0)
-        if low <= 0.1:
-            make = Estimate.absent if high < 0.1 else Estimate.unsettled
-            return make(
-                f"position is {'not ' if high < 0.1 else 'not surely '}represented with high entropy either "
-                f"(r = {a:.2f}), so there is nothing to lose",
-                n=min(n, m),
-                clusters=min(c, d),
+        known = np.isfinite(high.draws).all()
+        lowest, highest = np.quantile(high.draws, (tail, 1 - tail)) if known else (0, 0)
+        if lowest <= PRESENT:
+            surely = bool(highest < PRESENT)
+            return make_missing(
+                f"position is {'not ' if surely else 'not surely '}represented with high entropy either "
+                f"(r = {high.r:.2f}), so there is nothing to lose",
+                surely=surely,
+                **sizes,
             )
-        return estimate_drawn(b / a, b_draws / a_draws, n=min(n, m), clusters=min(c, d))
+        return estimate_drawn(low.r / high.r, low.draws / high.draws, **sizes)
 
     def accuracy(self, which: str) -> Estimate:
         """Share of right colors on "high 3x3" and so on."""
         chosen = self.data.sel(set=which)
-        return proportion(chosen.right.values.astype(bool), chosen.scene.values)
+        return estimate_share(chosen.right, chosen.scene)
 
     def accuracy_gap(self, grid: str) -> Estimate:
         """Accuracy with high less that with low entropy; the sets are independent."""
@@ -63,32 +94,35 @@ class Entropy(Reading):
         return from_draws(values[0] - values[1], draws[0] - draws[1], n=n, clusters=clusters)
 
     def errors_predicted(self) -> Estimate:
-        """Among wrong answers: how much more often than by chance is it the color pointed to?
+        """How much more often than by chance a wrong answer is the color that the last token points to.
 
-        By chance is with what the other wrong trials point to.
+        By chance means the colors that the other wrong trials point to.
         """
         low = self.data.sel(set="low 3x3")
         wrong = ~low.right.values.astype(bool) & (self.data.named.values != "")
-        scenes, count = low.scene.values[wrong], int(wrong.sum())
-        clusters = len(np.unique(scenes))
-        if clusters < MINIMUM_CLUSTERS:
+        scenes, errors = low.scene[wrong], int(wrong.sum())
+        sizes = count(scenes)
+        if sizes["clusters"] < MINIMUM_CLUSTERS:
             return Estimate.inapplicable(
-                f"{count} of {len(wrong)} answers are binding errors: too few to predict",
-                n=count,
-                clusters=clusters,
+                f"{errors} of {len(wrong)} answers are binding errors: too few to predict", **sizes
             )
         pointed, named = self.data.pointed.values[wrong], self.data.named.values[wrong]
-        hit = pointed == named
-        chance = np.array([(np.delete(pointed, i) == named[i]).mean() for i in range(count)])
-        return difference(hit.astype(float), chance, scenes)
+        chance = np.array([(np.delete(pointed, i) == named[i]).mean() for i in range(errors)])
+        return estimate_gain(pointed == named, chance, scenes)
 
-    def _strength(self, which: str, place: str) -> tuple[float, np.ndarray, int, int]:
+    def _compare(self, grid: str, place: str) -> tuple[Strength, Strength, Sizes]:
+        """With high entropy, with low, and the smaller numbers of trials and scenes of the two."""
+        high, low = (self._read(f"{entropy} {grid}", place) for entropy in ("high", "low"))
+        sizes: Sizes = {"n": min(high.n, low.n), "clusters": min(high.clusters, low.clusters)}
+        return high, low, sizes
+
+    def _read(self, which: str, place: str) -> Strength:
         chosen = self.data.sel(set=which, place=place)
         curve = chosen.r.sel(half="estimation").values
         middle = peak(curve)
         first = int(np.clip(middle - WINDOW // 2, 0, max(0, len(curve) - WINDOW)))
         window = slice(first, first + WINDOW)
-        return (
+        return Strength(
             float(chosen.r.sel(half="evaluation").values[window].mean()),
             chosen.r_draws.values[:, window].mean(1),
             int(chosen.n),

@@ -3,49 +3,46 @@
 from __future__ import annotations
 
 from harness.readings.exchange import beyond_controls
-from harness.readings.reading import Reading
-from harness.statistics.estimate import Estimate, difference, proportion
+from harness.readings.reading import Reading, estimate_gain, estimate_share, read_value
+from harness.statistics.estimate import Estimate
 
 
 class Keys(Reading):
-    """Reading of the edits of keys; names are those of EDITS."""
+    """Turns answers under edits of keys into shares; edits are named as in the measurement."""
 
     def swapped(self, edit: str = "both objects") -> Estimate:
         """Share of answers that are the other object's color."""
-        missing = self._missing()
-        if missing:
-            return missing
-        return proportion(
-            self.data.swapped.sel(edit=edit).values.astype(bool), self.data.scene.values
+        return self._explain_missing() or estimate_share(
+            self.data.swapped.sel(edit=edit), self.data.scene
         )
 
     def specific(self) -> Estimate:
-        """How much more often than under the stronger control: background, or random directions."""
-        missing = self._missing()
-        if missing:
+        """How much more often answers become the other object's than under the stronger of two controls.
+
+        The controls edit the background, or add random directions.
+        """
+        if missing := self._explain_missing():
             return missing
         swapped = self.data.swapped.astype(float)
-        moved, scenes = swapped.sel(edit="both objects").values, self.data.scene.values
+        moved, scenes = swapped.sel(edit="both objects"), self.data.scene
         background = [swapped.sel(edit="background").values]
         # One direction draws all answers to one side; here each scene has one of its own.
-        random = difference(moved, swapped.sel(edit="random direction").values, scenes)
-        still = beyond_controls(moved, background, self.data.side.values, scenes)
-        return min(random, still, key=lambda estimate: estimate.value)
+        random = estimate_gain(moved, swapped.sel(edit="random direction"), scenes)
+        still = beyond_controls(moved.values, background, self.data.side.values, scenes.values)
+        return min(random, still, key=read_value)
 
     def lost(self, edit: str) -> Estimate:
-        """How much less often than under the paper's edit."""
-        missing = self._missing()
-        if missing:
-            return missing
-        swapped = self.data.swapped.astype(float)
-        return difference(
-            swapped.sel(edit="both objects").values,
-            swapped.sel(edit=edit).values,
-            self.data.scene.values,
+        """How much less often answers become the other object's than under the paper's edit."""
+        return self._explain_missing() or estimate_gain(
+            self.data.swapped.sel(edit="both objects"),
+            self.data.swapped.sel(edit=edit),
+            self.data.scene,
         )
 
-    def _missing(self) -> Estimate | None:
+    def _explain_missing(self) -> Estimate | None:
         if "no_grid" in self.data.attrs:
             return Estimate.inapplicable("its image tokens are no grid: objects have no patches")
         layers = int(self.data.layers.sum())
-        return self._no_heads(layers, "no head retrieves features, so there is no layer to edit")
+        return self._explain_no_heads(
+            layers, "no head retrieves features, so there is no layer to edit"
+        )

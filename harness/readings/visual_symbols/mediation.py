@@ -2,70 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.measures.mediation import median_layer, read_best_head, shared, top_heads
-from harness.readings.reading import Reading
+from harness.readings.reading import Reading, count, make_missing
 from harness.statistics.clusters import cluster_weights
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate, mean
 from harness.statistics.halves import DRAWS, PERMUTATIONS
-from harness.stimuli.contrast import CONDITIONS, Condition
+from harness.stimuli.contrast import CONDITIONS
 
 TOP = 10
 """Heads that stand for a stage, as in the threshold of the protocol; at least a tenth of the highest score."""
 
-
-WEAKEST: dict[Condition, float] = {
+WEAKEST: dict[str, float] = {
     "id_retrieval": 0.1,
     "id_selection": 0.2,
     "feature_retrieval": 0.5,
 }
 """Logits that the best head of a stage must reach; below, the stage has no heads and no place in an order."""
 
+Head = tuple[int, int]
+"""Layer and head."""
+
 
 class Mediation(Reading):
-    """Reading of the scores. Stages are named by their condition."""
+    """Turns scores of heads into strength, depth and overlap of the stages, named by their condition."""
 
     def strength(self, stage: str) -> Estimate:
         """Mean score of the stage's best head: chosen on the estimation half, read on the other."""
         scores, scenes = self._kept(stage)
         if len(np.unique(scenes)) < 2:
-            return self._too_few(stage)
+            return self._explain_too_few(stage)
         return mean(*read_best_head(scores, scenes))
 
-    def heads(self, stage: str) -> list[tuple[int, int]]:
+    def heads(self, stage: str) -> list[Head]:
         """The stage's top heads over all trials, as (layer, head), best first."""
         return top_heads(self.mean_scores(stage), TOP)
 
-    def mean_scores(self, stage: str) -> np.ndarray:
+    def mean_scores(self, stage: str) -> NDArray[np.float64]:
         """Mean score of every head over all trials, float64 [layer, head]."""
         return self._kept(stage)[0].mean(0)
 
     def depth_gap(self, earlier: str, later: str) -> Estimate:
-        """Layers from the median layer of one stage's top heads to that of another's."""
-        missing = self._missing(earlier, later)
-        if missing:
+        """How many layers the median layer of one stage's top heads lies before that of another's."""
+        if missing := self._explain_missing(earlier, later):
             return missing
-        draws = [self._over_draws(s, median_layer) for s in (earlier, later)]
+        first, second = (
+            np.array([median_layer(heads) for heads in self._draw_heads(s)])
+            for s in (earlier, later)
+        )
         value = median_layer(self.heads(later)) - median_layer(self.heads(earlier))
-        return self._drawn(value, draws[1] - draws[0], (earlier, later))
+        return self._estimate(value, second - first, (earlier, later))
 
     def overlap(self) -> Estimate:
         """The largest share of top heads that two stages have in common, of the shorter list."""
-        missing = self._missing(*CONDITIONS)
-        if missing:
+        if missing := self._explain_missing(*CONDITIONS):
             return missing
-        sets = {s: self._over_draws(s, list) for s in CONDITIONS}
+        sets = {s: self._draw_heads(s) for s in CONDITIONS}
         couples = list(combinations(CONDITIONS, 2))
-        draws = np.array([list(map(_common, sets[a], sets[b])) for a, b in couples]).max(0)
-        value = max(_common(self.heads(a), self.heads(b)) for a, b in couples)
-        return self._drawn(value, draws, CONDITIONS)
+        draws = np.array([list(map(_share_of_common, sets[a], sets[b])) for a, b in couples]).max(0)
+        value = max(_share_of_common(self.heads(a), self.heads(b)) for a, b in couples)
+        return self._estimate(value, draws, CONDITIONS)
 
-    def significant(self, stage: str) -> list[tuple[int, int]]:
+    def significant(self, stage: str) -> list[Head]:
         """Heads above what no head reaches in 95% of sign flips, and at least a tenth of the highest score.
 
         Each scene's scores change sign as one, and the highest mean over heads is kept: one threshold for all
@@ -83,21 +87,18 @@ class Mediation(Reading):
 
     def sparsity(self) -> Estimate:
         """The largest share of all heads that counts as one stage's: significant, and a tenth of the best."""
-        missing = self._missing(*CONDITIONS)
-        if missing:
+        if missing := self._explain_missing(*CONDITIONS):
             return missing
         found = {s: set(self.significant(s)) for s in CONDITIONS}
         whole = self.mean_scores(CONDITIONS[0]).size
-        draws = []
-        for s in CONDITIONS:
-            scores, scenes = self._kept(s)
-            weights = cluster_weights(scenes, DRAWS, np.random.default_rng(CONDITIONS.index(s)))
-            means = np.tensordot(weights / weights.sum(1, keepdims=True), scores, axes=1)
-            draws.append([len(found[s] & set(top_heads(m, m.size))) / whole for m in means])
+        draws = [
+            [len(found[s] & set(heads)) / whole for heads in self._draw_heads(s, whole)]
+            for s in CONDITIONS
+        ]
         value = max(len(heads) for heads in found.values()) / whole
-        return self._drawn(value, np.max(draws, 0), CONDITIONS)
+        return self._estimate(value, np.max(draws, 0), CONDITIONS)
 
-    def replicated(self, stage: str, theirs: Sequence[tuple[int, int]] | None) -> Estimate:
+    def replicated(self, stage: str, theirs: Sequence[Head] | None) -> Estimate:
         """Share of the ten best published heads of this subject that are among the twenty best here.
 
         Args:
@@ -106,66 +107,66 @@ class Mediation(Reading):
         """
         if not theirs:
             return Estimate.inapplicable("the paper shows no heads of this subject")
-        missing = self._missing(stage)
-        if missing:
+        if missing := self._explain_missing(stage):
             return missing
         wanted = set(theirs[:TOP])
-        draws = self._over_draws(stage, lambda heads: len(wanted & set(heads)), k=2 * TOP)
+        listed = self._draw_heads(stage, 2 * TOP, share=0.0)
+        draws = np.array([len(wanted & set(heads)) for heads in listed])
         own = set(top_heads(self.mean_scores(stage), 2 * TOP, share=0.0))
-        return self._drawn(len(wanted & own) / len(wanted), draws / len(wanted), (stage,))
+        return self._estimate(len(wanted & own) / len(wanted), draws / len(wanted), (stage,))
 
-    def _kept(self, stage: str) -> tuple[np.ndarray, np.ndarray]:
+    def _kept(self, stage: str) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+        """Scores of all heads on the n trials that were kept for a stage [n, L, H], and their scenes [n]."""
         chosen = self.data.sel(condition=stage)
         kept = int(chosen.kept)
         return chosen.score.values[:kept], chosen.scene.values[:kept]
 
-    def _over_draws(self, stage: str, reduce, k: int = TOP) -> np.ndarray:
+    def _draw_heads(self, stage: str, k: int = TOP, share: float = 0.1) -> list[list[Head]]:
+        """The stage's top heads in each bootstrap draw of scenes; `k` and `share` as `top_heads` takes them."""
         scores, scenes = self._kept(stage)
         weights = cluster_weights(scenes, DRAWS, np.random.default_rng(CONDITIONS.index(stage)))
         means = np.tensordot(weights / weights.sum(1, keepdims=True), scores, axes=1)
-        found = [reduce(top_heads(m, k, 0.1 if k == TOP else 0.0)) for m in means]
-        if reduce is not list:
-            return np.array(found)
-        result = np.empty(len(found), object)
-        result[:] = found
-        return result
+        return [top_heads(of_draw, k, share) for of_draw in means]
 
-    def _drawn(self, value: float, draws: np.ndarray, stages: tuple[str, ...]) -> Estimate:
-        scenes = [self._kept(s)[1] for s in stages]
-        return from_draws(
-            value,
-            draws,
-            n=min(len(s) for s in scenes),
-            clusters=min(len(np.unique(s)) for s in scenes),
-        )
+    def _estimate(
+        self, value: float, draws: NDArray[np.float64], stages: Sequence[str]
+    ) -> Estimate:
+        """An estimate that rests on as many trials and scenes as the stage with fewest."""
+        sizes = [count(self._kept(s)[1]) for s in stages]
+        n, clusters = min(s["n"] for s in sizes), min(s["clusters"] for s in sizes)
+        return from_draws(value, draws, n=n, clusters=clusters)
 
-    def _missing(self, *stages: str) -> Estimate | None:
+    def _explain_missing(self, *stages: str) -> Estimate | None:
         for stage in stages:
             strength = self.strength(stage)
             if strength.value is None:
                 return strength
-            low, high = self._bounds(strength)
+            low, high = self._find_bounds(strength)
             if not low > WEAKEST[stage]:
-                name = stage.replace("_", " ").replace("id ", "ID ")
                 surely = high < WEAKEST[stage]
-                return (Estimate.absent if surely else Estimate.unsettled)(
-                    f"no head {'' if surely else 'surely '}mediates {name}: the best one scores "
-                    f"{strength.value:.2f} [{low:.2f}, {high:.2f}] logits, where "
+                return make_missing(
+                    f"no head {'' if surely else 'surely '}mediates {spell_stage(stage)}: the best one "
+                    f"scores {strength.value:.2f} [{low:.2f}, {high:.2f}] logits, where "
                     f"{WEAKEST[stage]} would count",
+                    surely=surely,
                     n=strength.n,
                     clusters=strength.clusters,
                 )
         return None
 
-    def _too_few(self, stage: str) -> Estimate:
+    def _explain_too_few(self, stage: str) -> Estimate:
         chosen = self.data.sel(condition=stage)
         return Estimate.unsettled(
             f"only {int(chosen.kept)} of {int(chosen.drawn)} contrasts are answered right on both sides",
-            n=int(chosen.kept),
-            clusters=len(np.unique(self._kept(stage)[1])),
+            **count(self._kept(stage)[1]),
         )
 
 
-def _common(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> float:
+def spell_stage(stage: str) -> str:
+    """A stage in words: "ID retrieval" for the condition "id_retrieval"."""
+    return stage.replace("_", " ").replace("id ", "ID ")
+
+
+def _share_of_common(a: Collection[Head], b: Collection[Head]) -> float:
     """Share of the shorter list of heads that stands in the other, too."""
     return shared(a, b) / max(1, min(len(a), len(b)))

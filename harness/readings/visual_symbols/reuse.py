@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.readings.reading import Reading, count
+from harness.readings.reading import Reading, count, estimate_gain, estimate_share
 from harness.statistics.clusters import cluster_weights
 from harness.statistics.draws import from_draws
-from harness.statistics.estimate import Estimate, difference, mean, proportion
+from harness.statistics.estimate import Estimate
 from harness.statistics.halves import DRAWS
 from harness.stimuli.prompt import RELATIONS
 
 CEILING = 0.95
-"""From here on there is nothing to improve (protocol, E8)."""
+"""Above this accuracy without the ID there is nothing to improve (protocol, E8)."""
 
 
 class Reused(Reading):
-    """Reading of the answers to questions about space."""
+    """Turns answers to questions about space, with and without position IDs, into differences of accuracy."""
 
     def gain(self) -> Estimate:
         """How much more often the answer is right with the ID of the true position."""
-        missing = self._missing() or self._ceiling()
-        return missing or difference(
-            self.data.after.values, self.data.before.values, self.data.scene.values
-        )
+        missing = self._explain_missing() or self._explain_ceiling()
+        return missing or estimate_gain(self.data.after, self.data.before, self.data.scene)
 
     def worst(self) -> Estimate:
         """The gain on the relation that gains least."""
-        missing = self._missing() or self._ceiling()
-        if missing:
+        if missing := self._explain_missing() or self._explain_ceiling():
             return missing
         gained = self.data.after.values.astype(float) - self.data.before.values
         scenes = self.data.scene.values
@@ -38,27 +35,21 @@ class Reused(Reading):
             (weights[:, m] * gained[m]).sum(1) / np.maximum(1, weights[:, m].sum(1))
             for m in members
         ]
-        return from_draws(
-            min(gained[m].mean() for m in members),
-            np.min(draws, 0),
-            **count(scenes),
-        )
+        return from_draws(min(gained[m].mean() for m in members), np.min(draws, 0), **count(scenes))
 
     def pulled(self) -> Estimate:
         """Share of answers that are the object at a wrong position whose ID is put in."""
-        missing = self._missing()
-        return missing or proportion(self.data.pulled.values.astype(bool), self.data.scene.values)
+        return self._explain_missing() or estimate_share(self.data.pulled, self.data.scene)
 
-    def _ceiling(self) -> Estimate | None:
-        before = mean(self.data.before.values.astype(float), self.data.scene.values)
-        if before.value <= CEILING:
+    def _explain_ceiling(self) -> Estimate | None:
+        before = float(self.data.before.values.mean())
+        if before <= CEILING:
             return None
         return Estimate.inapplicable(
-            f"{before.value:.0%} of the questions are answered right without the ID: nothing to improve",
-            n=before.n,
-            clusters=before.clusters,
+            f"{before:.0%} of the questions are answered right without the ID: nothing to improve",
+            **count(self.data.scene),
         )
 
-    def _missing(self) -> Estimate | None:
-        heads = int(self.data.heads)
-        return self._no_heads(heads, "no head selects an ID, so there is none to reuse")
+    def _explain_missing(self) -> Estimate | None:
+        reason = "no head selects an ID, so there is none to reuse"
+        return self._explain_no_heads(int(self.data.heads), reason)

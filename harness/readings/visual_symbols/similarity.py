@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.measures.similarity import peak
-from harness.readings.reading import Reading, estimate_drawn
+from harness.readings.reading import Reading, estimate_drawn, make_missing
 from harness.statistics.estimate import Estimate
 
 PRESENT = 0.10
@@ -18,7 +19,7 @@ The paper reads low-entropy values of 0.09 and less in LLaVA-1.5 as IDs that are
 
 
 class Similarity(Reading):
-    """Reading of the RSA curves. Pairs are named "position@last", "features@last", "position@mentions"."""
+    """Turns RSA curves into peaks. Pairs are "position@last", "features@last", "position@mentions"."""
 
     def peak_layer(self, pair: str, half: str = "estimation") -> int:
         """Where the curve of one half is highest."""
@@ -37,8 +38,7 @@ class Similarity(Reading):
 
     def remaining(self, pair: str) -> Estimate:
         """Mean r over the last two layers as a share of r at the peak layer, on the evaluation half."""
-        missing = self._missing(pair)
-        if missing:
+        if missing := self._explain_missing(pair):
             return missing
         layer = self.peak_layer(pair)
         return self._read(pair, lambda curve: curve[..., -2:].mean(-1) / curve[..., layer])
@@ -48,13 +48,11 @@ class Similarity(Reading):
 
         A code that is absent has no peak, and neither has the order.
         """
-        for pair in (earlier, later):
-            missing = self._missing(pair)
-            if missing:
-                return missing
+        if missing := self._explain_missing(earlier, later):
+            return missing
         chosen = self.data.sel(half="all")
         at = {p: peak(chosen.r.sel(pair=p).values) for p in (earlier, later)}
-        draws = {p: _peaks(chosen.r_draws.sel(pair=p).values) for p in (earlier, later)}
+        draws = {p: _find_peaks(chosen.r_draws.sel(pair=p).values) for p in (earlier, later)}
         # That both codes are there rests on the evaluation half, and so does the order.
         return self._estimate(float(at[later] - at[earlier]), draws[later] - draws[earlier])
 
@@ -77,39 +75,45 @@ class Similarity(Reading):
         highest = np.nanmax(self.data.r.sel(pair=pair, half="all").values)
         return float((1 + (null >= highest).sum()) / (1 + len(null)))
 
-    def _missing(self, pair: str) -> Estimate | None:
-        strength, chance = self.strength(pair), self.permutation_p(pair)
-        if strength.value is None:
-            return strength
-        known = chance < 1 - self.look.level
-        low, high = self._bounds(strength)
-        if low > PRESENT and known:
-            return None
-        what, where = pair.split("@")
-        place = {"mentions": "the mentions", "last": "the last token"}[where]
-        surely = high < PRESENT or not (known or self.look.early)
-        verb = ("are" if what == "features" else "is") + (" not" if surely else " not surely")
-        return (Estimate.absent if surely else Estimate.unsettled)(
-            f"{what} {verb} represented at {place}: peak r {strength.value:.2f} "
-            f"[{low:.2f}, {high:.2f}], where {PRESENT:.2f} would count "
-            f"(permutation p = {chance:.3f})",
-            n=strength.n,
-            clusters=strength.clusters,
-        )
+    def _explain_missing(self, *pairs: str) -> Estimate | None:
+        for pair in pairs:
+            strength, chance = self.strength(pair), self.permutation_p(pair)
+            if strength.value is None:
+                return strength
+            known = chance < 1 - self.look.level
+            low, high = self._find_bounds(strength)
+            if low > PRESENT and known:
+                continue
+            what, where = pair.split("@")
+            place = {"mentions": "the mentions", "last": "the last token"}[where]
+            surely = high < PRESENT or not (known or self.look.early)
+            verb = ("are" if what == "features" else "is") + (" not" if surely else " not surely")
+            return make_missing(
+                f"{what} {verb} represented at {place}: peak r {strength.value:.2f} "
+                f"[{low:.2f}, {high:.2f}], where {PRESENT:.2f} would count "
+                f"(permutation p = {chance:.3f})",
+                surely=surely,
+                n=strength.n,
+                clusters=strength.clusters,
+            )
+        return None
 
-    def _read(self, pair: str, reduce: Callable[[np.ndarray], np.ndarray]) -> Estimate:
+    def _read(
+        self, pair: str, reduce: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    ) -> Estimate:
+        """What `reduce` makes of the curve [L] of the evaluation half, and of each of its draws [D, L]."""
         chosen = self.data.sel(pair=pair, half="evaluation")
         return self._estimate(
             float(reduce(chosen.r.values)), np.asarray(reduce(chosen.r_draws.values), float)
         )
 
-    def _estimate(self, value: float, draws: np.ndarray) -> Estimate:
+    def _estimate(self, value: float, draws: NDArray[np.float64]) -> Estimate:
         half = self.data.sel(half="evaluation")
         n, clusters = int(half["size"]), int(half["scenes"])
         return estimate_drawn(value, draws, n=n, clusters=clusters)
 
 
-def _peaks(curves: np.ndarray) -> np.ndarray:
+def _find_peaks(curves: NDArray[np.float64]) -> NDArray[np.float64]:
     """Peak layer of each curve [draw, layer]; NaN for a draw that has no correlation at any layer."""
     empty = np.isnan(curves).all(-1)
     layers = np.where(np.isnan(curves), -np.inf, curves).argmax(-1).astype(float)

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from harness.readings.exchange import beyond_controls
-from harness.readings.reading import Reading
-from harness.statistics.estimate import Estimate, difference, proportion
+from harness.readings.reading import Reading, estimate_gain, estimate_share
+from harness.statistics.estimate import Estimate
 
 
 class Steered(Reading):
-    """Reading of the steering; stages are named as in mediation."""
+    """Turns answers under pushed position IDs into shares; stages are named as in mediation."""
 
     def task_accuracy(self) -> Estimate:
         """Share of the evaluation images answered right without an edit."""
-        return proportion(self.data.right.values.astype(bool), self.data.scene.values)
+        return estimate_share(self.data.right, self.data.scene)
 
     def swapped(self, stage: str) -> Estimate:
         """Share of answers that are the described object's, at the setting chosen on the other half."""
-        missing = self._missing(stage)
-        if missing:
-            return missing
-        moved = self.data.moved.sel(stage=stage, control="top").values
-        return proportion(moved.astype(bool), self.data.scene.values)
+        moved = self.data.moved.sel(stage=stage, control="top")
+        return self._explain_missing(stage) or estimate_share(moved, self.data.scene)
 
     def specific(self, stage: str) -> Estimate:
-        """How much more often than with the stronger of the two controls: other heads, or pushed away."""
-        missing = self._missing(stage)
-        if missing:
-            return missing
+        """How much more often answers become the described object's than under the stronger of two controls.
+
+        The controls push other heads of the same layers, or the same heads the other way.
+        """
         moved = self.data.moved.sel(stage=stage)
-        return beyond_controls(
+        return self._explain_missing(stage) or beyond_controls(
             moved.sel(control="top").values,
             [moved.sel(control=c).values for c in ("random", "away")],
             self.data.side.values,
@@ -37,15 +34,10 @@ class Steered(Reading):
 
     def optimism(self, stage: str) -> Estimate:
         """How much higher the share is at the setting that is best on the very images it is judged on."""
-        missing = self._missing(stage)
-        if missing:
-            return missing
         moved = self.data.moved.sel(stage=stage)
-        best, top = (moved.sel(control=c).values for c in ("best on test", "top"))
-        return difference(best, top, self.data.scene.values)
+        best, top = (moved.sel(control=c) for c in ("best on test", "top"))
+        return self._explain_missing(stage) or estimate_gain(best, top, self.data.scene)
 
-    def _missing(self, stage: str) -> Estimate | None:
-        return self._no_heads(
-            int(self.data.heads.sel(stage=stage)),
-            "no head has a positive mediation score for this stage, so there is none to steer",
-        )
+    def _explain_missing(self, stage: str) -> Estimate | None:
+        reason = "no head has a positive mediation score for this stage, so there is none to steer"
+        return self._explain_no_heads(int(self.data.heads.sel(stage=stage)), reason)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
-import xarray as xr
-
-from harness.readings.reading import Reading
-from harness.statistics.estimate import Estimate, difference, proportion
+from harness.readings.reading import Reading, count, estimate_gain, estimate_share, select_half
+from harness.statistics.estimate import Estimate
 
 
 class Transplanted(Reading):
-    """Reading of the transplants."""
+    """Turns answers after transplants into shares of the two candidates, "relative" and "absolute"."""
 
     @property
     def heads(self) -> int | None:
-        """How many heads: most answers of either candidate on the estimation half; None without any.
+        """The number of heads that makes most answers one of the two candidates; None if there are no heads.
 
-        The reproduction takes most relative ones. Where IDs are absolute no number gives any, and one of which
-        nothing but confusion comes would show that answers are not absolute.
+        It is chosen on the estimation half. The reproduction takes the number with most relative answers, but
+        where IDs are absolute no number gives any, and one that only confuses the subject might be taken.
         """
-        chosen = self._half("estimation").isel(k=slice(1, None))
+        chosen = select_half(self.data, "estimation").isel(k=slice(1, None))
         if not chosen.sizes["k"]:
             return None
         either = chosen.names.any("candidate").transpose("k", "trial").values.mean(1)
@@ -27,33 +24,23 @@ class Transplanted(Reading):
 
     def accuracy(self) -> Estimate:
         """Share of sources that are answered right."""
-        return proportion(self.data.right.values.astype(bool), self.data.scene.values)
+        return estimate_share(self.data.right, self.data.scene)
 
     def share(self, candidate: str) -> Estimate:
         """Share of answers that are a candidate's color, on the evaluation half."""
-        chosen = self._half("evaluation")
-        missing = self._missing()
-        if missing:
+        if missing := self._explain_missing():
             return missing
-        found = chosen.names.sel(candidate=candidate, k=self.heads).values
-        return proportion(found.astype(bool), chosen.scene.values)
+        chosen = select_half(self.data, "evaluation").sel(candidate=candidate)
+        return estimate_share(chosen.names.sel(k=self.heads), chosen.scene)
 
     def gain(self) -> Estimate:
         """How much more often the relative candidate is named than without a transplant."""
-        chosen = self._half("evaluation").sel(candidate="relative")
-        missing = self._missing()
-        if missing:
+        if missing := self._explain_missing():
             return missing
-        return difference(
-            chosen.names.sel(k=self.heads).values,
-            chosen.names.sel(k=0).values,
-            chosen.scene.values,
-        )
+        chosen = select_half(self.data, "evaluation").sel(candidate="relative")
+        return estimate_gain(chosen.names.sel(k=self.heads), chosen.names.sel(k=0), chosen.scene)
 
-    def _half(self, half: str) -> xr.Dataset:
-        return self.data.isel(trial=np.flatnonzero(self.data.part.values == half))
-
-    def _missing(self) -> Estimate | None:
-        scenes = self._half("evaluation").scene.values
+    def _explain_missing(self) -> Estimate | None:
         reason = "no head selects an ID, so there is none to transplant"
-        return self._no_heads(self.heads or 0, reason, scenes)
+        sizes = count(select_half(self.data, "evaluation").scene)
+        return self._explain_no_heads(self.heads or 0, reason, sizes)
