@@ -111,6 +111,6 @@ def test_a_folder_that_is_not_shared_is_noticed(tmp_path, capfd, monkeypatch):
 
     from harness.measuring.store import Store
 
-    found = ahead._arrived(Elsewhere, Store(tmp_path), "s", ["behaviour", "keys"], None)
+    found = ahead._fetch(Elsewhere, Store(tmp_path), "s", ["behaviour", "keys"], None)
     assert "behaviour on s: measured, but not in" in found[0].problem
     assert found[1].problem == "keys on s: no"

@@ -189,10 +189,10 @@ def test_what_is_measured_ahead_is_asked_the_same_here_and_in_a_task(
         subjects=(folder,), dtype="float16", arrangement="prefilled", baseline="none", store=store
     )
     # Of the same name in the store: nothing was measured again.
-    assert ahead._task(options, ahead.hash_experiments(), "gemma3", ["noted"]) == [
+    assert ahead._run_task(options, ahead.hash_experiments(), "gemma3", ["noted"]) == [
         ahead.Result(kept.stem, "")
     ]
-    ahead._run_of.cache_clear()
+    ahead._build_run.cache_clear()
 
 
 def test_a_checkpoint_is_checked_as_it_would_be_asked(family_folders, monkeypatch, capsys):
