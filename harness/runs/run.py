@@ -104,7 +104,9 @@ class Run:
         self.begun = True
         if kept := ", ".join(e.name for e in find_kept(self.entries, self.options)):
             asked = spell_asked(self.options)
-            self.say(f"{asked}: not for {kept}: verdicts there are compared with those without")
+            self.say(
+                f"{asked}: not applied to {kept}, whose verdicts are compared with those found without it"
+            )
 
     def measure(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> Measured:
         """The measurement of an experiment on a subject; each process makes or reads it once."""

@@ -95,8 +95,8 @@ def _change_all(entries: list[Entry], options: Options) -> list[Entry]:
         stored = next((entry.source for entry in left if entry.weights == "stored"), "")
         way = f" (--subject fixtures/{stored})" if stored else ""
         raise BadOption(
-            f"{spell_asked(options)}: not for {names}, whose verdicts are compared with those without: "
-            f"name a folder{way}, which is compared with nothing, or a model of the hub"
+            f"{spell_asked(options)}: not applied to {names}, whose verdicts are compared with those found "
+            f"without it: name a folder{way}, which is compared with nothing, or a model of the hub"
         )
     how = (options.dtype, options.arrangement)
     return [entry if entry.kind in SHIPPED else change(entry, *how) for entry in entries]
