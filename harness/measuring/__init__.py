@@ -1,1 +1,1 @@
-"""What an experiment is, and how it is run on a subject: once, in batches that fit, kept by content."""
+"""What an experiment is, how it is measured in batches that fit into memory, and the store of measurements."""

@@ -1,6 +1,6 @@
-"""How many trials go through a subject at once: fixed numbers, and half of them where memory was too short.
+"""How many trials go through a subject at once: fixed numbers, which are halved where memory ran out.
 
-They are fixed because on some devices the size of a batch changes the last bits.
+The numbers are fixed because on some devices the size of a batch changes the last bits of results.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 @dataclass
 class Batches:
-    """The batches of one try at a measurement.
+    """The size of batches in one attempt at a measurement.
 
     Attributes:
-        divisor: What the usual numbers are divided by.
-        rows: The most rows that were asked for at once; 0 before any were.
+        divisor: What the usual sizes are divided by.
+        rows: The largest batch that was allowed so far, in rows; 0 before the first.
     """
 
     divisor: int = 1
@@ -29,7 +29,7 @@ _CURRENT: ContextVar[Batches | None] = ContextVar("batches", default=None)
 
 @contextmanager
 def divided_by(divisor: int) -> Iterator[Batches]:
-    """Make batches smaller meanwhile, and find out how large they were."""
+    """Divide the usual batch sizes inside the block; what is yielded tells how large batches were."""
     batches = Batches(divisor)
     token = _CURRENT.set(batches)
     try:
@@ -39,7 +39,7 @@ def divided_by(divisor: int) -> Iterator[Batches]:
 
 
 def at_most(rows: int) -> int:
-    """The rows that may be run at once where usually `rows` are; at least one."""
+    """How many rows may be run at once where usually `rows` are; at least one."""
     batches = _CURRENT.get()
     if batches is None:
         return rows
@@ -49,6 +49,6 @@ def at_most(rows: int) -> int:
 
 
 def parts(count: int, rows: int) -> Iterator[slice]:
-    """Slices of `count` trials, as many in each as may be run at once."""
+    """Cut `count` trials into slices, each with as many as `at_most` allows of `rows`."""
     size = at_most(rows)
     return (slice(start, min(start + size, count)) for start in range(0, count, size))

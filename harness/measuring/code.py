@@ -1,7 +1,7 @@
-"""A hash of the code that can change a measurement, and of nothing else.
+"""A hash of the code that can change a measurement, and of no other code; it is part of a measurement's name.
 
-A measurement is named by it. So what counts is what the experiment imports, however many steps down, and all
-that loads and touches the subject; readings, verdicts and pages do not count, nor do comments and docstrings.
+Code counts if the experiment imports it, directly or by way of other modules, or if it loads the subject and
+reads or edits its activations. Readings, verdicts and pages do not count, nor do comments and docstrings.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ LOADING = ("subjects", "tracing")
 """Rooms that every measurement goes through, whatever its experiment imports."""
 
 SEEDING = "harness.measuring.seeding"
-"""What gives an experiment its random numbers."""
+"""The module that gives an experiment its random numbers."""
 
 
 def hash_code(modules: Iterable[str]) -> str:
-    """Hash of all code that measurements by these modules depend on.
+    """Hash of all code that the measurements of some modules depend on.
 
     Args:
         modules: Names of the modules that measure, such as "harness.experiments.visual_symbols.keys".
@@ -51,7 +51,7 @@ def gather_code(modules: Iterable[str]) -> dict[str, Path]:
 
 @cache
 def hash_stimuli() -> str:
-    """Hash of the code that draws scenes and prompts: with another, the same seed gives other trials."""
+    """Hash of the code that draws scenes and prompts; with other code the same seed gives other trials."""
     return _hash_all({name: _path_of(name) for name in _modules_in("stimuli")})
 
 
@@ -62,19 +62,20 @@ def loading_modules() -> list[str]:
 
 @cache
 def find_source(module: str) -> Path | None:
-    """The file of a module of ours, or of one that is loaded; None for what comes from a library."""
+    """The file of a module of `harness`, or of a loaded one that is no library's; None for all others."""
     if module == "harness" or module.startswith("harness."):
         path = _path_of(module)
         package = path.with_suffix("") / "__init__.py"
         return next((p for p in (path, package) if p.exists()), None)
-    file = getattr(sys.modules.get(module), "__file__", None)
-    own = file and file.endswith(".py") and "site-packages" not in file
-    return Path(file) if own else None
+    file: str | None = getattr(sys.modules.get(module), "__file__", None)
+    if file is None or not file.endswith(".py") or "site-packages" in file:
+        return None
+    return Path(file)
 
 
 @cache
 def imported_modules(path: Path) -> tuple[str, ...]:
-    """The modules of `harness` that a file imports, also inside functions; not those for type checks alone."""
+    """The modules of `harness` that a file imports, also inside functions, but not for type checks alone."""
     names: dict[str, None] = {}
     for node in _run_time_nodes(_parse(path)):
         if isinstance(node, ast.Import):
@@ -86,6 +87,7 @@ def imported_modules(path: Path) -> tuple[str, ...]:
 
 
 def _modules_in(room: str) -> list[str]:
+    """Names of all modules in a room, in a fixed order."""
     paths = sorted((ROOT / room).rglob("*.py"))
     return [".".join(("harness", *p.relative_to(ROOT).with_suffix("").parts)) for p in paths]
 
@@ -103,7 +105,7 @@ def _hash_all(files: dict[str, Path]) -> str:
 
 @cache
 def _hash_file(path: Path) -> str:
-    """Hash of what a file does: its syntax without docstrings, comments and layout."""
+    """Hash of what a file does: of its syntax tree without docstrings."""
     tree = _parse(path)
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -113,6 +115,7 @@ def _hash_file(path: Path) -> str:
 
 
 def _is_text(node: ast.stmt) -> bool:
+    """Whether a statement is a string alone, such as a docstring."""
     return (
         isinstance(node, ast.Expr)
         and isinstance(node.value, ast.Constant)
@@ -125,7 +128,7 @@ def _parse(path: Path) -> ast.Module:
 
 
 def _run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING:`."""
+    """All nodes below a tree except those under `if TYPE_CHECKING:`."""
     for child in ast.iter_child_nodes(tree):
         typing_only = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
         if not typing_only:

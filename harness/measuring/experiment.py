@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from harness.subjects.subject import Subject
 
 Progress = Callable[[int, int], None]
-"""Called with how much is done and how much there is."""
+"""Called with how many steps are done and how many there are."""
 
 
 def keep_silent(done: int, of: int) -> None:
-    """Say nothing about progress."""
+    """Report no progress."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One measurement that is asked for.
+    """A request for one measurement, which an experiment is given.
 
     Attributes:
         subject: The model.
-        trials: How many are asked.
-        rng: Of all stimuli and draws.
-        progress: Told how far it has come.
-        needed: The measurements that the experiment builds on, by the name of the experiment.
+        trials: How many trials it is measured on.
+        rng: Draws all stimuli and whatever else is random.
+        progress: Is told how far the measurement has come.
+        needed: The measurements that this one builds on, by the names of their experiments.
     """
 
     subject: Subject
@@ -48,12 +48,12 @@ Measure = Callable[[Request], xr.Dataset]
 
 
 class OwnImages(NamedTuple):
-    """An experiment on images of the user's.
+    """How an experiment measures on the user's own images.
 
     Attributes:
-        digest: Of the images; part of the measurement's name.
-        trials: How many are asked.
-        measure: What measures them.
+        digest: Hash of the images; part of the measurement's name.
+        trials: How many trials they give.
+        measure: The function that measures on them.
     """
 
     digest: str
@@ -63,21 +63,22 @@ class OwnImages(NamedTuple):
 
 @dataclass(frozen=True)
 class Experiment:
-    """One experiment of a paper. It names the code that measures and reads, which is loaded when it is used.
+    """One experiment of a paper. The code that measures and reads is named here, and loaded when it is used.
 
     Attributes:
-        name: As it stands in the store, in messages, and as the fixture of the claims.
-        measure: What measures, or where it is: "module:function".
+        name: Its name in the store and in messages, and the name of its fixture for claims.
+        measure: The function that measures, or where it is: "module:function".
         trials: How many by default (the paper's number where it states one).
         reading: Where the class is that reads the measurement: "module:class"; "" if no claim reads it.
         requires: The task that a subject must do before it is measured; None if there is none.
         least: Share of right answers in that task below which claims are blocked.
-        needs: Experiments whose measurements it builds on: the heads that it edits were found there.
-        looks: Whether fewer trials may settle a claim (see `harness.statistics.looks`); not where a gate or
-            another experiment rests on all of them anyway.
-        ungated: Measures instead where no claim is blocked; it keeps trials that are answered wrong, too.
+        needs: Experiments whose measurements it builds on, such as those that find the heads it edits.
+        looks: Whether fewer trials may settle a claim (see `harness.statistics.looks`). False where a gate or
+            another experiment needs all trials anyway.
+        ungated: What measures in place of `measure` where no claim is blocked; it keeps trials that are
+            answered wrong, too. None if `measure` does.
         own_images: The option that names a folder of the user's images, on which subjects that do not ship
-            with the project are asked; "" if all are asked on drawn scenes.
+            with the project are asked; "" if all subjects are asked on drawn scenes.
     """
 
     name: str
@@ -93,7 +94,7 @@ class Experiment:
 
     @property
     def module(self) -> str:
-        """The module that measures."""
+        """Name of the module that measures."""
         if isinstance(self.measure, str):
             return self.measure.partition(":")[0]
         made = self.measure
@@ -102,12 +103,12 @@ class Experiment:
         return getattr(made, "__module__", None) or type(made).__module__
 
     def load_measure(self, *, gate: bool = True) -> Measure:
-        """The function that measures; without the gate the one for that, if it has one."""
+        """The function that measures: `measure`, or without the gate `ungated` if there is one."""
         chosen = self.measure if gate or self.ungated is None else self.ungated
         return load_named(chosen) if isinstance(chosen, str) else chosen
 
     def load_reading(self) -> type[Any]:
-        """The class that reads the measurement; nothing of it needs torch.
+        """The class that reads the measurement, which does not need torch.
 
         Raises:
             LookupError: No claim reads this experiment.
@@ -117,10 +118,10 @@ class Experiment:
         return load_named(self.reading)
 
     def on_images(self, folder: Path) -> Experiment:
-        """The same experiment on the images in a folder of the user's.
+        """The same experiment on the user's images in a folder.
 
         Raises:
-            harness.stimuli.photographs.NoData: There are none; the message says how to get them.
+            harness.stimuli.photographs.NoData: There are no images; the message says how to get them.
         """
         images: OwnImages = load_named(f"{self.module}:read_images")(folder)
         return replace(
@@ -133,7 +134,7 @@ class Experiment:
 
 
 def load_named(where: str) -> Any:
-    """What a "module:name" names.
+    """Import and return what "module:name" names.
 
     Raises:
         ImportError: There is no such module.
@@ -146,16 +147,16 @@ def load_named(where: str) -> Any:
 def measure_alone(
     experiment: Experiment, subject: Subject, *, trials: int | None = None, seed: int = 0
 ) -> xr.Dataset:
-    """Measure an experiment, and what it builds on, on a loaded subject; nothing is kept.
+    """Measure an experiment, and those that it builds on, on a loaded subject, without a store.
 
-    For a notebook or a test; a run of the suite measures by way of `harness.measuring.measuring`, with the same
-    result.
+    This is for a notebook or a test. A run of the suite measures by way of `harness.measuring.measuring`, with
+    the same result.
 
     Args:
-        experiment: Of the catalogue, or one's own.
+        experiment: From the catalogue, or one's own.
         subject: The model.
-        trials: Of every experiment; each one's own number if None.
-        seed: Of all stimuli and draws.
+        trials: How many for every experiment; each experiment's own number if None.
+        seed: Seed of all stimuli and draws.
     """
     needed = {e.name: measure_alone(e, subject, trials=trials, seed=seed) for e in experiment.needs}
     rng = seed_generator(seed, experiment.name, needs=bool(experiment.needs))

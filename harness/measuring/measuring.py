@@ -1,11 +1,11 @@
-"""Run an experiment on a subject, or find that it was run before."""
+"""Measure an experiment on a subject, or take the measurement from the store if it is there."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Measured:
-    """A measurement, its name in the store and how long it took (0 if it was in the store)."""
+    """A measurement with its name in the store.
+
+    Attributes:
+        data: What was measured, with its provenance as attributes.
+        key: Its name in the store.
+        seconds: How long it took; 0 if it was in the store.
+    """
 
     data: xr.Dataset
     key: str
@@ -34,20 +40,21 @@ class Measured:
 
 
 class TooFewTrials(ValueError):
-    """No interval can be had from that few."""
+    """There are too few trials for an interval that is clustered by scene."""
 
 
 class Measuring:
-    """Measures subjects, one loaded at a time by `subject_of`, and remembers.
+    """Measures experiments on subjects, and keeps the results.
 
     Args:
         store: Where measurements are kept.
-        subject_of: Loads a subject, or gives the one that is loaded.
-        trials: Trials for every experiment; each experiment's own number if None; AUTO for `sequential`.
-        seed: Of all stimuli.
-        setting: Whatever else changes numbers (device, attention).
+        subject_of: Loads the subject of an entry, or returns it if it is the one that is loaded.
+        trials: Trials of every experiment; each experiment's own number if None; with AUTO as many as the look
+            asks (see `harness.statistics.looks`).
+        seed: Seed of all stimuli.
+        setting: Whatever else changes numbers (device, attention, versions), by name.
         gate: Whether trials must be answered right where an experiment asks for it.
-        say: Receives a line before and after a measurement.
+        say: Is called with lines that tell how a measurement goes.
 
     Raises:
         TooFewTrials: `trials` is below what a clustered interval needs.
@@ -74,18 +81,19 @@ class Measuring:
         self._refused: dict[str, Refused] = {}
 
     def count_trials(self, experiment: Experiment, look: Look = ALL_TRIALS) -> int:
-        """How many trials an experiment asks at a look."""
+        """How many trials an experiment has at a look."""
         if self.trials == AUTO:
             return look.count_trials(experiment.trials) if experiment.looks else experiment.trials
-        return self.trials or experiment.trials
+        return self.trials if isinstance(self.trials, int) else experiment.trials
 
     def measure(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> Measured:
-        """The measurement of one experiment on one subject, of `count_trials` trials.
+        """The measurement of one experiment on one subject, on `count_trials` trials.
 
-        What cannot be measured is not tried again: every claim on it asks.
+        One that was refused is refused again without another try, since every claim on it asks for it.
 
         Raises:
-            harness.tracing.footprint.OutOfMemory: Not even with half as many trials at once is there enough.
+            harness.subjects.registry.Refused: The experiment cannot be measured on this subject.
+            harness.tracing.footprint.OutOfMemory: Memory ran out also with half as many trials at once.
         """
         key = self.find_key(experiment, entry, look)
         found = self.store.get(key)
@@ -100,14 +108,14 @@ class Measuring:
                 return Measured(found, key, 0.0)
             begun = time.monotonic()
             subject = self.subject_of(entry)
-            settings = self._settings(experiment, look)
+            trials, settings = self.count_trials(experiment, look), self._settings(experiment, look)
             provenance = {"experiment": experiment.name, "subject": entry.name, **settings}
             measure = experiment.load_measure(gate=self.gate)
 
             def once() -> xr.Dataset:
                 rng = seed_generator(self.seed, experiment.name, needs=bool(experiment.needs))
                 reporter = _Reporter(what, self.say)
-                return measure(Request(subject, settings["trials"], rng, reporter, needed))
+                return measure(Request(subject, trials, rng, reporter, needed))
 
             try:
                 data, batch = self._in_memory(once, what)
@@ -120,16 +128,16 @@ class Measuring:
                 self.store.put(key, data, provenance | batch)
             except OSError as error:
                 self.say(f"could not keep {what}: {error}; judged all the same")
-        self.say(f"measured {what}: {settings['trials']} trials in {seconds:.1f} s")
+        self.say(f"measured {what}: {trials} trials in {seconds:.1f} s")
         return Measured(data, key, seconds)
 
     def find_key(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> str:
-        """The name of a measurement in the store; its subject is loaded only if nothing else tells.
+        """The name of a measurement in the store; loads the subject only if its entry leaves something open.
 
-        It follows the subject, the settings, the code that can change the measurement, and the measurements
-        that it builds on.
+        The name follows from the subject, the settings, the code that can change the measurement, and the
+        measurements that it builds on.
         """
-        # What "main" of a repository means, and in which arrangement it is asked, is known once it is loaded.
+        # Which commit "main" is, and which arrangement "auto", is known only once the subject is loaded.
         known = pinned(entry) and entry.arrangement != "auto"
         fingerprint = entry.fingerprint() if known else self.subject_of(entry).fingerprint
         built_on = [self.find_key(e, entry, look) for e in experiment.needs]
@@ -137,9 +145,9 @@ class Measuring:
         settings = self._settings(experiment, look)
         return content_key(experiment.name, fingerprint, code, needs=built_on, **settings)
 
-    def _settings(self, experiment: Experiment, look: Look) -> dict[str, Any]:
+    def _settings(self, experiment: Experiment, look: Look) -> dict[str, str | int]:
         """What a measurement depends on besides the subject and the code."""
-        settings = {
+        settings: dict[str, str | int] = {
             "trials": self.count_trials(experiment, look),
             "seed": self.seed,
             **self.setting,
@@ -151,10 +159,17 @@ class Measuring:
     def _in_memory(
         self, once: Callable[[], xr.Dataset], what: str
     ) -> tuple[xr.Dataset, dict[str, str]]:
-        """The measurement, if need be with half as many trials at once, and the words that say so.
+        """Measure, if memory runs out a second time with half as many trials at once.
+
+        Args:
+            once: Measures one time.
+            what: The measurement in words, for messages.
+
+        Returns:
+            The measurement, and {"batch": "half"} if batches were halved, else {}.
 
         Raises:
-            harness.tracing.footprint.OutOfMemory: The second time, too, there is too little.
+            harness.tracing.footprint.OutOfMemory: Memory ran out the second time, too.
         """
         tried: list[int] = []
         for divisor in (1, 2):
@@ -168,7 +183,7 @@ class Measuring:
                         raise
                     cause = str(error).strip().partition("\n")[0] or type(error).__name__
                     let_go(error)
-            # Outside the handler, where nothing holds the error any more.
+            # Outside the handler, where nothing holds the error and its tensors any more.
             give_back()
             tried.append(batches.rows)
             if batches.rows < 2:
@@ -187,7 +202,7 @@ class Measuring:
 
 
 class _Reporter:
-    """Says how far a long measurement has come, at most every ten seconds."""
+    """Tells how far a long measurement has come, at most every ten seconds."""
 
     def __init__(self, what: str, say: Callable[[str], None]) -> None:
         self.what, self.say, self.spoke = what, say, time.monotonic()

@@ -1,8 +1,8 @@
-"""Measurements kept by content: same weights, stimuli, code and precision, same key.
+"""The store of measurements, each under a key that follows from all that it depends on.
 
-An entry is two files, `KEY.nc` and `KEY.json`; the second names the checksum of the first and is written
-last, so an entry is there whole or not at all. A damaged entry is measured again, and said so. Processes that
-share a store make a measurement once: who is first locks `KEY.lock`, and the system gives the lock back when a
+An entry is two files, `KEY.nc` and `KEY.json`. The second has the checksum of the first and is written last,
+so an entry is there whole or not at all. A damaged entry is reported and measured again. Processes that share
+a store make a measurement once: the first one locks `KEY.lock`, and the system releases the lock when that
 process ends, however it does.
 """
 
@@ -14,7 +14,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 from filelock import FileLock, Timeout
@@ -22,14 +21,16 @@ from filelock import FileLock, Timeout
 from harness.machine.files import write_json
 
 
-def content_key(experiment: str, fingerprint: str, code: str, **settings: Any) -> str:
-    """The name of a measurement: 24 hexadecimal digits of a hash over everything it depends on.
+def content_key(
+    experiment: str, fingerprint: str, code: str, **settings: str | int | list[str]
+) -> str:
+    """The name of a measurement: 24 hexadecimal digits of a hash over everything that it depends on.
 
     Args:
-        experiment: Its name.
-        fingerprint: Of the subject.
-        code: Hash of the code that measures it.
-        settings: Whatever else changes numbers.
+        experiment: The experiment's name.
+        fingerprint: Hash of the subject, see `harness.subjects.subject.Subject`.
+        code: Hash of the code that measures.
+        settings: Whatever else changes numbers, by name.
     """
     facts = {"experiment": experiment, "subject": fingerprint, "code": code, **settings}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
@@ -39,8 +40,8 @@ class Store:
     """A folder of measurements.
 
     Args:
-        folder: Made if it is not there.
-        say: Receives a line when an entry is found damaged, or another process is waited for.
+        folder: It is made if it does not exist.
+        say: Is called with a line when an entry is found damaged, or another process is waited for.
     """
 
     def __init__(self, folder: Path, say: Callable[[str], None] = lambda line: None) -> None:
@@ -49,7 +50,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
 
     def get(self, key: str) -> xr.Dataset | None:
-        """The measurement, or None if it is not there or not whole."""
+        """The measurement of a key, or None if it is missing or damaged."""
         try:
             return self._read(key)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -65,15 +66,20 @@ class Store:
         with xr.open_dataset(data, engine="h5netcdf") as dataset:
             return dataset.load()
 
-    def put(self, key: str, dataset: xr.Dataset, provenance: Mapping[str, Any]) -> None:
+    def put(self, key: str, dataset: xr.Dataset, provenance: Mapping[str, str | int]) -> None:
         """Keep a measurement; readers see the old entry or the new one, never half of it.
 
+        Args:
+            key: From `content_key`.
+            dataset: The measurement.
+            provenance: What it was made from, for a person who reads `KEY.json`.
+
         Raises:
-            OSError: The disk is full, or the folder cannot be written; no part of a file is left.
+            OSError: The disk is full, or the folder cannot be written. No part of a file is left.
         """
         data = self.folder / f"{key}.nc"
         temporary = self.folder / f"{key}.{os.getpid()}.tmp"
-        # By way of memory: where a disk is full the library for such files ends the process.
+        # Encoded in memory, since on a full disk the netCDF library ends the process.
         content = bytes(dataset.to_netcdf(engine="h5netcdf"))
         try:
             temporary.write_bytes(content)
@@ -85,18 +91,18 @@ class Store:
 
     @contextmanager
     def alone(self, key: str, what: str) -> Iterator[xr.Dataset | None]:
-        """Keep other processes from making the same measurement meanwhile.
+        """Keep other processes from making the same measurement inside the block.
 
-        Where the folder cannot be locked, two may make it; that costs time and nothing else.
+        Where the folder cannot be locked, two processes may make it, which only costs time.
 
         Args:
-            key: Of the measurement.
-            what: It is, for the line that says that another process is waited for.
+            key: The measurement's key.
+            what: The measurement in words, for the line that says that another process is waited for.
 
         Yields:
-            The measurement, if another process has made it by now.
+            The measurement, if another process has made it by now; else None.
         """
-        # A lock that is a mere file would outlive the process that holds it.
+        # The lock is the system's, since a mere file would outlive a process that is killed.
         lock = FileLock(self.folder / f"{key}.lock", preserve_lock_file=True, poll_interval=0.2)
         try:
             lock.acquire(blocking=False)
@@ -108,18 +114,18 @@ class Store:
             return
         try:
             for left in self.folder.glob(f"{key}.*.tmp"):
-                # Of a process that was killed; the one that may write holds the lock.
+                # A process that was killed left it: only the holder of the lock writes such files.
                 left.unlink(missing_ok=True)
-            yield self._made(key)
+            yield self._read_or_none(key)
         finally:
             if (self.folder / f"{key}.json").exists():
-                # Who waits finds the measurement, and has no use for the lock.
+                # Processes that wait find the measurement and need no lock any more.
                 (self.folder / f"{key}.lock").unlink(missing_ok=True)
             lock.release()
 
-    def _made(self, key: str) -> xr.Dataset | None:
+    def _read_or_none(self, key: str) -> xr.Dataset | None:
         try:
             return self._read(key)
         except (OSError, ValueError, KeyError, TypeError):
-            # `get` has said so.
+            # `get` has already reported that it is damaged.
             return None

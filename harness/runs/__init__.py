@@ -1,1 +1,1 @@
-"""One run of the suite: its options, subjects, journal, baselines, and the scorecard it ends with."""
+"""One run of the suite: its options, subjects, journal and baselines, and the scorecard that it ends with."""

@@ -17,22 +17,22 @@ from harness.subjects.registry import Entry
 BASELINES = REPORTS / "baselines"
 
 PUBLISHED = "published"
-"""The baseline that is not a run: what the papers say of each model."""
+"""The name of the baseline that is not a run but the numbers that the papers published."""
 
 
 class BadOption(ValueError):
-    """An option cannot be used; the message says what was expected and what to try."""
+    """An option that cannot be used; the message says what was expected and what to try."""
 
 
 def baselines_of(option: str | None, entries: Sequence[Entry]) -> dict[Pair, Record]:
-    """The baseline's record of every (claim, subject) that it speaks about.
+    """The baseline's records by claim and subject.
 
-    A baseline that is named and holds one subject speaks about every subject of the run: it is the
-    model that a release is compared with.
+    A baseline that is named and holds one subject counts for every subject of the run: it is the model that
+    a release is compared with.
 
     Args:
         option: Name, file, folder, "none", "published", or None for the committed ones of embedded subjects.
-        entries: The subjects of the run.
+        entries: The run's subjects.
 
     Raises:
         BadOption: There is no such baseline.
@@ -55,10 +55,10 @@ def baselines_of(option: str | None, entries: Sequence[Entry]) -> dict[Pair, Rec
 
 
 def baseline_file(name: str, option: str = "") -> Path:
-    """The scorecard that a file, a folder of --scorecard or the name of a blessed baseline stands for.
+    """The file of the scorecard that is named by a file, a folder of --scorecard or a blessed baseline's name.
 
     Raises:
-        BadOption: There is none; the message begins with `option` and lists the baselines.
+        BadOption: There is no such file; the message begins with `option` and lists the baselines.
     """
     blessed = BASELINES / f"{quote(name, safe='')}.json"
     for path in (Path(name), Path(name) / "scorecard.json", blessed):
@@ -69,7 +69,7 @@ def baseline_file(name: str, option: str = "") -> Path:
 
 
 def load_named_side(option: str | None) -> Side | None:
-    """The run that was named as the baseline, with its evidence; None if none was.
+    """The run that was named as the baseline, with its evidence; None if no run was named.
 
     Raises:
         BadOption: There is no such baseline.
@@ -79,9 +79,9 @@ def load_named_side(option: str | None) -> Side | None:
 
 
 def read_published(claim: Claim, subject: str) -> Verdict | None:
-    """What a claim's published number says of a subject; None where the paper gives none.
+    """The verdict of a claim's published number on a subject; None where the paper gives no number.
 
-    A number without an interval: it holds or it does not.
+    The number has no interval, so it is never inconclusive.
     """
     value = claim.published.get(subject)
     if value is None:

@@ -1,10 +1,11 @@
-"""What a run ends with: its scorecard, compared with the baseline that was named."""
+"""The end of a run: its scorecard, compared with the baseline that was named."""
 
 from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 from harness import __version__
 from harness.experiments.catalogue import EXPERIMENTS
@@ -26,11 +27,11 @@ CALIBRATION = REPORTS / "calibration.json"
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A finished run.
+    """What a finished run found.
 
     Attributes:
-        scorecard: Of all its records.
-        comparison: With the baseline that was named; None without one.
+        scorecard: The scorecard of all its records.
+        comparison: The comparison with the baseline that was named; None if none was, or with a `refusal`.
         refusal: Why the two cannot be compared; "" if they can.
     """
 
@@ -40,15 +41,15 @@ class Conclusion:
 
     @property
     def lost(self) -> bool:
-        """Whether something was lost against the baseline, or nobody can tell."""
+        """Whether something was lost against the baseline, or the two cannot be compared."""
         return bool(self.refusal) or (self.comparison is not None and self.comparison.red)
 
 
 def conclude(run: Run, *, partial: bool) -> Conclusion:
-    """The scorecard of the records; with --scorecard it is written, with its evidence and its pictures.
+    """Build the scorecard from the run's records; with --scorecard write it, with its evidence and figures.
 
     Args:
-        run: It may have been judged by several processes, which wrote into one journal.
+        run: The run. Several processes may have judged it, all of which wrote into its journal.
         partial: Whether it was interrupted.
     """
     folder, found = run.journal.folder, run.journal.read_collected()
@@ -56,12 +57,12 @@ def conclude(run: Run, *, partial: bool) -> Conclusion:
         gather_run_facts(run, found, partial=partial), load_records(folder), found.pairs
     )
     if run.options.scorecard:
-        _write(run, scorecard)
+        _write(run, scorecard, run.options.scorecard)
     return _compare(run, scorecard, found)
 
 
 def _compare(run: Run, scorecard: Scorecard, found: Collected) -> Conclusion:
-    # Controls are held against what is known of them, whatever else is named.
+    # Controls are left out: they are compared with what is known of them, whatever baseline is named.
     known = {entry.name for entry in run.entries if run.is_exact(entry)}
     if run.before is None or len(known) == len(run.entries):
         return Conclusion(scorecard)
@@ -74,20 +75,26 @@ def _compare(run: Run, scorecard: Scorecard, found: Collected) -> Conclusion:
         return Conclusion(scorecard, refusal=str(refusal))
 
 
-def _write(run: Run, scorecard: Scorecard) -> None:
+def _write(run: Run, scorecard: Scorecard, folder: Path) -> None:
     known = error_rates.read(CALIBRATION)
     told = {
         "calibration": error_rates.sentence(known, scorecard),
         "deviations": deviations.to_json(scorecard),
     }
-    path = run.options.scorecard / "scorecard.json"
+    path = folder / "scorecard.json"
     write_json(path, {**scorecard.to_json(), **told})
     save_evidence(evidence_beside(path), gathered(run.journal.folder))
-    write_pages(scorecard, run.measuring.store, run.options.scorecard, known)
+    write_pages(scorecard, run.measuring.store, folder, known)
 
 
 def gather_run_facts(run: Run, found: Collected, *, partial: bool) -> RunFacts:
-    """What stands at the top of the scorecard of what was collected."""
+    """The facts about a run that stand at the top of its scorecard.
+
+    Args:
+        run: The run.
+        found: What its processes collected.
+        partial: Whether it was interrupted.
+    """
     asked = {subject for _, subject in found.pairs}
     return RunFacts(
         schema=SCHEMA,
@@ -96,7 +103,7 @@ def gather_run_facts(run: Run, found: Collected, *, partial: bool) -> RunFacts:
         torch=version("torch"),
         transformers=version("transformers"),
         nnsight=version("nnsight"),
-        # Numbers of a server are not those of a device here, though both may be right.
+        # A server's numbers need not be those of a device here, to the last bits.
         device=" + ".join(filter(None, (run.device, run.options.remote))),
         dtype=", ".join(sorted({e.dtype for e in run.entries})),
         attention=run.options.attention,
@@ -114,7 +121,7 @@ def gather_run_facts(run: Run, found: Collected, *, partial: bool) -> RunFacts:
 
 
 def tell_saved(run: Run) -> str:
-    """What --trials auto saved, in words; empty without it."""
+    """One line on how many trials --trials auto saved; "" without that option."""
     if run.options.trials != AUTO:
         return ""
     asked, whole = run.journal.count_asked()

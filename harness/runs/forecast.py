@@ -1,8 +1,9 @@
-"""How long a run will take, and how much of it is left, by what experiments took before.
+"""How long a run will take, and how much of it is left, estimated from how long experiments took before.
 
-The seconds stand in `fixtures/seconds.toml` (made by `benchmarks/seconds.py`), for the subjects that ship with
-the project, on a CPU. Another machine is faster or slower, which is found out as the run goes on. For other
-subjects what is left is foretold once something was measured, as if experiments took the same shares of time.
+Those seconds stand in `fixtures/seconds.toml` (made by `benchmarks/seconds.py`), for the subjects that ship
+with the project, on a CPU. How much faster or slower this machine is shows as the run goes on. For other
+subjects nothing is said before the first measurement; then experiments are assumed to take the same shares of
+the time as in the table.
 """
 
 from __future__ import annotations
@@ -19,22 +20,23 @@ from harness.runs.journal import Collected, PlannedMeasurement
 TABLE = FIXTURES / "seconds.toml"
 
 TRUST = 30
-"""Seconds of the table that this run's own pace has to outweigh: the first measurement alone says little."""
+"""Seconds of work at the table's pace that are added to this run's own work when its pace is estimated, since
+the first measurement alone says little."""
 
 
 def read_seconds(path: Path = TABLE) -> dict[str, dict[str, float]]:
-    """Seconds by subject and experiment, and by "loading" and "judging"."""
+    """Seconds by subject, then by experiment; "loading" and "judging" stand beside the experiments."""
     return tomllib.loads(path.read_text())
 
 
 class Forecast:
-    """What a run has to do, in seconds.
+    """The work of a run, in seconds.
 
     Args:
         found: What was collected.
-        store: Folder of measurements; what is there now is not measured.
-        processes: That share the work.
-        seconds: Of `read_seconds`; empty where they say nothing, as on a GPU.
+        store: Folder of measurements; what is there now will not be measured.
+        processes: How many processes share the work.
+        seconds: From `read_seconds`; empty where these say nothing, as on a GPU.
     """
 
     def __init__(
@@ -56,36 +58,38 @@ class Forecast:
             for pair, p in self.planned.items()
             if p.key and all((store / f"{p.key}{end}").exists() for end in (".json", ".nc"))
         }
-        # What cannot be named before its subject is loaded may be there all the same.
+        # One without a key may be in the store all the same, so they can be counted only if all have one.
         self.named = bool(self.planned) and all(p.key for p in self.planned.values())
         self._costs = {
-            pair: _cost(p, seconds) for pair, p in self.planned.items() if pair not in self.kept
+            pair: _estimate_cost(p, seconds)
+            for pair, p in self.planned.items()
+            if pair not in self.kept
         }
         self._loading = {
-            subject: _figure(seconds, subject, "loading")
+            subject: _look_up(seconds, subject, "loading")
             for subject in dict.fromkeys(subject for subject, _ in self._costs)
         }
         self._judging = {
-            test: _figure(seconds, planned.subject, "judging")
+            test: _look_up(seconds, planned.subject, "judging")
             for test, planned in found.tests.items()
         }
-        self._whole = self._left((), ())
+        self._whole = self._sum_left((), ())
 
     def opening(self) -> str:
-        """Say in one line what will be judged, how long it takes and how much is measured already."""
+        """One line on what will be judged, how long that takes and how much is measured already."""
         subjects = list(dict.fromkeys(test.subject for test in self.tests.values()))
         claims = len({test.claim for test in self.tests.values()})
-        said = f"{counted(claims, 'claim')} on {_listed(subjects)}"
+        said = f"{counted(claims, 'claim')} on {_join(subjects)}"
         if len(subjects) > 1:
             said += f" ({counted(len(self.tests), 'verdict')})"
         when = "how long it takes is known after the first measurements"
         if self.known:
-            when = f"about {_rounded(self._spread(*self._whole))}"
+            when = f"about {_format_seconds(self._share_out(*self._whole))}"
         said += f", {self.processes} processes" if self.processes > 1 else ""
         said += f": {when}"
         if self.named:
             said += f"; {len(self.kept)} of {counted(len(self.planned), 'measurement')} "
-            said += f"{'is' if len(self.planned) == 1 else 'are'} in {_shown(self.store)}"
+            said += f"{'is' if len(self.planned) == 1 else 'are'} in {_format_path(self.store)}"
         return said
 
     def left(
@@ -94,33 +98,34 @@ class Forecast:
         measured: Collection[tuple[str, str]],
         elapsed: float,
     ) -> str:
-        """How much longer it takes, e.g. "40 s"; "" where nothing is known yet.
+        """How much longer the run takes, for example "40 s"; "" where nothing is known yet.
 
         Args:
             judged: Ids of the tests that have ended.
-            measured: Subjects and experiments that were measured, beyond those that judged tests need.
+            measured: Subjects and experiments that were measured, besides those that the ended tests needed.
             elapsed: Seconds since the first test began.
         """
-        rest, longest = self._left(judged, measured)
+        rest, longest = self._sum_left(judged, measured)
         done = (self._whole[0] - rest) / self.processes
         if self.known:
             pace = (elapsed + TRUST) / (done + TRUST)
-        elif elapsed > 0 and done > 0 and set(self._costs) & self._measured(judged, measured):
+        elif elapsed > 0 and done > 0 and set(self._costs) & self._find_done(judged, measured):
             pace = elapsed / done
         else:
             return ""
-        return _rounded(self._spread(rest, longest) * pace)
+        return _format_seconds(self._share_out(rest, longest) * pace)
 
-    def _measured(
+    def _find_done(
         self, judged: Collection[str], measured: Collection[tuple[str, str]]
     ) -> set[tuple[str, str]]:
+        """Subjects and experiments that are measured: those given, and those that ended tests needed."""
         return set(measured).union(*(self._needs[test] for test in judged))
 
-    def _left(
+    def _sum_left(
         self, judged: Collection[str], measured: Collection[tuple[str, str]]
     ) -> tuple[float, float]:
-        """Seconds of the table that are left, in all and of the longest measurement."""
-        done = self._measured(judged, measured)
+        """Seconds, as in the table, of all work that is left, and of the longest measurement that is left."""
+        done = self._find_done(judged, measured)
         costs = {pair: cost for pair, cost in self._costs.items() if pair not in done}
         loaded = {subject for subject, _ in done}
         rest = sum(costs.values())
@@ -128,24 +133,27 @@ class Forecast:
         rest += sum(s for test, s in self._judging.items() if test not in judged)
         return rest, max(costs.values(), default=0.0)
 
-    def _spread(self, rest: float, longest: float) -> float:
+    def _share_out(self, rest: float, longest: float) -> float:
+        """Seconds that all processes together take; one measurement is never shared between two."""
         return max(rest / self.processes, longest)
 
 
-def _figure(seconds: Mapping[str, Mapping[str, float]], subject: str, what: str) -> float:
-    """Of the subject, or the mean of those that have figures; 1 where none has."""
+def _look_up(seconds: Mapping[str, Mapping[str, float]], subject: str, what: str) -> float:
+    """Seconds of a subject in the table, or the mean of the subjects that have such a number; 1 if none has."""
     if what in seconds.get(subject, {}):
         return seconds[subject][what]
     known = [figures[what] for figures in seconds.values() if what in figures]
     return sum(known) / len(known) if known else 1.0
 
 
-def _cost(planned: PlannedMeasurement, seconds: Mapping[str, Mapping[str, float]]) -> float:
-    # Trials are not all of it: something is set up, and small batches are not full.
-    return _figure(seconds, planned.subject, planned.experiment) * (0.1 + 0.9 * planned.share)
+def _estimate_cost(
+    planned: PlannedMeasurement, seconds: Mapping[str, Mapping[str, float]]
+) -> float:
+    # A tenth does not depend on the trials: something is set up, and small batches are not full.
+    return _look_up(seconds, planned.subject, planned.experiment) * (0.1 + 0.9 * planned.share)
 
 
-def _rounded(seconds: float) -> str:
+def _format_seconds(seconds: float) -> str:
     if seconds < 90:
         return f"{max(5, 5 * math.ceil(seconds / 5))} s"
     minutes = math.ceil(seconds / 60)
@@ -154,14 +162,14 @@ def _rounded(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _listed(names: list[str]) -> str:
+def _join(names: list[str]) -> str:
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _shown(path: Path) -> str:
-    """Relative to where the command was typed, if it is below."""
+def _format_path(path: Path) -> str:
+    """The path relative to where the command was typed, if it is below; else the whole path."""
     try:
         return str(path.absolute().relative_to(Path.cwd()))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What the processes of a run collected and did, written down so that a verdict that never came is missed."""
+"""The journal of a run: what its processes collected and did, so that a missing verdict is noticed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
 from harness.judging.claim import Pair
@@ -15,17 +15,17 @@ from harness.subjects.pinning import pinned
 from harness.subjects.registry import Entry
 
 OLD = ("*.json", "*.evidence.gz", "collected-*.txt", "asked/*", "subjects/*")
-"""What a run leaves in its folder of records."""
+"""Files that an earlier run left in its folder of records."""
 
 
 class PlannedTest(NamedTuple):
     """What the test of a claim is about.
 
     Attributes:
-        claim: Its id.
+        claim: Id of the claim.
         subject: Name of the subject.
-        measured: The fixtures that measure for it, in one word.
-        needs: Names of the experiments that it measures, as far as can be told before.
+        measured: The fixtures that measure for it, in one string; equal for tests that share measurements.
+        needs: Names of the experiments that it measures, as far as is known before it runs.
     """
 
     claim: str
@@ -40,8 +40,8 @@ class PlannedMeasurement(NamedTuple):
     Attributes:
         subject: Name of the subject.
         experiment: Name of the experiment.
-        key: In the store; "" if it is known only once the subject is loaded.
-        share: Trials asked, of the experiment's own number.
+        key: Its name in the store; "" if that is known only once the subject is loaded.
+        share: How many trials it has, as a share of the experiment's own number.
     """
 
     subject: str
@@ -55,10 +55,10 @@ class Collected:
     """What all processes of a run collected.
 
     Attributes:
-        tests: By the id of the test, in the order of collection.
+        tests: Tests of claims by their ids, in the order of collection.
         digest: Hash of the claims; "" if nothing was collected.
-        left_out: Claims and subjects that were found and not chosen; None if only some files were looked into.
-        planned: Measurements that the tests need, as far as can be told before.
+        left_out: Claims and subjects that were found and not chosen; None if only some files were searched.
+        planned: Measurements that the tests need, as far as is known before they run.
     """
 
     tests: Mapping[str, PlannedTest]
@@ -68,27 +68,27 @@ class Collected:
 
     @property
     def pairs(self) -> list[Pair]:
-        """Every claim and subject, once."""
+        """Every claim and subject that is tested, once."""
         return list(dict.fromkeys((test.claim, test.subject) for test in self.tests.values()))
 
 
 @dataclass(frozen=True)
 class Journal:
-    """The folder into which all processes of a run write.
+    """The folder into which all processes of a run write notes and records.
 
-    A reader sees all of a note or nothing of it; workers may write the same note twice.
+    A reader sees all of a note or nothing of it. Two processes may write the same note.
 
     Attributes:
-        folder: Also that of the records.
+        folder: Path of the folder.
     """
 
     folder: Path
 
     def begin(self) -> None:
-        """Empty the folder of an earlier run's records; they are not this run's.
+        """Remove what an earlier run left in the folder.
 
         Raises:
-            OSError: The folder cannot be made, or not written into.
+            OSError: The folder cannot be made, or cannot be written into.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in [p for old in OLD for p in self.folder.glob(old)]:
@@ -105,17 +105,30 @@ class Journal:
         left_out: Iterable[Pair] | None = (),
         planned: Iterable[PlannedMeasurement] = (),
     ) -> None:
-        """Write down what one process collected."""
-        facts: dict[str, Any] = {"claims_hash": digest, "tests": tests, "planned": list(planned)}
-        facts["left_out"] = None if left_out is None else sorted(set(left_out))
-        # Not *.json: that is what records are called.
+        """Write down what one process collected.
+
+        Args:
+            process: Name of the process.
+            tests: As in `Collected`.
+            digest: As in `Collected`.
+            left_out: As in `Collected`.
+            planned: As in `Collected`.
+        """
+        facts = {
+            "claims_hash": digest,
+            "tests": tests,
+            "planned": list(planned),
+            "left_out": None if left_out is None else sorted(set(left_out)),
+        }
+        # Not *.json, which records are called.
         write_json(self.folder / f"collected-{process}.txt", facts)
 
     def read_collected(self) -> Collected:
-        """What was written down by any process: each collects everything, and some may have died before."""
+        """What any process collected; each collects everything, but some may have died before that."""
         tests: dict[str, PlannedTest] = {}
         planned: dict[Pair, PlannedMeasurement] = {}
-        digest, left_out = "", frozenset[Pair]()
+        digest = ""
+        left_out: frozenset[Pair] | None = frozenset()
         for path in sorted(self.folder.glob("collected-*.txt")):
             facts = json.loads(path.read_text())
             for test, (claim, subject, measured, needs) in facts["tests"].items():
@@ -128,26 +141,31 @@ class Journal:
         return Collected(tests, digest, left_out, tuple(planned.values()))
 
     def note_asked(self, measured: str, trials: int, whole: int) -> None:
-        """Write down how many trials an experiment asked of a subject, and of how many."""
+        """Write down how many trials were measured, for `count_asked`.
+
+        Args:
+            measured: Name of the subject and of the experiment.
+            trials: How many trials were measured.
+            whole: The experiment's own number of trials.
+        """
         note = {"measured": measured, "trials": trials, "whole": whole}
         write_json(self.folder / "asked" / f"{quote(measured, safe='')} {trials}", note)
 
     def count_asked(self) -> tuple[int, int]:
-        """Trials asked in all, of looks that were not the last one as well, and trials that all would be."""
+        """How many trials were measured at all looks together, and how many all trials would have been."""
         notes = [json.loads(path.read_text()) for path in sorted(self.folder.glob("asked/*"))]
         whole = {note["measured"]: note["whole"] for note in notes}
         return sum(note["trials"] for note in notes), sum(whole.values())
 
     def note_subject(self, entry: Entry, commit: str | None) -> None:
-        """Write down the dtype, arrangement and commit of a loaded subject."""
+        """Write down the dtype, the arrangement and the commit of a loaded subject."""
         content = {"subject": entry.name, "facts": gather_facts(entry, commit)}
         write_json(self.folder / "subjects" / quote(entry.name, safe=""), content)
 
     def read_subjects(self, entries: Iterable[Entry]) -> dict[str, dict[str, str]]:
-        """The dtype and arrangement of each subject: as written down when it was loaded, else as in its entry.
+        """What `gather_facts` says of each subject: as noted when it was loaded, else from its entry.
 
-        One whose measurements were all in the store need not have been loaded; then its entry leaves nothing
-        open.
+        A subject that was not loaded had all of its measurements in the store, so its entry says all there is.
         """
         notes = [json.loads(path.read_text()) for path in sorted(self.folder.glob("subjects/*"))]
         noted = {note["subject"]: note["facts"] for note in notes}
@@ -158,11 +176,11 @@ def gather_facts(entry: Entry, commit: str | None = None) -> dict[str, str]:
     """How a subject is asked, as far as its entry says.
 
     Args:
-        entry: Of the registry, or of a loaded subject, which says what was left open.
-        commit: What its revision was found to be; the revision itself, if it names one.
+        entry: From the registry, or of a loaded subject, which leaves nothing open.
+        commit: The commit that its revision was resolved to; None for the revision itself, if it is a commit.
 
     Returns:
-        `dtype`; `arrangement`, unless that is decided on loading; of the hub `revision` and `commit`.
+        `dtype`; `arrangement`, unless that is decided on loading; `revision` and `commit`, if it is of the hub.
     """
     facts = {"dtype": entry.dtype}
     if entry.arrangement != "auto":

@@ -1,37 +1,42 @@
-"""What a run was asked for, whoever asks: pytest, a subcommand, a task of a cluster or a notebook."""
+"""The options of a run, whoever sets them: pytest, a subcommand, a task on a cluster or a notebook."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from harness.machine.files import ROOT
+
+Arrangement = Literal["plain", "chat", "prefilled", "auto"]
+"""How a subject is asked, see `harness.subjects.arrangement`; "auto" is decided on loading."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked on the command line.
+    """What a run is asked to do.
 
     Attributes:
-        subjects: Names or folders; all that fit if empty.
+        subjects: Names or folders; if empty, all that the other options allow.
         family: Architecture of folders, or a filter on the registry.
-        gpu: Run on a GPU and include the hub's subjects.
+        gpu: Whether to run on a GPU and include the hub's subjects.
         remote: Where the decoder layers run: "ndif", "local" or a URL; None for here.
-        dtype: Of folders and of the hub's subjects; None for that of each. What ships with the project keeps
-            its own, as its verdicts were found.
-        arrangement: How they are asked, in the same way.
-        controls: Include the controls.
-        gate: Block claims of which the subject fails the task; without it they are asked all the same.
-        trials: For every experiment; each experiment's own number if None; "auto" as `sequential` says.
-        seed: Of all stimuli.
-        baseline: Name, path, "none", or None for the committed ones of the embedded subjects. Controls are
-            read against the table of what each must give.
-        scorecard: Folder for the scorecard, or None.
+        dtype: Precision of folders and of the hub's subjects; None for each one's own. Subjects that ship with
+            the project keep theirs, in which their verdicts were found.
+        arrangement: How folders and the hub's subjects are asked; None for each one's own, like `dtype`.
+        controls: Whether to include the controls.
+        gate: Whether to block claims whose task the subject fails; if not, they are judged all the same.
+        trials: For every experiment; each experiment's own number if None; "auto" for as many as settle a claim
+            (see `harness.statistics.looks`).
+        seed: Seed of all stimuli.
+        baseline: Name, path, "none", "published", or None for the committed ones of the embedded subjects.
+            Controls are always compared with the table of what each must give, unless it is "none".
+        scorecard: Folder for the scorecard; None if none is written.
         records: Folder for this run's records, emptied when it begins.
         store: Folder of measurements.
         attention: "sdpa" or "eager".
-        photographs: Folder of two-object photographs, for subjects that were not trained on drawn solids.
-        coco: Folder of COCO 2017 validation images, for the same.
+        photographs: Folder of two-object photographs, for subjects of the paper's scale.
+        coco: Folder of COCO 2017 validation images, for the same subjects.
     """
 
     subjects: tuple[str, ...] = ()
@@ -39,7 +44,7 @@ class Options:
     gpu: bool = False
     remote: str | None = None
     dtype: str | None = None
-    arrangement: str | None = None
+    arrangement: Arrangement | None = None
     controls: bool = False
     gate: bool = True
     trials: int | str | None = None

@@ -1,4 +1,4 @@
-"""What a run is about to judge and to measure, written down once its claims are collected."""
+"""The plan of a run: what it is about to judge and to measure, noted once its claims are collected."""
 
 from __future__ import annotations
 
@@ -18,7 +18,14 @@ from harness.subjects.registry import Entry
 
 
 class ClaimTest(NamedTuple):
-    """The test of a claim on a subject: its id, and the fixtures that only some claims have."""
+    """The test of a claim on a subject.
+
+    Attributes:
+        id: Id of the test.
+        claim: The claim.
+        entry: The subject.
+        fixtures: Names of its fixtures, but for those that every claim has.
+    """
 
     id: str
     claim: Claim
@@ -27,7 +34,7 @@ class ClaimTest(NamedTuple):
 
     @property
     def measured(self) -> str:
-        """A key that is equal for claims that share their measurements."""
+        """A string that is equal for claims that share their measurements."""
         return " ".join(sorted(self.fixtures)) or self.id.split("::")[0]
 
 
@@ -37,20 +44,20 @@ def note_collected(
     process: str,
     left_out: Iterable[Pair] | None = (),
 ) -> None:
-    """Write down what was collected, so that a process that dies is missed and what is left can be foretold.
+    """Write down what was collected, so that missing verdicts are noticed and the time left can be estimated.
 
     Args:
-        run: Whose journal it goes into.
-        tests: Of claims.
+        run: The run in whose journal it is noted.
+        tests: The tests of claims.
         process: Name of this process.
-        left_out: Claims and subjects found and not chosen; None if only some files were looked into.
+        left_out: Claims and subjects that were found and not chosen; None if only some files were searched.
     """
     tests = list(tests)
     claims = {test.claim.id: test.claim for test in tests}
     planned_tests: dict[str, PlannedTest] = {}
     planned: dict[Pair, PlannedMeasurement] = {}
     for test in tests:
-        subject, experiments = test.entry.name, _experiments(run, test)
+        subject, experiments = test.entry.name, _list_experiments(run, test)
         needs = tuple(e.name for e in experiments)
         planned_tests[test.id] = PlannedTest(test.claim.id, subject, test.measured, needs)
         for each in experiments:
@@ -61,14 +68,14 @@ def note_collected(
     run.journal.note_collected(process, planned_tests, digest, left_out, planned.values())
 
 
-def _experiments(run: Run, test: ClaimTest) -> list[Experiment]:
-    """What a claim measures, as far as can be told before, in the order in which it does."""
+def _list_experiments(run: Run, test: ClaimTest) -> list[Experiment]:
+    """The experiments that a claim measures, as far as is known before it runs, in their order."""
     expected = run.find_baseline(test.claim, test.entry)
     if expected is Verdict.not_run:
         return []
     gate, found = run.options.gate, dict[str, Experiment]()
     for experiment in EXPERIMENTS:
-        # What subjects of the paper's scale are asked on images of the user's own is not known here.
+        # Whether there are images of the user's, for subjects of the paper's scale, is not known here.
         own = experiment.own_images and test.entry.scale != "embedded"
         if experiment.name in test.fixtures and not own:
             blocked = gate and expected is Verdict.blocked
@@ -79,7 +86,7 @@ def _experiments(run: Run, test: ClaimTest) -> list[Experiment]:
 
 def _plan(measuring: Measuring, experiment: Experiment, entry: Entry) -> PlannedMeasurement:
     if measuring.trials == AUTO:
-        # Where a claim is settled is known when it is.
+        # How many trials settle a claim is known only once it is settled.
         return PlannedMeasurement(entry.name, experiment.name, "", 1.0)
     share = measuring.count_trials(experiment) / experiment.trials
     return PlannedMeasurement(
@@ -88,8 +95,8 @@ def _plan(measuring: Measuring, experiment: Experiment, entry: Entry) -> Planned
 
 
 def foretell_key(measuring: Measuring, experiment: Experiment, entry: Entry) -> str:
-    """The name that a measurement has in the store; "" if nothing tells before the subject is loaded."""
-    # To hash the weights of a large checkpoint only to foretell something takes too long.
+    """The name that a measurement will have in the store; "" if it is known only once the subject is loaded."""
+    # Checkpoints of the user's are left out, too: hashing large weights takes too long for a forecast.
     ships = entry.kind in ("embedded", "control")
     if not ships or not pinned(entry) or entry.arrangement == "auto":
         return ""

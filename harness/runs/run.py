@@ -1,6 +1,6 @@
-"""What one process of a run of the suite holds: options, subjects, measurements, and the baseline.
+"""A run of the suite as one of its processes has it: options, subjects, measurements and the baseline.
 
-The plugin wires this into pytest; nothing here is a hook.
+Nothing here is a hook; `harness.suite.plugin` wires it into pytest.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ MEASURED_WITH = ("torch", "transformers", "nnsight", "numpy", "pillow")
 
 
 class Run:
-    """One run of the suite, as one process sees it; built once per process.
+    """One run of the suite; each of its processes builds this once.
 
     Args:
-        options: From the command line.
-        say: Receives lines of progress.
+        options: What the run is asked to do.
+        say: Is called with lines of progress.
 
     Raises:
-        BadOption: Any option that cannot be used, before anything is measured.
+        BadOption: An option cannot be used; this is found before anything is measured.
     """
 
     def __init__(self, options: Options, say: Callable[[str], None]) -> None:
@@ -76,7 +76,7 @@ class Run:
                 gate=options.gate,
             )
             self.baselines = baselines_of(options.baseline, self.entries)
-            # Read before hours of measuring, not after.
+            # Read now, so that a bad file is refused before hours of measuring.
             self.before: Side | None = load_named_side(options.baseline)
             self.expected = None if options.baseline == "none" else controls.expected()
         except (Refused, ValueError, RuntimeError) as error:
@@ -89,7 +89,7 @@ class Run:
         self._measured: dict[tuple[str, Entry, int], Measured] = {}
 
     def begin(self) -> None:
-        """Empty the folder of records; what was judged by an earlier run is not this run's.
+        """Empty the folder of records, and say which subjects some options do not change.
 
         Raises:
             BadOption: The folder cannot be written.
@@ -104,10 +104,12 @@ class Run:
         self.begun = True
         if kept := ", ".join(e.name for e in find_kept(self.entries, self.options)):
             asked = spell_asked(self.options)
-            self.say(f"{asked}: not for {kept}: verdicts there are compared with those without")
+            self.say(
+                f"{asked}: not applied to {kept}, whose verdicts are compared with those found without it"
+            )
 
     def measure(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> Measured:
-        """The measurement of an experiment on a subject, asked for once per process."""
+        """The measurement of an experiment on a subject; each process makes or reads it once."""
         trials = self.measuring.count_trials(experiment, look)
         key = (experiment.name, entry, trials)
         if key not in self._measured:
@@ -118,12 +120,12 @@ class Run:
         return self._measured[key]
 
     def find_baseline(self, claim: Claim, entry: Entry) -> Verdict | None:
-        """The verdict of a claim in the baseline, or None if there is none.
+        """The verdict of a claim on a subject in the baseline, or None if it has none.
 
-        For a control it is the verdict that must come out.
+        For a control it is the verdict that the claim must give.
         """
         if self.expected is not None and self.is_exact(entry):
-            # Whatever its seed, an untrained subject is untrained.
+            # The part after ":" is a seed: untrained subjects of all seeds must give the same.
             cell = self.expected.get((claim.id, entry.name.partition(":")[0]))
             return cell.verdict if cell else None
         if self.options.baseline == PUBLISHED:
@@ -132,7 +134,7 @@ class Run:
         return record.verdict if record else None
 
     def is_exact(self, entry: Entry) -> bool:
-        """Whether it is known what the claims must say of a subject, and asked whether they do."""
+        """Whether every claim must give a known verdict on this subject, which is so for a control."""
         return entry.kind == "control" and not entry.misled and self.expected is not None
 
     def record(
@@ -146,7 +148,17 @@ class Run:
         measurement: str | None,
         seconds: float,
     ) -> tuple[Record, Standing]:
-        """Write the record of a claim, and say how it stands against the baseline."""
+        """Write the record of a claim, and return it with how it stands against the baseline.
+
+        Args:
+            claim: What was judged.
+            entry: The subject.
+            judgement: The verdict and its reason.
+            estimate: What it rests on; None if nothing was estimated.
+            look: The look at which it was measured.
+            measurement: The measurement's name in the store; None if nothing was measured.
+            seconds: How long measuring and judging took.
+        """
         before = self.find_baseline(claim, entry)
         record = Record.of(
             claim,
@@ -169,10 +181,10 @@ class Run:
         )
 
     def forget(self, claim: Claim, entry: Entry) -> None:
-        """Take a claim's record back."""
+        """Delete the record of a claim on a subject, if there is one."""
         forget_record(self.journal.folder, claim.id, entry.name)
 
     def _note_subject(self, subject: Subject) -> None:
-        # Where nothing is judged there is no scorecard to say it in, and perhaps no folder to write into.
+        # Where nothing is judged there is no scorecard that would say it, and perhaps no folder.
         if self.judges:
             self.journal.note_subject(subject.entry, subject.commit)

@@ -1,4 +1,4 @@
-"""Which subjects the options of a run ask for."""
+"""The selection of a run's subjects by its options."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from harness.subjects.folder import find_template_in
 from harness.subjects.registry import Entry, UnknownSubject, find, read_registry
 
 if TYPE_CHECKING:
-    from harness.runs.options import Options
+    from harness.runs.options import Arrangement, Options
 
 SHIPPED = ("embedded", "control")
-"""Kinds of subjects that come with their verdicts, in a baseline or in the table of the controls."""
+"""Kinds of subjects that ship with the project and their verdicts, as a baseline or a table of controls."""
 
 
 def select(options: Options) -> list[Entry]:
     """The subjects that the options ask for.
 
-    Without names: the embedded ones, the controls if they are asked for, and with --gpu the hub's as well;
-    `family` filters them all. The dtype and the arrangement that are asked for are those of folders and of the
-    hub's subjects; `find_kept` says which others stay.
+    If none is named these are the embedded ones, the controls if they are asked for, and with --gpu the hub's;
+    `family` filters them all. The dtype and the arrangement that are asked for apply to folders and to the
+    hub's subjects; `find_kept` lists the subjects that keep their own.
 
     Raises:
-        UnknownSubject: A name that is nothing, or a family without subjects.
-        BadOption: An option that cannot be used, or that would change no subject.
+        UnknownSubject: A name is no subject, or a family has no subjects.
+        BadOption: An option cannot be used, or would change no subject.
     """
     registry = read_registry()
     if options.remote:
-        _check_remote(options)
+        _check_remote(options.remote, options)
     if options.subjects:
         found = [find(name, registry, family=options.family) for name in options.subjects]
         names = [entry.name for entry in found]
@@ -39,7 +39,7 @@ def select(options: Options) -> list[Entry]:
                 raise BadOption(
                     f"two subjects are called {entry.name!r}: rename one of the folders"
                 )
-            if entry.kind == "local":
+            if entry.kind == "local" and entry.folder is not None:
                 from harness.subjects.loading import check_folder
 
                 check_folder(entry.name, entry.folder)
@@ -54,8 +54,8 @@ def select(options: Options) -> list[Entry]:
     return _change_all(entries, options)
 
 
-def change(entry: Entry, dtype: str | None, arrangement: str | None) -> Entry:
-    """An entry in the dtype and the arrangement that are asked for; in its own where none is.
+def change(entry: Entry, dtype: str | None, arrangement: Arrangement | None) -> Entry:
+    """The entry with the dtype and the arrangement that are asked for; it keeps its own where None is given.
 
     Raises:
         BadOption: The arrangement needs a chat template, and the folder has none.
@@ -65,12 +65,14 @@ def change(entry: Entry, dtype: str | None, arrangement: str | None) -> Entry:
         raise BadOption(
             f"--arrangement {arrangement}: {entry.name} has no chat template, so it can only be asked plainly"
         )
-    asked = {"dtype": dtype, "arrangement": arrangement}
-    return replace(entry, **{name: value for name, value in asked.items() if value})
+    return replace(entry, dtype=dtype or entry.dtype, arrangement=arrangement or entry.arrangement)
 
 
 def find_kept(entries: Sequence[Entry], options: Options) -> list[Entry]:
-    """The shipped subjects that --dtype and --arrangement do not change, since their verdicts are on file."""
+    """The shipped subjects that keep a dtype or arrangement other than the one that is asked for.
+
+    Their verdicts are on file, and comparable only with verdicts found in the same way.
+    """
     asked = {"dtype": options.dtype, "arrangement": options.arrangement}
     return [
         entry
@@ -81,7 +83,7 @@ def find_kept(entries: Sequence[Entry], options: Options) -> list[Entry]:
 
 
 def spell_asked(options: Options) -> str:
-    """The dtype and the arrangement that are asked for, as they are typed."""
+    """The options --dtype and --arrangement as they are typed on the command line."""
     asked = (("--dtype", options.dtype), ("--arrangement", options.arrangement))
     return " ".join(f"{name} {value}" for name, value in asked if value)
 
@@ -93,20 +95,19 @@ def _change_all(entries: list[Entry], options: Options) -> list[Entry]:
         stored = next((entry.source for entry in left if entry.weights == "stored"), "")
         way = f" (--subject fixtures/{stored})" if stored else ""
         raise BadOption(
-            f"{spell_asked(options)}: not for {names}, whose verdicts are compared with those without: "
-            f"name a folder{way}, which is compared with nothing, or a model of the hub"
+            f"{spell_asked(options)}: not applied to {names}, whose verdicts are compared with those found "
+            f"without it: name a folder{way}, which is compared with nothing, or a model of the hub"
         )
     how = (options.dtype, options.arrangement)
     return [entry if entry.kind in SHIPPED else change(entry, *how) for entry in entries]
 
 
-def _check_remote(options: Options) -> None:
-    """Refuse what cannot be sent before anything is loaded.
+def _check_remote(where: str, options: Options) -> None:
+    """Refuse --remote where it cannot work, before anything is loaded.
 
     Raises:
-        BadOption: --remote with --gpu, without a subject or a key, or as no place.
+        BadOption: It names no place, comes with --gpu, or lacks a subject or a key.
     """
-    where = options.remote
     if where == "local":
         return
     if where != "ndif" and not where.startswith(("http://", "https://")):

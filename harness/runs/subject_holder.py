@@ -1,4 +1,4 @@
-"""One subject in memory at a time, on the device of this process."""
+"""Loading subjects, one at a time in memory, on the device of this process."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def device_for(gpu: bool) -> str:
-    """The torch device of this process.
+    """The torch device of this process: "cuda" if a GPU is asked for, else "cpu".
 
     Raises:
-        NoGpu: A GPU is asked for and torch sees none.
+        NoGpu: A GPU is asked for, and torch sees none.
     """
     if not gpu:
         return "cpu"
@@ -43,7 +43,7 @@ def device_for(gpu: bool) -> str:
 
 
 def tell_rounding(entry: Entry, device: str) -> str:
-    """A one-line warning that a dtype rounds more than float32; empty for float32."""
+    """A one-line warning that a subject's dtype rounds more than float32; "" for float32."""
     if entry.dtype == "float32":
         return ""
     slow = " and is slow on a CPU" if device == "cpu" else ""
@@ -54,14 +54,14 @@ def tell_rounding(entry: Entry, device: str) -> str:
 
 
 class SubjectHolder:
-    """Loads subjects, keeps the latest and lets go of the one before.
+    """Loads subjects, and keeps only the latest in memory.
 
     Args:
         device: From `device_for`.
         attention: "sdpa" or "eager".
-        say: Receives a line when a subject is loaded.
+        say: Is called with lines about a subject when it is loaded or released.
         remote: Where the decoder layers run, see `harness.tracing.elsewhere`; None for here.
-        loaded: Called with each subject that is loaded.
+        loaded: Is called with each subject that is loaded.
     """
 
     def __init__(
@@ -82,21 +82,21 @@ class SubjectHolder:
     def __call__(self, entry: Entry) -> Subject:
         """The subject of an entry, loaded and self-checked.
 
-        A subject that was refused once is refused again without another try: every claim asks.
+        A subject that was refused is refused again without another try, since every claim asks for it.
         """
         if entry in self._refused:
             raise self._refused[entry].with_traceback(None)
-        # Not the held subject's own entry, which says what was found out where this one leaves it open.
+        # Compare the requested entry: loading may have replaced "auto" in the held subject's own entry.
         if self._held is None or self._asked != entry:
             from harness.subjects.pinning import pinned
 
             self.release()
             self._before = allocated()
             try:
-                subject = self._loaded(entry)
+                subject = self._load(entry)
             except Exception as refusal:
                 self._refused[entry] = refusal
-                # It is kept for the next claim that asks; the weights must not be.
+                # The error is kept for the next claim that asks, but must not keep the weights in memory.
                 let_go(refusal)
                 raise
             where = subject.elsewhere and f"layers on {subject.elsewhere.where}"
@@ -119,11 +119,12 @@ class SubjectHolder:
             self.loaded(subject)
         return self._held
 
-    def _loaded(self, entry: Entry) -> Subject:
+    def _load(self, entry: Entry) -> Subject:
         import torch
 
         from harness.experiments.arranging import choose_arrangement
-        from harness.subjects.loading import CannotLoad, load, weights_gib
+        from harness.subjects.fitting import CannotLoad
+        from harness.subjects.loading import load, weights_gib
         from harness.tracing.footprint import OutOfMemory, is_out_of_memory
         from harness.tracing.selfcheck import selfcheck
 
@@ -156,7 +157,7 @@ class SubjectHolder:
         )
 
     def release(self) -> None:
-        """Let go of the subject and give its memory back; say so if it does not come back."""
+        """Drop the subject and give its memory back; say so if some of it stays in use."""
         if self._held is None:
             return
         name = self._held.name
@@ -171,7 +172,7 @@ class SubjectHolder:
 
 
 def _free() -> list[float]:
-    """GiB free on every visible GPU."""
+    """Free memory of every visible GPU, in GiB."""
     import torch
 
     return [torch.cuda.mem_get_info(i)[0] / 2**30 for i in range(torch.cuda.device_count())]

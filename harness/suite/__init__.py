@@ -1,1 +1,1 @@
-"""The suite as a plugin of pytest and pytest-xdist: options, the fixture judge, progress, the ending."""
+"""The suite as a plugin of pytest and pytest-xdist: options, the fixture `judge`, progress, the ending."""

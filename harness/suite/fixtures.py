@@ -1,8 +1,8 @@
-"""Fixtures of the claims: each experiment of the catalogue is one, by its name.
+"""Fixtures for claims: each experiment of the catalogue that has a reading is one, under the experiment's name.
 
-It gives the experiment's reading for one subject, measured or out of the store, if the subject does the task
-that the experiment requires; else the claim is blocked, with the accuracy that was measured, before anything
-expensive is.
+It gives the experiment's reading for one subject, measured now or taken from the store. If the subject fails
+the task that the experiment requires, the claim is blocked before anything expensive is measured, with the
+accuracy at the task as the reason.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fixture `judge`: from an experiment to its reading, from an estimate to a record and a test that ends."""
+"""The fixture `judge`: it gives readings of experiments, and turns an estimate into a record and an outcome."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Judge:
     """Judges one claim on one subject; the fixture `judge` of a claim test.
 
     Attributes:
-        run: The run it belongs to.
+        run: The run that the test belongs to.
         claim: What is judged.
         entry: The subject.
-        look: At which look its experiments are measured, read and judged.
-        measurement: Store key of what was measured, or None before.
-        record: What was concluded, or None before.
-        standing: How that stands against the baseline, or None before.
+        look: The look at which experiments are measured, read and judged.
+        measurement: Store key of what was measured last; None before.
+        record: What was concluded; None before.
+        standing: How that stands against the baseline; None before.
     """
 
     run: Run
@@ -55,10 +55,10 @@ class Judge:
         self.conclude(judgement, estimate)
 
     def measure(self, experiment: Experiment) -> Reading:
-        """The reading of an experiment on the subject; where a claim cannot be asked, the test ends here.
+        """The reading of an experiment on the subject; where the claim cannot be asked, the test ends here.
 
-        It is blocked if the subject surely fails the task that the experiment requires, before anything
-        expensive is measured, and not run where images of the user's are missing.
+        It ends as blocked if the subject surely fails the task that the experiment requires, before anything
+        expensive is measured, and as not run where images of the user's are missing.
         """
         if experiment.own_images and self.entry.scale != "embedded":
             return self._measure_own_images(experiment)
@@ -69,7 +69,7 @@ class Judge:
         """End the test as blocked if the subject surely fails the task that an experiment builds on."""
         gate = find_gate(experiment)
         if gate is not None and experiment.requires is not None and self.run.options.gate:
-            # A precondition is settled before the claim is looked at, whatever --trials auto asks of the claim.
+            # The task is always judged on all trials, at whatever look --trials auto judges the claim.
             found = Behaviour(self._measured(gate, ALL_TRIALS))
             self._block_below(experiment, experiment.requires, found.accuracy(experiment.requires))
 
@@ -96,21 +96,30 @@ class Judge:
         return self.standing
 
     def find_next_look(self) -> Look | None:
-        """With `--trials auto`, the look that may change the verdict; None if it stands."""
+        """With `--trials auto`, the next look that may change the verdict; None if the verdict stands."""
         found = self.record
         if found is None:
             return None
         return self.look.find_next(found.verdict, self._p_value, has_value=found.n > 0)
 
-    def message(self) -> str:
-        """Verdict, what it rests on and what it is compared with, for a person reading a failure.
+    @property
+    def concluded(self) -> Record:
+        """The record of what was concluded.
 
         Raises:
             LookupError: Nothing was concluded yet.
         """
-        record, threshold = self.record, self.claim.threshold
-        if record is None:
+        if self.record is None:
             raise LookupError(f"{self.claim.id}: nothing was concluded yet")
+        return self.record
+
+    def message(self) -> str:
+        """The verdict, what it rests on and what it is compared with, for a person who reads a failure.
+
+        Raises:
+            LookupError: Nothing was concluded yet.
+        """
+        record, threshold = self.concluded, self.claim.threshold
         value = threshold.for_subject(self.entry.name)
         lines = [
             f"{record.verdict}: {self.claim.statement}",
@@ -158,7 +167,7 @@ class Judge:
 
 
 def task_threshold(experiment: Experiment) -> Threshold:
-    """How well a subject must do the task of an experiment to be asked what it says of binding."""
+    """How well a subject must do the task of an experiment for claims on it to be judged."""
     return above(
         experiment.least,
         unit="share right",
@@ -168,11 +177,11 @@ def task_threshold(experiment: Experiment) -> Threshold:
 
 
 def choose_look(look: Look, experiments: list[Experiment]) -> Look:
-    """The look at which a claim on some experiments begins, none of which it could hardly do with fewer trials.
+    """The look at which a claim begins: the first one that has enough trials in each of its experiments.
 
     Args:
-        look: The first that may be.
-        experiments: All that the claim is about; where none has looks, it is judged by all trials.
+        look: The earliest look that may be chosen.
+        experiments: All experiments of the claim. If there are some and none has looks, all trials are used.
     """
     looked = [e for e in experiments if e.looks]
     if experiments and not looked:

@@ -90,7 +90,12 @@ def _trials(text: str) -> int | str:
 
 
 def options_of(config: pytest.Config, records: Path) -> Options:
-    """What was asked on the command line; records go into the folder given."""
+    """The options of a run from pytest's command line.
+
+    Args:
+        config: Configuration of pytest.
+        records: Folder for the run's records.
+    """
     option = config.getoption
     return Options(
         subjects=tuple(option("claim_subjects")),
@@ -99,7 +104,7 @@ def options_of(config: pytest.Config, records: Path) -> Options:
         arrangement=option("claim_arrangement"),
         gpu=option("claim_gpu"),
         remote=option("claim_remote"),
-        # Deselected by -m they would only be loaded for nothing; unasked they double the time.
+        # Only if -m names them: they double the time, and without the name -m would deselect them anyway.
         controls="control" in (option("markexpr") or ""),
         gate=option("claim_gate"),
         trials=option("claim_trials"),

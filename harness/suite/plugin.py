@@ -1,11 +1,11 @@
-"""The suite as a plugin of pytest: markers, hooks and the fixture `judge`. What they do is in `runs`."""
+"""The suite as a plugin of pytest: markers, hooks and the fixture `judge`. Hooks call `harness.runs`."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -37,11 +37,21 @@ pytest_plugins = [
 __all__ = ["pytest_addoption"]
 
 CLAIMS = ROOT / "claims"
+
 COMPLAINT = pytest.StashKey[str]()
+"""Of the configuration: why the options cannot be used."""
+
 LEFT_OUT = pytest.StashKey[list[Pair]]()
-JUDGE = pytest.StashKey[Judge | None]()
-LOOK = pytest.StashKey[Look]()
+"""Of the configuration: claims and subjects that were found and not chosen."""
+
 CONCLUSION = pytest.StashKey[Conclusion]()
+"""Of the configuration: what the run found."""
+
+JUDGE = pytest.StashKey[Judge | None]()
+"""Of an item: its latest judge."""
+
+LOOK = pytest.StashKey[Look]()
+"""Of an item: the look at which it is judged."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,11 +69,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{name}: {meaning}")
     config.stash[RUN] = None
     config.stash[LEFT_OUT] = []
-    config.stash[RECORDS] = _records_folder(config)
+    config.stash[RECORDS] = _choose_records_folder(config)
 
 
-def _records_folder(config: pytest.Config) -> Path:
-    """Where the records of this run go; all workers of pytest-xdist write into the same folder."""
+def _choose_records_folder(config: pytest.Config) -> Path:
+    """The folder for this run's records; all workers of pytest-xdist write into the same one."""
     if hasattr(config, "workerinput"):
         return Path(config.workerinput["claim_records"])
     scorecard = config.getoption("claim_scorecard")
@@ -76,10 +86,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _claim_of(item: pytest.Item) -> Claim | None:
+    """The claim that a test is about; None for any other test."""
     return getattr(getattr(item, "function", None), "claim", None)
 
 
 def _entry_of(item: pytest.Item) -> Entry | None:
+    """The subject that a test is run on; None for a test without one."""
     spec = getattr(item, "callspec", None)
     return spec.params.get("entry") if spec else None
 
@@ -91,19 +103,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         entries = run_of(metafunc.config).entries
     except BadOption as error:
-        # Raised here it would be one collection error per claim; `pytest_collection` says it once.
+        # Raised here it would be a collection error of every claim; `pytest_collection` raises it once.
         metafunc.config.stash[COMPLAINT] = str(error)
         entries = []
     subjects = [
         pytest.param(entry, id=entry.name, marks=[getattr(pytest.mark, m) for m in entry.markers])
         for entry in entries
     ]
-    # Session scope makes pytest run all claims of one subject before the next is loaded.
+    # With session scope pytest runs all claims of one subject before those of the next.
     metafunc.parametrize("entry", subjects, indirect=True, scope="session")
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection(session: pytest.Session) -> Iterator:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     result = yield
     complaint = session.config.stash.get(COMPLAINT, None)
     if complaint:
@@ -121,14 +133,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 config.addinivalue_line("markers", f"{claim.paper}: claims of {claim.paper}")
                 known.add(claim.paper)
             item.add_marker(getattr(pytest.mark, claim.paper))
-            # So that -k finds a claim by its id as well as by its function.
+            # So that -k finds a claim by its id as well as by the name of its function.
             item.extra_keyword_matches.update([claim.id, *claim.id.split(".")])
 
 
-@pytest.hookimpl(
-    tryfirst=True
-)  # before pytest-xdist tells the scheduler, which reads what is noted
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
+    # First of all, since pytest-xdist then calls the scheduler, which reads what is noted here.
     run = session.config.stash[RUN]
     if run is not None and not session.config.getoption("collectonly"):
         if not hasattr(session.config, "workerinput"):
@@ -139,9 +150,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         tests = [
             ClaimTest(i.nodeid, c, e, set(i.fixturenames) - {"judge", "entry", "request"})
             for i in session.items
-            if (c := _claim_of(i)) and (e := _entry_of(i))
+            if isinstance(i, pytest.Function) and (c := _claim_of(i)) and (e := _entry_of(i))
         ]
-        left_out = None if _narrowed(session.config.args) else session.config.stash[LEFT_OUT]
+        left_out = None if _is_narrowed(session.config.args) else session.config.stash[LEFT_OUT]
         note_collected(run, tests, os.environ.get("PYTEST_XDIST_WORKER", "main"), left_out)
 
 
@@ -152,8 +163,8 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
             item.config.stash[LEFT_OUT].append((claim.id, entry.name))
 
 
-def _narrowed(args: list[str]) -> bool:
-    """Whether only some files of claims are looked into."""
+def _is_narrowed(args: list[str]) -> bool:
+    """Whether only some of the files of claims are searched for tests."""
     paths = [Path(a.partition("::")[0]).resolve() for a in args]
     return any("::" in a for a in args) or any(p.is_file() or CLAIMS in p.parents for p in paths)
 
@@ -166,7 +177,7 @@ def entry(request: pytest.FixtureRequest) -> Entry:
 
 @pytest.fixture
 def judge(request: pytest.FixtureRequest, entry: Entry) -> Judge:
-    """Call it with an estimate: it writes the record and ends the test as the verdict says."""
+    """The judge of one claim on one subject; called with an estimate, it ends the test as the verdict says."""
     experiments = [e for e in EXPERIMENTS if e.name in request.fixturenames]
     look = choose_look(request.node.stash.get(LOOK, ALL_TRIALS), experiments)
     found = Judge(run_of(request.config), request.node.function.claim, entry, look)
@@ -176,18 +187,19 @@ def judge(request: pytest.FixtureRequest, entry: Entry) -> Judge:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    if item.config.getoption("claim_trials") != AUTO or _claim_of(item) is None:
+    claim, entry = _claim_of(item), _entry_of(item)
+    if item.config.getoption("claim_trials") != AUTO or claim is None or entry is None:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     look: Look | None = Look(0)
     while look is not None:
         item.user_properties.clear()
-        # Killed between two looks, a claim has no verdict, not an early one.
-        run_of(item.config).forget(_claim_of(item), _entry_of(item))
+        # So that a claim that is killed between two looks has no verdict, instead of an early one.
+        run_of(item.config).forget(claim, entry)
         item.stash[JUDGE], item.stash[LOOK] = None, look
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
         judge = item.stash[JUDGE]
-        # Without a judge its fixtures broke, and would break again.
+        # Without a judge a fixture broke, and would break again.
         look = judge.find_next_look() if judge else None
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
@@ -196,38 +208,38 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     claim, entry = _claim_of(item), _entry_of(item)
     if claim is None or entry is None or call.when == "teardown":
         return report
     judge = item.stash.get(JUDGE, None) or Judge(run_of(item.config), claim, entry)
+    raised = None if call.excinfo is None else call.excinfo.value
     if judge.record is None:
-        raised = call.excinfo is not None
-        if not raised and call.when == "setup":
+        if isinstance(raised, KeyboardInterrupt) or (raised is None and call.when == "setup"):
             return report
-        if not raised:
-            report.outcome = "failed"
-            report.longrepr = (
-                "the claim's test ended without judging anything: call judge(estimate)"
-            )
-        if raised and isinstance(call.excinfo.value, KeyboardInterrupt):
-            return report
-        reason = _first_line(call.excinfo.value) if raised else report.longrepr
+        if raised is None:
+            reason = "the claim's test ended without judging anything: call judge(estimate)"
+            report.outcome, report.longrepr = "failed", reason
+        else:
+            reason = _first_line(raised)
         judge.note(Judgement(Verdict.error, reason))
-        if raised and isinstance(call.excinfo.value, Refused):
+        if isinstance(raised, Refused):
             report.longrepr = reason
-    if call.excinfo is not None and not item.config.getoption("usepdb"):
-        # The report has its text; the debugger would want the frames.
-        let_go(call.excinfo.value)
+    if raised is not None and not item.config.getoption("usepdb"):
+        # The report has the error as text; only a debugger would want its frames.
+        let_go(raised)
     if not any(name == "claim" for name, _ in item.user_properties):
         # JUnit takes the properties of the teardown's report, which copies the item's.
-        item.user_properties += list(judge.record.properties().items())
+        item.user_properties += list(judge.concluded.properties().items())
         report.user_properties = list(item.user_properties)
     return report
 
 
 def _first_line(error: BaseException) -> str:
+    """The first line of an error's message, after its class if it is not one of ours."""
     text = str(error).strip().splitlines()
     if text and isinstance(error, Refused):
         return text[0]
@@ -252,7 +264,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         and RECORDS in config.stash
         and Journal(config.stash[RECORDS]).read_collected().tests
     ):
-        # Workers found claims where nothing on the command line said that there are any.
+        # Workers found claims, though nothing on the command line said that there are any.
         run = run_of(config)
         run.begun = True
     if run is None or not run.begun:
@@ -263,13 +275,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-@pytest.hookimpl(
-    wrapper=True, tryfirst=True
-)  # so that it ends with this, not with a list of failures
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> Iterator:
+) -> Generator[None, object, object]:
+    # The outermost wrapper, so that the output ends with the scorecard, not with a list of failures.
     result = yield
-    if config.stash.get(CONCLUSION, None) is not None:
-        show(terminalreporter, config.stash[RUN], config.stash[CONCLUSION])
+    run, found = config.stash.get(RUN, None), config.stash.get(CONCLUSION, None)
+    if run is not None and found is not None:
+        show(terminalreporter, run, found)
     return result

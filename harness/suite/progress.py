@@ -1,4 +1,4 @@
-"""How far a run has come, as lines for a terminal: one where something was measured, and one now and then."""
+"""Lines for the terminal on how far a run has come: one for each measurement, and one now and then."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from harness.reporting.wording import section
 from harness.runs.forecast import Forecast
 
 EVERY = 8
-"""Seconds without a line after which one says how far the run has come."""
+"""Seconds without a line after which one is printed that says how far the run has come."""
 
 
 class Progress:
     """Counts the verdicts of a run and puts the count and the time left before each printed line.
 
     Args:
-        forecast: Of the run.
+        forecast: What the run has to do.
         write: Prints a line.
-        clock: Gives seconds.
+        clock: Returns a time in seconds.
     """
 
     def __init__(
@@ -33,8 +33,13 @@ class Progress:
         self.begun = self.spoke = clock()
 
     def say(self, *lines: str, who: str = "") -> None:
-        """Print lines with how far the run has come; `who` is the worker that says them."""
-        # Those of a worker come together: what the last of them says is done holds for the first.
+        """Print lines of a process, each after how far the run has come.
+
+        Args:
+            lines: What the process says, in order.
+            who: The worker that says it; "" if there are no workers.
+        """
+        # A worker's lines come together, so all that they tell is done before the first is printed.
         for subject, experiment in self.forecast.planned:
             if any(line.startswith(f"measured {experiment} on {subject}:") for line in lines):
                 self.measured.add((subject, experiment))
@@ -42,7 +47,12 @@ class Progress:
             self._print(f"{who}: {line}" if who else line)
 
     def note(self, test: str, *, quiet: bool) -> None:
-        """Count a verdict, and print a line if none was printed for some seconds, unless `quiet`."""
+        """Count a verdict, and print a line if none was printed for some seconds.
+
+        Args:
+            test: Id of the test that gave it.
+            quiet: Whether to count only.
+        """
         self.judged.add(test)
         if not quiet and self.clock() - self.spoke >= EVERY:
             planned = self.forecast.tests[test]

@@ -1,12 +1,12 @@
-"""What the terminal shows while claims are judged: one line of what will happen, then how far it has come.
+"""What the terminal shows while claims are judged: first what will happen, then how far the run has come.
 
-Pytest's letters and file names are for tests that pass; of claims most are refuted on most models, so they say
-nothing. Tests that are not claims keep them, and `-v` gives claims a line each as ever.
+Pytest's letters and file names are made for tests that pass. They say nothing about claims, most of which are
+refuted on most models, so claims do not show them. Other tests do, and with `-v` each claim has its usual line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping, Sized
 
 import pytest
 
@@ -15,11 +15,16 @@ from harness.runs.forecast import Forecast, read_seconds
 from harness.runs.journal import Collected, Journal
 from harness.suite.progress import Progress
 from harness.suite.wiring import PROGRESS, RECORDS, RUN, print_line, run_of
+from harness.suite.xdist_types import Worker
 
 ITEMS = pytest.StashKey[int]()
-"""How many tests were collected, of claims and others."""
+"""How many tests were collected, claims and others."""
 
 WORKERS = pytest.StashKey[int]()
+"""How many workers of pytest-xdist there are."""
+
+Status = tuple[str, str, str | tuple[str, Mapping[str, bool]]]
+"""The category of a report, its letter, and its word with or without colors, as pytest wants them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -27,21 +32,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def begin(config: pytest.Config, found: Collected, processes: int) -> str:
-    """Begin to count verdicts; gives the line that says what will happen, "" where no claim was collected."""
+    """Begin to count verdicts, and return a line that says what will happen.
+
+    Args:
+        config: Configuration of pytest.
+        found: What was collected.
+        processes: How many processes judge.
+
+    Returns:
+        The line; "" where no claim was collected, or nothing is printed.
+    """
     terminal = config.pluginmanager.getplugin("terminalreporter")
     if not found.tests or terminal is None:
         return ""
     try:
         run = run_of(config)
     except BadOption:
-        # Workers say what is wrong with it.
+        # The workers report what is wrong with it.
         return ""
     elsewhere = run.device != "cpu" or run.options.remote
     forecast = Forecast(found, run.options.store, processes, {} if elsewhere else read_seconds())
     config.stash[PROGRESS] = Progress(forecast, lambda line: print_line(config, line))
     config.pluginmanager.register(_Claims(config, terminal), "claims-progress")
     if len(found.tests) == config.stash.get(ITEMS, None) and not _by_line(config):
-        # Else it ends with "[100%]" to the right of nothing.
+        # Without letters pytest would print its "[100%]" beside nothing.
         terminal._show_progress_info = False
     return forecast.opening()
 
@@ -59,43 +73,51 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes(config: pytest.Config, specs: list) -> None:
+def pytest_xdist_setupnodes(config: pytest.Config, specs: Sized) -> None:
     config.stash[WORKERS] = len(specs)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_node_collection_finished(node, ids: list[str]) -> None:
+def pytest_xdist_node_collection_finished(node: Worker, ids: list[str]) -> None:
     node.config.stash[ITEMS] = len(ids)
 
 
 def begin_with_workers(config: pytest.Config, found: Collected) -> None:
-    """Once all workers have collected: print what will happen."""
+    """Print what will happen, once all workers have collected their tests."""
     line = begin(config, found, processes=config.stash[WORKERS])
-    if config.stash[RUN] is not None:
-        # Nothing on the command line may have said that there are claims.
-        config.stash[RUN].begun = True
+    run = config.stash[RUN]
+    if run is not None:
+        # It has not begun yet if nothing on the command line said that there are claims.
+        run.begun = True
     if line and config.get_verbosity() >= 0:
         print_line(config, line)
 
 
 def _by_line(config: pytest.Config) -> bool:
+    """Whether pytest prints a line for every test."""
     return config.get_verbosity(pytest.Config.VERBOSITY_TEST_CASES) > 0
 
 
-def _is_claim(config: pytest.Config, test: str) -> bool:
+def _find_progress(config: pytest.Config, test: str) -> Progress | None:
+    """The progress of the run, if the test is one of those that it counts; None for tests of no claim."""
     progress = config.stash.get(PROGRESS, None)
-    return progress is not None and test in progress.forecast.tests
+    return progress if progress is not None and test in progress.forecast.tests else None
+
+
+def _keeps_letters(config: pytest.Config, test: str) -> bool:
+    """Whether the terminal shows a test in pytest's usual way."""
+    return _by_line(config) or _find_progress(config, test) is None
 
 
 class _Claims:
-    """Counts claims, and keeps the names of their files from the terminal."""
+    """Hooks that count claims, and keep the names of their files from the terminal."""
 
     def __init__(self, config: pytest.Config, terminal: pytest.TerminalReporter) -> None:
         self.config, self.terminal = config, terminal
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_logstart(self, nodeid: str) -> Iterator:
-        if _by_line(self.config) or not _is_claim(self.config, nodeid):
+    def pytest_runtest_logstart(self, nodeid: str) -> Generator[None, object, object]:
+        if _keeps_letters(self.config, nodeid):
             return (yield)
         before, self.terminal.showfspath = self.terminal.showfspath, False
         try:
@@ -106,15 +128,17 @@ class _Claims:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         over = report.when == "call" or not report.passed
-        if over and _is_claim(self.config, report.nodeid):
-            quiet = self.config.get_verbosity() != 0
-            self.config.stash[PROGRESS].note(report.nodeid, quiet=quiet)
+        progress = _find_progress(self.config, report.nodeid)
+        if over and progress is not None:
+            progress.note(report.nodeid, quiet=self.config.get_verbosity() != 0)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> Iterator:
+def pytest_report_teststatus(
+    report: pytest.TestReport, config: pytest.Config
+) -> Generator[None, Status, Status]:
     status = yield
-    if _by_line(config) or not _is_claim(config, report.nodeid):
+    if _keeps_letters(config, report.nodeid):
         return status
     category, _, word = status
     return category, "", word

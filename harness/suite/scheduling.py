@@ -1,9 +1,10 @@
 """Which worker of pytest-xdist judges which claims.
 
-The claims of a subject that rest on the same measurement are one unit: the worker that judges them measures.
-A worker keeps to the subject that it has loaded while units of it are left, and then takes a subject that
-nobody has. On a CPU it then helps with another's, since loading it again takes a second. What several units
-build on (the gate, the mediation map) is measured by the worker that asks first and awaited by the others.
+The claims of a subject that rest on the same measurement are one unit: the worker that judges them also makes
+the measurement. A worker keeps to the subject that it has loaded while units of it are left, and then takes a
+subject that no other worker has. If there is none, on a CPU, it helps with another worker's, since loading it
+again takes only a second. What several units build on (the gate, the mediation map) is measured by the worker
+that needs it first, and the others wait for it.
 
 Seconds that two workers take for the embedded subjects, from the measured times of all experiments:
 
@@ -15,11 +16,11 @@ Seconds that two workers take for the embedded subjects, from the measured times
 | a measurement, longest first | 114 | 54 |
 | nobody ever idle | 107 | 49 |
 
-What counts is that a subject can be shared. Measurements are the units because claims of two files may rest on
-one (the keys, the steered drawings), and because eight workers find more of them; how long they
-take is known only afterwards, so they are taken as they are collected.
+What matters is that a subject can be shared. Measurements are the units because claims of two files may rest on
+one (the keys, the steered drawings), and because there are more of them for eight workers. How long they take
+is known only afterwards, so they are handed out in the order of collection.
 
-With --gpu a unit is a whole subject: it fills the GPU of its worker, and loading it again takes minutes.
+With --gpu a unit is a whole subject, since it fills the GPU of its worker, and loading it again takes minutes.
 
 `--dist loadgroup` would be the ready-made way, but under pytest 9.2 it groups nothing (pytest-xdist 3.8, issue
 1386).
@@ -27,32 +28,38 @@ With --gpu a unit is a whole subject: it fills the GPU of its worker, and loadin
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
 
 import pytest
-from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
-from xdist.workermanage import WorkerController
 
 from harness.runs.journal import PlannedTest
+from harness.suite.xdist_types import Log, Worker
 
 
 class ClaimsScheduling(LoadScopeScheduling):
     """Hands out units of claims so that subjects are loaded, and measurements made, once.
 
     Args:
-        config: Of the run.
-        log: Of pytest-xdist.
-        read_tests: Gives, once everything is collected, what every test that is a claim is about, by its id;
-            other tests are handed out by file.
-        whole: A subject is one unit, as on a GPU.
+        config: Configuration of pytest.
+        log: The log of pytest-xdist.
+        read_tests: Returns, once everything is collected, what the tests of claims are about, by test id.
+            Other tests are handed out by file.
+        whole: Whether a whole subject is one unit, as on a GPU.
+
+    Attributes:
+        workqueue: The tests of each unit that is still to be handed out, with False for all of them.
+        assigned_work: For each worker the tests of its units, with whether they are done.
     """
+
+    workqueue: OrderedDict[str, dict[str, bool]]
+    assigned_work: dict[Worker, OrderedDict[str, dict[str, bool]]]
 
     def __init__(
         self,
         config: pytest.Config,
-        log: Producer | None,
+        log: Log | None,
         read_tests: Callable[[], Mapping[str, PlannedTest]],
         *,
         whole: bool,
@@ -61,7 +68,7 @@ class ClaimsScheduling(LoadScopeScheduling):
         self.whole = whole
         self._read_tests = read_tests
         self._tests: Mapping[str, PlannedTest] | None = None
-        self._latest: dict[WorkerController, str] = {}
+        self._latest: dict[Worker, str] = {}
 
     def schedule(self) -> None:
         """Read what the tests are about, then hand out the first units."""
@@ -76,20 +83,20 @@ class ClaimsScheduling(LoadScopeScheduling):
         return test.subject if self.whole else f"{test.subject}\n{test.measured}"
 
     def _planned(self, nodeid: str) -> PlannedTest | None:
-        """What a test is about; None if it is no claim's."""
+        """What a test is about; None if it is not the test of a claim."""
         return self._tests.get(nodeid) if self._tests else None
 
     def _subject_of(self, scope: str) -> str:
         return scope.split("\n")[0]
 
-    def _assign_work_unit(self, node: WorkerController) -> None:
-        scope = self._best_for(node)
+    def _assign_work_unit(self, node: Worker) -> None:
+        scope = self._choose_for(node)
         self._latest[node] = self._subject_of(scope)
         self.workqueue.move_to_end(scope, last=False)
         super()._assign_work_unit(node)
 
-    def _best_for(self, node: WorkerController) -> str:
-        """The subject it has, else one that nobody has, else the one of which most tests are left."""
+    def _choose_for(self, node: Worker) -> str:
+        """A unit of the subject that a worker has, else of a free one, else of that with most tests left."""
         held = self._latest.get(node)
         others = {s for other, s in self._latest.items() if other is not node}
         left: Counter[str] = Counter()
@@ -102,12 +109,12 @@ class ClaimsScheduling(LoadScopeScheduling):
 
         return min(self.workqueue, key=preference)
 
-    def remove_node(self, node: WorkerController) -> str | None:
-        """Forget a worker; of one that died, give the test that it was in.
+    def remove_node(self, node: Worker) -> str | None:
+        """Forget a worker, and return the test that it was running, if it died.
 
         That test is not tried again, nor are those that need the same measurement: what killed one worker would
-        kill the next. Everything else goes to the workers that are left, at once, since pytest-xdist lets
-        them do what they have and no more.
+        kill the next. All its other tests are handed out to the remaining workers at once, because pytest-xdist
+        gives those nothing more by itself.
         """
         self._latest.pop(node, None)
         workload = self.assigned_work.pop(node)
@@ -116,7 +123,7 @@ class ClaimsScheduling(LoadScopeScheduling):
             return None
         crashed = unfinished[0]
         for test in unfinished[1:]:
-            if not self._as_deadly(crashed, test):
+            if not self._share_measurement(crashed, test):
                 self.workqueue.setdefault(self._split_scope(test), {})[test] = False
         left = [other for other in self.nodes if not other.shutting_down]
         while left and self.workqueue:
@@ -125,6 +132,6 @@ class ClaimsScheduling(LoadScopeScheduling):
             )
         return crashed
 
-    def _as_deadly(self, crashed: str, test: str) -> bool:
-        one, other = self._planned(crashed), self._planned(test)
+    def _share_measurement(self, first: str, second: str) -> bool:
+        one, other = self._planned(first), self._planned(second)
         return one is not None and other is not None and one[1:3] == other[1:3]

@@ -1,4 +1,4 @@
-"""What pytest's terminal ends with: the scorecard in short or whole, the gate, and what to do next."""
+"""The end of pytest's output: the scorecard in short or in full, the gate, and what to do next."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from harness.runs.journal import Collected
 from harness.runs.run import Run
 
 FEW = 25
-"""Verdicts that are shown in a table without being asked to."""
+"""Up to this many verdicts are shown in a table without -v."""
 
 WIDTH = 100
+"""Characters of a line."""
 
 
 def show(terminal: pytest.TerminalReporter, run: Run, concluded: Conclusion) -> None:
-    """Print the scorecard of a run, its gate, and the next step."""
+    """Print the scorecard of a run, the gate if there is a baseline, and what to do next."""
     card, found = concluded.scorecard, run.journal.read_collected()
     whole = len(card.records) + len(card.missing) <= FEW or terminal.config.get_verbosity() > 0
     lines = render(
-        card, run.baselines, WIDTH, brief=not whole, told=_failures_told(terminal, found)
+        card, run.baselines, WIDTH, brief=not whole, told=_find_told_failures(terminal, found)
     )
     terminal.section("scorecard")
     for line in lines:
@@ -42,12 +43,12 @@ def show(terminal: pytest.TerminalReporter, run: Run, concluded: Conclusion) -> 
     for line in textwrap.wrap(error_rates.sentence(error_rates.read(CALIBRATION), card), WIDTH):
         terminal.write_line(line)
     terminal.write_line("")
-    for line in ending(_ended(terminal.config, run, concluded, found, whole)):
+    for line in ending(_gather_ended(terminal.config, run, concluded, found, whole)):
         terminal.write_line(line)
 
 
-def _failures_told(terminal: pytest.TerminalReporter, found: Collected) -> set[Pair]:
-    """Claims and subjects whose failures pytest has printed, with what the claim said."""
+def _find_told_failures(terminal: pytest.TerminalReporter, found: Collected) -> set[Pair]:
+    """Claims and subjects whose failures pytest has printed, with the claim's message."""
     if terminal.config.getoption("tbstyle") == "no":
         return set()
     reports = [r for kind in ("failed", "error") for r in terminal.stats.get(kind, ())]
@@ -55,7 +56,7 @@ def _failures_told(terminal: pytest.TerminalReporter, found: Collected) -> set[P
     return {(test.claim, test.subject) for test in tests if test is not None}
 
 
-def _ended(
+def _gather_ended(
     config: pytest.Config,
     run: Run,
     concluded: Conclusion,

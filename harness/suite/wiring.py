@@ -1,4 +1,4 @@
-"""The run of a process, built from its command line and kept with pytest's configuration."""
+"""The run of this process, built from the command line and kept on pytest's configuration."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from harness.suite.options import options_of
 from harness.suite.progress import Progress
 
 RUN = pytest.StashKey[Run | None]()
+"""The run of this process; None until it is built."""
+
 RECORDS = pytest.StashKey[Path]()
+"""Folder for the run's records."""
+
 SAID = pytest.StashKey[list[str]]()
+"""Lines of progress that a worker sends with its next report."""
+
 PROGRESS = pytest.StashKey[Progress | None]()
+"""What counts the verdicts; None until claims are collected."""
 
 
 def run_of(config: pytest.Config) -> Run:
@@ -23,14 +30,15 @@ def run_of(config: pytest.Config) -> Run:
     Raises:
         BadOption: An option cannot be used.
     """
-    if config.stash[RUN] is None:
+    run = config.stash[RUN]
+    if run is None:
         options = options_of(config, config.stash[RECORDS])
-        config.stash[RUN] = Run(options, _speaker(config))
-    return config.stash[RUN]
+        run = config.stash[RUN] = Run(options, _make_speaker(config))
+    return run
 
 
-def _speaker(config: pytest.Config) -> Callable[[str], None]:
-    """Prints a line of progress past the capture of output; a worker keeps it for its next report."""
+def _make_speaker(config: pytest.Config) -> Callable[[str], None]:
+    """A function that prints a line of progress; in a worker one that keeps it for the next report."""
     if hasattr(config, "workerinput"):
         return config.stash.setdefault(SAID, []).append
 
@@ -45,14 +53,14 @@ def _speaker(config: pytest.Config) -> Callable[[str], None]:
 
 
 def print_line(config: pytest.Config, line: str) -> None:
-    """Print a line past the capture of output, on a line of its own; nothing without a terminal."""
-    terminal = config.pluginmanager.getplugin("terminalreporter")
+    """Print a line past pytest's capture of output; without a terminal nothing is printed."""
+    terminal: pytest.TerminalReporter | None = config.pluginmanager.getplugin("terminalreporter")
     capture = config.pluginmanager.getplugin("capturemanager")
     if terminal is None:
         return
     with capture.global_and_fixture_disabled():
         terminal.ensure_newline()
         if terminal._tw.width_of_current_line:
-            # Letters of tests in other processes, of which the terminal does not know that a line has begun.
+            # Letters of tests in other processes begin a line without the terminal knowing it.
             terminal.line("")
         terminal.write_line(line)

@@ -1,9 +1,10 @@
-"""Wiring of the suite into pytest-xdist. This process collects nothing, but writes the scorecard."""
+"""Hooks for pytest-xdist, where the controlling process collects no tests but writes the scorecard."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping, Sized
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,20 +14,24 @@ from harness.runs.baselines import BadOption
 from harness.runs.journal import Journal, PlannedTest
 from harness.suite.progress_hooks import begin_with_workers
 from harness.suite.wiring import PROGRESS, RECORDS, SAID, print_line, run_of
+from harness.suite.xdist_types import Log, Scheduler, Worker
+
+if TYPE_CHECKING:
+    from harness.suite.scheduling import ClaimsScheduling
 
 CLAIMS = ROOT / "claims"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A worker put in another's place has no GPU, and a claim that killed the one would kill the other.
+    # A worker in a dead one's place would have no GPU, and the claim that killed the first would kill it.
     if getattr(config.option, "maxworkerrestart", "") is None:
         config.option.maxworkerrestart = "0"
-        # By number of tests, it would be, which says nothing about time.
+        # pytest-xdist would sort units by their number of tests, which says nothing about time.
         config.option.loadscopereorder = False
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node) -> None:
+def pytest_configure_node(node: Worker) -> None:
     node.workerinput["claim_records"] = str(node.config.stash[RECORDS].absolute())
 
 
@@ -40,14 +45,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def _asked(config: pytest.Config) -> bool:
-    """Whether claims are run, as far as can be told before they are collected."""
+    """Whether claims are run, as far as the command line tells before they are collected."""
     named = any(Path(a.split("::")[0]).resolve().is_relative_to(CLAIMS) for a in config.args)
     options = ("claim_subjects", "claim_scorecard", "claim_gpu")
     return named or any(config.getoption(option) for option in options)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes(config: pytest.Config, specs: list) -> None:
+def pytest_xdist_setupnodes(config: pytest.Config, specs: Sized) -> None:
     if config.getoption("claim_gpu"):
         import torch
 
@@ -58,7 +63,7 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log):
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Log) -> ClaimsScheduling | None:
     if config.getoption("dist") == "each":
         return None
     from harness.suite.scheduling import ClaimsScheduling
@@ -75,21 +80,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     said = item.config.stash.get(SAID, [])
     if said:
-        # The output of a worker is captured by the controller; what is set on a report comes with it.
-        report.claims_said, said[:] = list(said), []
+        # A worker's output is captured, but extra attributes of its reports reach the controlling process.
+        report.__dict__.update(claims_said=list(said))
+        said.clear()
     return report
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    # Only the controller knows from which worker a report came.
-    node = getattr(report, "node", None)
+    # Only in the controlling process a report has the worker that it came from.
+    node: Worker | None = getattr(report, "node", None)
     if node is None:
         return
-    # How far a measurement had come is no news once it is over.
+    # The report comes when the measurement is over: how far it had come is no news any more.
     said = getattr(report, "claims_said", ())
     lines, who = [x for x in said if not x.startswith("measuring ")], node.gateway.id
     progress = node.config.stash[PROGRESS]
@@ -101,7 +109,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched) -> None:
+def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Scheduler) -> None:
     test = Journal(sched.config.stash[RECORDS]).read_collected().tests.get(crashitem)
     if test is not None:
         report.longrepr = (

@@ -1,8 +1,8 @@
-"""From the last layer's output to logits, more exactly than the model computes them itself.
+"""Logits from the last layer's output, more exact than those that the model computes itself.
 
 In bfloat16 a logit of 20 moves in steps of 1/8, which is as much as a head's whole effect. And in float32
-the last product alone rounds a score of a small model by 1e-5, more than all layers before it together,
-so the few logits that scores are made of are computed in float64.
+the last product alone rounds a score of a small model by 1e-5, more than all layers before it together. So
+the few logits that a score is made of are computed in float64.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import torch
 from harness.subjects.subject import Subject
 
 VOCABULARY_PART = 2**14
-"""Words whose logits are computed at once when all are wanted."""
+"""How many words' logits are computed at once when those of the whole vocabulary are wanted."""
 
 
 def logits_of(subject: Subject, hidden: torch.Tensor, read: torch.Tensor | None) -> torch.Tensor:
-    """Logits of the residual stream after the last layer.
+    """Logits that follow from the residual stream after the last layer.
 
     Args:
         subject: The model.

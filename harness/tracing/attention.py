@@ -1,8 +1,8 @@
-"""Attention of many variants of one trial to the keys and values that they share.
+"""Attention for many variants of one trial, all of which share the clean run's keys and values.
 
-Variants of a trial stand side by side along the sequence. Each sees the tokens before its own, which are
-the clean run's and stand in memory once, and its own tokens, never those of another variant. The decoder
-layers run as they are; only the function that they call for attention is another one.
+The variants of a trial stand side by side along the sequence. Each attends to its own tokens and to those
+before them, which are the clean run's and are in memory once, but never to the tokens of another variant.
+The decoder layers run as they are; only the attention function that they call is replaced.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ NAME = "shared_with_clean_run"
 
 
 class Scratch:
-    """Memory for the scores, the same for all layers: to get it anew costs more than to fill it.
+    """Memory for attention scores that all layers reuse, since allocating it costs more than filling it.
 
     Attributes:
-        variants: For how many there is to be room in the end; more of them start at later layers.
+        variants: How many variants it must hold in the end; further ones start at later layers.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Scratch:
         self._held = torch.empty(0)
 
     def of(self, like: torch.Tensor, variants: int, shape: tuple[int, ...]) -> torch.Tensor:
-        """Uninitialised, of this shape, dtype and device of `like`; what was given before is void."""
+        """Uninitialised memory of a shape, with dtype and device of `like`; it reuses what was given before."""
         size = math.prod(shape)
         fits = self._held.numel() >= size and self._held.dtype == like.dtype
         # Layers of a subject that is spread over several GPUs are not all on one.
@@ -41,16 +41,16 @@ class Scratch:
 
 @dataclass(frozen=True)
 class Shared:
-    """What a layer's variants share; passed to the layer in place of its mask.
+    """What all variants share in one layer; it is passed to the layer in place of the attention mask.
 
     Attributes:
-        keys: [B, Hkv, P + S, w], rotated, of the clean run; the last S are those that each variant has
-            of its own, and only make room.
-        values: [B, Hkv, P + S, w].
+        keys: [B, Hkv, P + S, w], rotated, from the clean run. The last S are placeholders: there each
+            variant uses keys of its own.
+        values: [B, Hkv, P + S, w], likewise.
         bias: float32 [B or 1, 1, S, P + S], 0 where a variant's token may look and very negative where not;
             None if it may look everywhere.
-        variants: How many stand side by side.
-        scratch: Where scores are put.
+        variants: How many variants stand side by side.
+        scratch: Memory for the scores.
     """
 
     keys: torch.Tensor
@@ -70,7 +70,7 @@ def attend(
     softcap: float | None = None,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
-    """The attention function of `transformers` for a replay.
+    """Compute attention in a replay, with the arguments that `transformers` passes.
 
     Args:
         module: The attention layer.
@@ -78,11 +78,11 @@ def attend(
         key: [B, Hkv, V*S, w].
         value: [B, Hkv, V*S, w].
         attention_mask: What the variants share.
-        scaling: Of the scores; 1/sqrt(w) if None.
-        softcap: Scores s become softcap * tanh(s / softcap).
+        scaling: Factor of the scores; 1/sqrt(w) if None.
+        softcap: Scores s become softcap * tanh(s / softcap); None leaves them as they are.
 
     Returns:
-        [B, V*S, H, w], and None for the weights.
+        [B, V*S, H, w], and None for the attention weights, which nobody asks for.
     """
     shared = attention_mask
     rows, groups, length, width = key.shape
@@ -114,7 +114,7 @@ AttentionInterface.register(NAME, attend)
 
 @contextmanager
 def shared_attention(config: PretrainedConfig) -> Iterator[None]:
-    """Let layers of this configuration call `attend`; what they called before comes back at the end."""
+    """Make layers of this configuration call `attend`; afterwards they call what they did before."""
     usual = config._attn_implementation
     config._attn_implementation = NAME
     try:

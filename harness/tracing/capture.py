@@ -1,4 +1,4 @@
-"""Read activations and logits; what is returned is always a copy, on the CPU."""
+"""Read activations and logits. What is returned is always a copy on the CPU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
 from harness.tracing.answer import logits_of
 from harness.tracing.edit import Edit
 from harness.tracing.site import Site, layers_of
@@ -30,8 +31,8 @@ def capture(
         layers: Which decoder layers, ascending; all if not given.
 
     Returns:
-        float32 on the CPU: residual and norm [L, B, S, d]; of all other kinds [L, B, S, H, w], cut into
-        heads.
+        float32 on the CPU: [L, B, S, d] for residual and norm; [L, B, S, H, w], cut into heads, for all
+        other kinds.
     """
     return capture_sites(subject, batch, [(kind, tokens)], layers)[0]
 
@@ -42,16 +43,16 @@ def capture_sites(
     sites: Sequence[tuple[Site, torch.Tensor]],
     layers: Sequence[int] | None = None,
 ) -> list[torch.Tensor]:
-    """Activations at several sites, all read in one run of the model; otherwise as `capture`.
+    """Activations at several sites, all read in one run of the model.
 
     Args:
         subject: The model.
         batch: From `subject.encode`.
-        sites: What is read, and int64 [B, S], the tokens to read there in each row.
+        sites: For each site its kind, and int64 [B, S], the tokens to read there in each row.
         layers: Which decoder layers, ascending; all if not given.
 
     Returns:
-        For each of `sites` what `capture` gives.
+        For each of `sites` what `capture` returns.
     """
     chosen = range(subject.layers) if layers is None else layers
     reads = [Read(i, kind, tokens) for kind, tokens in sites for i in chosen]
@@ -65,7 +66,7 @@ def capture_sites(
 
 
 def last_logits(subject: Subject, batch: Batch, read: torch.Tensor | None = None) -> torch.Tensor:
-    """Logits at the last token, see `harness.tracing.answer.logits_of`: [B, A] or [B, vocabulary]."""
+    """Logits at the last token, [B, A] or [B, vocabulary], as `harness.tracing.answer.logits_of` has them."""
     if subject.elsewhere is not None:
         return edited_logits(subject, batch, [], read)
     hidden: list[torch.Tensor] = []
@@ -83,11 +84,13 @@ def last_logits(subject: Subject, batch: Batch, read: torch.Tensor | None = None
 def edited_logits(
     subject: Subject, batch: Batch, edits: Sequence[Edit], read: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Logits at the last token after all edits in one run.
+    """Logits at the last token of one whole run in which all edits are made.
 
-    `harness.tracing.replay` gives the same numbers without computing what the edits cannot change; this is
-    what it is held against. Later layers see the effect of earlier edits. [B, A] or [B, vocabulary] as
-    `harness.tracing.answer.logits_of` gives them.
+    Later layers see the effect of earlier edits. `harness.tracing.replay` gives the same numbers without
+    computing what the edits cannot change; this is the reference that it is checked against.
+
+    Returns:
+        [B, A] or [B, vocabulary], as `harness.tracing.answer.logits_of` returns them.
     """
     last = Read(subject.layers - 1, "residual", torch.full((len(batch), 1), batch.last))
     [hidden] = run(subject, batch, [last], [edits])

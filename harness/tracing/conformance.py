@@ -1,7 +1,7 @@
-"""Whether a subject does all that the experiments take for granted; each check explains what it found.
+"""Checks that a subject does everything that the experiments take for granted; each explains what it found.
 
-`claims check-subject` runs them all on a checkpoint of one's own. They go by effect, on two trials of the
-subject's own prompts: nothing is read off a module's name or class.
+`claims check-subject` runs them all on a checkpoint. They go by effects on two trials of the subject's own
+prompts, never by the name or class of a module.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from harness.subjects.batch import Batch
 from harness.subjects.deepstack import ADDED
 from harness.subjects.registry import Refused
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.subject import Subject
 from harness.tracing.capture import capture, edited_logits, last_logits
 from harness.tracing.edit import Edit
 from harness.tracing.generate import generate_ids, hooked
@@ -23,28 +24,34 @@ from harness.tracing.seeing import (
     types_matter,
 )
 from harness.tracing.selfcheck import QUICK, Examined
-from harness.tracing.site import KINDS, layers_of
+from harness.tracing.site import KINDS, Kind, layers_of
 
 STEPS = 3
+"""How many words are written to check the cache."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found: nothing, if `failure` is empty."""
+    """What one check found.
+
+    Attributes:
+        check: Its name.
+        failure: What is wrong, what was expected, and where to look; "" if nothing is wrong.
+    """
 
     check: str
     failure: str = ""
 
 
 def conformance(subject: Subject) -> Iterator[Finding]:
-    """Run every check, and say of each what it found; one that fails does not end the rest."""
+    """Run every check and yield what each found; those after one that fails are run as well."""
     examined = Examined(subject)
     for name, check in CHECKS.items():
         try:
             check(examined)
         except Refused as error:
             yield Finding(name, str(error))
-        # A model that is given what an anatomy has wrong may raise anything, and nnsight on its behalf.
+        # With a wrong anatomy the model may raise anything, and so may nnsight.
         except Exception as error:
             yield Finding(name, f"{type(error).__name__}: {str(error).strip()}")
         else:
@@ -52,7 +59,7 @@ def conformance(subject: Subject) -> Iterator[Finding]:
 
 
 def every_site_can_be_put_back(at: Examined) -> None:
-    """Queries, keys, values, heads and residual streams of all tokens, put back, change no bit."""
+    """Putting queries, keys, values, heads and residual streams of all tokens back changes no bit."""
     every = torch.arange(at.first.last + 1)[None]
     for kind in KINDS:
         own = capture(at.subject, at.first, kind, every)
@@ -65,10 +72,10 @@ def every_site_can_be_put_back(at: Examined) -> None:
 
 
 def words_do_not_look_ahead(at: Examined) -> None:
-    """An edit at a word leaves the logits at every token before it as they were, bit for bit."""
+    """An edit at a word leaves the logits at every earlier token as they were, bit for bit."""
     place = at.first.mentions[0][0][0]
     edit = Edit("residual", 0, torch.tensor([[place]]), 0.0)
-    before, after = _all_logits(at, []), _all_logits(at, [edit])
+    before, after = _read_logits(at, []), _read_logits(at, [edit])
     changed = (before != after).any(-1)[0].nonzero()[:, 0].tolist()
     if not changed or changed[0] != place:
         first = changed[0] if changed else "none"
@@ -79,8 +86,8 @@ def words_do_not_look_ahead(at: Examined) -> None:
         )
 
 
-def _all_logits(at: Examined, edits: list[Edit]) -> torch.Tensor:
-    """The model's own logits at every token, [1, T, vocabulary]."""
+def _read_logits(at: Examined, edits: list[Edit]) -> torch.Tensor:
+    """The model's own logits at every token, [1, T, vocabulary], in a run with edits."""
     handles = [hooked(at.subject, edit) for edit in edits]
     try:
         with torch.no_grad():
@@ -91,7 +98,7 @@ def _all_logits(at: Examined, edits: list[Edit]) -> torch.Tensor:
 
 
 def heads_add_up(at: Examined) -> None:
-    """Each head through its columns of `o_proj`, summed, is what `o_proj` gives, in every layer."""
+    """In every layer the heads, each multiplied by its columns of `o_proj`, sum to the output of `o_proj`."""
     subject, last = at.subject, torch.tensor([[at.first.last]])
     heads = capture(subject, at.first, "head", last)[:, 0, 0]
     given: list[torch.Tensor] = []
@@ -131,7 +138,7 @@ def heads_add_up(at: Examined) -> None:
 
 
 def heads_stand_apart(at: Examined) -> None:
-    """The query of one head moves that head alone, and the value of one key head those that share it."""
+    """The query of one head changes that head alone, and the value of one key head only those that share it."""
     subject, first = at.subject, at.first
     every = torch.arange(first.last + 1)[None]
     share = subject.heads // subject.key_heads
@@ -141,12 +148,13 @@ def heads_stand_apart(at: Examined) -> None:
             f"keys are captured as {captured.shape[3]} heads of {captured.shape[4]}. Expected: "
             f"{subject.key_heads} of {subject.head_width} (num_key_value_heads in config.json)"
         )
-    own = _heads_after(at, [])
-    for kind, head, expected in (
+    own = _read_heads(at, [])
+    cases: tuple[tuple[Kind, int, set[int]], ...] = (
         ("query", subject.heads - 1, {subject.heads - 1}),
         ("value", subject.key_heads - 1, set(range(subject.heads - share, subject.heads))),
-    ):
-        after = _heads_after(at, [Edit(kind, 0, every, -3.0, (head,), "scale")])
+    )
+    for kind, head, expected in cases:
+        after = _read_heads(at, [Edit(kind, 0, every, -3.0, (head,), "scale")])
         moved = set((own != after).any(-1).nonzero()[:, 0].tolist())
         if moved != expected:
             at.fail(
@@ -156,8 +164,8 @@ def heads_stand_apart(at: Examined) -> None:
             )
 
 
-def _heads_after(at: Examined, edits: list[Edit]) -> torch.Tensor:
-    """The output of each head of layer 0 at the last token, [H, w], with edits made."""
+def _read_heads(at: Examined, edits: list[Edit]) -> torch.Tensor:
+    """The output of each head of layer 0 at the last token, [H, w], in a run with edits."""
     given: list[torch.Tensor] = []
     layer = layers_of(at.subject, at.subject.model)[0]
     handles = [hooked(at.subject, edit) for edit in edits]
@@ -173,7 +181,7 @@ def _heads_after(at: Examined, edits: list[Edit]) -> torch.Tensor:
 
 
 def a_batch_is_its_trials(at: Examined) -> None:
-    """A trial gives the same logits alone and beside a longer one, for which it is padded."""
+    """A trial gives the same logits alone and beside a longer one, where it is padded."""
     trial = at.trials[0]
     longer = replace(trial.prompt, text=trial.prompt.text + " " + trial.prompt.text)
     together = last_logits(at.subject, at.subject.encode([trial, replace(trial, prompt=longer)]))
@@ -205,13 +213,13 @@ def attention_is_one(at: Examined) -> None:
 
 
 def a_cache_changes_nothing(at: Examined) -> None:
-    """What is written word by word from kept keys and values is what whole runs give."""
+    """Words that are written one by one from cached keys and values are those that whole runs give."""
     found = generate_ids(at.subject, at.first, STEPS)
     batch = at.first
     for step in range(found.ids.shape[1]):
         logits = last_logits(at.subject, batch)[0]
         word, highest = found.ids[0, step], found.logits[0, step]
-        # Not whether the words are the same: of two that are equally likely rounding may choose either.
+        # Logits are compared, not words: of two that are equally likely rounding may choose either.
         off = max(abs(float(logits[word] - highest)), float(logits.max() - logits[word]))
         if off > 10 * at.room * float(logits.std()):
             at.fail(
@@ -219,12 +227,12 @@ def a_cache_changes_nothing(at: Examined) -> None:
                 f"{logits[word]:.4g} in a whole run, whose highest is {logits.max():.4g}. Expected: the same. "
                 "Are positions of new words those that the family gives to a longer prompt?"
             )
-        batch = _with_word(at.subject, batch, found.ids[:, step])
+        batch = _append_word(at.subject, batch, found.ids[:, step])
 
 
-def _with_word(subject: Subject, batch: Batch, word: torch.Tensor) -> Batch:
-    """The batch with one word [B] after every row, its place as the family gives it to a longer prompt."""
-    # For its place it is a word, whatever was written.
+def _append_word(subject: Subject, batch: Batch, word: torch.Tensor) -> Batch:
+    """The batch with one word [B] at the end of every row, whose position is that of a longer prompt's word."""
+    # Positions follow from the ids. The new one is a word's, even if what was written is an image token.
     ids = torch.cat([batch.input_ids, batch.input_ids[:, -1:]], 1)
     mask = batch.inputs["attention_mask"]
     mask = torch.cat([mask, torch.ones_like(mask[:, :1])], 1)
@@ -255,4 +263,4 @@ CHECKS: dict[str, Callable[[Examined], None]] = {
     "eager attention and SDPA agree": attention_is_one,
     "a cache changes nothing": a_cache_changes_nothing,
 }
-"""Name to check, the quick ones first."""
+"""All checks by name, the quick ones first."""

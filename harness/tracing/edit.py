@@ -1,9 +1,9 @@
-"""What is written where."""
+"""Edits: what is written into a model's activations, and where."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 
@@ -11,21 +11,27 @@ from harness.tracing.site import KINDS, Kind
 
 How = Literal["replace", "add", "scale"]
 
+Heads = tuple[int, ...]
+"""Numbers of heads, 0-based."""
+
+PlainEdit = tuple[Kind, torch.Tensor, torch.Tensor | float, Heads | None, How]
+"""An edit's kind, tokens, values, heads and how, without any class of this project."""
+
 
 @dataclass(frozen=True)
 class Edit:
     """A change of what one layer computes, at given tokens of every row.
 
-    To ablate is to replace by 0, or by a mean. A row with fewer tokens than others repeats one of them,
-    with the same value: a token is changed once, however often it is named.
+    To ablate is to replace by 0, or by a mean. A token that is named several times in a row is changed once,
+    so a row with fewer tokens than others repeats one of them, with the same value.
 
     Attributes:
         kind: What is written, see `harness.tracing.site.Kind`.
         layer: Decoder layer, 0-based.
         tokens: int64 [B, S], indices in the batch, padding counted.
-        values: What is put there, added, or multiplied with: broadcast to [B, S, h, w] for the h heads
-            that are named (all if none is), to [B, S, d] for the residual.
-        heads: Which heads of width w; None for all. Not for the residual.
+        values: What is put there, added, or multiplied with. It is broadcast to [B, S, h, w] for the h heads
+            that are named (all if none is), and to [B, S, d] for the residual.
+        heads: Which heads of width w; None for all of them. The residual has none.
         how: "replace", "add" or "scale".
     """
 
@@ -48,29 +54,29 @@ class Edit:
 
     @property
     def place(self) -> tuple[int, int]:
-        """Sorts edits in the order in which a run comes to them."""
+        """Layer and site as numbers that sort edits in the order in which a run comes to them."""
         return self.layer, KINDS.index(self.kind)
 
     @property
     def by_row(self) -> bool:
-        """Whether the values have a dimension of rows."""
+        """Whether the values have a dimension for the rows of the batch."""
         whole = 3 if self.kind == "residual" else 4
         return isinstance(self.values, torch.Tensor) and self.values.ndim == whole
 
     def of_rows(self, rows: slice) -> Edit:
-        """The same edit of some rows of the batch."""
+        """The same edit on some of the rows of the batch."""
         values = self.values
-        if self.by_row and len(values) > 1:
+        if isinstance(values, torch.Tensor) and self.by_row and len(values) > 1:
             values = values[rows]
         return replace(self, tokens=self.tokens[rows], values=values)
 
     def write(self, activation: torch.Tensor, width: int, first: int = 0) -> None:
-        """Change an activation in place, as `write_at` does it."""
+        """Make this edit on an activation, in place; the arguments are those of `write_at`."""
         write_at(activation, *self.plain, width, first)
 
     @property
-    def plain(self) -> tuple[Any, ...]:
-        """What `write_at` needs, without any class of ours."""
+    def plain(self) -> PlainEdit:
+        """The edit as `write_at` takes it."""
         return self.kind, self.tokens, self.values, self.heads, self.how
 
 
@@ -84,25 +90,23 @@ def write_at(
     width: int,
     first: int = 0,
 ) -> None:
-    """Change an activation in place; all but three arguments are an edit's.
+    """Write the values of one edit into an activation, in place.
 
     Args:
-        activation: [B, T, features] of the edit's layer and kind.
-        kind: As all the rest of an `Edit`.
-        tokens: Of an `Edit`.
-        values: Of an `Edit`.
-        heads: Of an `Edit`.
-        how: Of an `Edit`.
-        width: Of a head.
-        first: The token that stands first in `activation`.
+        activation: [B, T, features], what the edit's layer has at the edit's site.
+        kind: The edit's `kind`.
+        tokens: The edit's `tokens`, int64 [B, S].
+        values: The edit's `values`, broadcast to [B, S, h, w], or to [B, S, d] for the residual.
+        heads: The edit's `heads`.
+        how: The edit's `how`.
+        width: Features of one head, w.
+        first: Index of the token that comes first in `activation`.
     """
     rows = torch.arange(len(activation), device=activation.device)[:, None]
     tokens = tokens.to(activation.device) - first
-    if kind == "residual":
-        at: tuple[Any, ...] = (rows, tokens)
-    else:
+    at: tuple[torch.Tensor | slice, ...] = (rows, tokens)
+    if kind != "residual":
         activation = activation.unflatten(-1, (-1, width))
-        at = (rows, tokens)
         if heads is not None:
             # One head is the usual case, and needs no indices on the device.
             first_head, *more = heads

@@ -1,8 +1,8 @@
-"""Subjects whose decoder layers run elsewhere: on NDIF, through nnsight's `remote`, or as if they did.
+"""Subjects whose decoder layers run elsewhere: on NDIF, by way of nnsight's `remote`, or here as if they did.
 
-Tokenizer, image processor, vision tower, embeddings and vocabulary stay here, as exact as ever; the decoder
-layers here are empty, and every run of them is sent away, with all that it reads and changes. What comes back
-is a pickle, which can run code when it is opened: this is asked for by name (--remote), never by default.
+Tokenizer, image processor, vision tower, embeddings and vocabulary stay here, as exact as ever. The decoder
+layers here are empty: every run of them is sent away, with everything that it reads and changes. What comes
+back is a pickle, which can run code when it is opened, so this has to be asked for (--remote).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import nnsight
 from nnsight.schema.config import CONFIG
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from harness.subjects.subject import Subject
 
 NDIF, LOCAL = "ndif", "local"
-"""Where layers may be: on NDIF, or here and yet sent, to see that everything can be; else a server's URL."""
+"""Where layers may be besides a server's URL: on NDIF, or here but packed as if sent, to test the sending."""
 
 
 class NotReached(Refused, ConnectionError):
-    """A run was sent away and nothing came back."""
+    """A run was sent away, and no result came back."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Elsewhere:
     """Where a subject's decoder layers are.
 
     Attributes:
-        model: nnsight's twin of the model there.
+        model: The model's twin under nnsight, which stands for the model there.
         where: "ndif", "local" or a URL.
     """
 
@@ -49,22 +49,22 @@ class Elsewhere:
 
     @property
     def remote(self) -> bool | str:
-        """As nnsight's `trace` takes it."""
+        """The argument `remote` of nnsight's `trace`."""
         return True if self.where == NDIF else self.where
 
 
 def moved(subject: Subject, where: str) -> Subject:
-    """The subject with its decoder layers elsewhere.
+    """The same subject with its decoder layers elsewhere.
 
     Args:
         subject: As it was loaded, on the CPU.
         where: "ndif", "local" or the URL of a server.
 
     Returns:
-        Another subject; the model of the one given is without layers from now on, unless it is "local".
+        A new subject. Unless `where` is "local", the given one has lost the weights of its decoder layers.
 
     Raises:
-        harness.subjects.fitting.CannotLoad: It cannot be asked for there.
+        harness.subjects.fitting.CannotLoad: The subject cannot run there.
     """
     if subject.anatomy.deepstack:
         raise CannotLoad(
@@ -81,27 +81,27 @@ def moved(subject: Subject, where: str) -> Subject:
                 f"{subject.name}: --remote {where} runs models of the hub, which it finds by their name; "
                 "this one is here only (--remote local shows whether its runs could be sent)"
             )
-        there, model = _twin(subject), subject.model
+        there, model = _make_twin(subject), subject.model
     for layer in model.get_submodule(subject.anatomy.layers):
         layer.to("meta")
     nnsight.register("harness")
     return replace(subject, model=model, elsewhere=Elsewhere(there, where))
 
 
-def _twin(subject: Subject) -> TransformersModel:
-    """The model's structure without weights, under the name and revision that it has on the hub."""
+def _make_twin(subject: Subject) -> TransformersModel:
+    """The model's structure without weights, under its name and revision on the hub."""
     from nnsight.modeling.transformers import TransformersModel
 
     try:
         there = TransformersModel(
             subject.entry.source,
-            # A server runs what was asked of it by this name: the commit that "main" was here is another name.
+            # A server knows its models by name and revision: "main" must not become the commit it is here.
             revision=subject.entry.revision,
             task="image-text-to-text",
-            # The pipeline around it insists on one, but all that is sent are tensors. Our own tokenizer would
-            # be changed by it (how it pads), and a server need not have the like.
+            # The pipeline around the model insists on a processor, though only tensors are sent. It would
+            # change how our own tokenizer pads, and a server may not have the same one.
             processor=SimpleNamespace(),
-            # A server runs what the twin has, whatever ran there before.
+            # A server takes the attention of the twin, whatever ran there before.
             attn_implementation=subject.model.config._attn_implementation,
         )
     except Exception as error:
@@ -118,11 +118,14 @@ def key_is_known() -> bool:
 
 
 @contextmanager
-def sent(subject: Subject) -> Iterator[dict[str, Any]]:
-    """Around a trace: what it is given to run where the layers are; nothing if they are here.
+def sent(subject: Subject) -> Iterator[dict[str, bool | str]]:
+    """Give a trace the arguments with which it runs where the layers are, and explain its failure there.
+
+    Yields:
+        Keyword arguments of nnsight's `trace`; none if the layers are here.
 
     Raises:
-        NotReached: It was sent and nothing came back.
+        NotReached: The run was sent away, and no result came back.
     """
     if subject.elsewhere is None:
         yield {}
@@ -135,7 +138,7 @@ def sent(subject: Subject) -> Iterator[dict[str, Any]]:
         if subject.elsewhere.where == LOCAL:
             raise
         said = str(error).strip().splitlines() or [type(error).__name__]
-        # What failed there comes as a traceback, of which the last line says it.
+        # A failure there comes as a traceback, whose last line is the error.
         reason = said[-1 if any(line.startswith("Traceback") for line in said) else 0]
         raise NotReached(
             f"{subject.name}: a run was sent to {subject.elsewhere.where} and failed there or on the way "
@@ -146,7 +149,11 @@ def sent(subject: Subject) -> Iterator[dict[str, Any]]:
 
 
 def needs_layers(subject: Subject, what: str) -> None:
-    """Refuse what cannot be sent.
+    """Refuse something that only works where the decoder layers are in this process.
+
+    Args:
+        subject: The model.
+        what: What needs them; the message begins with it.
 
     Raises:
         OnlyHere: The subject's layers are elsewhere.

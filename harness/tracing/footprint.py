@@ -1,4 +1,4 @@
-"""How many rows fit: an estimate from the model's sizes and what is free, halved when it was wrong."""
+"""How many rows fit into memory: an estimate from the model's sizes and the free memory."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from pathlib import Path
 
 import torch
 
+from harness.subjects.batch import Batch
 from harness.subjects.deepstack import ADDED
 from harness.subjects.registry import Refused
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.subject import Subject
 
 SHARE = 0.4
-"""Of the free memory that rows may take; the estimate is rough, and other processes come and go."""
+"""Share of the free memory that rows may take: the estimate is rough, and other processes come and go."""
 
 CPU_LIMIT = 2**26
-"""Bytes on a CPU: more rows at once are no faster once its caches are full, and workers share the machine."""
+"""Most bytes that rows take on a CPU: more rows than its caches hold are no faster, and workers share it."""
 
 
 class OutOfMemory(Refused, RuntimeError):
-    """Something does not fit, and not because of how many rows are run at once."""
+    """Something does not fit into memory, however few rows are run at once."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Footprint:
     """Bytes that a replay takes at its peak.
 
     Attributes:
-        row: Of one trial under one variant.
-        trial: Of one trial's clean run.
+        row: For one trial under one variant.
+        trial: For the clean run of one trial.
     """
 
     row: int
@@ -39,12 +40,12 @@ class Footprint:
     def of(
         cls, subject: Subject, batch: Batch, start: int, *, whole_vocabulary: bool = False
     ) -> Footprint:
-        """For replays of the tokens from `start` on, reading a few logits or the whole vocabulary."""
+        """Estimate the bytes of replays from token `start` on; few logits are read or the whole vocabulary."""
         config = subject.model.config.get_text_config()
         size = subject.model.dtype.itemsize
         length = batch.last + 1
         if subject.anatomy.token_types and start <= int(batch.image_tokens.max()):
-            # Image tokens look ahead, so that an edit of one reaches back to the first.
+            # Image tokens look ahead here, so that an edit of one reaches back to the first.
             start = min(start, int(batch.image_start.min()))
         own = length - start
         # A token's residual stream before and after, projections, both sides of the gated MLP, scores twice.
@@ -59,12 +60,12 @@ class Footprint:
 
 
 def rows_at_once(footprint: Footprint, device: torch.device) -> int:
-    """Rows that fit at once; at least one."""
+    """How many rows, each one trial under one variant, fit at once; at least one."""
     return max(1, int(_budget(device) // footprint.row))
 
 
 def trials_at_once(footprint: Footprint, device: torch.device) -> int:
-    """Trials whose clean runs fit at once; at least one."""
+    """How many trials' clean runs fit at once; at least one."""
     return max(1, int(_budget(device) // footprint.trial))
 
 
@@ -72,15 +73,16 @@ _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "AL
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory was what failed; torch has a class of its own for one of several ways."""
+    """Whether an error means that memory ran out; torch has a class for only one of several such errors."""
     if isinstance(error, (torch.OutOfMemoryError, OutOfMemory, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(s in str(error) for s in _NO_MEMORY)
 
 
 def _budget(device: torch.device) -> float:
+    """Bytes that rows may take on a device."""
     if device.type == "cuda":
-        # What torch holds and does not use is free as well.
+        # Memory that torch has reserved and does not use is free as well.
         idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return SHARE * (torch.cuda.mem_get_info(device)[0] + idle)
     return min(CPU_LIMIT, SHARE * _free_memory())
@@ -97,7 +99,7 @@ def _free_memory() -> float:
 
 
 def blocks(start: int, stop: int, size: int) -> list[slice]:
-    """Blocks of at most `size`, as even as can be, so that none is a small rest."""
+    """Cut start to stop into slices of at most `size`, as even as can be, so that no small rest is left."""
     count = -(-(stop - start) // size)
     edges = [start + (stop - start) * i // count for i in range(count + 1)]
     return [slice(a, b) for a, b in pairwise(edges)]

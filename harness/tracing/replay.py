@@ -1,19 +1,21 @@
 """Exact results of many edits without computing again what none of them can change.
 
-A patch at token p changes nothing before p, and one at layer l nothing before l. So keys and values of
-the tokens before the first edited one come from one clean run, each variant starts at the layer that it
-edits, and variants that have started run together: every layer is called once for all of them. Each
-variant is changed by its own edits alone, and everything downstream of them is computed, so the result is
-that of a whole run with those edits, to rounding.
+A patch at token p changes nothing before p, and one at layer l nothing before l. So the keys and values of
+the tokens before the first edited one come from one clean run, each variant starts at the first layer that it
+edits, and variants that have started run together: every layer is called once for all of them. Each variant
+is changed by its own edits alone, and everything downstream of them is computed. So the result is that of a
+whole run with those edits, up to rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import torch
 
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
 from harness.tracing.answer import logits_of
 from harness.tracing.clean import CleanRun, run_clean
 from harness.tracing.edit import Edit
@@ -28,7 +30,7 @@ from harness.tracing.footprint import (
 from harness.tracing.trace import Read, run
 
 Variant = Sequence[Edit]
-"""Edits that are made together in one run; none for a run as it is."""
+"""Edits that are made together in one run; without any it is the clean run."""
 
 
 def replay(
@@ -47,16 +49,17 @@ def replay(
         batch: The clean trials, B rows.
         variants: V sets of edits.
         read: int64 [B, A], tokens whose logits are read; the whole vocabulary if None.
-        at: int64 [B], the position at which they are read, not of padding; the last token if None.
-        rows: Trials times variants that run at once; as many as free memory allows if None. What comes
-            out does not depend on it, but for rounding.
+        at: int64 [B], the index of the token at which they are read, which is not padding; the last token
+            if None.
+        rows: Trials times variants that run at once; as many as free memory allows if None. Results depend
+            on it by rounding only.
 
     Returns:
         On the CPU: float64 [V, B, A], or float32 [V, B, vocabulary], whatever the model's dtype.
 
     Raises:
         harness.tracing.footprint.OutOfMemory: One trial and one variant alone do not fit.
-        ValueError: A layer or token that is not there, or tensors of other rows than the batch's.
+        ValueError: A layer or token does not exist, or a tensor has another number of rows than the batch.
     """
     _check(subject, batch, variants, read, at)
     at = torch.full((len(batch),), batch.last) if at is None else at
@@ -72,8 +75,8 @@ def replay(
         return logits_of(subject, hidden[:, :, 0], read)
     edited = [e.tokens for v in variants for e in v if e.tokens.numel()]
     start = min(int(tokens.min()) for tokens in (at, *edited))
-    # Variants that start late run through few layers; neighbours start together.
-    order = sorted(range(len(variants)), key=lambda v: _entry(variants[v]))
+    # Sorted, since those that run at once should start at about the same layer: late ones run few layers.
+    order = sorted(range(len(variants)), key=lambda v: _find_entry(variants[v]))
     footprint = Footprint.of(subject, batch, start, whole_vocabulary=read is None)
     limit = rows or rows_at_once(footprint, subject.device)
     size = min(limit // len(variants), trials_at_once(footprint, subject.device))
@@ -82,7 +85,7 @@ def replay(
         block = waiting.pop(0)
         size = block.stop - block.start
         try:
-            found[order, block] = _of_trials(
+            found[order, block] = _replay_trials(
                 subject,
                 batch.of_rows(block),
                 [[e.of_rows(block) for e in variants[v]] for v in order],
@@ -96,7 +99,7 @@ def replay(
             if not is_out_of_memory(error):
                 raise
             reason = str(error).splitlines()[0]
-        # Outside the handler: what did not fit hangs on the error's traceback.
+        # Outside the handler, since the error's traceback holds the tensors that did not fit.
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         failed = min(limit, size * len(variants))
@@ -117,29 +120,32 @@ def _check(
     read: torch.Tensor | None,
     at: torch.Tensor | None,
 ) -> None:
-    """Refuse what is not of this batch, before anything is run."""
+    """Refuse edits and tensors that do not fit the model and the batch, before anything is run."""
 
-    def refuse(what: str) -> None:
+    def refuse(what: str) -> NoReturn:
         raise ValueError(f"{subject.name}: {what}")
 
     rows = len(batch)
     for name, given in (("read", read), ("at", at)):
         if given is not None and len(given) != rows:
-            refuse(f"{name} is of {len(given)} rows, the batch of {rows}")
+            refuse(f"{name} has {len(given)} rows, the batch has {rows}")
     for edit in (e for v in variants for e in v):
         if not 0 <= edit.layer < subject.layers:
             refuse(f"no layer {edit.layer}; it has 0 to {subject.layers - 1}")
         if len(edit.tokens) != rows:
-            refuse(f"an edit's tokens are of {len(edit.tokens)} rows, the batch of {rows}")
-        if edit.by_row and len(edit.values) not in (1, rows):
-            refuse(f"an edit's values are of {len(edit.values)} rows, the batch of {rows}")
-    tokens = [e.tokens for v in variants for e in v if e.tokens.numel()] + [at] * (at is not None)
-    for given in tokens:
-        if not 0 <= int(given.min()) <= int(given.max()) <= batch.last:
-            refuse(f"tokens {int(given.min())} to {int(given.max())}; there are 0 to {batch.last}")
+            refuse(f"an edit's tokens have {len(edit.tokens)} rows, the batch has {rows}")
+        values = edit.values
+        if isinstance(values, torch.Tensor) and edit.by_row and len(values) not in (1, rows):
+            refuse(f"an edit's values have {len(values)} rows, the batch has {rows}")
+    tokens = [e.tokens for v in variants for e in v if e.tokens.numel()]
+    if at is not None:
+        tokens.append(at)
+    for named in tokens:
+        if not 0 <= int(named.min()) <= int(named.max()) <= batch.last:
+            refuse(f"tokens {int(named.min())} to {int(named.max())}; there are 0 to {batch.last}")
 
 
-def _of_trials(
+def _replay_trials(
     subject: Subject,
     batch: Batch,
     variants: Sequence[Variant],
@@ -148,26 +154,26 @@ def _of_trials(
     start: int,
     variants_at_once: int,
 ) -> torch.Tensor:
-    """A block of trials under all variants, from one clean run; [V, B, A]."""
+    """Logits [V, B, A] of a block of trials under all variants, from one clean run."""
     clean = run_clean(subject, batch, start)
     parts = blocks(0, len(variants), variants_at_once)
-    return torch.cat([_of_variants(clean, variants[part], read, at) for part in parts])
+    return torch.cat([_replay_variants(clean, variants[part], read, at) for part in parts])
 
 
 @torch.no_grad()
-def _of_variants(
+def _replay_variants(
     clean: CleanRun, variants: Sequence[Variant], read: torch.Tensor | None, at: torch.Tensor
 ) -> torch.Tensor:
-    """All layers once, with the variants that have started; [V, B, A]."""
-    # A variant without edits joins the first that has some: as a row beside them it is rounded alike.
-    begun = min((_entry(v) for v in variants if v), default=clean.subject.layers)
+    """Logits [V, B, A] of some variants, which join one pass through the layers where they first differ."""
+    # A variant without edits starts with the first that has some: as a row beside them it is rounded alike.
+    begun = min((_find_entry(v) for v in variants if v), default=clean.subject.layers)
     clean.scratch.variants = len(variants)
     hidden = clean.entering[0][:, None][:, :0]
     running: list[Variant] = []
     waiting = list(variants)
     for index in range(clean.subject.layers + 1):
         joining = 0
-        while waiting and max(_entry(waiting[0]), begun) == index:
+        while waiting and max(_find_entry(waiting[0]), begun) == index:
             running.append(waiting.pop(0))
             joining += 1
         if joining:
@@ -176,17 +182,19 @@ def _of_variants(
         if not running:
             continue
         if index:
-            for variant, edit in _edits_of(running, index - 1, residual=True):
+            for variant, edit in _select_edits(running, index - 1, residual=True):
                 edit.write(hidden[:, variant], clean.subject.head_width, clean.start)
         if index < clean.subject.layers:
-            hidden = clean.advance(index, hidden, _edits_of(running, index, residual=False))
+            hidden = clean.advance(index, hidden, _select_edits(running, index, residual=False))
     rows = torch.arange(len(hidden), device=hidden.device)
     last = hidden[rows, :, at.to(hidden.device) - clean.start].transpose(0, 1)
     return logits_of(clean.subject, last, read)
 
 
-def _edits_of(running: Sequence[Variant], layer: int, *, residual: bool) -> list[tuple[int, Edit]]:
-    """(variant, edit) of one layer: those of its output, or those inside it, in the order of the sites."""
+def _select_edits(
+    running: Sequence[Variant], layer: int, *, residual: bool
+) -> list[tuple[int, Edit]]:
+    """(variant, edit) for one layer, either of its output or inside it, in the order of the sites."""
     found = [
         (number, edit)
         for number, variant in enumerate(running)
@@ -196,6 +204,6 @@ def _edits_of(running: Sequence[Variant], layer: int, *, residual: bool) -> list
     return sorted(found, key=lambda item: item[1].place)
 
 
-def _entry(variant: Variant) -> int:
-    """The first layer that a variant runs; one that edits a layer's output starts at the next."""
+def _find_entry(variant: Variant) -> int:
+    """The first layer that a variant has to run: one that it edits inside, or that after an edited output."""
     return min((e.layer + (e.kind == "residual") for e in variant), default=0)

@@ -1,19 +1,18 @@
-"""Checks of how a subject sees: image tokens are the image's, positions those that the model finds."""
+"""Checks of how a subject sees: whether image tokens and positions are those that the model itself finds."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
 
 from harness.stimuli.scene import Cell, Object, Scene
-from harness.subjects.subject import Batch
+from harness.subjects.batch import Batch
 from harness.tracing.selfcheck import Examined
 
 
 def patches_are_where_they_are_said(at: Examined) -> None:
-    """As many image tokens as were written; where they are a grid, an object shows at its own patches."""
+    """There is one image token for each patch; where patches are a grid, an object changes its own most."""
     batch, subject = at.first, at.subject
     written = int((batch.input_ids[0] == subject.model.config.image_token_id).sum())
     grid = batch.image_grid
@@ -26,14 +25,14 @@ def patches_are_where_they_are_said(at: Examined) -> None:
     if grid is None:
         return
     canvas = subject.grids[2]
-    # Off the diagonal, so that rows and columns that are exchanged show.
+    # A cell off the diagonal, so that the check notices if rows and columns are exchanged.
     here, mirrored = Cell(0, 1), Cell(1, 0)
     empty = Scene(canvas, (), ())
     shown = Scene(canvas, (Object("black", "square"),), (here,))
     with_object, without = (
         subject.encode([replace(at.trials[0], scene=scene)]) for scene in (shown, empty)
     )
-    changed = (_image(with_object) - _image(without)).norm(dim=-1)
+    changed = (_read_image(with_object) - _read_image(without)).norm(dim=-1)
     own, other = (
         changed[list(canvas.tokens(cell, grid[1], grid[0]))].mean() for cell in (here, mirrored)
     )
@@ -44,14 +43,14 @@ def patches_are_where_they_are_said(at: Examined) -> None:
         )
 
 
-def _image(batch: Batch) -> torch.Tensor:
-    """What stands at the image tokens of one row, [N, d]."""
+def _read_image(batch: Batch) -> torch.Tensor:
+    """Embeddings at the image tokens of a batch of one row, float32 [N, d]."""
     return batch.inputs["inputs_embeds"][0, batch.image_tokens[0]].float().cpu()
 
 
 def model_sees_the_same(at: Examined) -> None:
-    """Given ids and pixels, the model places image and positions by itself, and gives the same logits."""
-    theirs = _whole(at, _types(at))
+    """The model gives the same logits when it is given ids and pixels, and finds image and positions itself."""
+    theirs = _run_whole(at, _make_types(at))
     if not at.alike(at.clean, theirs):
         at.fail(
             f"the model, given ids and pixels, is off by {(at.clean - theirs).abs().max():.2g} logits from "
@@ -61,30 +60,30 @@ def model_sees_the_same(at: Examined) -> None:
 
 
 def types_matter(at: Examined) -> None:
-    """A model that has to know which tokens are of the image raises or answers otherwise, if it is not told."""
-    types = _types(at)
+    """A model whose family marks image tokens raises or answers otherwise if it is not told which they are."""
+    types = _make_types(at)
     if not types:
         return
     try:
-        without = _whole(at, {})
+        without = _run_whole(at, {})
     except (ValueError, TypeError, RuntimeError):
         return
-    if torch.equal(without, _whole(at, types)):
+    if torch.equal(without, _run_whole(at, types)):
         at.fail(
             f"without {', '.join(types)} the model gives the same logits. Expected: others, or an error, since "
             "image tokens have positions or attention of their own. Does this checkpoint need them?"
         )
 
 
-def _types(at: Examined) -> dict[str, torch.Tensor]:
-    """Which tokens are of the image, under the names that the family has for it; empty where it has none."""
+def _make_types(at: Examined) -> dict[str, torch.Tensor]:
+    """The inputs that say which tokens are the image's, by the family's names for them; {} if it has none."""
     anatomy = at.subject.anatomy
     is_image = (at.first.input_ids == at.subject.model.config.image_token_id).long()
     return {name: is_image for name in (anatomy.token_types, anatomy.position_types) if name}
 
 
-def _whole(at: Examined, types: dict[str, Any]) -> torch.Tensor:
-    """Logits [1, vocabulary] of the model's own way from ids and pixels."""
+def _run_whole(at: Examined, types: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Logits [1, vocabulary] that the model computes by itself from ids and pixels."""
     _, inputs = at.subject.processed([at.trials[0].scene])
     with torch.no_grad():
         logits = at.subject.model(

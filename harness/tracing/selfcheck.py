@@ -1,9 +1,9 @@
-"""Hooks proven by their effect, on every subject that is loaded.
+"""Quick checks of every subject that is loaded: hooks are proven by their effect.
 
-That a path leads to a module says little; that an edit there does what it must says all. An identity
-edit changes nothing, bit for bit; a zeroed layer changes the answer; the whole residual stream of another
-run gives that run's answer; a replay that edits nothing gives the whole run's. These are the quick ones of
-the checks in `conformance`: some fifteen forward passes over one or two trials.
+That a path leads to a module says little; what matters is that an edit there does what it must. An identity
+edit changes nothing, bit for bit; a zeroed layer changes the answer; the whole residual stream of another run
+gives that run's answer; a replay that edits nothing gives the answer of the whole run. These checks take some
+fifteen forward passes over one or two trials; `conformance` has the slower ones.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NoReturn
 
 import numpy as np
 import torch
 
 from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
 from harness.stimuli.prompt import Trial
+from harness.subjects.batch import Batch
 from harness.subjects.deepstack import ADDED
 from harness.subjects.registry import Refused
-from harness.subjects.subject import Batch, Subject
+from harness.subjects.subject import Subject
 from harness.tracing.capture import capture, edited_logits, last_logits
 from harness.tracing.edit import Edit
 from harness.tracing.replay import replay
@@ -33,13 +35,13 @@ class SelfCheckFailed(Refused, RuntimeError):
 
 @dataclass(frozen=True)
 class Examined:
-    """A loaded subject under examination, and two trials of one prompt on two images, equally long."""
+    """A loaded subject under examination, and two trials that have the same prompt and different images."""
 
     subject: Subject
 
     @cached_property
     def trials(self) -> tuple[Trial, Trial]:
-        """One trial, and the same with the target and the first object in each other's place."""
+        """A trial, and the same one with the target and the first described object in each other's cells."""
         grid, rng = self.subject.grids[2], np.random.default_rng(0)
         trial = balanced_trials(grid, HIGH_ENTROPY[2], 1, rng)[0]
         swapped = trial.scene.swapped(trial.target, trial.described[0])
@@ -62,24 +64,28 @@ class Examined:
 
     @property
     def room(self) -> float:
-        """What rounding may make of a difference of logits, as a share of their spread."""
+        """The difference of logits that rounding may cause, as a share of their spread."""
         return max(1e-4, 8 * torch.finfo(self.subject.model.dtype).eps)
 
-    def fail(self, what: str) -> None:
-        """Raise with the subject's name before the explanation."""
+    def fail(self, what: str) -> NoReturn:
+        """Raise an error that gives the subject's name and an explanation.
+
+        Raises:
+            SelfCheckFailed: Always.
+        """
         raise SelfCheckFailed(f"{self.subject.name}: {what}")
 
     def alike(self, ours: torch.Tensor, theirs: torch.Tensor) -> bool:
-        """Whether two computations of the same logits differ by less than rounding can make of them."""
+        """Whether two computations of the same logits [B, vocabulary] differ by no more than rounding."""
         spread = (theirs - theirs.mean(-1, keepdim=True)).norm(dim=-1)
         return bool(((ours - theirs).norm(dim=-1) <= self.room * spread).all())
 
 
 def selfcheck(subject: Subject) -> None:
-    """Check a loaded subject quickly.
+    """Check by some quick runs that hooks have their effect on a loaded subject.
 
     Raises:
-        SelfCheckFailed: A hook has not its effect; the message names check and layer.
+        SelfCheckFailed: A hook has not its effect; the message says what was found, and where.
         harness.subjects.subject.SharedFirstPiece: Two answers begin with the same token.
     """
     examined = Examined(subject)
@@ -88,12 +94,12 @@ def selfcheck(subject: Subject) -> None:
 
 
 def layers_are_decoders(at: Examined) -> None:
-    """The anatomy's path leads to decoder layers, as many as the config says."""
+    """The anatomy's path leads to decoder layers, as many as the configuration says."""
     subject, path = at.subject, at.subject.anatomy.layers
     try:
         found = len([layer.self_attn.o_proj for layer in layers_of(subject, subject.model)])
     except (AttributeError, TypeError) as error:
-        # A module that is missing, or one that is no list of layers.
+        # A module is missing, or is no list of layers.
         raise SelfCheckFailed(
             f"{subject.name}: {path} does not lead to decoder layers: {error}"
         ) from None
@@ -102,7 +108,7 @@ def layers_are_decoders(at: Examined) -> None:
 
 
 def answers_differ(at: Examined) -> None:
-    """Every answer begins with a token of its own."""
+    """Every answer begins with a different token."""
     at.subject.check_answers(at.first.trials[0].prompt)
 
 
@@ -115,7 +121,7 @@ def runs_repeat(at: Examined) -> None:
 
 
 def logits_are_the_models(at: Examined) -> None:
-    """The path from the last layer to the logits is the model's own."""
+    """The logits that the harness computes from the last layer's output are the model's own."""
     own = own_logits(at.subject, at.first)
     if not at.alike(at.clean, own):
         at.fail(
@@ -125,7 +131,7 @@ def logits_are_the_models(at: Examined) -> None:
 
 
 def identity_changes_nothing(at: Examined) -> None:
-    """The heads' own outputs, put back, change no bit."""
+    """Putting the heads' own outputs back changes no bit of the logits."""
     last = torch.tensor([[at.first.last]])
     values = capture(at.subject, at.first, "head", last)
     identity = [Edit("head", layer, last, values[layer]) for layer in range(at.subject.layers)]
@@ -134,7 +140,7 @@ def identity_changes_nothing(at: Examined) -> None:
 
 
 def edits_have_effect(at: Examined) -> None:
-    """Without a layer's heads the answer is another; with another run's residual stream it is that run's."""
+    """Zeroing a layer's heads changes the answer; another run's residual stream gives that run's answer."""
     subject, first = at.subject, at.first
     last = torch.tensor([[first.last]])
     goal = last_logits(subject, at.second)
@@ -150,16 +156,16 @@ def edits_have_effect(at: Examined) -> None:
 
 
 def _with_later(batch: Batch, other: Batch) -> Batch:
-    """A batch to whose image tokens the other's features are added later: they are in no layer's output."""
+    """A batch with the other's features for later layers, which a captured residual stream does not contain."""
     later = {ADDED: other.inputs[ADDED]} if ADDED in other.inputs else {}
     return replace(batch, inputs=batch.inputs | later)
 
 
 def replay_is_the_run(at: Examined) -> None:
-    """A replay of half a prompt, the image's end included, gives the answer of the whole run.
+    """A replay that edits nothing in the second half of all tokens gives the answer of the whole run.
 
-    Two prompts of unequal length, so that one is padded. Nothing is edited, but from the first layer on half
-    of all tokens go through the attention of a replay, in every layer.
+    Those tokens go through the attention of a replay in every layer. Two prompts of unequal length are run, so
+    that one is padded.
     """
     trial = at.trials[0]
     longer = replace(trial.prompt, text=trial.prompt.text + " " + trial.prompt.text)
@@ -183,4 +189,4 @@ QUICK: dict[str, Callable[[Examined], None]] = {
     "edits have their effect": edits_have_effect,
     "a replay is the whole run": replay_is_the_run,
 }
-"""Name to check; a later one may rely on what an earlier one has shown."""
+"""The quick checks by name; a later one may rely on what an earlier one has shown."""

@@ -1,4 +1,4 @@
-"""Places in the network that can be read or written, and the traced model that leads to them."""
+"""Sites, which are the places in the network that can be read or written, and how to get to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.subjects.subject import Subject
 CONFIG.APP.DEBUG = False
 
 Kind = Literal["query", "key", "value", "head", "residual"]
-"""What is at a site of a decoder layer, in the order in which the layer computes it.
+"""A site of a decoder layer that can be read and written; in the order in which the layer computes them.
 
 query, key, value: outputs of the projections, before norms and rotation, [B, T, H, w]; keys and values have
 as many heads as the configuration says, often fewer than queries.
@@ -25,10 +25,10 @@ residual: output of the layer, [B, T, d].
 KINDS: tuple[Kind, ...] = ("query", "key", "value", "head", "residual")
 
 Site = Kind | Literal["norm"]
-"""Kinds, and what can only be read: norm, the output of the norm after attention, [B, T, d]."""
+"""Any site that can be read: the kinds, and norm, the output of the norm after attention, [B, T, d]."""
 
 ORDER: tuple[Site, ...] = ("query", "key", "value", "head", "norm", "residual")
-"""In which a layer comes to its sites."""
+"""All sites, in the order in which a layer computes them."""
 
 MODULES: dict[Kind, tuple[str, Literal["input", "output"]]] = {
     "query": ("q_proj", "output"),
@@ -36,29 +36,30 @@ MODULES: dict[Kind, tuple[str, Literal["input", "output"]]] = {
     "value": ("v_proj", "output"),
     "head": ("o_proj", "input"),
 }
-"""Module of `self_attn` and side at which a kind is found; the residual stream is the layer's own output."""
+"""The module of `self_attn`, and its side, where a kind is found; the residual is the layer's own output."""
 
 
 def traced(subject: Subject) -> NNsight:
-    """The subject's model under nnsight, wrapped once; its twin where the layers are, if they are elsewhere."""
+    """The subject's model wrapped by nnsight; if its layers are elsewhere, the twin that stands for them."""
     if subject.elsewhere is not None:
         return subject.elsewhere.model
-    # With the subject, since it refers to the model: kept anywhere else, no model would ever be let go.
+    # Kept on the subject, since it refers to the model: kept elsewhere it would keep every model in memory.
     held = vars(subject).get("_traced")
     if held is None or held[0] is not subject.model:
         held = vars(subject)["_traced"] = (subject.model, NNsight(subject.model))
     return held[1]
 
 
-def layers_of(subject: Subject, root: Any) -> Any:
-    """The list of decoder layers below `root`, which is the model or its traced twin."""
+def layers_of(subject: Subject, root: torch.nn.Module | NNsight) -> Any:
+    """The list of decoder layers below `root`: torch's modules of the model, nnsight's of the traced model."""
+    found: Any = root
     for name in subject.anatomy.layers.split("."):
-        root = getattr(root, name)
-    return root
+        found = getattr(found, name)
+    return found
 
 
 def read_site(layer: Any, kind: Site) -> torch.Tensor:
-    """What a layer of the traced model has at a site, inside a trace: [B, T, features]."""
+    """The activation [B, T, features] at a site of a layer of the traced model; only inside a trace."""
     if kind == "residual":
         return layer.output
     if kind == "norm":
@@ -67,8 +68,14 @@ def read_site(layer: Any, kind: Site) -> torch.Tensor:
     return getattr(getattr(layer.self_attn, module), side)
 
 
-def write_site(layer: Any, kind: Kind, value: torch.Tensor) -> None:
-    """Put a value at a site of a layer of the traced model, inside a trace."""
+def write_site(layer: Any, kind: Site, value: torch.Tensor) -> None:
+    """Replace the activation [B, T, features] at a site of a layer of the traced model; only inside a trace.
+
+    Raises:
+        ValueError: The site is norm, which can only be read.
+    """
+    if kind == "norm":
+        raise ValueError("the output of the norm after attention can only be read")
     if kind == "residual":
         layer.output = value
     else:

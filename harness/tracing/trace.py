@@ -1,44 +1,51 @@
-"""One run of the model under nnsight: what is read in it, what is changed, and where it happens.
+"""Whole runs of the model under nnsight, with what is read and changed in them.
 
-The plain way to do either, and the only one where the decoder layers are not here (see
-`harness.tracing.elsewhere`): then the block below is sent there, and what it reads comes back.
+This is the plain way to read or to edit, and the only one for decoder layers that are elsewhere (see
+`harness.tracing.elsewhere`): the block of code under `model.trace` is sent there, and what it reads comes back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import nnsight
 import torch
 
-from harness.subjects.subject import Batch, Subject
-from harness.tracing.edit import Edit, write_at
+from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
+from harness.tracing.edit import Edit, PlainEdit, write_at
 from harness.tracing.elsewhere import sent
 from harness.tracing.footprint import blocks
 from harness.tracing.site import ORDER, Site, layers_of, read_site, traced, write_site
 
 ROWS_SENT = 16
-"""Rows of one run where the layers are elsewhere: some 50 MB are sent for a model of 7B parameters."""
+"""Most rows of one run where the layers are elsewhere; for a model of 7B parameters some 50 MB are sent."""
 
 LAST = torch.tensor([-1])
-"""The last logits, as a tensor: inputs beside one that is none of a text's are left by nnsight as they are. It
-would take the axes of position_ids (three, where a token has a place in the image) for rows."""
+"""Asks for the logits of the last token only. As a tensor it is an input that no text model has, which makes
+nnsight leave all inputs as they are; else it takes the three axes of position_ids in some families for rows."""
 
 
 class Read(NamedTuple):
-    """What is read: a layer, a site of it, and int64 [B, S], tokens of every row."""
+    """Something to read in a run.
+
+    Attributes:
+        layer: Decoder layer, 0-based.
+        site: The site of that layer.
+        tokens: int64 [B, S], the tokens of every row.
+    """
 
     layer: int
     site: Site
     tokens: torch.Tensor
 
 
-Step = tuple[int, Site, list[tuple[Any, ...]], list[int]]
-"""A layer, a site of it, edits (of which rows, and what `write_at` needs), and numbers of reads.
+Step = tuple[int, Site, list[tuple[slice, PlainEdit]], list[int]]
+"""A layer, a site of it, the edits there with the rows that each changes, and the numbers of the reads there.
 
-Of no class of ours: functions are sent as their source, but what Python itself writes into a named tuple or a
-dataclass as bytecode, which no other version of Python can run."""
+It has no class of this project. Functions are sent as their source, but what Python itself writes into a named
+tuple or a dataclass is sent as bytecode, which no other version of Python can run."""
 
 
 def run(
@@ -47,19 +54,19 @@ def run(
     reads: Sequence[Read],
     variants: Sequence[Sequence[Edit]] = ((),),
 ) -> list[torch.Tensor]:
-    """Whole runs of a batch under V sets of edits, and what was read in each.
+    """Run a batch whole under each of V sets of edits, and read activations in every run.
 
     Args:
         subject: The model.
         batch: B rows.
-        reads: Any number, of any layers. What is read at a site is what the edits have left there.
-        variants: Sets of edits that are made together; one without any if not given.
+        reads: Any number, of any layers. At a site that is edited, the edited activation is read.
+        variants: V sets of edits, each made together in one run; if not given, one run without edits.
 
     Returns:
-        For each read float32 [V, B, S, features] on the CPU, a copy.
+        For each read a copy on the CPU, float32 [V, B, S, features].
 
     Raises:
-        harness.tracing.elsewhere.NotReached: The layers are elsewhere, and nothing came back.
+        harness.tracing.elsewhere.NotReached: The layers are elsewhere, and no result came back.
     """
     most = len(batch) * len(variants) if subject.elsewhere is None else ROWS_SENT
     parts = blocks(0, len(batch), most)
@@ -80,10 +87,9 @@ def run(
 
 
 def own_logits(subject: Subject, batch: Batch) -> torch.Tensor:
-    """Logits at the last token as the model itself gives them: float32 [B, vocabulary] on the CPU."""
+    """Logits at the last token as the model itself computes them, float32 [B, vocabulary] on the CPU."""
     model = traced(subject)
-    # no_grad is of this process: where the layers are elsewhere, what is read must say for itself that nobody
-    # differentiates it.
+    # no_grad holds in this process only; where the layers are elsewhere, `detach` does it.
     with (
         sent(subject) as where,
         torch.no_grad(),
@@ -99,9 +105,9 @@ def _once(
     reads: Sequence[Read],
     variants: Sequence[Sequence[Edit]],
 ) -> list[torch.Tensor]:
-    """One run in which the variants stand below each other as rows; [V, B, S, features]."""
+    """Run all variants at once, one below the other as rows; for each read float32 [V, B, S, features]."""
     model, width, times = traced(subject), subject.head_width, len(variants)
-    layers, steps = layers_of(subject, model), _steps(reads, variants, len(batch))
+    layers, steps = layers_of(subject, model), _plan_steps(reads, variants, len(batch))
     rows = torch.arange(times * len(batch))[:, None]
     tokens = [read.tokens.cpu().repeat(times, 1) for read in reads]
     inputs = batch.stacked(times)
@@ -119,28 +125,33 @@ def _once(
                     write_at(value[part], *edit, width)
                 write_site(layers[layer], site, value)
             for number in numbers:
-                # Advanced indexing copies: a later edit of the tensor in place does not show.
+                # Advanced indexing copies, so that a later edit of the tensor in place does not show.
                 found[number] = value[rows, tokens[number]].float().cpu().detach()
     return [found[n].unflatten(0, (times, -1)) for n in range(len(reads))]
 
 
-def _steps(reads: Sequence[Read], variants: Sequence[Sequence[Edit]], rows: int) -> list[Step]:
-    edits: dict[tuple[int, Site], list[tuple[Any, ...]]] = {}
+def _plan_steps(reads: Sequence[Read], variants: Sequence[Sequence[Edit]], rows: int) -> list[Step]:
+    """Edits and reads by layer and site, in the order in which a run of V times `rows` rows comes to them."""
+    edits: dict[tuple[int, Site], list[tuple[slice, PlainEdit]]] = {}
     wanted: dict[tuple[int, Site], list[int]] = {}
     for number, variant in enumerate(variants):
         for edit in variant:
             part = slice(number * rows, (number + 1) * rows)
-            edits.setdefault((edit.layer, edit.kind), []).append(
-                (part, [_alone(x) for x in edit.plain])
-            )
+            edits.setdefault((edit.layer, edit.kind), []).append((part, _trim(edit.plain)))
     for number, read in enumerate(reads):
         wanted.setdefault((read.layer, read.site), []).append(number)
     places = sorted({*edits, *wanted}, key=lambda place: (place[0], ORDER.index(place[1])))
     return [(*place, edits.get(place, []), wanted.get(place, [])) for place in places]
 
 
-def _alone(value: Any) -> Any:
-    """A tensor without the larger one that it is a part of, all of which would be sent with it."""
-    if isinstance(value, torch.Tensor) and value.untyped_storage().nbytes() > value.nbytes:
-        return value.clone()
-    return value
+def _trim(edit: PlainEdit) -> PlainEdit:
+    """The same edit, without the larger tensors that its tensors are parts of, which would be sent along."""
+    kind, tokens, values, heads, how = edit
+    if isinstance(values, torch.Tensor):
+        values = _copy_part(values)
+    return kind, _copy_part(tokens), values, heads, how
+
+
+def _copy_part(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy of a tensor that is part of a larger one; any other tensor itself."""
+    return tensor.clone() if tensor.untyped_storage().nbytes() > tensor.nbytes else tensor

@@ -24,7 +24,7 @@ def dataset(value=1.0):
     )
 
 
-def test_what_is_put_is_what_is_got(tmp_path):
+def test_a_stored_measurement_is_read_back_unchanged(tmp_path):
     store = Store(tmp_path)
     store.put("k", dataset(), {"experiment": "e"})
     assert store.get("k").identical(dataset())
@@ -33,7 +33,7 @@ def test_what_is_put_is_what_is_got(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "note", "foreign"])
-def test_a_damaged_entry_is_not_there_and_said_to_be_damaged(tmp_path, damage):
+def test_a_damaged_entry_is_reported_and_counts_as_missing(tmp_path, damage):
     said = []
     store = Store(tmp_path, said.append)
     store.put("k", dataset(), {})
@@ -65,7 +65,7 @@ def test_a_failed_write_leaves_the_old_entry(tmp_path, monkeypatch):
 
 
 def test_a_full_disk_is_an_error_that_can_be_caught_and_leaves_no_files(tmp_path):
-    # In a process of its own: written by its library, such a file ends the process on a full disk.
+    # In a process of its own, since on a full disk the netCDF library could end it.
     program = """
 import resource, sys
 import numpy as np
@@ -99,7 +99,7 @@ assert measuring.measure(Experiment("made_up", measure, trials=40), entry).secon
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "store")], check=True)
 
 
-def test_a_disk_without_room_for_a_single_byte_stops_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_does_not_stop_a_measurement(tmp_path, monkeypatch):
     def full(*args, **more):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -130,7 +130,7 @@ with store.alone(sys.argv[3], "it") as found:
 
 
 def holder(folder, key, seconds):
-    """Another process that measures under this key, and has begun."""
+    """Another process that has begun to measure under this key."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(folder), str(Path(__file__).parent), key, str(seconds)],
         stdout=subprocess.PIPE,
@@ -141,7 +141,7 @@ def holder(folder, key, seconds):
 
 
 def key_of(made, experiment, tmp_path, monkeypatch):
-    """The key under which it would be kept, without measuring."""
+    """The key under which a measurement would be kept; nothing is measured."""
     keys = []
     monkeypatch.setattr(made.store, "get", lambda key: keys.append(key) or dataset())
     made.measure(experiment, ENTRY)
@@ -149,7 +149,7 @@ def key_of(made, experiment, tmp_path, monkeypatch):
     return keys[0]
 
 
-def test_what_another_process_measures_is_awaited_and_said_so(tmp_path, monkeypatch):
+def test_a_measurement_in_another_process_is_awaited_and_the_wait_reported(tmp_path, monkeypatch):
     said, runs = [], []
     store = Store(tmp_path, said.append)
     made, experiment = measuring(store, runs)
@@ -162,7 +162,7 @@ def test_what_another_process_measures_is_awaited_and_said_so(tmp_path, monkeypa
     assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".nc"]
 
 
-def test_who_is_killed_while_it_measures_holds_nobody_up(tmp_path, monkeypatch):
+def test_a_process_killed_while_measuring_does_not_block_others(tmp_path, monkeypatch):
     runs = []
     made, experiment = measuring(Store(tmp_path), runs)
     key = key_of(made, experiment, tmp_path, monkeypatch)
@@ -211,7 +211,7 @@ print(float(made.measure(experiment, ENTRY).data["r"][0, 0]))
     assert "damaged" not in "".join(printed)
 
 
-def test_a_folder_that_cannot_be_locked_is_used_without(tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_locked_is_used_without_a_lock(tmp_path, monkeypatch):
     def refuse(*args):
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -223,7 +223,7 @@ def test_a_folder_that_cannot_be_locked_is_used_without(tmp_path, monkeypatch):
     assert runs == [40]
 
 
-def test_the_key_follows_everything_that_a_measurement_depends_on():
+def test_the_key_depends_on_everything_that_changes_a_measurement():
     keys = {
         content_key(name, weights, code, seed=seed, trials=trials)
         for name in ("a", "b")

@@ -31,7 +31,7 @@ def test_what_an_experiment_needs_comes_before_it():
 
 
 @pytest.mark.deep
-def test_pytest_then_only_judges(tmp_path, capsys):
+def test_after_measuring_ahead_pytest_only_judges(tmp_path, capsys):
     store = ["--store", str(tmp_path / "store")]
     asked = ["--experiment", "behaviour", "--experiment", "arrangements"]
     assert main(["measure", *FEW, *store, *asked]) == 0
@@ -52,7 +52,7 @@ def test_pytest_then_only_judges(tmp_path, capsys):
     assert "loaded" not in judging.stdout
 
 
-def test_what_cannot_be_measured_is_said_and_stops_nothing(tmp_path, capsys, monkeypatch):
+def test_a_failed_measurement_is_reported_and_stops_nothing(tmp_path, capsys, monkeypatch):
     def fail(*args):
         raise RuntimeError("no such luck\nmore")
 
@@ -65,7 +65,7 @@ def test_what_cannot_be_measured_is_said_and_stops_nothing(tmp_path, capsys, mon
     assert captured.err == "broken on tiny-llava: no such luck\n"
 
 
-def test_options_that_do_not_fit_are_one_line(tmp_path, capsys):
+def test_a_bad_option_of_measure_is_reported(tmp_path, capsys):
     store = ["--store", str(tmp_path)]
     assert main(["measure", *FEW, *store, "--address", "auto"]) == 2
     assert "--engine ray" in capsys.readouterr().err
@@ -83,7 +83,7 @@ def test_without_ray_it_says_what_to_install(tmp_path, capsys, monkeypatch):
 
 def test_a_cluster_gives_what_one_process_gives(tmp_path, capfd, monkeypatch):
     pytest.importorskip("ray")
-    # Workers of a cluster have the suite installed; those of this machine find it here.
+    # On a cluster the suite is installed; processes of this machine find it here.
     paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in paths if p))
     asked = ["--experiment", "behaviour", "--experiment", "keys", "--experiment", "arrangements"]
@@ -95,7 +95,7 @@ def test_a_cluster_gives_what_one_process_gives(tmp_path, capfd, monkeypatch):
     def kept(folder):
         return {path.name: path.read_bytes() for path in folder.glob("*.json")}
 
-    # The checksum of what was measured stands beside its key: it is the same to the bit.
+    # Files named by keys hold checksums of measurements, so these are equal to the bit.
     assert kept(here) == kept(there)
     assert len(kept(here)) == 4
 
@@ -111,6 +111,6 @@ def test_a_folder_that_is_not_shared_is_noticed(tmp_path, capfd, monkeypatch):
 
     from harness.measuring.store import Store
 
-    found = ahead._arrived(Elsewhere, Store(tmp_path), "s", ["behaviour", "keys"], None)
+    found = ahead._fetch(Elsewhere, Store(tmp_path), "s", ["behaviour", "keys"], None)
     assert "behaviour on s: measured, but not in" in found[0].problem
     assert found[1].problem == "keys on s: no"

@@ -1,4 +1,4 @@
-"""What a run says of its length before and while it runs, on tasks and seconds that are made up."""
+"""What a run says about how long it takes, on made-up tasks and seconds."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_two_processes_take_half_but_no_less_than_the_longest_measurement(foreca
     assert ", 2 processes: about 40 s" in forecast(processes=2).opening()
 
 
-def test_of_a_subject_without_figures_the_time_is_known_later(forecast):
+def test_the_time_of_a_subject_not_in_the_table_is_known_after_measuring(forecast):
     found = forecast(collected("mine", key=""))
     said = found.opening()
     assert said == "4 claims on mine: how long it takes is known after the first measurements"
@@ -59,14 +59,14 @@ def test_what_is_left_shrinks_as_claims_are_judged_and_follows_the_pace(forecast
     at_pace = found.left((), {("tiny", "readiness")}, 10.0)
     slower = found.left((), {("tiny", "readiness")}, 50.0)
     assert (at_pace, slower) == ("45 s", "85 s")
-    # Who is judged was measured, whether a line said so or not.
+    # What a judged claim rests on was measured, whether a line said so or not.
     assert found.left({"t0", "t1", "t2"}, (), 51.5) == "5 s"
 
 
-def test_nothing_is_foretold_from_no_time_or_from_what_was_kept(forecast):
+def test_no_time_and_stored_measurements_give_no_forecast(forecast):
     found = forecast(collected("mine", key="k"), kept=["k-readiness"])
     assert found.left((), {("mine", "keys")}, 0.0) == ""
-    # Kept, but damaged, and so measured all the same.
+    # A measurement in the store that is measured all the same, since it is damaged.
     assert found.left((), {("mine", "readiness")}, 5.0) == ""
 
 

@@ -1,6 +1,6 @@
-"""Runs of the made-up claims, which lie beside this file; compiled modules are imported here, once.
+"""Fixtures that run the made-up claims beside this file; compiled modules are imported here, once.
 
-pytester forgets what a run in this process imported, and a compiled module imported a second time can
+pytester forgets what a run in this process imported, and a compiled module that is imported a second time can
 crash the interpreter.
 """
 
@@ -32,13 +32,13 @@ PRELOADED = (h5netcdf, h5py, matplotlib, numpy, pandas, scipy, torch, xarray, ha
 
 @pytest.fixture(autouse=True)
 def outside_tox(monkeypatch):
-    """Runs are those of somebody who types pytest, also where tox runs the tests."""
+    """Make runs believe that somebody typed pytest, also where tox runs the tests."""
     monkeypatch.delenv("TOX_ENV_NAME", raising=False)
 
 
 @pytest.fixture
 def run(pytester):
-    """Run the made-up claims with options; gives the result and the scorecard's folder."""
+    """A function that runs the made-up claims with options and returns pytester's result."""
     pytester.makeini(
         """
         [pytest]

@@ -1,4 +1,4 @@
-"""In which dtype and arrangement a subject is asked: who may say so, who keeps its own, and where it stands."""
+"""The dtype and arrangement of subjects: which options set them, which subjects keep their own."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def test_loads_again(judge, request, entry):
 
 @pytest.fixture
 def loads(run, pytester):
-    """Claims that load their subject, asked of a folder."""
+    """A function that runs claims that load their subject on a folder."""
     pytester.makepyfile(test_made_up=LOADS)
     return lambda folder, *options: run("--baseline", "none", *options, subject=str(folder))
 
 
 def how(*subjects, **asked):
-    """Dtype and arrangement of the subjects that are named, as they are asked for."""
+    """Dtype and arrangement of each of the named subjects under some options."""
     entries = select(Options(subjects=tuple(map(str, subjects)), **asked))
     return [(e.dtype, e.arrangement) for e in entries]
 
 
-def test_folders_and_models_of_the_hub_are_asked_as_they_are_told(checkpoints, family_folders):
+def test_dtype_and_arrangement_apply_to_folders_and_models_of_the_hub(checkpoints, family_folders):
     folder, bare = family_folders["gemma3"], checkpoints["tiny-llava"]
     assert how(folder) == [("float32", "auto")]
     assert how(folder, dtype="float16") == [("float16", "auto")]
@@ -59,7 +59,7 @@ def test_folders_and_models_of_the_hub_are_asked_as_they_are_told(checkpoints, f
     assert how(bare, arrangement="auto") == [("float32", "auto")]
 
 
-def test_what_ships_with_the_project_keeps_its_own_beside_others(family_folders):
+def test_shipped_subjects_keep_their_own_dtype_beside_others(family_folders):
     named = (family_folders["gemma3"], "planted", "tiny-llava:shuffled")
     other = ("bfloat16", "auto")
     assert how(*named, dtype="bfloat16") == [other, ("float32", "plain"), ("float32", "plain")]
@@ -71,26 +71,27 @@ def test_what_ships_with_the_project_keeps_its_own_beside_others(family_folders)
     assert not said
     run.begin()
     assert said == [
-        "--dtype bfloat16: not for planted, tiny-llava:shuffled: verdicts there are compared with those without"
+        "--dtype bfloat16: not applied to planted, tiny-llava:shuffled, "
+        "whose verdicts are compared with those found without it"
     ]
 
 
-def test_what_ships_with_the_project_is_refused_alone_and_its_folder_is_not(monkeypatch):
-    said = "--dtype float16 --arrangement auto: not for tiny-llava, .* name a folder .--subject "
+def test_dtype_is_refused_for_shipped_subjects_alone_but_not_for_their_folder(monkeypatch):
+    said = "--dtype float16 --arrangement auto: not applied to tiny-llava, .* folder .--subject "
     with pytest.raises(BadOption, match=f"{said}fixtures/tiny-llava"):
         how("tiny-llava", "planted", dtype="float16", arrangement="auto")
-    with pytest.raises(BadOption, match="not for untrained:3, .* name a folder, which is"):
+    with pytest.raises(BadOption, match="not applied to untrained:3, .* name a folder, which is"):
         how("untrained:3", arrangement="auto")
-    with pytest.raises(BadOption, match="not for tiny-qwen2-vl, tiny-llava, whose verdicts"):
+    with pytest.raises(BadOption, match="not applied to tiny-qwen2-vl, tiny-llava, whose verdicts"):
         how(dtype="float16")
-    # As it is anyway.
+    # Its own dtype and arrangement may be asked for.
     assert how("planted", dtype="float32", arrangement="plain") == [("float32", "plain")]
     [entry] = select(Options(subjects=(str(FIXTURES / "tiny-llava"),), dtype="float16"))
     assert (entry.name, entry.dtype, entry.kind) == ("./tiny-llava", "float16", "local")
 
 
 @pytest.mark.parametrize("arrangement", ["chat", "prefilled"])
-def test_a_folder_without_a_template_cannot_be_asked_in_one(checkpoints, arrangement):
+def test_a_folder_without_a_chat_template_cannot_be_asked_in_a_chat(checkpoints, arrangement):
     with pytest.raises(BadOption, match=f"--arrangement {arrangement}: .* has no chat template"):
         how(checkpoints["tiny-llava"], arrangement=arrangement)
 
@@ -104,7 +105,7 @@ def test_a_dtype_that_does_not_exist_is_named():
     ("option", "known"),
     [("--dtype", "'float32', 'float16', 'bfloat16'"), ("--arrangement", "'plain', 'chat', ")],
 )
-def test_a_wrong_value_is_refused_with_what_there_is(run, capsys, option, known):
+def test_a_wrong_value_is_refused_with_the_possible_ones(run, capsys, option, known):
     result = run(option, "verse")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert f"{option}: invalid choice: 'verse' (choose from {known}" in result.stderr.str()
@@ -128,7 +129,7 @@ def test_the_scorecard_says_how_a_folder_was_asked(loads, pytester, family_folde
     assert f'name="subjects" value="pixtral: {settled["arrangement"]}, float32"' in xml
 
 
-def test_a_half_precision_folder_is_measured_in_it_and_the_run_says_how_not_to_be(
+def test_a_folder_is_measured_in_its_half_precision_and_the_run_says_how_to_change_that(
     loads, pytester, checkpoints
 ):
     folder = halved(checkpoints["tiny-llava"], pytester.path / "half")
@@ -152,11 +153,11 @@ def halved(source, folder):
     return folder
 
 
-def test_what_workers_settled_stands_in_the_scorecard(loads, pytester, monkeypatch):
+def test_the_arrangement_that_workers_chose_is_in_the_scorecard(loads, pytester, monkeypatch):
     pytest.importorskip("xdist")
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "BINDING_CLAIMS_PLACED"):
         monkeypatch.delenv(name, raising=False)
-    # Loading takes seconds in each worker; here it is only said to have been done.
+    # Loading takes seconds in each worker, so here the holder is only told that it was done.
     settled = (
         "from dataclasses import replace\nfrom types import SimpleNamespace\n",
         "holder.loaded(SimpleNamespace(entry=replace(entry, arrangement='chat'), commit='c' * 40))",
@@ -169,7 +170,7 @@ def test_what_workers_settled_stands_in_the_scorecard(loads, pytester, monkeypat
     assert scorecard(pytester)["run"]["subjects"] == {"qwen2-vl-7b": known}
 
 
-def test_what_is_measured_ahead_is_asked_the_same_here_and_in_a_task(
+def test_measuring_ahead_asks_the_same_here_and_in_a_task(
     family_folders, tmp_path, monkeypatch, capsys
 ):
     def measure(request):
@@ -188,11 +189,11 @@ def test_what_is_measured_ahead_is_asked_the_same_here_and_in_a_task(
     options = Options(
         subjects=(folder,), dtype="float16", arrangement="prefilled", baseline="none", store=store
     )
-    # Of the same name in the store: nothing was measured again.
-    assert ahead._task(options, ahead.hash_experiments(), "gemma3", ["noted"]) == [
+    # The same key, so nothing was measured again.
+    assert ahead._run_task(options, ahead.hash_experiments(), "gemma3", ["noted"]) == [
         ahead.Result(kept.stem, "")
     ]
-    ahead._run_of.cache_clear()
+    ahead._build_run.cache_clear()
 
 
 def test_a_checkpoint_is_checked_as_it_would_be_asked(family_folders, monkeypatch, capsys):

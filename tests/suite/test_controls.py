@@ -1,4 +1,4 @@
-"""A control is read against the table: any other verdict than the expected one is red."""
+"""A control is compared with the table of what it must give: any other verdict is red."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_another_seed_of_an_untrained_subject_is_still_untrained(run, expecting)
     ("name", "expected"),
     [("holds", "refuted"), ("fails", "blocked"), ("unclear", "refuted"), ("absent", "supported")],
 )
-def test_any_other_verdict_is_red(run, expecting, name, expected):
+def test_a_control_with_any_other_verdict_is_red(run, expecting, name, expected):
     expecting(**{name: Verdict(expected)})
     result = run(*CHOSEN, subject="shortcut")
     assert result.ret == 1
@@ -63,7 +63,7 @@ def test_any_other_verdict_is_red(run, expecting, name, expected):
     assert result.parseoutcomes()["failed"] == 1
 
 
-def test_a_claim_without_a_cell_is_red(run, expecting, monkeypatch):
+def test_a_control_without_an_expected_verdict_is_red(run, expecting, monkeypatch):
     monkeypatch.setattr(controls, "expected", dict)
     result = run("-k", "holds", subject="shortcut")
     assert result.ret == 1

@@ -1,4 +1,4 @@
-"""The gate as a release engineer meets it: --baseline, claims compare, claims bless, exit statuses."""
+"""The gate as a release engineer uses it: --baseline, `claims compare`, `claims bless`, exit statuses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOLDS = claim(id="made_up.1.holds", statement="So.", source="Nobody 2026", thres
 
 @pytest.fixture
 def before(run, pytester):
-    """A scorecard of the claims that end well, in `before`; gives a function that runs others against it."""
+    """A function that runs claims against the baseline `before`, a scorecard of claims that end well."""
     pytester.makepyfile(test_made_up=GOOD)
     run("--baseline", "none", "--scorecard", "before")
 
@@ -111,7 +111,7 @@ def test_a_blessed_run_is_compared_scene_by_scene(before, pytester, capsys):
 
 
 def test_the_evidence_of_another_run_is_refused(before, pytester, capsys):
-    """With the baseline's evidence beside the run nothing would seem to have changed."""
+    """With the baseline's evidence in place of the run's own, nothing would seem to have changed."""
     before(WEAKER)
     name = "scorecard.evidence.json.gz"
     old, new = (pytester.path / folder for folder in ("before", "after"))
@@ -122,7 +122,7 @@ def test_the_evidence_of_another_run_is_refused(before, pytester, capsys):
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "null", '{"run": {}, "records": 3}'])
-def test_what_is_no_scorecard_cannot_be_blessed(tmp_path, content, capsys):
+def test_only_a_scorecard_can_be_blessed(tmp_path, content, capsys):
     (tmp_path / "scorecard.json").write_text(content)
     assert main(["bless", str(tmp_path), "--into", str(tmp_path / "blessed")]) == 2
     assert "scorecard.json" in capsys.readouterr().err
@@ -175,7 +175,7 @@ def test_what_was_found_out_on_loading_is_written_into_the_scorecard(run, pytest
         return facts.subjects
 
     known = {"dtype": "float32", "arrangement": "plain"}
-    # What is not known before it is loaded is left out, not guessed at.
+    # What is known only once it is loaded is left out, not guessed.
     assert asked() == {"qwen2-vl-7b": {"dtype": "float32"}, "tiny-llava": known}
     settled = replace(hub, arrangement="chat")
     claims.holder.loaded(SimpleNamespace(commit="c" * 40, entry=settled))

@@ -26,7 +26,7 @@ def test_markers_and_families_select_subjects(run):
 def test_all_claims_of_one_subject_run_before_the_next(run):
     listed = run("--collect-only", "-q", subject=None).stdout.str()
     subjects = re.findall(r"::test_\w+\[(.+)\]", listed)
-    # One stretch for each subject: none comes back after another has begun.
+    # The verdicts of each subject come in one block: none comes after another subject has begun.
     assert len(list(groupby(subjects))) == len(set(subjects)) > 1
 
 

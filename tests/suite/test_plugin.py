@@ -165,7 +165,7 @@ def test_modest(judge):
 @pytest.mark.deep
 def test_running_out_of_memory_is_an_error_of_those_claims_and_holds_nothing(run, pytester):
     pytester.makepyfile(test_made_up=GREEDY)
-    # It loads a subject, and what that imports must not be imported twice in this process.
+    # In a process of its own: it loads a subject, which imports what cannot be imported twice in one process.
     result = run("--baseline", "none", how=pytester.runpytest_subprocess)
     found = {r["claim"].split(".")[-1]: r for r in scorecard(pytester)["records"]}
     assert {n: r["verdict"] for n, r in found.items()} == {

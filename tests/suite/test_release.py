@@ -1,4 +1,4 @@
-"""A release of a known mechanism: unharmed it passes, without its selection heads it does not."""
+"""A release of a subject whose mechanism is known passes unharmed, and fails without its selection heads."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DEPEND_ON_SELECTION = {
         )
     ),
     *(
-        # Eq. 1 reads every stage in the logits, which the selected ID decides.
+        # Eq. 1 reads every stage off the logits, and those depend on the selected ID.
         f"visual_symbols.3.4.{c}"
         for c in (
             "id_retrieval",
@@ -50,7 +50,7 @@ DEPEND_ON_SELECTION = {
 
 
 def release(folder, name, change):
-    """A copy of the planted control whose weights were changed, as a checkpoint of one's own."""
+    """A copy of the planted control with changed weights, in the form of a user's checkpoint."""
     out = shutil.copytree(PLANTED, folder / name)
     weights = load_file(out / "model.safetensors")
     change(weights)
@@ -74,7 +74,7 @@ def without_selection(weights):
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
-    """Judges a release, if a baseline is named against it; gives status, print and folder."""
+    """A function that judges a release against a baseline, and returns status, output and folder."""
     folder = tmp_path_factory.mktemp("release")
 
     def go(name, change, baseline):
@@ -121,6 +121,6 @@ def test_a_release_without_selection_heads_is_red_and_says_what_it_lost(judged, 
     assert chosen["difference"] < -10
     assert chosen["ci_high"] < -chosen["margin"]
     assert "REGRESSED visual_symbols.3.4.id_selection" in printed
-    # What the image's tokens tell at the mentions comes before any selection.
+    # What image tokens tell at the mentions comes before any selection.
     kept = rows["visual_symbols.3.3.position_at_mentions"]
     assert (kept["fate"], kept["difference"]) == ("unchanged", 0)

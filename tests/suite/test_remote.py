@@ -1,4 +1,4 @@
-"""--remote in pytest: the real claims on a control whose layers are packed and unpacked as if sent."""
+"""--remote in pytest: the real claims on a control whose runs are packed and unpacked as if they were sent."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-# Whatever a run imports is forgotten after it, and torch and transformers bear no second import.
+# pytester forgets what a run imported, and torch and transformers cannot be imported twice.
 import harness.subjects.loading
 import harness.tracing.elsewhere  # noqa: F401
 from harness.machine.files import ROOT
@@ -18,7 +18,7 @@ CLAIMS = ("3_4 and id_selection", "one_pair_selection")
 
 @pytest.fixture
 def judged(pytester):
-    """Result, run and records by claim, of a run with these options."""
+    """A function that runs claims with options and returns the result, the facts and the records by claim."""
 
     def go(*options):
         chosen = [str(ROOT / "claims"), "-k", " or ".join(f"({c})" for c in CLAIMS)]
@@ -41,7 +41,7 @@ def test_claims_on_layers_elsewhere_end_as_they_do_here(judged):
     selection = "visual_symbols.3.4.id_selection"
     assert there[selection]["verdict"] == here[selection]["verdict"] == "supported"
     assert there[selection]["estimate"] == pytest.approx(here[selection]["estimate"], rel=1e-4)
-    # Kept apart: what was computed elsewhere is not what was computed here.
+    # The two have different keys, since numbers computed elsewhere may differ in the last bits.
     assert there[selection]["measurement"] != here[selection]["measurement"]
     copied = there["reproduction.mediation.one_pair_selection"]
     assert copied["verdict"] == "not_run"

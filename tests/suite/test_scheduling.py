@@ -1,4 +1,4 @@
-"""Units of claims handed out to workers that are made up: who gets what, in which order."""
+"""Which units of claims are handed out to which of some made-up workers, and in which order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.suite.scheduling import ClaimsScheduling
 
 
 class Worker:
-    """As the scheduler sees one: it takes indices of tests, and says when each is done."""
+    """A worker as the scheduler sees it: it takes indices of tests, and tells when each is done."""
 
     def __init__(self, name):
         self.gateway = SimpleNamespace(id=name)
@@ -56,7 +56,7 @@ def step(scheduler, node, tests):
 
 
 def claims_of(subjects, measured, each):
-    """Tests and tasks: `each` claims on each measurement of each subject."""
+    """Ids of tests, and what they are about: `each` claims on each measurement of each subject."""
     tasks = {
         f"test_{m}.py::test_{i}[{s}]": PlannedTest(f"{m}.{i}", s, m)
         for s in subjects
@@ -100,7 +100,7 @@ def test_a_worker_keeps_its_subject_then_takes_a_free_one_then_helps():
         step(scheduler, first, tests)
     order = list(dict.fromkeys(tasks[t].subject for t in first.done))
     assert order == ["a", "c", "b"]
-    # The second worker has begun with b, and keeps what it was given.
+    # The second worker has begun with b, and keeps the units that it was given.
     assert {tasks[tests[i]].subject for i in second.queue} == {"b"}
 
 

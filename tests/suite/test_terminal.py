@@ -1,4 +1,4 @@
-"""What the terminal shows of claims: no letters, how far it is, a short ending; other tests look as ever."""
+"""What the terminal shows of claims: no letters, how far the run is, a short ending; other tests as usual."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ONLY = ("-k", "not of_another_kind")
 
 @pytest.fixture
 def printed(run, pytester, monkeypatch):
-    """What runs of many made-up claims print, without their times."""
+    """A function that runs many made-up claims and returns what is printed, without times."""
     monkeypatch.setenv("COLUMNS", "120")
 
     def go(*options, claims=MANY, **how):
@@ -52,7 +52,7 @@ def test_tests_that_are_no_claims_keep_their_letters_and_file_names(printed):
     assert "35 claims on tiny-llava" in text
 
 
-def test_without_claims_nothing_is_foretold(printed):
+def test_without_claims_there_is_no_forecast(printed):
     text = printed("-k", "of_another_kind")
     assert "claims on" not in text
     assert re.search(r"^test_made_up.py \. ", text, re.M)
@@ -60,7 +60,7 @@ def test_without_claims_nothing_is_foretold(printed):
 
 @pytest.mark.deep
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_workers_show_the_same(printed, workers):
+def test_a_run_with_workers_shows_the_same(printed, workers):
     text = printed(*ONLY, "--baseline", "none", "-n", workers)
     processes = "" if workers == "0" else ", 2 processes"
     assert f"35 claims on tiny-llava{processes}: about 5 s" in text
@@ -75,19 +75,19 @@ def test_a_line_for_each_claim_and_the_whole_table_come_with_v(printed):
     assert not re.search(r"^  more 7 +supported", printed("--baseline", "none"), re.M)
 
 
-def test_q_foretells_nothing_and_ends_as_ever(printed):
+def test_with_q_there_is_no_forecast_and_the_usual_ending(printed):
     text = printed("-q", *ONLY, "--baseline", "none")
     assert "claims on tiny-llava:" not in text
     assert "31 supported, 2 refuted, 1 inconclusive, 1 blocked" in text
 
 
-def test_only_collecting_foretells_nothing(printed):
+def test_collecting_only_gives_no_forecast(printed):
     text = printed("--collect-only", "-q")
     assert "claims on" not in text
     assert "next:" not in text
 
 
-def test_what_fails_is_told_once_with_its_reason_and_the_run_ends_with_the_next_step(printed):
+def test_a_failure_is_told_once_with_its_reason_and_the_run_ends_with_the_next_step(printed):
     text = printed(*ONLY, "--baseline", "none")
     assert text.count("0.1 [0.0904, 0.11] r is not above 0.5") <= 1
     assert "refuted: This is so." in text
@@ -98,7 +98,7 @@ def test_what_fails_is_told_once_with_its_reason_and_the_run_ends_with_the_next_
     assert ending[1].startswith("next: ")
 
 
-def test_without_tracebacks_what_fails_is_told_in_the_scorecard(printed):
+def test_without_tracebacks_failures_are_told_in_the_scorecard(printed):
     text = printed(*ONLY, "--baseline", "none", "--tb", "no")
     assert "Fails the run" in text
     assert "r is not above 0.5 (stated in the paper)" in text
@@ -112,7 +112,7 @@ def test_a_claim_that_is_lost_is_told_against_its_baseline(printed, pytester):
     assert re.search(r"^next: \S*claims compare before out +what was lost", text, re.M)
 
 
-def test_few_verdicts_are_tabled_without_being_asked_to(printed):
+def test_few_verdicts_are_shown_in_a_table_without_v(printed):
     text = printed("--baseline", "none", claims=CLAIMS)
     assert len(VERDICTS) < 25
     assert re.search(r"^  holds +supported", text, re.M)

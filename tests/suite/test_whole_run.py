@@ -1,4 +1,4 @@
-"""The suite as people run it: killed, run again, repeated, and with a claim of one's own."""
+"""The suite as people run it: killed and run again, repeated, and with a claim of the user's."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_two_workers_elsewhere_in_another_time_give_the_records_of_one(undisturb
     """The same seed gives the same scorecard, whatever the hash seed, time zone, locale and processes."""
     setting = {"PYTHONHASHSEED": "7", "TZ": "Pacific/Kiritimati", "LC_ALL": "C"}
     printed = finish(start(tmp_path, "-n", "2", **setting))
-    # Each experiment once, by one of them.
+    # Each experiment was measured once, by one of the two.
     measured = re.findall(r"gw[01]: measured (\w+) on tiny-llava", printed)
     assert len(measured) == len(set(measured)) >= 18
     assert without_timings(tmp_path) == without_timings(undisturbed[0])
@@ -117,7 +117,7 @@ def test_two_workers_elsewhere_in_another_time_give_the_records_of_one(undisturb
 def test_a_second_run_measures_nothing_and_says_so_before(undisturbed):
     folder, _ = undisturbed
     kept = len(list((folder / "store").glob("*.nc")))
-    # -v takes the -q back.
+    # -v cancels the -q.
     printed = finish(start(folder, "-v"))
     assert f"79 claims on tiny-llava: about 5 s; {kept} of {kept} measurements are in" in printed
     assert "measured" not in printed.split("scorecard")[0]

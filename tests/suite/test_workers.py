@@ -1,4 +1,4 @@
-"""Claims in several processes: who judges what, and what is said when one of them is killed."""
+"""Claims in several processes: which worker judges what, and what is reported when one is killed."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def noted(folder):
 
 @pytest.fixture
 def several(run, pytester, monkeypatch):
-    """Run the made-up claims, which write down who judges them, with workers."""
+    """A function that runs made-up claims, which write down who judges them, with workers."""
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "BINDING_CLAIMS_PLACED"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,7")
@@ -74,7 +74,7 @@ def several(run, pytester, monkeypatch):
 
 @pytest.mark.deep
 def test_two_workers_have_a_subject_and_a_gpu_each(several, pytester):
-    # The ready-made way to group, which pytest 9.2 and pytest-xdist 3.8 leave without effect.
+    # The usual way to group, which has no effect under pytest 9.2 and pytest-xdist 3.8.
     several("--dist", "loadgroup", "-k", "one or other")
     lines = noted(pytester.path)
     subjects = [{subject for subject, _, _ in found} for found in lines.values()]
@@ -132,7 +132,7 @@ def test_a_killed_worker_is_red_and_its_claims_are_named(several, pytester):
     claims = {f"made_up.1.{by}_{i}" for by in ("one", "other") for i in range(4)}
     assert judged | missing == {(c, s) for c in claims for s in ("tiny-llava", "tiny-qwen2-vl")}
     assert not judged & missing
-    # It was in the second of the four that rest on one measurement; the others go to the worker that is left.
+    # It was in the second of four tests that rest on one measurement; all others go to the remaining worker.
     assert missing == {(f"made_up.1.one_{i}", "tiny-llava") for i in (1, 2, 3)}
     printed = result.stdout.str()
     assert "died while judging made_up.1.one_1 on tiny-llava" in printed
@@ -146,7 +146,7 @@ def test_a_killed_worker_is_red_and_its_claims_are_named(several, pytester):
         ]
         assert len(set(cases)) == len(cases)
         assert len(cases) == 16 or not every
-    # The same command, once what killed it is gone, judges everything.
+    # Once what killed it is gone, the same command judges everything.
     (pytester.path / "spared").touch()
     again = several("-k", "one or other", claims=KILLED)
     assert again.ret == pytest.ExitCode.OK

@@ -74,7 +74,7 @@ def _looped(subject: Subject, edit: Edit, activation: torch.Tensor) -> torch.Ten
 
 
 def edits_go_wrong(monkeypatch, wrong):
-    """Make every edit be written as `wrong(edit)` says; None for not at all."""
+    """Make every edit be written as the edit `wrong(edit)`, or not at all where that is None."""
     rightly = Edit.plain.fget
 
     def plain(self):

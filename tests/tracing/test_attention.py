@@ -1,4 +1,4 @@
-"""Variants side by side attend as each would alone."""
+"""Variants that stand side by side get the attention that each would get alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every family conforms; and every check fails on a subject that has wrong what it is there to find."""
+"""A subject of every family passes all checks, and each check fails on a subject with a fault it looks for."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def test_a_subject_of_any_family_conforms(of_family):
 
 
 @pytest.mark.parametrize("arrangement", ["chat", "prefilled"])
-def test_it_does_so_in_a_chat_too(of_family, arrangement):
+def test_a_subject_of_any_family_conforms_in_a_chat_too(of_family, arrangement):
     entry = replace(of_family.entry, arrangement=arrangement)
     assert failures(replace(of_family, entry=entry)) == {}
 
 
-def test_the_precision_is_that_of_the_subject(of_family):
+def test_a_subject_of_any_family_conforms_in_bfloat16_too(of_family):
     model = deepcopy(of_family.model).bfloat16()
     subject = replace(of_family, model=model, _images=type(of_family._images)())
     assert failures(subject) == {}
 
 
-# One wrong subject for each check: (family, what is done to it, what the explanation must say).
+# Faulty subjects for each check: (family, what is done to it, what the explanation must say).
 
 
 def layers_of_the_tower(subject, monkeypatch):
@@ -127,7 +127,7 @@ def narrower_heads(subject, monkeypatch):
     for name, times in (("num_attention_heads", 2), ("num_key_value_heads", 2), ("head_dim", 0.5)):
         monkeypatch.setattr(config, name, int(getattr(config, name) * times))
     for layer in layers_of(subject, subject.model):
-        # So that only the effect tells.
+        # Without the attribute only the effect shows the fault.
         monkeypatch.setattr(layer.self_attn, "head_dim", layer.self_attn.head_dim, raising=False)
     return subject
 
@@ -243,7 +243,7 @@ WRONG = {
     ("check", "family", "wrong", "said"),
     [pytest.param(c, *w, id=f"{c}-{w[1].__name__}") for c, cases in WRONG.items() for w in cases],
 )
-def test_a_check_finds_what_it_is_there_for(
+def test_each_check_finds_the_faults_it_is_made_for(
     family_folders, monkeypatch, check, family, wrong, said
 ):
     subject = wrong(loaded(family_folders[family]), monkeypatch)
@@ -252,7 +252,7 @@ def test_a_check_finds_what_it_is_there_for(
     assert re.search(said, found[check]), found[check]
 
 
-def test_no_check_is_without_a_case():
+def test_every_check_has_a_faulty_subject():
     assert set(WRONG) == set(CHECKS)
 
 

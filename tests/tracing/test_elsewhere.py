@@ -1,4 +1,4 @@
-"""Decoder layers elsewhere, as nnsight simulates it: what comes back is what would be found here."""
+"""Decoder layers elsewhere, simulated by nnsight, give the results of layers here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLOSE = 1e-5
 
 
 def own(subject):
-    """The subject with a model of its own: what nnsight does to one must not show in other tests."""
+    """The subject with its own copy of the model, so that nothing nnsight does to it shows in other tests."""
     return replace(subject, model=deepcopy(subject.model), _images=OrderedDict())
 
 
@@ -41,7 +41,7 @@ def away(of_family):
 
 
 def edits_of(subject, batch):
-    """Nothing; a head silenced and queries scaled; the residual stream moved in two layers."""
+    """Three variants: no edit; a head ablated and queries scaled; the residual stream changed in two layers."""
     last = torch.full((len(batch), 1), batch.last)
     image = batch.image_tokens[:, :3]
     generator = torch.Generator().manual_seed(0)
@@ -50,7 +50,7 @@ def edits_of(subject, batch):
     return [
         [],
         [Edit("head", 1, last, 0.0, (1,)), Edit("query", 0, last, 3.0, how="scale")],
-        # At a token of the answer, so that each layer shows: at image tokens the last one changes nothing.
+        # At the last token, where each layer has an effect; at image tokens the last layer has none.
         [
             Edit("residual", 0, image, step, how="add"),
             Edit("residual", 1, last, 3 * step[:, :1], how="add"),
@@ -59,7 +59,7 @@ def edits_of(subject, batch):
 
 
 @of_any_family
-def test_nothing_of_the_decoder_layers_is_here(away):
+def test_decoder_layers_elsewhere_have_no_weights_here(away):
     layers = layers_of(away, away.model)
     assert {p.device.type for p in layers.parameters()} == {"meta"}
     others = [p for n, p in away.model.named_parameters() if away.anatomy.layers not in n]
@@ -67,7 +67,7 @@ def test_nothing_of_the_decoder_layers_is_here(away):
 
 
 @of_any_family
-def test_what_is_read_there_is_what_is_read_here(away, of_family):
+def test_layers_elsewhere_have_the_activations_of_layers_here(away, of_family):
     batch = unequal(of_family)
     tokens = torch.stack([batch.image_tokens[:, 1], torch.full((len(batch),), batch.last)], 1)
     for site in ORDER:
@@ -76,7 +76,7 @@ def test_what_is_read_there_is_what_is_read_here(away, of_family):
 
 
 @of_any_family
-def test_what_is_changed_there_has_the_effect_that_it_has_here(away, of_family):
+def test_edits_of_layers_elsewhere_have_the_same_effect_as_here(away, of_family):
     batch = unequal(of_family)
     variants = edits_of(of_family, batch)
     here = replay(of_family, batch, variants)
@@ -92,7 +92,7 @@ def test_what_is_changed_there_has_the_effect_that_it_has_here(away, of_family):
 
 
 @of_any_family
-def test_what_is_written_there_is_what_is_written_here(away, of_family):
+def test_layers_elsewhere_continue_a_text_as_layers_here(away, of_family):
     batch = unequal(of_family)
     edits = edits_of(of_family, batch)[2]
     here = generate_ids(of_family, batch, 4, edits, [(0, 1)])
@@ -102,12 +102,12 @@ def test_what_is_written_there_is_what_is_written_here(away, of_family):
 
 
 @of_any_family
-def test_hooks_are_checked_as_for_any_subject(away):
+def test_the_selfcheck_passes_with_layers_elsewhere(away):
     selfcheck(away)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 4, 5])
-def test_what_comes_back_does_not_depend_on_how_much_is_sent_at_once(subject, monkeypatch, rows):
+def test_results_do_not_depend_on_how_many_rows_are_sent_at_once(subject, monkeypatch, rows):
     away = moved(own(subject), "local")
     batch = unequal(away)
     variants = edits_of(away, batch)
@@ -129,7 +129,7 @@ def test_a_server_that_is_not_there_is_named_with_what_to_try(subject):
 
 
 @pytest.mark.parametrize("of_family", ["qwen3_vl"], indirect=True)
-def test_layers_between_which_features_are_added_are_refused(of_family):
+def test_a_model_that_adds_features_between_layers_cannot_run_elsewhere(of_family):
     with pytest.raises(CannotLoad, match="between its decoder layers"):
         moved(of_family, "local")
 

@@ -1,4 +1,4 @@
-"""Continuations are those of whole runs without a cache, for every family, edited and ablated or not."""
+"""Continuations equal those of whole runs without a cache, for every family, with edits and ablations."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ STEPS = 5
 
 @pytest.fixture(scope="module")
 def lively(of_family):
-    """The family with weights so large that what is written depends on every word and its place.
+    """A subject with weights so large that the text it writes depends on every word and its position.
 
-    In float64, since such weights enlarge what is lost by rounding as well.
+    It computes in float64, since such weights also enlarge rounding errors.
     """
     model = deepcopy(of_family.model).double()
     seed = torch.Generator().manual_seed(1)
@@ -33,21 +33,21 @@ def lively(of_family):
     with torch.no_grad():
         words = model.get_input_embeddings().weight
         words.copy_(torch.randn(words.shape, generator=seed))
-        # Not the words themselves: a model that is sure of the word it has just read repeats it.
+        # Not the embeddings of words: a model with those repeats the word that it has just read.
         head.weight = torch.nn.Parameter(torch.randn(words.shape, generator=seed).double() / 4)
         for layer in layers_of(of_family, model):
             layer.self_attn.q_proj.weight *= 16
             if hasattr(layer.self_attn, "q_norm"):
-                # Where queries are brought to one length, that length.
+                # Queries are normalized in this family, so the norm's weight sets their length.
                 layer.self_attn.q_norm.weight += 7
-    # No word ends a text: every step is compared.
+    # No word ends a text, so that every step is compared.
     tokenizer = deepcopy(of_family.tokenizer)
     tokenizer.eos_token = model.generation_config.eos_token_id = None
     return replace(of_family, model=model, tokenizer=tokenizer, _images=OrderedDict())
 
 
 def from_scratch(subject, batch, steps, edits=(), ablated=()):
-    """The whole sequence anew for every token, with edits and ablations made by loops in hooks."""
+    """A continuation by one whole run for every token, with edits and ablations made by loops in hooks."""
     ids, logits = [], []
     for _ in range(steps):
         every = torch.arange(batch.last + 1).expand(len(batch), -1)
@@ -60,8 +60,8 @@ def from_scratch(subject, batch, steps, edits=(), ablated=()):
 
 
 def longer(subject, batch, words):
-    """The batch with a word after every row; its place is what the family gives to a longer prompt."""
-    # Whatever is written, it is a word: an image token that a model writes is not of the image.
+    """The batch with one more word in every row, whose position is that of a longer prompt's word."""
+    # An image token that a model writes has the position of a word, since it is not part of the image.
     ids = torch.cat([batch.input_ids, batch.input_ids[:, -1:]], 1)
     mask = torch.cat([batch.inputs["attention_mask"], torch.ones(len(batch), 1).long()], 1)
     grids = [batch.image_grid] * len(batch)
@@ -72,7 +72,7 @@ def longer(subject, batch, words):
         "position_ids": subject.anatomy.position_ids(subject.model, ids, mask, grids),
     }
     if ADDED in batch.inputs:
-        # Nothing is added at words.
+        # At words nothing is added.
         inputs[ADDED] = torch.nn.functional.pad(batch.inputs[ADDED], (0, 0, 0, 1))
     if subject.anatomy.token_types:
         inputs[subject.anatomy.token_types] = (ids == subject.model.config.image_token_id).long()
@@ -104,11 +104,11 @@ def same(found, expected):
     assert found.logits == pytest.approx(logits.numpy(), abs=CLOSE)
 
 
-def test_a_continuation_is_that_of_whole_runs(lively):
+def test_a_continuation_equals_that_of_whole_runs(lively):
     batch = unequal(lively)
     found = generate_ids(lively, batch, STEPS)
     same(found, from_scratch(lively, batch, STEPS))
-    # Otherwise the same tokens would say little.
+    # If the model wrote one word all the time, equal tokens would prove little.
     assert len(found.ids.unique(dim=0)) > 2
     assert len(found.ids.unique()) > STEPS
     assert generate(lively, batch, STEPS) == lively.tokenizer.batch_decode(
@@ -116,10 +116,10 @@ def test_a_continuation_is_that_of_whole_runs(lively):
     )
 
 
-def test_it_is_what_transformers_generates(lively):
+def test_a_continuation_is_what_transformers_generates(lively):
     batch = unequal(lively)
     before = generate_ids(lively, batch, STEPS)
-    # Gemma's generate() takes no embeddings, and that of Qwen3-VL nothing that it does not know.
+    # Gemma's generate() takes no embeddings, and that of Qwen3-VL no inputs that it does not know.
     if lively.anatomy.family not in ("gemma3", "qwen3_vl"):
         theirs = lively.model.generate(
             **batch.inputs,
@@ -131,14 +131,14 @@ def test_it_is_what_transformers_generates(lively):
         )
         logits = torch.stack([step.max(-1).values for step in theirs.logits], 1)
         same(before, (theirs.sequences, logits))
-    # Qwen keeps on the model what it has made of the last positions.
+    # Qwen's model keeps a number that it computed from the last positions.
     generate_ids(lively, unequal(lively, 1, 1), 2)
     for found, kept in zip(generate_ids(lively, batch, STEPS), before, strict=True):
         assert torch.equal(found, kept)
 
 
 @pytest.mark.parametrize("rows", [slice(0, 1), slice(3, 5), slice(2, 4)])
-def test_rows_and_their_padding_do_not_change_a_row(lively, rows):
+def test_other_rows_and_padding_do_not_change_a_row(lively, rows):
     batch = unequal(lively)
     together = generate_ids(lively, batch, STEPS)
     same(
@@ -149,14 +149,14 @@ def test_rows_and_their_padding_do_not_change_a_row(lively, rows):
 
 @pytest.mark.parametrize("how", ["replace", "add", "scale"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_edits_are_those_of_whole_runs(lively, kind, how):
+def test_edits_act_on_a_continuation_as_on_whole_runs(lively, kind, how):
     batch = unequal(lively)
     edits = [
         edit_of(lively, batch, kind, 1, how),
         edit_of(lively, batch, kind, 1, "add", seed=1),
         edit_of(lively, batch, "head", 3, seed=2),
     ]
-    # The edits are made once, on the prompt; what they do to one more word they do to any.
+    # Edits are made once, on the prompt, so two words show as much as more would.
     steps = STEPS if how == "replace" else 2
     found = generate_ids(lively, batch, steps, edits)
     same(found, from_scratch(lively, batch, steps, edits))
@@ -164,7 +164,7 @@ def test_edits_are_those_of_whole_runs(lively, kind, how):
 
 
 @pytest.mark.parametrize("which", ["first", "some", "layer"])
-def test_ablations_are_those_of_whole_runs(lively, which):
+def test_ablations_act_on_a_continuation_as_on_whole_runs(lively, which):
     ablated = {
         "first": [(0, 0)],
         "some": [(1, 3), (1, 1), (3, 2), (1, 3)],
@@ -189,7 +189,7 @@ def test_ablations_win_over_edits(lively):
     same(found, from_scratch(lively, batch, 3, [beside], ablated))
 
 
-def test_no_layer_can_be_ablated_unnoticed(lively):
+def test_ablating_any_layer_changes_the_continuation(lively):
     batch = unequal(lively)
     before = generate_ids(lively, batch, 2)
     for layer in range(lively.layers):
@@ -199,8 +199,8 @@ def test_no_layer_can_be_ablated_unnoticed(lively):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_writing_what_is_there_changes_nothing_bit_for_bit(lively, kind):
-    # In the precision in which activations are captured.
+def test_writing_activations_back_changes_no_bit_of_a_continuation(lively, kind):
+    # In float32, the precision in which activations are captured.
     subject = replace(lively, model=deepcopy(lively.model).float(), _images=OrderedDict())
     batch = unequal(subject)
     before = generate_ids(subject, batch, STEPS)
@@ -264,7 +264,7 @@ def hooks_of(subject):
 
 
 def ending(subject, where, ends):
-    """The subject with tokens that end a text, as the tokenizer or as the checkpoint says."""
+    """The subject with tokens that end a text, which the tokenizer or the checkpoint names."""
     model, tokenizer = deepcopy(subject.model), deepcopy(subject.tokenizer)
     if where == "tokenizer":
         (end,) = ends
@@ -297,7 +297,7 @@ def test_nothing_is_run_once_every_row_has_ended(lively):
     free = generate_ids(lively, batch, STEPS)
     for last in range(STEPS):
         ends = free.ids[:, last].tolist()
-        # Some row may have come to one of these before.
+        # Some row may have written one of these before.
         ended = torch.isin(free.ids, torch.tensor(ends)).cumsum(1).bool().all(0)
         length = 1 + ended.tolist().index(True)
         runs = []

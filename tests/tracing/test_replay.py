@@ -1,4 +1,4 @@
-"""Replays give what whole runs give, for every family, wherever and however something is edited."""
+"""Replays give the results of whole runs, for every family and every kind of edit."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from harness.tracing.replay import replay
 from harness.tracing.site import KINDS, layers_of
 
 CLOSE = 1e-5
-"""The issue of this code: no logit further off than this in float32."""
+"""The most by which a logit may differ in float32; replays exist to be exact."""
 
 few = settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 
 
 @st.composite
 def edits(draw, subject, batch):
-    """Any edit of any site: tokens differ between rows and may be of the image."""
+    """Any edit of any site; tokens differ between rows, and may be image tokens."""
     kind = draw(st.sampled_from(KINDS))
     real = (batch.inputs["attention_mask"] == 0).sum(-1).tolist()
     count = draw(st.integers(1, 3))
@@ -80,7 +80,7 @@ def test_any_edits_give_what_whole_runs_with_hooks_give(of_family, data):
 
 
 def ordered(variant):
-    """Two edits of one site are made in the order in which they are given, as hooks are called."""
+    """The edits in the order in which a run makes them; those of one site stay in their order, as hooks do."""
     return sorted(variant, key=lambda edit: edit.place)
 
 
@@ -101,7 +101,7 @@ def test_every_head_alone_agrees_with_hooks_and_nnsight(of_family, condition):
     other = subject.encode([p.counterfactual for p in pairs])
     tokens = torch.full((4, 1), clean.last)
     if condition == "id_retrieval":
-        # A word of fewer pieces repeats its last one.
+        # A mention with fewer tokens repeats its last one.
         longest = max(len(row[0]) for row in clean.mentions)
         tokens = torch.tensor([r[0] + r[0][-1:] * (longest - len(r[0])) for r in clean.mentions])
     values = capture(subject, other, "head", tokens)
@@ -127,16 +127,16 @@ def test_every_head_alone_agrees_with_hooks_and_nnsight(of_family, condition):
 
 
 def difference(logits):
-    """Of two answers' logits [..., 2], in double."""
+    """The difference of two answers' logits [..., 2], in float64."""
     return logits.double()[..., 0] - logits.double()[..., 1]
 
 
 def doubled(subject):
-    """The subject in float64, in which a mistake cannot hide behind rounding."""
+    """The subject in float64, where a mistake cannot hide behind rounding."""
     return replace(subject, model=deepcopy(subject.model).double(), _images=OrderedDict())
 
 
-def test_in_double_a_replay_is_the_whole_run(of_family):
+def test_in_float64_a_replay_equals_the_whole_run(of_family):
     subject = doubled(of_family)
     batch = unequal(subject)
     seed = torch.Generator().manual_seed(0)
@@ -151,8 +151,8 @@ def test_in_double_a_replay_is_the_whole_run(of_family):
     ours = replay(subject, batch, variants, read=every)
     for found, variant in zip(ours, variants, strict=True):
         theirs = hooked_logits(subject, batch, variant).gather(1, every)
-        # Final norms and scores of attention go through float32 in these families, whatever they are given:
-        # the rounding grows with the prompt (1.04e-6 for Idefics2's, of words in several pieces).
+        # These families compute final norms and attention scores in float32, whatever the dtype. The rounding
+        # grows with the prompt (1.04e-6 for that of Idefics2, whose words have several tokens).
         assert found == pytest.approx(theirs.numpy(), abs=3e-6)
 
 
@@ -179,7 +179,7 @@ def test_an_identity_patch_changes_nothing_bit_for_bit(of_family):
     last = torch.full((len(batch), 1), batch.last)
     for layer in range(of_family.layers):
         beside = [Edit("head", layer, last, 0.0)]
-        # What the heads give in the replay itself: a whole run may differ in the last bits.
+        # The heads' output in the replay itself, since a whole run may differ in the last bits.
         seen = []
         attention = layers_of(of_family, of_family.model)[layer].self_attn
         handle = attention.o_proj.register_forward_pre_hook(lambda m, a, seen=seen: seen.append(a))
@@ -187,7 +187,7 @@ def test_an_identity_patch_changes_nothing_bit_for_bit(of_family):
         handle.remove()
         own = seen[-1][0].unflatten(1, (2, -1))[:, 0].unflatten(-1, (of_family.heads, -1))
         identity = [Edit("head", layer, last, own)]
-        # Beside the same edit, so that both stand in the same place of the same matrix product.
+        # Each beside the same edit, so that both are in the same row of the same matrix product.
         same = replay(of_family, batch, [identity, beside])[0]
         assert torch.equal(same, replay(of_family, batch, [[], beside])[0])
 
@@ -202,7 +202,7 @@ def test_another_runs_whole_residual_stream_gives_its_answer(of_family):
         [Edit("residual", layer, every, streams[layer])] for layer in range(of_family.layers)
     ]
     goal = last_logits(of_family, other)
-    # What is added to image tokens after a layer is in no layer's output.
+    # Features that are added to image tokens between layers are in no layer's output.
     later = {ADDED: other.inputs[ADDED]} if of_family.anatomy.deepstack else {}
     clean = replace(clean, inputs=clean.inputs | later)
     assert (goal - last_logits(of_family, clean)).abs().max() > 10 * CLOSE
@@ -211,7 +211,7 @@ def test_another_runs_whole_residual_stream_gives_its_answer(of_family):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_stands_before_an_edit_does_not_change(of_family, kind):
+def test_tokens_before_an_edit_do_not_change(of_family, kind):
     batch = unequal(of_family)
     late = torch.full((len(batch), 1), batch.last - 1)
     edit = [Edit(kind, 0, late, 3.0)]
@@ -253,7 +253,7 @@ def test_results_stand_in_the_order_of_the_variants(subject):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_layers_are_as_they_were_afterwards(subject, monkeypatch, fails):
+def test_a_replay_leaves_the_layers_as_they_were(subject, monkeypatch, fails):
     batch = unequal(subject, 1, 0)
     before = last_logits(subject, batch)
     if fails:

@@ -1,4 +1,4 @@
-"""Replays take what memory there is, fewer rows at a time where it is scarce, and share what can be shared."""
+"""Replays run as many rows at once as fit into memory, and share the clean run's keys and values."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_rows_are_halved_until_they_fit(subject, monkeypatch, fits):
 
     monkeypatch.setattr(CleanRun, "advance", scarce)
     assert replay(subject, batch, variants) == pytest.approx(whole.numpy(), abs=CLOSE)
-    # Halved at each failure and not forgotten: 20 rows are tried, then 10, 5, 2 and 1 at most.
+    # Rows are halved at each failure, for all later blocks too: 20 are tried, then at most 10, 5, 2 and 1.
     failures = [rows for rows in tried if rows > fits]
     assert len(failures) <= 5
     assert failures == sorted(failures, reverse=True)

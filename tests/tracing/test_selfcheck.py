@@ -1,4 +1,4 @@
-"""The self-check passes on a good subject; each of its checks is tripped by a fault of its own."""
+"""The self-check passes on a good subject, and each of its checks fails on a subject with a certain fault."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_an_edit_without_effect_is_found(subject, monkeypatch):
 def test_an_edit_of_the_residual_stream_that_misses_a_token_is_found(subject, monkeypatch):
     def all_but_one(edit):
         if edit.kind == "residual":
-            # The last token but one: at a layer before the last, what it holds reaches the answer.
+            # The last token but one, which in all layers but the last has an effect on the answer.
             kept = torch.arange(edit.tokens.shape[-1]) != edit.tokens.shape[-1] - 2
             edit = replace(edit, tokens=edit.tokens[:, kept], values=edit.values[:, kept])
         return edit

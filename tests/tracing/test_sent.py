@@ -1,4 +1,4 @@
-"""What is sent to a server, received here by a model of its own as a server receives it."""
+"""What is sent to a server, which is played here by another copy of the model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from harness.tracing.trace import own_logits
 
 @pytest.fixture
 def served(of_family, monkeypatch):
-    """The subject as one of the hub whose layers are on a server, and the requests that come in there."""
+    """A subject of the hub whose layers are on a server, and the list of requests that arrive there."""
     source = str(of_family.entry.folder)
     monkeypatch.setitem(huggingface._ID_CACHE, source, source)
     model = own(of_family).model.requires_grad_(True)
@@ -74,7 +74,7 @@ def test_what_is_sent_is_source_and_no_more_tensors_than_are_needed(served):
     replay(away, batch, [[Edit("residual", 0, last, captured[0])]])
     words = {word for _, word, _ in pickletools.genops(came[-1][1]) if isinstance(word, str)}
     assert "write_at" in words
-    # Bytecode is of one version of Python.
+    # Only one version of Python can run its bytecode.
     assert "CodeType" not in words
     inputs = sum(value.nbytes for value in batch.inputs.values())
     assert len(came[-1][1]) - inputs < captured.nbytes
@@ -94,7 +94,7 @@ def test_the_twin_leaves_the_subject_as_it_is_and_runs_its_attention(of_family, 
 
 
 @pytest.mark.parametrize("of_family", ["llava"], indirect=True)
-def test_of_a_traceback_the_last_line_is_given(served, monkeypatch):
+def test_an_error_of_the_server_is_the_last_line_of_its_traceback(served, monkeypatch):
     def request(backend, envelope, tracer):
         raise RemoteError(
             "\nTraceback (most recent call last):\n  File x\nRuntimeError: no such key\n"
@@ -106,5 +106,5 @@ def test_of_a_traceback_the_last_line_is_given(served, monkeypatch):
 
 
 @pytest.mark.parametrize("of_family", ["llava"], indirect=True)
-def test_nothing_to_run_is_nothing_to_send(served):
+def test_without_variants_nothing_is_sent(served):
     assert replay(served[0], unequal(served[0]), []).shape[0] == 0

@@ -56,7 +56,7 @@ def test_encoding_gives_what_the_whole_model_gives(subject, trials, batch):
     assert torch.allclose(whole.logits[:, -1], last_logits(subject, batch), atol=1e-5)
 
 
-def test_alone_and_in_a_batch_agree(subject, trials, batch):
+def test_a_trial_gives_the_same_alone_and_in_a_batch(subject, trials, batch):
     alone = torch.cat([last_logits(subject, subject.encode([t])) for t in trials])
     assert torch.allclose(alone, last_logits(subject, batch), atol=1e-5)
 
@@ -160,7 +160,7 @@ def test_what_is_captured_is_a_copy(subject, batch):
     assert torch.equal(first, again)
 
 
-def test_an_edit_leaves_what_it_is_made_of_alone(subject, batch):
+def test_an_edit_does_not_change_its_own_values(subject, batch):
     values = capture(subject, batch, "head", last_of(batch))
     again = values.clone()
     edits = [Edit("head", layer, last_of(batch), values[layer], how="add") for layer in (0, 1, 2)]
@@ -193,7 +193,7 @@ def test_a_token_that_is_named_twice_is_changed_once(how, expected):
         ("head", None, "multiply", "not 'multiply'"),
     ],
 )
-def test_an_edit_that_cannot_be_is_refused(kind, heads, how, said):
+def test_an_impossible_edit_is_refused(kind, heads, how, said):
     with pytest.raises(ValueError, match=said):
         Edit(kind, 0, torch.zeros(1, 1, dtype=torch.int64), 0.0, heads, how)
 

@@ -1,4 +1,4 @@
-"""What is captured does not follow what becomes of the activation."""
+"""A captured activation does not change when the model changes its own in place."""
 
 from __future__ import annotations
 
