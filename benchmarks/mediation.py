@@ -28,7 +28,7 @@ from shapes import SHAPES, shaped
 from torch.utils.flop_counter import FlopCounterMode
 from ways import Heads, OneByOne, counted, drawn, replayed
 
-from harness.machine.placement import threads_per_process
+from harness.machine.placement import count_threads
 from harness.stimuli.contrast import CONDITIONS
 from harness.subjects.loading import load
 from harness.subjects.registry import Refused, find, read_registry
@@ -163,7 +163,7 @@ def _processor() -> str:
 
 def subject_of(name: str, device: str, dtype: str, layers: int | None) -> Subject:
     """A subject of the registry or a folder, or a published model's shape with random weights."""
-    torch.set_num_threads(threads_per_process())
+    torch.set_num_threads(count_threads())
     if name in SHAPES:
         return shaped(name, device=device, dtype=getattr(torch, dtype), layers=layers)
     subject = load(find(name, read_registry()), device=device)

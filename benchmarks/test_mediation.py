@@ -11,7 +11,7 @@ import pytest
 import torch
 from ways import OneByOne, drawn, replayed
 
-from harness.machine.placement import threads_per_process
+from harness.machine.placement import count_threads
 from harness.stimuli.contrast import CONDITIONS
 from harness.subjects.loading import load
 from harness.subjects.registry import read_registry
@@ -21,7 +21,7 @@ TRIALS = 8
 
 @pytest.fixture(scope="module", params=["tiny-llava", "tiny-qwen2-vl"])
 def subject(request):
-    torch.set_num_threads(threads_per_process())
+    torch.set_num_threads(count_threads())
     return load(read_registry()[request.param])
 
 

@@ -9,12 +9,12 @@ import nnsight
 import numpy as np
 import torch
 
-from harness.experiments.patching import head_scores, patched_tokens
+from harness.experiments.patching import find_patched_tokens, score_heads
 from harness.measures.mediation import mediation_score
-from harness.stimuli.contrast import Condition, Contrast, contrasts
+from harness.stimuli.contrast import Condition, Contrast, draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.subject import Batch, Subject
-from harness.tracing.site import layers_of, traced
+from harness.tracing.site import find_layers, wrap_model
 
 Heads = Sequence[tuple[int, int]]
 
@@ -22,12 +22,12 @@ Heads = Sequence[tuple[int, int]]
 def drawn(subject: Subject, condition: Condition, trials: int, seed: int) -> list[Contrast]:
     """The same contrasts for every way."""
     rng = np.random.default_rng(seed)
-    return contrasts(condition, subject.grids[2], HIGH_ENTROPY[3], trials, rng)
+    return draw_contrasts(condition, subject.grids[2], HIGH_ENTROPY[3], trials, rng)
 
 
 def replayed(subject: Subject, pairs: Sequence[Contrast]) -> np.ndarray:
     """All heads and trials at once, float64 [trial, layer, head]: what the experiment does."""
-    return head_scores(subject, pairs)
+    return score_heads(subject, pairs)
 
 
 class OneByOne:
@@ -42,7 +42,8 @@ class OneByOne:
             (subject.encode([p.clean]), subject.encode([p.counterfactual])) for p in pairs
         ]
         self.tokens = [
-            patched_tokens(clean, [p])[0] for (clean, _), p in zip(self.sides, pairs, strict=True)
+            find_patched_tokens(clean, [p])[0]
+            for (clean, _), p in zip(self.sides, pairs, strict=True)
         ]
         self.answers = [
             [subject.answer_id(p.clean.prompt, w) for w in (p.patched_answer, p.clean_answer)]
@@ -51,7 +52,7 @@ class OneByOne:
 
     def hooked(self, heads: Heads) -> np.ndarray:
         """One run of the model per trial and head, patched by a torch hook, float64 [trial, heads]."""
-        layers = layers_of(self.subject, self.subject.model)
+        layers = find_layers(self.subject, self.subject.model)
         width = self.subject.head_width
         found = []
         for (clean, other), tokens, answers in self._trials():
@@ -81,13 +82,13 @@ class OneByOne:
 
     def traced(self, heads: Heads) -> np.ndarray:
         """One nnsight trace per trial and head, float64 [trial, heads]."""
-        model, width = traced(self.subject), self.subject.head_width
+        model, width = wrap_model(self.subject), self.subject.head_width
         found = []
         for (clean, other), tokens, answers in self._trials():
             values = {}
             with torch.no_grad(), model.trace(**other.inputs, **_SHORT):
                 for index in sorted({layer for layer, _ in heads}):
-                    at = layers_of(self.subject, model)[index].self_attn.o_proj
+                    at = find_layers(self.subject, model)[index].self_attn.o_proj
                     values[index] = nnsight.save(at.input.clone())
             with torch.no_grad(), model.trace(**clean.inputs, **_SHORT):
                 logits = nnsight.save(model.lm_head.output)
@@ -96,7 +97,7 @@ class OneByOne:
                 part = slice(head * width, (head + 1) * width)
                 value = values[layer]
                 with torch.no_grad(), model.trace(**clean.inputs, **_SHORT):
-                    at = layers_of(self.subject, model)[layer].self_attn.o_proj
+                    at = find_layers(self.subject, model)[layer].self_attn.o_proj
                     patched = at.input.clone()
                     patched[:, tokens, part] = value[:, tokens, part]
                     at.input = patched
@@ -122,7 +123,7 @@ def counted(subject: Subject) -> Iterator[list[int]]:
     seen: list[int] = []
     handles = [
         layer.register_forward_pre_hook(lambda m, given: seen.append(given[0].shape[:-1].numel()))
-        for layer in layers_of(subject, subject.model)
+        for layer in find_layers(subject, subject.model)
     ]
     try:
         yield seen

@@ -47,7 +47,7 @@ from transformers.models.pixtral.image_processing_pil_pixtral import PixtralImag
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.smolvlm.image_processing_pil_smolvlm import SmolVLMImageProcessorPil
 
-from harness.machine.placement import threads_per_process
+from harness.machine.placement import count_threads
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
 from harness.subjects.subject import Subject
@@ -290,5 +290,5 @@ FAMILIES: dict[str, Callable[[], Checkpoint]] = {
 
 def loaded(folder: Path, **how: str) -> Subject:
     """The subject in a folder, asked plainly whatever template it has, on the CPU."""
-    torch.set_num_threads(threads_per_process())
+    torch.set_num_threads(count_threads())
     return load(replace(find(str(folder), read_registry()), arrangement="plain"), **how)

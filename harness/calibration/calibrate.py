@@ -15,13 +15,13 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from harness import __version__
-from harness.calibration.mutants import check_all, mutants
-from harness.calibration.runs import declared
+from harness.calibration.mutants import check_mutants, mutants
+from harness.calibration.runs import collect_claims
 from harness.calibration.summary import Found, Part, add_up
 from harness.judging import controls
 from harness.judging.claim import claims_hash
 from harness.machine.files import ROOT, read_json, write_json
-from harness.measuring.store import content_key
+from harness.measuring.store import make_key
 from harness.reporting.error_rates import SCHEMA, Content
 from harness.runs.run import MEASURED_WITH
 from harness.subjects.registry import find, read_registry
@@ -111,13 +111,13 @@ def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) 
     results = {part: results[part] for part in parts}
     if _hash_code() != code:
         raise CodeMoved("the code changed while it was calibrated: run it again")
-    found = add_up(results, check_all(mutants()[: size.mutants], jobs=jobs, say=say))
+    found = add_up(results, check_mutants(mutants()[: size.mutants], jobs=jobs, say=say))
     return {
         "schema": SCHEMA,
         "made": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "harness": __version__,
-        "claims_hash": claims_hash(declared()),
+        "claims_hash": claims_hash(collect_claims()),
         "code": code,
         "seconds": round(time.monotonic() - begun),
         "size": asdict(size),
@@ -135,7 +135,7 @@ def _read_finished(path: Path) -> Found | None:
 
 
 def _list_parts(size: Size) -> Iterator[Part]:
-    for control in sorted({control for _, control in controls.expected()}):
+    for control in sorted({control for _, control in controls.read_expected()}):
         yield "table", control, 0
     for seed in range(1, size.misled + 1):
         for name in SEEING_WRONG:
@@ -174,7 +174,7 @@ def _name_part(part: Part, size: Size, code: str) -> str:
         "seed": seed,
         "rotation": size.rotation,
     }
-    return content_key(f"{what} {name}", weights, code, **much)
+    return make_key(f"{what} {name}", weights, code, **much)
 
 
 def _run_and_keep(part: Part, size: Size, path: Path) -> Found:
@@ -191,13 +191,13 @@ def _run_part(part: Part, size: Size) -> Found:
 
         return coverage(size.coverage)
     if what == "localise":
-        from harness.calibration.localisation import localise
+        from harness.calibration.localisation import locate_heads
 
-        return {**localise(name, trials=size.trials, seed=seed)}
-    from harness.calibration.runs import some_files, verdicts
+        return {**locate_heads(name, trials=size.trials, seed=seed)}
+    from harness.calibration.runs import choose_files, find_verdicts
 
     # An untrained subject fails the task, so that with the gate no claim could pass falsely.
     null = what == "null"
-    files = some_files(seed, size.rotation) if null else ("claims",)
-    found = verdicts([name], files=files, seed=seed, trials=size.trials, gate=not null)
+    files = choose_files(seed, size.rotation) if null else ("claims",)
+    found = find_verdicts([name], files=files, seed=seed, trials=size.trials, gate=not null)
     return {claim: str(verdict) for (claim, _), verdict in found.items()}

@@ -71,7 +71,7 @@ for line in sys.stdin:
 """
 
 
-class NotSound(RuntimeError):
+class UnsoundTests(RuntimeError):
     """The tests fail on code that nobody broke, or cannot be run, so that they cannot show a mistake."""
 
 
@@ -115,7 +115,9 @@ class Copy:
     def __init__(self, folder: Path, root: Path = ROOT) -> None:
         missing = [name for name in (*COPIED, *LINKED) if not (root / name).exists()]
         if missing:
-            raise NotSound(f"{root} has no {', '.join(missing)}: the whole repository is needed")
+            raise UnsoundTests(
+                f"{root} has no {', '.join(missing)}: the whole repository is needed"
+            )
         self.folder = folder
         folder.mkdir(parents=True)
         for name in COPIED:
@@ -180,7 +182,7 @@ class Copy:
         if status == -signal.SIGKILL:
             return RanTests(None, f"killed, or still running after {LONGEST:.0f} s")
         if status == _ELSEWHERE:
-            raise NotSound(f"not the copy in {self.folder} would be tested but another harness")
+            raise UnsoundTests(f"not the copy in {self.folder} would be tested but another harness")
         return RanTests(status, printed.read_text(errors="replace") if answer else "")
 
     def _start(self) -> subprocess.Popen[str]:
@@ -215,13 +217,13 @@ class Copy:
         """
         run = self.run(tests)
         if run.status != 0:
-            raise NotSound(f"with nothing broken, {run.end}\n{run.printed[-2000:]}")
+            raise UnsoundTests(f"with nothing broken, {run.end}\n{run.printed[-2000:]}")
 
 
 def _ask(parent: subprocess.Popen[str], line: str) -> str:
     """Write a line to the process and read its answer; "" if the process has ended."""
     if parent.stdin is None or parent.stdout is None:
-        raise NotSound("the process that runs the tests was started without pipes")
+        raise UnsoundTests("the process that runs the tests was started without pipes")
     with suppress(BrokenPipeError):
         parent.stdin.write(line + "\n")
         parent.stdin.flush()

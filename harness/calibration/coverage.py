@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.clusters import cluster_weights
+from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, difference, mean, proportion
 from harness.statistics.halves import DRAWS
@@ -142,7 +142,7 @@ def _bootstraps(
     clusters = len(set(scenes))
     # The weights do not depend on the data, so that fifty experiments may share them and save time.
     for block in np.split(items, range(50, len(items), 50)):
-        weights = cluster_weights(scenes, DRAWS, rng)
+        weights = draw_cluster_weights(scenes, DRAWS, rng)
         draws = block @ (weights / weights.sum(1, keepdims=True)).T
         for row, drawn in zip(block, draws, strict=True):
             yield from_draws(row.mean(), drawn, n=len(scenes), clusters=clusters)

@@ -16,7 +16,7 @@ from harness.measures.mediation import auroc
 from harness.measuring.experiment import Experiment, Request
 from harness.readings.visual_symbols.mediation import Mediation
 from harness.readings.visual_symbols.similarity import Similarity
-from harness.stimuli.contrast import CONDITIONS, Contrast, contrasts
+from harness.stimuli.contrast import CONDITIONS, Contrast, draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
@@ -46,7 +46,7 @@ class Located(TypedDict):
     steering: dict[str, float]
 
 
-def localise(name: str, *, trials: int | None = None, seed: int = 0) -> Located:
+def locate_heads(name: str, *, trials: int | None = None, seed: int = 0) -> Located:
     """Look for the planted heads of a control as if nobody knew them.
 
     Args:
@@ -101,7 +101,7 @@ def steering(
         Share of answers that become the described object's color: `planted` at the given heads, `random`
         the largest over sets of as many other heads, `untouched` without steering.
     """
-    pairs = contrasts("id_selection", subject.grids[2], HIGH_ENTROPY[3], 2 * trials, rng)
+    pairs = draw_contrasts("id_selection", subject.grids[2], HIGH_ENTROPY[3], 2 * trials, rng)
     means = _average_outputs(subject, pairs[:trials])
     judged = pairs[trials:]
     every = [(layer, h) for layer in range(subject.layers) for h in range(subject.heads)]

@@ -117,12 +117,12 @@ def mutants(path: Path = LIST) -> list[Mutant]:
     return found
 
 
-def check(mutant: Mutant) -> Result:
-    """Check one mutant; see `check_all`."""
-    return check_all([mutant])[0]
+def check_mutant(mutant: Mutant) -> Result:
+    """Check one mutant; see `check_mutants`."""
+    return check_mutants([mutant])[0]
 
 
-def check_all(
+def check_mutants(
     chosen: Sequence[Mutant] | None = None,
     *,
     jobs: int | None = None,

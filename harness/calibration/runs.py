@@ -21,7 +21,7 @@ class SuiteFailed(RuntimeError):
 
 
 class Setting(TypedDict, total=False):
-    """How the suite is run; see `scorecard`."""
+    """How the suite is run; see `run_suite`."""
 
     files: Sequence[str]
     seed: int
@@ -50,7 +50,7 @@ class _Collector:
         self.claims = {claim.id: claim for claim in found if isinstance(claim, Claim)}
 
 
-def declared() -> list[Claim]:
+def collect_claims() -> list[Claim]:
     """Collect every claim under claims/, sorted by id.
 
     Raises:
@@ -66,7 +66,7 @@ def declared() -> list[Claim]:
     return [collector.claims[id] for id in sorted(collector.claims)]
 
 
-def some_files(seed: int, of: int) -> list[str]:
+def choose_files(seed: int, of: int) -> list[str]:
     """Choose the files of section 3, on which all others build, and every `of`-th of the other files, by seed.
 
     Over `of` seeds in a row every file occurs.
@@ -78,7 +78,7 @@ def some_files(seed: int, of: int) -> list[str]:
     ]
 
 
-def scorecard(
+def run_suite(
     subjects: Sequence[str],
     *,
     files: Sequence[str] = ("claims",),
@@ -116,6 +116,6 @@ def scorecard(
     return card
 
 
-def verdicts(subjects: Sequence[str], **setting: Unpack[Setting]) -> dict[Pair, Verdict]:
-    """Run the suite as `scorecard` does, and return the verdicts by (claim, subject)."""
-    return {pair: r.verdict for pair, r in scorecard(subjects, **setting).by_pair.items()}
+def find_verdicts(subjects: Sequence[str], **setting: Unpack[Setting]) -> dict[Pair, Verdict]:
+    """Run the suite as `run_suite` does, and return the verdicts by (claim, subject)."""
+    return {pair: r.verdict for pair, r in run_suite(subjects, **setting).by_pair.items()}

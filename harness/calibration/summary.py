@@ -17,7 +17,7 @@ Part = tuple[str, str, int]
 """What one process does, on which subject, with which seed."""
 
 Found = Mapping[str, Any]
-"""What a part found, as JSON: verdicts by claim, shares by situation, or what `localise` returns."""
+"""What a part found, as JSON: verdicts by claim, shares by situation, or what `locate_heads` returns."""
 
 
 def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
@@ -27,7 +27,7 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
         results: What each part found.
         mutants: What became of each mutant.
     """
-    known = controls.expected()
+    known = controls.read_expected()
     table: list[ControlCell] = [
         {
             "claim": claim,
@@ -51,7 +51,7 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
     misled = {p: f for p, f in null.items() if p not in untrained}
     return {
         "table": table,
-        "false_pass": {**false_passes(untrained), "misled": false_passes(misled)},
+        "false_pass": {**count_false_passes(untrained), "misled": count_false_passes(misled)},
         "power": {claim: count[True] / count.total() for claim, count in held.items()},
         "repeats": max((count.total() for count in held.values()), default=0),
         "auroc": {name: found["auroc"] for name, found in located.items()},
@@ -62,7 +62,7 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
     }
 
 
-def false_passes(null: Mapping[Part, Mapping[str, str]]) -> FalsePasses:
+def count_false_passes(null: Mapping[Part, Mapping[str, str]]) -> FalsePasses:
     """Count the claims that are supported where none can be true.
 
     Args:
@@ -101,7 +101,7 @@ def false_passes(null: Mapping[Part, Mapping[str, str]]) -> FalsePasses:
     }
 
 
-def findings(content: Content) -> list[str]:
+def find_faults(content: Content) -> list[str]:
     """What is not as it must be, in words; empty if the calibration finds no fault with the suite.
 
     If a number of trials was set, which is fewer than a scorecard has, inconclusive verdicts are excused and
@@ -114,9 +114,11 @@ def findings(content: Content) -> list[str]:
         for row in content["table"]
         if row["verdict"] not in (row["expected"], *excused)
     ]
-    claims = {claim for claim, _ in controls.expected()}
+    claims = {claim for claim, _ in controls.read_expected()}
     judged = {(row["claim"], row["control"]) for row in content["table"]}
-    wrong += [f"{c} on {name}: not judged" for c, name in sorted(set(controls.expected()) - judged)]
+    wrong += [
+        f"{c} on {name}: not judged" for c, name in sorted(set(controls.read_expected()) - judged)
+    ]
     wrong += [f"power of {c}: not measured" for c in sorted(claims - set(content["power"]))]
     false = content["false_pass"]
     if false["rate"] > 0.01 or (not excused and not false["upper"] <= 0.03):
@@ -133,7 +135,7 @@ def findings(content: Content) -> list[str]:
         # Power is about claims that hold on the planted subject; others cannot lack it.
         holds = {
             c
-            for (c, name), cell in controls.expected().items()
+            for (c, name), cell in controls.read_expected().items()
             if name == "planted" and cell.verdict is Verdict.supported
         }
         wrong += [

@@ -30,7 +30,7 @@ def execute(arguments: argparse.Namespace) -> int:
         ValueError: The run has controls, errors or missing claims, or is partial.
     """
     from harness.judging.evidence import save_evidence
-    from harness.reporting.sides import evidence_beside, load_side
+    from harness.reporting.sides import find_evidence_file, load_side
     from harness.runs.baselines import BASELINES
 
     target_folder = arguments.into or BASELINES
@@ -59,6 +59,6 @@ def execute(arguments: argparse.Namespace) -> int:
         kept = {"missing": [], "correction": content["correction"]}
         write_json(target, {"run": run, "records": records, **kept})
         own = {pair: found for pair, found in side.evidence.items() if pair[1] == subject}
-        save_evidence(evidence_beside(target), own)
+        save_evidence(find_evidence_file(target), own)
         print(f"{target}: {len(records)} claims")
     return 0

@@ -38,7 +38,7 @@ def add_arguments(subparsers: Subparsers) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Calibrate the suite and write the JSON; 1 if anything is not as it must be."""
     from harness.calibration.calibrate import SHORT, Size, calibrate
-    from harness.calibration.summary import findings
+    from harness.calibration.summary import find_faults
     from harness.machine.files import REPORTS
     from harness.reporting.error_rates import render
     from harness.runs.conclusion import CALIBRATION
@@ -54,7 +54,7 @@ def execute(arguments: argparse.Namespace) -> int:
     out = arguments.out or CALIBRATION
     write_json(out, content)
     print("\n".join(["", *render(content), f"written: {out}"]))
-    wrong = findings(content)
+    wrong = find_faults(content)
     print(
         "\n".join(
             ["", f"{len(wrong)} not as it must be:", *wrong] if wrong else ["all as it must be"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from harness.cli.options import Subparsers, add_how
+from harness.cli.options import Subparsers, add_subject_options
 
 
 def add_arguments(subparsers: Subparsers) -> None:
@@ -19,21 +19,21 @@ def add_arguments(subparsers: Subparsers) -> None:
     parser.add_argument("subject", help="a folder with safetensors, or a name of subjects.toml")
     parser.add_argument("--family", help="where config.json does not say")
     parser.add_argument("--gpu", action="store_true", help="on a GPU")
-    add_how(parser)
+    add_subject_options(parser)
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Load a checkpoint and try all that experiments take for granted; 1 if a check fails."""
     from harness.experiments.arranging import choose_arrangement
-    from harness.runs.selection import change
-    from harness.runs.subject_holder import device_for, tell_rounding
+    from harness.runs.selection import apply_asked
+    from harness.runs.subject_holder import choose_device, tell_rounding
     from harness.subjects.loading import load
     from harness.subjects.registry import find, read_registry
-    from harness.tracing.conformance import conformance
+    from harness.tracing.conformance import check_conformance
 
     entry = find(arguments.subject, read_registry(), family=arguments.family)
-    entry = change(entry, arguments.dtype, arguments.arrangement)
-    device = device_for(arguments.gpu)
+    entry = apply_asked(entry, arguments.dtype, arguments.arrangement)
+    device = choose_device(arguments.gpu)
     subject = choose_arrangement(load(entry, device=device), print)
     print(
         f"{entry.name}: {subject.anatomy.family}, {subject.layers} layers, {subject.heads} heads, "
@@ -42,7 +42,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if rounded := tell_rounding(entry, device):
         print(rounded)
     failed = 0
-    for finding in conformance(subject):
+    for finding in check_conformance(subject):
         failed += bool(finding.failure)
         said = f"FAILED: {finding.failure}" if finding.failure else "ok"
         print(f"  {finding.check:44} {said}", flush=True)

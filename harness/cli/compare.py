@@ -40,9 +40,11 @@ def execute(arguments: argparse.Namespace) -> int:
     from harness.reporting.compare import MARGIN, compare
     from harness.reporting.gate import markdown, render, to_json
     from harness.reporting.sides import NotComparable, load_side
-    from harness.runs.baselines import baseline_file
+    from harness.runs.baselines import find_baseline_file
 
-    before, after = (load_side(baseline_file(name)) for name in (arguments.before, arguments.after))
+    before, after = (
+        load_side(find_baseline_file(name)) for name in (arguments.before, arguments.after)
+    )
     try:
         found = compare(before, after, MARGIN if arguments.margin is None else arguments.margin)
     except NotComparable as refusal:

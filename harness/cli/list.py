@@ -28,9 +28,9 @@ def execute(arguments: argparse.Namespace) -> int:
             memory = f"{entry.memory_gib:4d} GiB" if entry.memory_gib else 8 * " "
             print(f"{entry.name:20} {entry.family:15} {entry.kind:9} {memory}  {marks}")
         return 0
-    from harness.calibration.runs import declared
+    from harness.calibration.runs import collect_claims
 
-    for claim in declared():
+    for claim in collect_claims():
         threshold = claim.threshold
         print(f"{claim.id}\n  {claim.statement}\n  {claim.source}")
         print(f"  {threshold.direction} {threshold.value:g} {threshold.unit} ({threshold.origin})")

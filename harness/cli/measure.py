@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness.cli.options import Subparsers, add_how
+from harness.cli.options import Subparsers, add_subject_options
 
 
 def add_arguments(subparsers: Subparsers) -> None:
@@ -25,7 +25,7 @@ def add_arguments(subparsers: Subparsers) -> None:
     add("--subject", action="append", default=[], metavar="NAME|FOLDER", help="as in pytest claims")
     add("--family", help="as in pytest claims")
     add("--gpu", action="store_true", help="on GPUs; adds the hub's subjects, as in pytest claims")
-    add_how(parser)
+    add_subject_options(parser)
     add("--experiment", action="append", default=[], help="by name, several times; default: all")
     add("--trials", type=int, help="instead of each experiment's own number")
     add("--seed", type=int, default=0, help="of all stimuli (default 0)")

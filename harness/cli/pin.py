@@ -24,7 +24,7 @@ def add_arguments(subparsers: Subparsers) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write the commit of published models into fixtures/subjects.toml; 2 if one cannot be pinned."""
-    from harness.subjects.pinning import CannotPin, commit_of, pin, pinned
+    from harness.subjects.pinning import CannotPin, is_pinned, pin, resolve_commit
     from harness.subjects.registry import UnknownSubject, read_registry
 
     registry = read_registry()
@@ -34,13 +34,13 @@ def execute(arguments: argparse.Namespace) -> int:
     status = 0
     names = list(registry) if arguments.all else arguments.names
     for entry in (registry[name] for name in names):
-        if pinned(entry):
+        if is_pinned(entry):
             if not arguments.all:
                 where = entry.revision or "it ships with the project"
                 print(f"{entry.name}: nothing to pin ({where})")
             continue
         try:
-            commit = commit_of(entry)
+            commit = resolve_commit(entry)
             pin(entry, commit)
         except CannotPin as error:
             print(f"claims pin: {error}", file=sys.stderr)

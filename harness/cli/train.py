@@ -36,15 +36,15 @@ def execute(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from harness.machine.files import FIXTURES, REPORTS
-    from harness.training.card import card, describe
+    from harness.training.card import describe, make_card
     from harness.training.evaluation import evaluate
-    from harness.training.trainer import Recipe, spent_hours, train
+    from harness.training.trainer import Recipe, read_spent_hours, train
     from harness.training.wired.plans import PLANS
-    from harness.training.wired.shipping import ship
+    from harness.training.wired.shipping import write_control
 
     if arguments.name in PLANS:
         out = arguments.out or FIXTURES / "controls" / arguments.name
-        ship(PLANS[arguments.name], out)
+        write_control(PLANS[arguments.name], out)
         print(f"{arguments.name}: written to {out}")
         return 0
     recipe = Recipe(arguments.name)
@@ -60,7 +60,7 @@ def execute(arguments: argparse.Namespace) -> int:
     subject = train(recipe, work, say=lambda line: print(line, flush=True), every=every)
     accuracies = evaluate(subject, prompts=40 if arguments.smoke else 400)
     parameters = sum(p.numel() for p in subject.model.parameters())
-    content = card(recipe, accuracies, spent_hours(work), parameters)
+    content = make_card(recipe, accuracies, read_spent_hours(work), parameters)
     subject.save(out)
     write_json(out / "card.json", content)
     (out / "README.md").write_text(describe(content))

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.measuring.batches import parts
+from harness.measuring.batches import cut_batches
 from harness.stimuli.prompt import NUMBERS, Trial
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
-from harness.tracing.capture import last_logits
+from harness.tracing.capture import read_last_logits
 from harness.tracing.edit import Edit
 from harness.tracing.generate import generate
 
@@ -20,27 +20,27 @@ ROWS = 32
 """Trials in one pass at most."""
 
 
-def answers_right(subject: Subject, trials: Sequence[Trial]) -> NDArray[np.bool_]:
+def check_answers_right(subject: Subject, trials: Sequence[Trial]) -> NDArray[np.bool_]:
     """Whether the likeliest next token begins the answer, bool [n]."""
     right: list[bool] = []
-    for rows in parts(len(trials), ROWS):
+    for rows in cut_batches(len(trials), ROWS):
         part = trials[rows]
-        named = last_logits(subject, subject.encode(part)).argmax(-1).tolist()
+        named = read_last_logits(subject, subject.encode(part)).argmax(-1).tolist()
         right += [
-            token in {subject.answer_id(t.prompt, w) for w in answers(t)}
+            token in {subject.answer_id(t.prompt, w) for w in list_right_answers(t)}
             for token, t in zip(named, part, strict=True)
         ]
     return np.array(right)
 
 
-def answers(trial: Trial) -> set[str]:
+def list_right_answers(trial: Trial) -> set[str]:
     """The words that count as right: the color of any object where a list begins, else the one answer."""
     if trial.prompt.text.endswith("1. a"):
         return {o.color for o in trial.scene.objects}
     return {trial.answer}
 
 
-def continued(
+def continue_prompts(
     subject: Subject,
     trials: Sequence[Trial],
     words: int,
@@ -58,14 +58,14 @@ def continued(
     """
     steps = words if subject.entry.scale == "embedded" else 3 * words
     found: list[str] = []
-    for part in parts(len(trials), ROWS):
+    for part in cut_batches(len(trials), ROWS):
         batch = subject.encode(trials[part])
         made = edits(batch, part) if edits else ()
         found += generate(subject, batch, steps, made, ablated)
     return [" ".join(text.lower().split()) for text in found]
 
 
-def first_listed(text: str) -> str:
+def read_first_entry(text: str) -> str:
     """The object with which a continuation of "1. a" begins; "" if none.
 
     It ends at the next number, mark, "with" or "and".
@@ -75,7 +75,7 @@ def first_listed(text: str) -> str:
     ].strip()
 
 
-def counted(text: str) -> int | None:
+def read_number(text: str) -> int | None:
     """The number that a continuation gives, after "answer:" if it says so; None if there is none."""
     # Of several answers the last one counts: by then a subject has corrected itself.
     named = re.findall(r"answer\s*:\s*(\d+|[a-z]+)", text)[::-1] or re.findall(

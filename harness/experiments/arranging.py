@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness.experiments.answers import answers_right
+from harness.experiments.answers import check_answers_right
 from harness.experiments.sweeps import ARRANGEMENTS
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.subjects.arrangement import Arrangement, NoTemplate
 from harness.subjects.subject import SharedFirstPiece, Subject
@@ -26,14 +26,14 @@ TRIALS = 48
 """Asked in each of them."""
 
 
-def trials_for(subject: Subject) -> list[Trial]:
+def draw_arrangement_trials(subject: Subject) -> list[Trial]:
     """The trials on which an arrangement is chosen.
 
     They show three objects on the 2x2 canvas, where every experiment shows two or four.
     """
     grid = subject.grids[2]
     rng = np.random.default_rng(zlib.crc32(b"arrangement"))
-    return balanced_trials(grid, HIGH_ENTROPY[3], TRIALS, rng, cells=grid.cells[:3])
+    return draw_balanced_trials(grid, HIGH_ENTROPY[3], TRIALS, rng, cells=grid.cells[:3])
 
 
 def choose_arrangement(subject: Subject, say: Callable[[str], None]) -> Subject:
@@ -50,25 +50,25 @@ def choose_arrangement(subject: Subject, say: Callable[[str], None]) -> Subject:
         return subject
     if not getattr(subject.tokenizer, "chat_template", None):
         say("arrangement: plain (the tokenizer has no chat template)")
-        return in_arrangement(subject, "plain")
-    trials = trials_for(subject)
+        return arrange_subject(subject, "plain")
+    trials = draw_arrangement_trials(subject)
     right: dict[Arrangement, float] = {}
     for how in TRIED:
-        arranged = in_arrangement(subject, how)
+        arranged = arrange_subject(subject, how)
         try:
             arranged.check_answers(trials[0].prompt)
-            right[how] = float(answers_right(arranged, trials).mean())
+            right[how] = float(check_answers_right(arranged, trials).mean())
         except (NoTemplate, SharedFirstPiece) as error:
             say(f"arrangement: not {how}, since {error}")
     if not right:
-        return in_arrangement(subject, "plain")
+        return arrange_subject(subject, "plain")
     best = max(right, key=lambda how: right[how])
     tried = ", ".join(f"{how} {share:.2f}" for how, share in right.items())
     say(f"arrangement: {tried}: {best}")
-    return in_arrangement(subject, best)
+    return arrange_subject(subject, best)
 
 
-def in_arrangement(subject: Subject, how: Arrangement) -> Subject:
+def arrange_subject(subject: Subject, how: Arrangement) -> Subject:
     """The same model asked in another arrangement."""
     entry = replace(subject.entry, arrangement=how)
     return replace(subject, entry=entry, fingerprint=entry.fingerprint(subject.commit))

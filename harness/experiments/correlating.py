@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.measures.similarity import rsa_draws
-from harness.statistics.clusters import cluster_weights
+from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.halves import DRAWS
 
 
@@ -41,7 +41,7 @@ class Comparison:
 
     def draw_weights(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """How often each trial occurs in each bootstrap draw of whole scenes, [D, n]."""
-        return cluster_weights(self.scenes, DRAWS, rng)
+        return draw_cluster_weights(self.scenes, DRAWS, rng)
 
     def resample(self, weights: NDArray[np.int64]) -> NDArray[np.float64]:
         """The correlation at every layer in each bootstrap draw, [D, L]; `weights` as `draw_weights` gives."""

@@ -13,15 +13,15 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.measures.mediation import top_heads
-from harness.measuring.batches import parts
+from harness.measures.mediation import find_top_heads
+from harness.measuring.batches import cut_batches
 from harness.stimuli.prompt import Trial
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
-from harness.tracing.answer import logits_of
+from harness.tracing.answer import compute_logits
 from harness.tracing.capture import capture_sites
 from harness.tracing.edit import Edit, How
-from harness.tracing.footprint import blocks
+from harness.tracing.footprint import cut_evenly
 from harness.tracing.replay import Variant, replay
 from harness.tracing.site import Kind, Site
 
@@ -35,30 +35,32 @@ Head = tuple[int, int]
 """Layer and head."""
 
 
-def ranking(mediation: xr.Dataset, stage: str) -> list[Head]:
+def rank_heads(mediation: xr.Dataset, stage: str) -> list[Head]:
     """All heads with a positive mean mediation score for a stage, best first (protocol, 6.1).
 
     Args:
         mediation: The measurement of the mediation experiment.
         stage: One of its conditions.
     """
-    return top_heads(head_means(mediation, stage), mediation.score[0, 0].size, share=0.0)
+    return find_top_heads(average_scores(mediation, stage), mediation.score[0, 0].size, share=0.0)
 
 
-def kept_scores(mediation: xr.Dataset, stage: str) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
+def select_kept_scores(
+    mediation: xr.Dataset, stage: str
+) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
     """Scores of all heads on the n trials that mediation kept for a stage, [n, L, H], and their scenes [n]."""
     chosen = mediation.sel(condition=stage)
     kept = int(chosen.kept)
     return chosen.score.values[:kept], chosen.scene.values[:kept]
 
 
-def head_means(mediation: xr.Dataset, stage: str) -> NDArray[np.float64]:
+def average_scores(mediation: xr.Dataset, stage: str) -> NDArray[np.float64]:
     """Mean mediation score of every head, float64 [L, H]; all 0 if no trial was kept."""
-    scores, _ = kept_scores(mediation, stage)
+    scores, _ = select_kept_scores(mediation, stage)
     return scores.mean(0) if len(scores) else np.zeros(scores.shape[1:])
 
 
-def matched_heads(
+def draw_matched_heads(
     heads: Sequence[Head], subject: Subject, rng: np.random.Generator, sets: int
 ) -> list[list[Head]]:
     """Draw sets of other heads at random, each with as many in every layer as the given ones, if it has them.
@@ -81,7 +83,7 @@ def matched_heads(
     return drawn
 
 
-def head_edits(
+def edit_heads(
     kind: Kind, heads: Iterable[Head], tokens: torch.Tensor, values: torch.Tensor, how: How
 ) -> list[Edit]:
     """Edits of chosen heads, one for each layer that has any.
@@ -102,14 +104,16 @@ def head_edits(
     ]
 
 
-def ids_of(subject: Subject, trials: Sequence[Trial], words: Sequence[str]) -> NDArray[np.int64]:
+def find_answer_tokens(
+    subject: Subject, trials: Sequence[Trial], words: Sequence[str]
+) -> NDArray[np.int64]:
     """The token with which the subject would begin the given word after each trial's prompt, int64 [n]."""
     return np.array(
         [subject.answer_id(t.prompt, w) for t, w in zip(trials, words, strict=True)], np.int64
     )
 
 
-def said(
+def find_likeliest_tokens(
     subject: Subject,
     trials: Sequence[Trial],
     variants: Callable[[Batch, slice], Sequence[Variant]] | None = None,
@@ -127,18 +131,18 @@ def said(
     """
     vocabulary = len(subject.model.get_output_embeddings().weight)
     found = []
-    for part in parts(len(trials), ROWS):
+    for part in cut_batches(len(trials), ROWS):
         batch = subject.encode(trials[part])
         sets: Sequence[Variant] = variants(batch, part) if variants else [[]]
         size = max(1, LOGITS // (4 * vocabulary * len(sets)))
-        for rows in blocks(0, len(batch), size):
+        for rows in cut_evenly(0, len(batch), size):
             of_rows = [[edit.of_rows(rows) for edit in edits] for edits in sets]
             logits = replay(subject, batch.of_rows(rows), of_rows)
             found.append(logits.argmax(-1).numpy())
     return np.concatenate(found, 1)
 
 
-def said_from(subject: Subject, residual: torch.Tensor) -> NDArray[np.int64]:
+def read_likeliest_tokens(subject: Subject, residual: torch.Tensor) -> NDArray[np.int64]:
     """The likeliest next token, read off residual streams that were captured anyway.
 
     Args:
@@ -150,13 +154,13 @@ def said_from(subject: Subject, residual: torch.Tensor) -> NDArray[np.int64]:
     """
     with torch.no_grad():
         read = [
-            logits_of(subject, residual[part].to(subject.device), None).argmax(-1)
-            for part in parts(len(residual), ROWS)
+            compute_logits(subject, residual[part].to(subject.device), None).argmax(-1)
+            for part in cut_batches(len(residual), ROWS)
         ]
     return torch.cat(read).numpy()
 
 
-def captured(
+def capture_all(
     subject: Subject,
     trials: Sequence[Trial],
     kind: Site,
@@ -173,10 +177,10 @@ def captured(
     Returns:
         float32 on the CPU: [L, n, S, d] for the residual stream and the norm, else [L, n, S, H, w].
     """
-    return captured_sites(subject, trials, [(kind, tokens)])[0]
+    return capture_all_sites(subject, trials, [(kind, tokens)])[0]
 
 
-def captured_sites(
+def capture_all_sites(
     subject: Subject,
     trials: Sequence[Trial],
     sites: Sequence[tuple[Site, Callable[[Batch], torch.Tensor]]],
@@ -189,39 +193,41 @@ def captured_sites(
         sites: What is read, each with the function that finds the tokens to read in a batch, int64 [B, S].
 
     Returns:
-        For each of `sites` what `captured` returns.
+        For each of `sites` what `capture_all` returns.
     """
     read = []
-    for part in parts(len(trials), ROWS):
+    for part in cut_batches(len(trials), ROWS):
         batch = subject.encode(trials[part])
         read.append(capture_sites(subject, batch, [(k, tokens(batch)) for k, tokens in sites]))
     return [torch.cat(pieces, 1) for pieces in zip(*read, strict=True)]
 
 
-def captured_with_answers(
+def capture_with_answers(
     subject: Subject, trials: Sequence[Trial], kind: Site
 ) -> tuple[torch.Tensor, NDArray[np.int64]]:
     """Activations of all trials at the last token, and the likeliest next token, from one run of each trial.
 
     Returns:
-        What `captured` returns, and token ids, int64 [n].
+        What `capture_all` returns, and token ids, int64 [n].
     """
     # The answer follows from the state of the last token after the last layer, so no second run is needed.
-    read, states = captured_sites(subject, trials, [(kind, last_token), ("residual", last_token)])
-    return read, said_from(subject, states[-1, :, 0])
+    read, states = capture_all_sites(
+        subject, trials, [(kind, find_last_token), ("residual", find_last_token)]
+    )
+    return read, read_likeliest_tokens(subject, states[-1, :, 0])
 
 
-def last_token(batch: Batch) -> torch.Tensor:
+def find_last_token(batch: Batch) -> torch.Tensor:
     """The last token of every row, int64 [B, 1]."""
     return torch.full((len(batch), 1), batch.last)
 
 
-def mention_tokens(width: int) -> Callable[[Batch], torch.Tensor]:
+def make_mention_finder(width: int) -> Callable[[Batch], torch.Tensor]:
     """Finds the last `width` tokens of the first mention of every row, int64 [B, width] (protocol, E6)."""
     return lambda batch: torch.tensor([row[0][-width:] for row in batch.mentions])
 
 
-def mean_by(values: torch.Tensor, labels: NDArray[np.int64], count: int) -> torch.Tensor:
+def average_by_label(values: torch.Tensor, labels: NDArray[np.int64], count: int) -> torch.Tensor:
     """Mean over the trials of each label (protocol, 6.2).
 
     Args:

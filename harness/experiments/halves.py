@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.halves import estimation_half
+from harness.statistics.halves import draw_estimation_half
 from harness.stimuli.prompt import Trial
 
 Item = TypeVar("Item")
@@ -36,7 +36,7 @@ class Halves:
         Raises:
             ValueError: Fewer than two scenes.
         """
-        return cls(scenes, estimation_half(scenes.tolist(), rng))
+        return cls(scenes, draw_estimation_half(scenes.tolist(), rng))
 
     @property
     def second(self) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from harness.tracing.edit import Edit
 from harness.tracing.replay import replay
 
 
-def head_scores(subject: Subject, pairs: Sequence[Contrast]) -> NDArray[np.float64]:
+def score_heads(subject: Subject, pairs: Sequence[Contrast]) -> NDArray[np.float64]:
     """The mediation score (Eq. 1) of every head in every contrast, each head patched alone.
 
     Args:
@@ -70,7 +70,7 @@ class Patches:
             raise ValueError(
                 f"{subject.name}: clean and counterfactual differ in the prompt's tokens"
             )
-        tokens = patched_tokens(clean, pairs)
+        tokens = find_patched_tokens(clean, pairs)
         words = [(p.patched_answer, p.clean_answer) for p in pairs]
         read = torch.tensor(
             [
@@ -98,7 +98,7 @@ class Patches:
         return mediation_score(np.stack(patched), before)
 
 
-def patched_tokens(batch: Batch, pairs: Sequence[Contrast]) -> torch.Tensor:
+def find_patched_tokens(batch: Batch, pairs: Sequence[Contrast]) -> torch.Tensor:
     """The tokens that each contrast patches, int64 [B, S]; a shorter mention repeats its last one."""
     if pairs[0].patched == "last":
         return torch.full((len(batch), 1), batch.last)

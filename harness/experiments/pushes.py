@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from harness.experiments.editing import (
     Head,
-    captured_sites,
-    head_edits,
-    ids_of,
-    last_token,
-    mean_by,
-    mention_tokens,
-    said,
+    average_by_label,
+    capture_all_sites,
+    edit_heads,
+    find_answer_tokens,
+    find_last_token,
+    find_likeliest_tokens,
+    make_mention_finder,
 )
 from harness.stimuli.contrast import Condition
 from harness.stimuli.prompt import Trial
@@ -59,7 +59,7 @@ class Push:
         return Push(self.stage, self.heads, -self.alpha)
 
 
-NOTHING = Push("id_selection", (), 0.0)
+NO_PUSH = Push("id_selection", (), 0.0)
 """No edit at all."""
 
 
@@ -78,18 +78,19 @@ class Pushes:
         self.subject = subject
         width = min(len(row[0]) for row in subject.encode(estimation[:64]).mentions)
         self.tokens = {
-            stage: mention_tokens(width) if _is_at_mention(stage) else last_token for stage in KIND
+            stage: make_mention_finder(width) if _is_at_mention(stage) else find_last_token
+            for stage in KIND
         }
         sites = [(KIND[stage], self.tokens[stage]) for stage in stages]
-        values = captured_sites(subject, estimation, sites) if stages else []
+        values = capture_all_sites(subject, estimation, sites) if stages else []
         self.ids = {
-            stage: mean_by(of_stage, _find_sides(stage, estimation), SIDES)
+            stage: average_by_label(of_stage, _find_sides(stage, estimation), SIDES)
             for stage, of_stage in zip(stages, values, strict=True)
         }
 
     def moved(self, trials: Sequence[Trial], pushes: Sequence[Push]) -> NDArray[np.bool_]:
         """Whether the described object's color is named under each push, bool [push, n]."""
-        wanted = ids_of(self.subject, trials, [t.described[0].color for t in trials])
+        wanted = find_answer_tokens(self.subject, trials, [t.described[0].color for t in trials])
         return self.said(trials, pushes) == wanted
 
     def said(self, trials: Sequence[Trial], pushes: Sequence[Push]) -> NDArray[np.int64]:
@@ -118,9 +119,11 @@ class Pushes:
                 return []
             added = push.alpha * shift[push.stage][:, part]
             tokens = self.tokens[push.stage](batch)
-            return head_edits(KIND[push.stage], push.heads, tokens, added, "add")
+            return edit_heads(KIND[push.stage], push.heads, tokens, added, "add")
 
-        return said(self.subject, trials, lambda b, part: [make_edits(p, b, part) for p in pushes])
+        return find_likeliest_tokens(
+            self.subject, trials, lambda b, part: [make_edits(p, b, part) for p in pushes]
+        )
 
 
 def _is_at_mention(stage: Condition) -> bool:

@@ -11,10 +11,10 @@ from harness.subjects.subject import Subject
 ARRANGEMENTS: tuple[Arrangement, ...] = ("plain", "chat", "prefilled")
 """Plain, and two with a chat template; at a tie the first of these is chosen, as in the public reproduction."""
 
-HEADS = (1, 2, 3, 5, 10, 12, 15, 20, 30, 40, 50, 60, 100, 200)
+HEAD_COUNTS = (1, 2, 3, 5, 10, 12, 15, 20, 30, 40, 50, 60, 100, 200)
 """K of Figures 37 to 43, over all subjects, and 1: one head can be a stage."""
 
-FEW_HEADS = (1, 2, 5, 10)
+FEW_HEAD_COUNTS = (1, 2, 5, 10)
 """K for subjects with less than 200 heads, where a quarter of all heads is few."""
 
 ALPHAS = {
@@ -25,7 +25,7 @@ ALPHAS = {
 """Strengths of Figures 37 to 43, thinned where the published curves are flat."""
 
 
-def heads_swept(subject: Subject, found: int) -> tuple[int, ...]:
+def list_head_counts(subject: Subject, found: int) -> tuple[int, ...]:
     """Numbers of heads that are swept for one subject: at most a quarter of its heads.
 
     Args:
@@ -33,10 +33,12 @@ def heads_swept(subject: Subject, found: int) -> tuple[int, ...]:
         found: How many heads have a positive score; no more are swept.
     """
     whole = subject.layers * subject.heads
-    return tuple(k for k in (HEADS if whole >= 200 else FEW_HEADS) if k <= min(found, whole // 4))
+    return tuple(
+        k for k in (HEAD_COUNTS if whole >= 200 else FEW_HEAD_COUNTS) if k <= min(found, whole // 4)
+    )
 
 
-def share_of_heads(subject: Subject, published: int, of: int) -> int:
+def scale_head_count(subject: Subject, published: int, of: int) -> int:
     """The number of heads that is as large a part of this subject's heads as in the paper's model; at least 1.
 
     Args:

@@ -23,7 +23,7 @@ class Expected(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def expected(path: Path = TABLE) -> Mapping[tuple[str, str], Expected]:
+def read_expected(path: Path = TABLE) -> Mapping[tuple[str, str], Expected]:
     """Read every cell of the table, by (claim, control).
 
     The file gives each reason once, for all claims and controls that share it.

@@ -69,7 +69,7 @@ def load_evidence(path: Path) -> dict[Pair, Evidence]:
         ) from error
 
 
-def gathered(folder: Path) -> dict[Pair, Evidence]:
+def load_folder_evidence(folder: Path) -> dict[Pair, Evidence]:
     """Read the evidence of all records in a folder, by (claim, subject)."""
     found: dict[Pair, Evidence] = {}
     for path in sorted(folder.glob("*.evidence.gz")):

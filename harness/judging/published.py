@@ -28,7 +28,7 @@ class Peak:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class PublishedHead:
     """A query head, with its mean mediation score as a share of the highest in its panel."""
 
     layer: int
@@ -74,7 +74,7 @@ class Published:
         found = self._find("peaks", subject, pair)
         return None if found is None else Peak(**found)
 
-    def heads(self, subject: str, stage: str) -> tuple[Head, ...] | None:
+    def heads(self, subject: str, stage: str) -> tuple[PublishedHead, ...] | None:
         """The strongest heads of a stage, strongest first.
 
         Args:
@@ -82,7 +82,7 @@ class Published:
             stage: "id_retrieval", "id_selection" or "feature_retrieval".
         """
         found = self._find("heads", subject, stage)
-        return None if found is None else tuple(Head(**head) for head in found)
+        return None if found is None else tuple(PublishedHead(**head) for head in found)
 
     def maximum(self, subject: str, stage: str) -> float | None:
         """The highest mean mediation score of a stage, in logits; stages as in `heads`."""

@@ -11,7 +11,7 @@ LITTLE = 64 * 2**20
 """Bytes that may stay on a GPU after a subject is released: torch and its libraries keep some."""
 
 
-def let_go(error: BaseException) -> None:
+def clear_frames(error: BaseException) -> None:
     """Empty the frames that an error passed through, and those of the errors that led to it.
 
     A report keeps the error, with its message and its lines. Its frames would keep their tensors as long, and
@@ -35,14 +35,14 @@ def _walk_causes(error: BaseException | None, seen: set[int]) -> Iterator[BaseEx
     yield from _walk_causes(error.__context__, seen)
 
 
-def give_back() -> None:
+def free_memory() -> None:
     """Collect garbage, and return to the GPU what torch keeps for later."""
     gc.collect()
     if _on_gpu():
         sys.modules["torch"].cuda.empty_cache()
 
 
-def allocated() -> int:
+def count_allocated_bytes() -> int:
     """Bytes of tensors on all GPUs of this process; 0 without a GPU."""
     if not _on_gpu():
         return 0

@@ -32,14 +32,14 @@ def place_process(environ: MutableMapping[str, str]) -> None:
     """
     if WORKERS in environ:
         # Two processes with two threads each thrash on two cores.
-        environ.setdefault("OMP_NUM_THREADS", str(threads_per_process(environ)))
+        environ.setdefault("OMP_NUM_THREADS", str(count_threads(environ)))
     index = re.fullmatch(r"gw([0-9]+)", environ.get(WORKER, ""))
     if index and PLACED not in environ:
-        environ[VISIBLE] = gpu_of_worker(int(index[1]), environ.get(VISIBLE))
+        environ[VISIBLE] = find_gpu_of_worker(int(index[1]), environ.get(VISIBLE))
         environ[PLACED] = environ[WORKER]
 
 
-def threads_per_process(environ: Mapping[str, str] = os.environ, cores: int | None = None) -> int:
+def count_threads(environ: Mapping[str, str] = os.environ, cores: int | None = None) -> int:
     """Torch threads for a process: the cores, shared out between pytest-xdist's workers.
 
     OMP_NUM_THREADS decides if it is set: only whoever started several processes knows how many there are, and
@@ -51,7 +51,7 @@ def threads_per_process(environ: Mapping[str, str] = os.environ, cores: int | No
     return max(1, cores // int(environ.get(WORKERS, 1)))
 
 
-def visible_gpus(value: str) -> list[str]:
+def list_visible_gpus(value: str) -> list[str]:
     """The devices that CUDA_VISIBLE_DEVICES names: numbers, or identifiers of GPUs and of their parts.
 
     As CUDA reads it, the list ends before the first entry that names nothing.
@@ -64,7 +64,7 @@ def visible_gpus(value: str) -> list[str]:
     return found
 
 
-def gpu_of_worker(index: int, visible: str | None) -> str:
+def find_gpu_of_worker(index: int, visible: str | None) -> str:
     """The value of CUDA_VISIBLE_DEVICES for one worker: one device, or empty if none is left.
 
     Args:
@@ -73,7 +73,7 @@ def gpu_of_worker(index: int, visible: str | None) -> str:
     """
     if visible is None:
         return str(index)
-    gpus = visible_gpus(visible)
+    gpus = list_visible_gpus(visible)
     return gpus[index] if index < len(gpus) else ""
 
 
@@ -90,7 +90,7 @@ def check_gpus(workers: int, gpus: int) -> None:
         )
 
 
-def device_that_fits(name: str, need: float, free: Sequence[float]) -> str:
+def find_device(name: str, need: float, free: Sequence[float]) -> str:
     """The GPU to load a subject on, or "auto" if it must be spread over several.
 
     Args:

@@ -13,7 +13,7 @@ _CONSTANT = 1e-12
 """Spread relative to size below which activations differ by rounding alone."""
 
 
-def plane(activations: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def project_to_plane(activations: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Coordinates of the items in the plane of the first two principal components.
 
     The sign of a component is arbitrary; here its largest loading is positive, so that a plane

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import mannwhitneyu
 
-from harness.statistics.halves import estimation_half
+from harness.statistics.halves import draw_estimation_half
 
 
 def mediation_score(patched: ArrayLike, clean: ArrayLike) -> NDArray[np.float64]:
@@ -32,7 +32,7 @@ def mediation_score(patched: ArrayLike, clean: ArrayLike) -> NDArray[np.float64]
     return (patched[..., 0] - patched[..., 1]) - (clean[..., 0] - clean[..., 1])
 
 
-def top_heads(scores: ArrayLike, k: int = 10, share: float = 0.1) -> list[tuple[int, int]]:
+def find_top_heads(scores: ArrayLike, k: int = 10, share: float = 0.1) -> list[tuple[int, int]]:
     """The heads with the highest scores, over the whole model.
 
     Args:
@@ -78,7 +78,7 @@ def read_best_head(
         ValueError: Fewer than two scenes.
     """
     # The seed is fixed since the order of trials is random already; no scene is on both sides.
-    first = estimation_half(scenes, np.random.default_rng(0))
+    first = draw_estimation_half(scenes, np.random.default_rng(0))
     layer, head = np.unravel_index(scores[first].mean(0).argmax(), scores.shape[1:])
     return scores[~first, layer, head], scenes[~first]
 
@@ -109,6 +109,8 @@ def median_layer(heads: Iterable[tuple[int, int]]) -> float:
     return float(np.median(layers)) if layers else float("nan")
 
 
-def shared(heads_a: Iterable[tuple[int, int]], heads_b: Iterable[tuple[int, int]]) -> int:
+def count_shared_heads(
+    heads_a: Iterable[tuple[int, int]], heads_b: Iterable[tuple[int, int]]
+) -> int:
     """How many heads are in both of two lists of (layer, head) pairs."""
     return len(set(heads_a) & set(heads_b))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def partial(xy: ArrayLike, xz: ArrayLike, yz: ArrayLike) -> NDArray[np.float64]:
+def correlate_partially(xy: ArrayLike, xz: ArrayLike, yz: ArrayLike) -> NDArray[np.float64]:
     """Partial correlation of x and y given z, from the three correlations.
 
     Relative and absolute positions are correlated with each other, so that a code of one alone correlates

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def nearest_mean(known: ArrayLike, labels: ArrayLike, unknown: ArrayLike) -> NDArray[np.int64]:
+def label_by_nearest_mean(
+    known: ArrayLike, labels: ArrayLike, unknown: ArrayLike
+) -> NDArray[np.int64]:
     """Label activations by the class mean of highest cosine, after the overall mean is subtracted.
 
     Args:

@@ -232,7 +232,7 @@ def mantel_null(
     return np.clip(null, -1, 1)
 
 
-def peak(curve: ArrayLike) -> int:
+def find_peak(curve: ArrayLike) -> int:
     """The layer where a curve is highest; of several, the first.
 
     Args:

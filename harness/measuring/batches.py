@@ -28,7 +28,7 @@ _CURRENT: ContextVar[Batches | None] = ContextVar("batches", default=None)
 
 
 @contextmanager
-def divided_by(divisor: int) -> Iterator[Batches]:
+def divide_batches(divisor: int) -> Iterator[Batches]:
     """Divide the usual batch sizes inside the block; what is yielded tells how large batches were."""
     batches = Batches(divisor)
     token = _CURRENT.set(batches)
@@ -38,7 +38,7 @@ def divided_by(divisor: int) -> Iterator[Batches]:
         _CURRENT.reset(token)
 
 
-def at_most(rows: int) -> int:
+def limit_rows(rows: int) -> int:
     """How many rows may be run at once where usually `rows` are; at least one."""
     batches = _CURRENT.get()
     if batches is None:
@@ -48,7 +48,7 @@ def at_most(rows: int) -> int:
     return allowed
 
 
-def parts(count: int, rows: int) -> Iterator[slice]:
-    """Cut `count` trials into slices, each with as many as `at_most` allows of `rows`."""
-    size = at_most(rows)
+def cut_batches(count: int, rows: int) -> Iterator[slice]:
+    """Cut `count` trials into slices, each with as many as `limit_rows` allows of `rows`."""
+    size = limit_rows(rows)
     return (slice(start, min(start + size, count)) for start in range(0, count, size))

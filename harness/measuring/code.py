@@ -1,7 +1,7 @@
 """A hash of the code that can change a measurement, and of no other code; it is part of a measurement's name.
 
 Code counts if the experiment imports it, directly or by way of other modules, or if it loads the subject and
-reads or edits its activations. Readings, verdicts and pages do not count, nor do comments and docstrings.
+reads or edits its activations. Readings, verdicts and pages do not count, nor do comments, docstrings and types.
 """
 
 from __future__ import annotations
@@ -105,9 +105,14 @@ def _hash_all(files: dict[str, Path]) -> str:
 
 @cache
 def _hash_file(path: Path) -> str:
-    """Hash of what a file does: of its syntax tree without docstrings."""
+    """Hash of what a file does: of its syntax tree without docstrings and types of functions."""
     tree = _parse(path)
     for node in ast.walk(tree):
+        # Types of fields stay: they make a field of a dataclass.
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             body = [n for n in node.body if not _is_text(n)]
             node.body = body or [ast.Pass()]

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from harness.machine.memory import give_back, let_go
-from harness.measuring.batches import divided_by
+from harness.machine.memory import clear_frames, free_memory
+from harness.measuring.batches import divide_batches
 from harness.measuring.code import hash_code
 from harness.measuring.experiment import Experiment, Request
 from harness.measuring.seeding import seed_generator
-from harness.measuring.store import Store, content_key
+from harness.measuring.store import Store, make_key
 from harness.statistics.estimate import MINIMUM_CLUSTERS
 from harness.statistics.looks import ALL_TRIALS, AUTO, Look
-from harness.subjects.pinning import pinned
+from harness.subjects.pinning import is_pinned
 from harness.subjects.registry import Entry, Refused
 
 if TYPE_CHECKING:
@@ -138,12 +138,12 @@ class Measuring:
         measurements that it builds on.
         """
         # Which commit "main" is, and which arrangement "auto", is known only once the subject is loaded.
-        known = pinned(entry) and entry.arrangement != "auto"
+        known = is_pinned(entry) and entry.arrangement != "auto"
         fingerprint = entry.fingerprint() if known else self.subject_of(entry).fingerprint
         built_on = [self.find_key(e, entry, look) for e in experiment.needs]
         code = hash_code([experiment.module])
         settings = self._settings(experiment, look)
-        return content_key(experiment.name, fingerprint, code, needs=built_on, **settings)
+        return make_key(experiment.name, fingerprint, code, needs=built_on, **settings)
 
     def _settings(self, experiment: Experiment, look: Look) -> dict[str, str | int]:
         """What a measurement depends on besides the subject and the code."""
@@ -173,7 +173,7 @@ class Measuring:
         """
         tried: list[int] = []
         for divisor in (1, 2):
-            with divided_by(divisor) as batches:
+            with divide_batches(divisor) as batches:
                 try:
                     return once(), {"batch": "half"} if tried else {}
                 except (RuntimeError, MemoryError) as error:
@@ -182,9 +182,9 @@ class Measuring:
                     if not is_out_of_memory(error):
                         raise
                     cause = str(error).strip().partition("\n")[0] or type(error).__name__
-                    let_go(error)
+                    clear_frames(error)
             # Outside the handler, where nothing holds the error and its tensors any more.
-            give_back()
+            free_memory()
             tried.append(batches.rows)
             if batches.rows < 2:
                 break

@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 from harness.machine.files import write_json
 
 
-def content_key(
-    experiment: str, fingerprint: str, code: str, **settings: str | int | list[str]
+def make_key(
+    experiment: str, fingerprint: str, code: str, **settings: str | int | list[str] | None
 ) -> str:
     """The name of a measurement: 24 hexadecimal digits of a hash over everything that it depends on.
 
@@ -70,7 +70,7 @@ class Store:
         """Keep a measurement; readers see the old entry or the new one, never half of it.
 
         Args:
-            key: From `content_key`.
+            key: From `make_key`.
             dataset: The measurement.
             provenance: What it was made from, for a person who reads `KEY.json`.
 

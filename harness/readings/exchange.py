@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from harness.statistics.estimate import Estimate, difference
 
 
-def beyond_controls(
+def compare_with_controls(
     moved: NDArray[np.float64],
     controls: Sequence[NDArray[np.float64]],
     sides: NDArray[np.int64],

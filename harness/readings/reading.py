@@ -56,10 +56,10 @@ class Reading:
         """
         if heads:
             return None
-        return Estimate.absent(reason, **(sizes or count(self.data.scene)))
+        return Estimate.absent(reason, **(sizes or count_trials(self.data.scene)))
 
 
-def count(scenes: xr.DataArray | NDArray[np.str_]) -> Sizes:
+def count_trials(scenes: xr.DataArray | NDArray[np.str_]) -> Sizes:
     """Trials and scenes, from the scene of each trial [n]."""
     return {"n": len(scenes), "clusters": len(np.unique(scenes))}
 

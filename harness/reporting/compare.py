@@ -14,20 +14,20 @@ from harness.reporting.scorecard import ALPHA
 from harness.reporting.sides import (
     NotComparable,
     Side,
+    match_subjects,
     notes,
     refuse_other_claim,
     refuse_other_settings,
-    renamed,
 )
-from harness.statistics.estimate import MINIMUM_CLUSTERS, Direction, Estimate, adjust
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Direction, Estimate, adjust_p_values
 from harness.statistics.evidence import Evidence
 from harness.statistics.paired import (
     Bounds,
-    change,
-    detectable,
+    count_trials_for,
+    estimate_change,
+    find_detectable_change,
     from_intervals,
     mcnemar,
-    trials_for,
 )
 
 MARGIN = 0.25
@@ -91,12 +91,12 @@ class RowWithDifference(Row):
     @property
     def detectable(self) -> float:
         """The smallest change that would be found four times in five, in the claim's unit."""
-        return detectable(self.difference)
+        return find_detectable_change(self.difference)
 
     @property
     def trials(self) -> int | None:
         """Trials that would make a loss of the margin detectable; None if no number of trials would."""
-        return trials_for(self.difference, self.margin) if self.margin > 0 else None
+        return count_trials_for(self.difference, self.margin) if self.margin > 0 else None
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
     if not 0 < share < 1:
         raise NotComparable(f"the margin is {share}; it must be above 0 and below 1")
     refuse_other_settings(before, after)
-    names = renamed(before.card, after.card)
+    names = match_subjects(before.card, after.card)
     old = {(r.claim, names.get(r.subject, r.subject)): r for r in before.card.records}
     new = after.card.by_pair
     back = {new_name: old_name for old_name, new_name in names.items()}
@@ -227,7 +227,7 @@ def _add_difference(
     try:
         if evidence_before is None or evidence_after is None:
             raise ValueError("no evidence")
-        found = change(evidence_before, evidence_after, (one[0], other[0]), clusters)
+        found = estimate_change(evidence_before, evidence_after, (one[0], other[0]), clusters)
         exact = mcnemar(evidence_before, evidence_after)
     except ValueError:
         # Without evidence, or with other numbers of draws, only the two intervals can be compared.
@@ -256,7 +256,7 @@ def _judge_differences(rows: Sequence[Row]) -> list[Row]:
             if isinstance(row, RowWithDifference) and row.margin > 0 and row.before.verdict in HELD:
                 asked.setdefault(row.subject, []).append((i, row))
         for members in asked.values():
-            adjusted = adjust([_p_value(row, worse) for _, row in members])
+            adjusted = adjust_p_values([_p_value(row, worse) for _, row in members])
             for (i, row), p in zip(members, adjusted, strict=True):
                 judged[i] = _decide_fate(row, float(p), worse)
     return judged

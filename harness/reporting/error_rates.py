@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from harness.machine.files import read_json
 from harness.reporting.scorecard import Scorecard
-from harness.reporting.wording import counted
+from harness.reporting.wording import spell_count
 
 SCHEMA = 1
 """Version of calibration.json; a file of another version is not read."""
@@ -93,7 +93,7 @@ class Content(Results):
     size: dict[str, Any]
 
 
-def read(path: Path) -> Content | None:
+def read_calibration(path: Path) -> Content | None:
     """Read a calibration; None if the file is missing, damaged, of another version or incomplete."""
     try:
         content: Content = read_json(path)
@@ -104,11 +104,11 @@ def read(path: Path) -> Content | None:
         return None
 
 
-def sentence(content: Content | None, card: Scorecard) -> str:
+def summarize_error_rates(content: Content | None, card: Scorecard) -> str:
     """Put into one sentence, for a scorecard, how often the suite is wrong.
 
     Args:
-        content: The calibration from `read`.
+        content: The calibration from `read_calibration`.
         card: The scorecard; the sentence says so if its claims are not those that were calibrated.
     """
     if content is None:
@@ -118,7 +118,7 @@ def sentence(content: Content | None, card: Scorecard) -> str:
     false, misled = content["false_pass"], content["false_pass"]["misled"]
     passed = len(false["passed"])
     least = min(content["power"].values(), default=0)
-    repeats = counted(content["repeats"], "repeat")
+    repeats = spell_count(content["repeats"], "repeat")
     found = f"each of {repeats}" if least == 1 else f"at least {least:.0%} of {repeats}"
     return (
         f"Calibrated {content['made']}: of {false['n']} verdicts on {false['subjects']} untrained subjects "

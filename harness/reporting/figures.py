@@ -22,7 +22,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import AutoLocator
 from numpy.typing import NDArray
 
-from harness.measures.mediation import top_heads
+from harness.measures.mediation import find_top_heads
 from harness.stimuli.scene import COLORS
 
 
@@ -88,7 +88,7 @@ _MARKERS = {
 
 
 @styled
-def similarity_curves(
+def draw_similarity(
     dataset: xr.Dataset,
     subject: str,
     folder: str | Path,
@@ -142,7 +142,7 @@ def similarity_curves(
 
 
 @styled
-def component_planes(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
+def draw_components(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
     """Draw the last token in a plane of components, colored by the target's cell and by the target's object.
 
     Two layers are shown: the one that separates positions from objects best, and the one that separates objects
@@ -194,7 +194,7 @@ def component_planes(dataset: xr.Dataset, subject: str, folder: str | Path) -> P
 
 
 @styled
-def mediation_maps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
+def draw_mediation(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
     """Draw the mean mediation score of every head, a panel for each condition.
 
     Args:
@@ -233,7 +233,7 @@ def mediation_maps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Pic
             shading="nearest",
             rasterized=True,
         )
-        heads = np.array(top_heads(mean)).reshape(-1, 2)
+        heads = np.array(find_top_heads(mean)).reshape(-1, 2)
         for color, width in (("white", 2.4), ("#23252a", 1.0)):
             axes.plot(
                 *heads.T, "o", color=color, markeredgewidth=width, fillstyle="none", markersize=7

@@ -7,25 +7,25 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from harness.judging.claim import Pair
 from harness.judging.record import Record
 from harness.judging.verdict import Outcome, Standing, Verdict
-from harness.reporting.highlights import worth_reading
+from harness.reporting.highlights import tell_highlights
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.table import Paint
 from harness.reporting.wording import (
     WORDS,
-    counted,
     limit,
     measured,
     number,
     one_line,
-    sample,
-    wrapped,
+    spell_count,
+    spell_sample,
+    wrap_lines,
 )
 
 FEW = 5
 """Most differences from the baseline that a short text tells; what fails the run is told without limit."""
 
 
-def findings(
+def tell_findings(
     card: Scorecard,
     standings: Mapping[Pair, Standing],
     baseline: Mapping[Pair, Record],
@@ -45,7 +45,7 @@ def findings(
     yield from _tell_each(card, chosen, standings, baseline, width, paint)
 
 
-def short_findings(
+def tell_briefly(
     card: Scorecard,
     standings: Mapping[Pair, Standing],
     baseline: Mapping[Pair, Record],
@@ -77,10 +77,10 @@ def short_findings(
             other.append(record)
     if above:
         said = (
-            f"{len(above)} of {counted(len(card.records), 'verdict')} fail the run, for want of a baseline "
+            f"{len(above)} of {spell_count(len(card.records), 'verdict')} fail the run, for want of a baseline "
             "that expects them: each stands with its reason under FAILURES or ERRORS above."
         )
-        yield from ("", *wrapped(said, width))
+        yield from ("", *wrap_lines(said, width))
     if red or other:
         title = "Differs from the baseline" if compared else "Fails the run"
         yield from ("", paint(title, "title"))
@@ -93,7 +93,7 @@ def short_findings(
         return
     if compared and not above:
         yield from _tell_nothing(card, compared)
-    yield from worth_reading(card, width, paint)
+    yield from tell_highlights(card, width, paint)
 
 
 def _tell_nothing(card: Scorecard, compared: bool) -> Iterator[str]:
@@ -118,15 +118,17 @@ def _tell_each(
         told = [r for r in chosen if r.subject == subject]
         if told:
             yield ""
-            yield from (paint(line, "title") for line in wrapped(one_line(subject), width))
+            yield from (paint(line, "title") for line in wrap_lines(one_line(subject), width))
         for record in told:
             pair = (record.claim, record.subject)
             yield from _tell_verdict(
                 record, standings[pair].change, baseline.get(pair), width, paint
             )
-            yield from wrapped(_tell_evidence(record, card.p_adjusted.get(pair)), width, " " * 16)
+            yield from wrap_lines(
+                _tell_evidence(record, card.p_adjusted.get(pair)), width, " " * 16
+            )
             if _numbers_of(record) not in record.reason:
-                yield from wrapped(one_line(record.reason), width, " " * 16)
+                yield from wrap_lines(one_line(record.reason), width, " " * 16)
 
 
 def _tell_verdict(
@@ -136,7 +138,7 @@ def _tell_verdict(
     was = f"was {WORDS[Verdict(record.baseline)]}" if record.baseline else change
     if was and earlier is not None:
         was += f" at {measured(earlier)}"
-    rest = wrapped(one_line(f"{record.claim}  {was and f'({was})'}"), width - 16)
+    rest = wrap_lines(one_line(f"{record.claim}  {was and f'({was})'}"), width - 16)
     yield "  " + paint(word, record.verdict) + " " * (14 - len(word)) + rest[0]
     yield from (" " * 16 + line for line in rest[1:])
 
@@ -165,7 +167,7 @@ def _tell_evidence(record: Record, adjusted: float | None) -> str:
     if record.published is not None:
         parts.append(f"published {number(record.published)}")
     if record.n:
-        parts.append(sample(record))
+        parts.append(spell_sample(record))
     if adjusted is not None and not told:
         parts.append(f"adjusted p {adjusted:.2g}")
     return one_line("; ".join(parts))

@@ -62,7 +62,7 @@ class Plot:
     ticks: tuple[tuple[float, str], ...]
 
 
-def plots(records: Iterable[Record]) -> list[Plot]:
+def lay_out_plots(records: Iterable[Record]) -> list[Plot]:
     """Lay out a plot for every unit, in the order in which units first occur.
 
     Args:
@@ -81,7 +81,7 @@ def _plot(unit: str, records: Sequence[Record]) -> Plot:
         for value in (r.threshold, r.estimate, r.ci_low, r.ci_high, r.published)
         if value is not None
     ]
-    low, high, ticks = nice_axis(min(marks), max(marks))
+    low, high, ticks = choose_axis(min(marks), max(marks))
 
     def place(value: float) -> float:
         return round(LEFT + (RIGHT - LEFT) * (value - low) / (high - low), 1)
@@ -124,7 +124,7 @@ def _plot(unit: str, records: Sequence[Record]) -> Plot:
     return Plot(one_line(unit), axis + _AXIS, axis, tuple(groups), placed)
 
 
-def nice_axis(low: float, high: float) -> tuple[float, float, list[float]]:
+def choose_axis(low: float, high: float) -> tuple[float, float, list[float]]:
     """Choose the ends of an axis that leaves room around [low, high], and round numbers to mark on it.
 
     Returns:

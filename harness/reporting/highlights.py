@@ -16,7 +16,7 @@ from harness.judging.record import Record
 from harness.judging.verdict import Verdict
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.table import Paint
-from harness.reporting.wording import WORDS, limit, measured, one_line, paper, section, wrapped
+from harness.reporting.wording import WORDS, limit, measured, one_line, paper, section, wrap_lines
 
 SUPPORTED, REFUTED = 2, 3
 """How many claims are chosen at most, by verdict."""
@@ -30,27 +30,28 @@ NAMED = 3
 TELLING = "Worth reading, since these tell a model with the mechanism from controls without it:"
 
 
-def worth_reading(card: Scorecard, width: int, paint: Paint) -> Iterator[str]:
+def tell_highlights(card: Scorecard, width: int, paint: Paint) -> Iterator[str]:
     """Lines on the chosen claims: each in words, with the estimate and the interval of every subject."""
-    telling = {claim: _count_refuting(claim, controls.expected()) for claim in card.claims}
+    telling = {claim: _count_refuting(claim, controls.read_expected()) for claim in card.claims}
     chosen = choose(card, telling)
     if not chosen:
         return
     title = TELLING if all(telling[claim] for claim in chosen) else "Worth reading:"
-    yield from ("", *(paint(line, "title") for line in wrapped(title, width)))
+    yield from ("", *(paint(line, "title") for line in wrap_lines(title, width)))
     for claim in chosen:
         records = [r for r in card.records if r.claim == claim]
         yield ""
-        yield from wrapped(one_line(records[0].statement), width, "  ")
+        yield from wrap_lines(one_line(records[0].statement), width, "  ")
         for verdict in (Verdict.supported, Verdict.refuted):
             alike = [r for r in records if r.verdict is verdict and r.estimate is not None]
             if alike:
-                first, *rest = wrapped(_tell_numbers(alike), width - 16)
+                first, *rest = wrap_lines(_tell_numbers(alike), width - 16)
                 word = WORDS[verdict]
                 yield "    " + paint(word, verdict) + " " * (12 - len(word)) + first
                 yield from (" " * 16 + line for line in rest)
         yield from (
-            paint(line, "quiet") for line in wrapped(_tell_threshold(records[0]), width, " " * 16)
+            paint(line, "quiet")
+            for line in wrap_lines(_tell_threshold(records[0]), width, " " * 16)
         )
 
 

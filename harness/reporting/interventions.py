@@ -27,7 +27,7 @@ CODES = {
 
 
 @styled
-def steering_sweeps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
+def draw_steering(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
     """Draw the share of swapped answers over numbers of heads and strengths, a panel for each stage.
 
     Args:
@@ -69,7 +69,7 @@ def steering_sweeps(dataset: xr.Dataset, subject: str, folder: str | Path) -> Pi
 
 
 @styled
-def block_curves(
+def draw_blocks(
     dataset: xr.Dataset,
     subject: str,
     folder: str | Path,

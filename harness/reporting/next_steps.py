@@ -17,7 +17,7 @@ from harness.reporting.wording import one_line
 
 
 @dataclass(frozen=True)
-class Ended:
+class EndedRun:
     """A run that has ended: what the next step depends on.
 
     Attributes:
@@ -47,9 +47,9 @@ OF_TOX = "claims -n 2 --scorecard reports/runs/latest"
 """Arguments that `tox run -e claims` (tox.ini) puts before those that the user typed."""
 
 
-def ending(ended: Ended, environ: Mapping[str, str] = os.environ) -> list[str]:
+def tell_next_steps(ended: EndedRun, environ: Mapping[str, str] = os.environ) -> list[str]:
     """The last lines of a run: where every verdict can be seen, and which commands to type next, and why."""
-    steps = [(as_typed(command, environ), why) for command, why in next_steps(ended)]
+    steps = [(spell_command(command, environ), why) for command, why in choose_next_steps(ended)]
     column = max((len(command) for command, _ in steps), default=0) + 3
     return [
         *_tell_where(ended),
@@ -60,7 +60,7 @@ def ending(ended: Ended, environ: Mapping[str, str] = os.environ) -> list[str]:
     ]
 
 
-def _tell_where(ended: Ended) -> list[str]:
+def _tell_where(ended: EndedRun) -> list[str]:
     if not ended.card.records:
         return []
     every = f"all {len(ended.card.records)} verdicts" if ended.card.records[1:] else "the verdict"
@@ -74,8 +74,8 @@ def _tell_where(ended: Ended) -> list[str]:
     ]
 
 
-def next_steps(ended: Ended) -> list[tuple[str, str]]:
-    """At most two commands to type next, each with what it is for; `as_typed` fits them to this machine."""
+def choose_next_steps(ended: EndedRun) -> list[tuple[str, str]]:
+    """At most two commands to type next, each with what it is for, to be fitted by `spell_command`."""
     card, folder = ended.card, shlex.quote(str(ended.folder or "out"))
     keep = _repeat(ended.asked, "--scorecard", "out")
     standings = card.standings()
@@ -148,7 +148,7 @@ def _ask_all_claims(asked: Sequence[str]) -> list[str]:
 _RED = (Outcome.failed, Outcome.error)
 
 
-def as_typed(
+def spell_command(
     command: str, environ: Mapping[str, str] = os.environ, executable: str = sys.executable
 ) -> str:
     """Rewrite a command so that it can be typed on this machine: through tox, or by the program's path.

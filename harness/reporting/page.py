@@ -12,13 +12,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
 from harness.reporting import deviations, forest
-from harness.reporting.error_rates import Content, sentence
+from harness.reporting.error_rates import Content, summarize_error_rates
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import (
     MEANINGS,
     MISSING,
     WORDS,
-    counted,
+    count_verdicts,
     describe_asked,
     describe_run,
     limit,
@@ -26,7 +26,7 @@ from harness.reporting.wording import (
     number,
     plain,
     section,
-    tally,
+    spell_count,
 )
 
 LIMITS = (
@@ -104,7 +104,7 @@ def write(
         scorecard: What to show.
         figures: Title, caption and path of each image; the path is relative to the page, with forward slashes.
         path: The file; one of that name is replaced.
-        calibration: How often the suite is wrong, from `harness.reporting.error_rates.read`.
+        calibration: How often the suite is wrong, from `harness.reporting.error_rates.read_calibration`.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -138,13 +138,13 @@ def _fill_page(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str
         "standings": standings,
         "parts": [(name, list(group)) for name, group in groupby(claims, lambda c: section(c.id))],
         "scores": [(s, *_count_supported(card, s)) for s in card.subjects],
-        "counts": list(tally(verdicts).items()),
+        "counts": list(count_verdicts(verdicts).items()),
         "changes": [
             (r, standings[r.claim, r.subject])
             for r in card.records
             if standings[r.claim, r.subject].change not in ("", "same")
         ],
-        "plots": forest.plots(card.records),
+        "plots": forest.lay_out_plots(card.records),
         "axis": (forest.WIDTH, forest.LEFT, forest.RIGHT),
         "figures": figures,
         "deviations": deviations.table(card),
@@ -162,7 +162,10 @@ def _fill_page(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str
 
 
 def _fill_calibration(content: Content | None, card: Scorecard) -> dict[str, Any]:
-    told: dict[str, Any] = {"calibration": content, "calibrated": sentence(content, card)}
+    told: dict[str, Any] = {
+        "calibration": content,
+        "calibrated": summarize_error_rates(content, card),
+    }
     if content is None:
         return told
     verdicts: dict[str, dict[str, str]] = {}
@@ -189,8 +192,13 @@ def _count_supported(card: Scorecard, subject: str) -> tuple[int, int]:
 
 
 def _summarize(card: Scorecard, verdicts: list[str]) -> str:
-    told = ", ".join(f"{count} {WORDS[verdict]}" for verdict, count in tally(verdicts).items())
-    claims, subjects = counted(len(card.claims), "claim"), counted(len(card.subjects), "subject")
+    told = ", ".join(
+        f"{count} {WORDS[verdict]}" for verdict, count in count_verdicts(verdicts).items()
+    )
+    claims, subjects = (
+        spell_count(len(card.claims), "claim"),
+        spell_count(len(card.subjects), "subject"),
+    )
     return f"{claims} judged on {subjects}: {told or 'no verdicts'}."
 
 

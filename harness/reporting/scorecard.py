@@ -13,8 +13,8 @@ from harness.judging.claim import Pair
 from harness.judging.record import Record, RunFacts
 from harness.judging.verdict import Outcome, Standing, Verdict, compare_verdict
 from harness.machine.files import read_json
-from harness.reporting.wording import counted, measured, number, paper
-from harness.statistics.estimate import adjust
+from harness.reporting.wording import measured, number, paper, spell_count
+from harness.statistics.estimate import adjust_p_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -222,7 +222,7 @@ def _adjust_p_values(
             families[record.subject, paper(record.claim)].append((_pair(record), record.p_value))
     adjusted: dict[Pair, float] = {}
     for members in families.values():
-        values = adjust([p for _, p in members])
+        values = adjust_p_values([p for _, p in members])
         adjusted |= {pair: float(p) for (pair, _), p in zip(members, values, strict=True)}
     over = {family: len(members) for family, members in families.items()}
     return MappingProxyType(adjusted), MappingProxyType(over)
@@ -234,7 +234,7 @@ def _correct(record: Record, adjusted: float | None, over: int) -> Record:
         return record
     reason = (
         f"{measured(record)} {record.unit} is {record.direction} {number(record.threshold)}, "
-        f"but not after correction over {counted(over, 'claim')}: "
+        f"but not after correction over {spell_count(over, 'claim')}: "
         f"adjusted p = {_spell_p(adjusted)}, above {ALPHA}"
     )
     return replace(record, verdict=Verdict.inconclusive, reason=reason)
@@ -254,7 +254,7 @@ def _describe_correction(over: Mapping[_Family, int], lost: int) -> str:
     spans = [
         f"{min(s)} to {max(s)} claims of {name}"
         if len(s) > 1
-        else f"{counted(max(s), 'claim')} of {name}"
+        else f"{spell_count(max(s), 'claim')} of {name}"
         for name, s in sizes.items()
     ]
     change = {

@@ -44,7 +44,7 @@ def load_side(path: Path) -> Side:
         OSError: There is no such file.
     """
     path = path / "scorecard.json" if path.is_dir() else path
-    found = evidence_beside(path)
+    found = find_evidence_file(path)
     try:
         card = Scorecard.from_json(read_json(path))
     except (TypeError, AttributeError, KeyError) as error:
@@ -77,12 +77,12 @@ def _is_made_of(record: Record, evidence: Evidence) -> bool:
     )
 
 
-def evidence_beside(scorecard: Path) -> Path:
+def find_evidence_file(scorecard: Path) -> Path:
     """Path of the evidence that belongs to a scorecard's file."""
     return scorecard.with_name(f"{scorecard.stem}.evidence.json.gz")
 
 
-def only_asked(before: Side, pairs: Iterable[Pair], left_out: Collection[Pair] | None) -> Side:
+def keep_asked(before: Side, pairs: Iterable[Pair], left_out: Collection[Pair] | None) -> Side:
     """The baseline without what the run was told to leave out.
 
     A claim that exists no more stays in the baseline, so that the comparison misses it.
@@ -105,7 +105,7 @@ def only_asked(before: Side, pairs: Iterable[Pair], left_out: Collection[Pair] |
     return replace(before, card=replace(before.card, records=kept))
 
 
-def without(side: Side, subjects: Container[str]) -> Side:
+def leave_out_subjects(side: Side, subjects: Container[str]) -> Side:
     """The side without the subjects named."""
     records = tuple(r for r in side.card.records if r.subject not in subjects)
     missing = tuple(pair for pair in side.card.missing if pair[1] not in subjects)
@@ -162,7 +162,7 @@ def refuse_other_claim(before: Record, after: Record) -> None:
             )
 
 
-def renamed(before: Scorecard, after: Scorecard) -> dict[str, str]:
+def match_subjects(before: Scorecard, after: Scorecard) -> dict[str, str]:
     """The run's name for each subject of the baseline; if both have one subject only, the two are matched."""
     if len(before.subjects) == 1 and len(after.subjects) == 1:
         return {before.subjects[0]: after.subjects[0]}
@@ -201,7 +201,7 @@ def notes(before: Side, after: Side) -> tuple[str, ...]:
 
 def _note_settings(before: Scorecard, after: Scorecard) -> Iterator[str]:
     """Name, in words, the subjects that were asked in another arrangement or measured in another dtype."""
-    for old, new in renamed(before, after).items():
+    for old, new in match_subjects(before, after).items():
         if new not in after.subjects:
             continue
         # An older scorecard names one dtype for all its subjects.

@@ -14,11 +14,11 @@ from harness.reporting.wording import (
     MEANINGS,
     MISSING,
     WORDS,
+    count_verdicts,
     one_line,
     section,
     short_name,
-    tally,
-    wrapped,
+    wrap_lines,
 )
 
 Paint = Callable[[str, str], str]
@@ -61,7 +61,7 @@ class Shape(NamedTuple):
         return WORDS if self.column >= max(map(len, WORDS.values())) + 2 else _NARROW
 
 
-def shape_of(card: Scorecard, width: int) -> Shape:
+def choose_shape(card: Scorecard, width: int) -> Shape:
     """Choose the columns of a scorecard's table; as many subjects stand side by side as fit the width."""
     label = min(max((len(short_name(c)) for c in card.claims), default=0) + 2, 30)
     narrowest = max(map(len, _NARROW.values())) + 2
@@ -115,26 +115,26 @@ def legend(
 ) -> Iterator[str]:
     """Lines on how often each verdict occurs, what it means, and what the marks beside verdicts mean."""
     verdicts = [str(r.verdict) for r in card.records] + [MISSING] * len(card.missing)
-    for verdict, count in tally(verdicts).items():
+    for verdict, count in count_verdicts(verdicts).items():
         also = f"{WORDS[verdict]}: " if words[verdict] != WORDS[verdict] else ""
         word = f"{count:4d} {words[verdict]}"
-        rest = wrapped(also + MEANINGS[verdict], width - 19)
+        rest = wrap_lines(also + MEANINGS[verdict], width - 19)
         yield paint(word, verdict) + " " * (19 - len(word)) + rest[0]
         yield from (" " * 19 + line for line in rest[1:])
     marks = {MARKS[r.change] for r in standings.values() if r.change}
     if marks:
         told = ", ".join(f"{m} {meaning}" for m, meaning in _MARK_MEANINGS.items() if m in marks)
-        yield from wrapped(f"Against the baseline: {told}.", width)
+        yield from wrap_lines(f"Against the baseline: {told}.", width)
 
 
 def counts(card: Scorecard, width: int, paint: Paint) -> Iterator[str]:
     """Lines with the number of verdicts of each kind: over all, and for each subject if there are several."""
-    yield from wrapped(_count_verdicts(card, card.subjects), width)
+    yield from wrap_lines(_count_verdicts(card, card.subjects), width)
     if len(card.subjects) > 1:
         column = max(len(one_line(s)) for s in card.subjects) + 2
         for subject in card.subjects:
             said = _count_verdicts(card, [subject])
-            first, *rest = wrapped(said, max(width - column - 2, 30))
+            first, *rest = wrap_lines(said, max(width - column - 2, 30))
             yield paint("  " + one_line(subject).ljust(column), "quiet") + first
             yield from (" " * (column + 2) + line for line in rest)
 
@@ -142,7 +142,10 @@ def counts(card: Scorecard, width: int, paint: Paint) -> Iterator[str]:
 def _count_verdicts(card: Scorecard, subjects: Sequence[str]) -> str:
     verdicts = [str(r.verdict) for r in card.records if r.subject in subjects]
     verdicts += [MISSING for _, subject in card.missing if subject in subjects]
-    return ", ".join(f"{n} {WORDS[verdict]}" for verdict, n in tally(verdicts).items()) or "none"
+    return (
+        ", ".join(f"{n} {WORDS[verdict]}" for verdict, n in count_verdicts(verdicts).items())
+        or "none"
+    )
 
 
 def _break_name(name: str, column: int) -> list[str]:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Mapping
 
 from harness.judging.claim import Pair
 from harness.judging.record import Record
-from harness.reporting.findings import findings, short_findings
+from harness.reporting.findings import tell_briefly, tell_findings
 from harness.reporting.scorecard import Scorecard
-from harness.reporting.table import Paint, counts, legend, shape_of, table
-from harness.reporting.wording import MISSING, counted, one_line, wrapped
+from harness.reporting.table import Paint, choose_shape, counts, legend, table
+from harness.reporting.wording import MISSING, one_line, spell_count, wrap_lines
 from harness.statistics.looks import AUTO
 
 
@@ -41,19 +41,19 @@ def render(
     """
     width = max(width, 48)
     standings = scorecard.standings()
-    shape = shape_of(scorecard, width)
-    lines = [paint(line, "title") for line in wrapped(_tell_title(scorecard), width)]
+    shape = choose_shape(scorecard, width)
+    lines = [paint(line, "title") for line in wrap_lines(_tell_title(scorecard), width)]
     if brief:
         lines += ["", *counts(scorecard, width, paint)]
-        lines += short_findings(scorecard, standings, baseline or {}, width, paint, told)
+        lines += tell_briefly(scorecard, standings, baseline or {}, width, paint, told)
         lines += _tell_absent(scorecard, baseline or {}, width, paint)
         return lines
     for start in range(0, len(scorecard.subjects), shape.fit):
         subjects = scorecard.subjects[start : start + shape.fit]
         lines += ["", *table(scorecard, standings, subjects, shape, paint)]
     lines += ["", *legend(scorecard, standings, shape.words, width, paint)]
-    lines += findings(scorecard, standings, baseline or {}, width, paint)
-    lines += ["", *(paint(line, "quiet") for line in wrapped(_tell_method(scorecard), width))]
+    lines += tell_findings(scorecard, standings, baseline or {}, width, paint)
+    lines += ["", *(paint(line, "quiet") for line in wrap_lines(_tell_method(scorecard), width))]
     lines += _tell_absent(scorecard, baseline or {}, width, paint)
     return lines
 
@@ -61,8 +61,11 @@ def render(
 def _tell_title(card: Scorecard) -> str:
     run = card.run
     where = ", ".join(fact for fact in (run.device, run.dtype) if fact) or "no device"
-    judged = counted(len(card.records), "verdict")
-    claims, subjects = counted(len(card.claims), "claim"), counted(len(card.subjects), "subject")
+    judged = spell_count(len(card.records), "verdict")
+    claims, subjects = (
+        spell_count(len(card.claims), "claim"),
+        spell_count(len(card.subjects), "subject"),
+    )
     partial = "PARTIAL RUN: " if run.partial else ""
     return one_line(
         f"{partial}{judged} on {claims} and {subjects}; harness {run.harness}, {where}, "
@@ -86,13 +89,13 @@ def _tell_absent(
         if unasked:
             # A run of a few chosen claims leaves out so many that naming them would not help.
             names = f": {', '.join(unasked)}" if len(unasked) <= 3 else ""
-            told = f"{counted(len(unasked), 'claim')}{names}"
+            told = f"{spell_count(len(unasked), 'claim')}{names}"
             told = one_line(f"In the baseline of {subject} but not in this run: {told}")
-            yield from wrapped(told, width)
+            yield from wrap_lines(told, width)
     if card.missing:
         yield ""
-        title = f"MISSING: {counted(len(card.missing), 'claim')} collected without a verdict"
+        title = f"MISSING: {spell_count(len(card.missing), 'claim')} collected without a verdict"
         yield paint(title, MISSING)
         for claim, subject in card.missing:
-            lines = wrapped(one_line(f"{subject}  {claim}"), width, "  ")
+            lines = wrap_lines(one_line(f"{subject}  {claim}"), width, "  ")
             yield from (paint(line, MISSING) for line in lines)

@@ -78,7 +78,7 @@ def limit(record: Record) -> str:
     return one_line(f"{record.direction} {number(record.threshold)} {record.unit}")
 
 
-def sample(record: Record) -> str:
+def spell_sample(record: Record) -> str:
     """Spell the number of trials and scenes behind the estimate, e.g. "192 trials, 96 scenes"."""
     return f"{record.n} trials, {record.clusters} scenes"
 
@@ -98,7 +98,7 @@ def short_name(claim: str) -> str:
     return claim.rpartition(".")[2].replace("_", " ")
 
 
-def counted(number: int, noun: str) -> str:
+def spell_count(number: int, noun: str) -> str:
     """Spell a number with its noun, e.g. "1 claim", "2 claims"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
@@ -125,13 +125,13 @@ def describe_run(run: RunFacts) -> dict[str, str | None]:
     return {name: None if value is None else str(value) for name, value in facts.items()}
 
 
-def tally(verdicts: Iterable[str]) -> dict[str, int]:
+def count_verdicts(verdicts: Iterable[str]) -> dict[str, int]:
     """Count the verdicts, in the order of `WORDS`; verdicts that do not occur are left out."""
     found = list(verdicts)
     return {verdict: found.count(verdict) for verdict in WORDS if verdict in found}
 
 
-def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+def wrap_lines(text: str, width: int, indent: str = "") -> list[str]:
     """Break text into lines of at most `width` columns, `indent` included."""
     return textwrap.wrap(
         text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False

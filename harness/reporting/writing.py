@@ -40,7 +40,7 @@ def write_pages(
         scorecard: What to write.
         measurements: Where the measurements are; a figure is left out where one is gone.
         folder: Where the files go.
-        calibration: How often the suite is wrong, from `harness.reporting.error_rates.read`.
+        calibration: How often the suite is wrong, from `harness.reporting.error_rates.read_calibration`.
     """
     junit.write(scorecard, folder / "scorecard.xml")
     keys = dict.fromkeys((r.subject, r.measurement) for r in scorecard.records if r.measurement)
@@ -61,7 +61,7 @@ def _draw_curves(data: xr.Dataset, subject: str, folder: Path) -> figures.Pictur
     """Draw RSA curves, with the paper's own where it shows this subject."""
     paper = published.load()
     shown = {pair: curve for pair in PAIRS if (curve := paper.curve(subject, pair)) is not None}
-    return figures.similarity_curves(data, subject, folder, shown)
+    return figures.draw_similarity(data, subject, folder, shown)
 
 
 def _draw_blocks(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:
@@ -73,15 +73,15 @@ def _draw_blocks(data: xr.Dataset, subject: str, folder: Path) -> figures.Pictur
         "features": "block_features@last",
     }
     shown = {c: curve for c, p in pairs.items() if (curve := paper.curve(subject, p)) is not None}
-    return interventions.block_curves(data, subject, folder, shown)
+    return interventions.draw_blocks(data, subject, folder, shown)
 
 
 DRAWN: dict[str, Draw] = {
-    "components": figures.component_planes,
+    "components": figures.draw_components,
     "similarity": _draw_curves,
-    "mediation": figures.mediation_maps,
+    "mediation": figures.draw_mediation,
     "blocks": _draw_blocks,
-    "steering": interventions.steering_sweeps,
-    "steering_drawn": interventions.steering_sweeps,
+    "steering": interventions.draw_steering,
+    "steering_drawn": interventions.draw_steering,
 }
 """How the measurement of an experiment is drawn, by the experiment's name."""

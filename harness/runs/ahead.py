@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from harness.experiments.catalogue import EXPERIMENTS, find_experiment
-from harness.machine.memory import let_go
+from harness.machine.memory import clear_frames
 from harness.measuring.code import hash_code
 from harness.measuring.experiment import Experiment
 from harness.measuring.store import Store
@@ -191,6 +191,6 @@ def _try_to_measure(run: Run, experiment: Experiment, subject: str) -> Result:
     try:
         return Result(run.measure(experiment, entry).key, "")
     except Exception as error:
-        let_go(error)
+        clear_frames(error)
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         return Result("", f"{experiment.name} on {subject}: {reason}")

@@ -24,7 +24,7 @@ class BadOption(ValueError):
     """An option that cannot be used; the message says what was expected and what to try."""
 
 
-def baselines_of(option: str | None, entries: Sequence[Entry]) -> dict[Pair, Record]:
+def load_baselines(option: str | None, entries: Sequence[Entry]) -> dict[Pair, Record]:
     """The baseline's records by claim and subject.
 
     A baseline that is named and holds one subject counts for every subject of the run: it is the model that
@@ -47,14 +47,14 @@ def baselines_of(option: str | None, entries: Sequence[Entry]) -> dict[Pair, Rec
             if entry.kind == "embedded" and path.exists():
                 found |= load_baseline(path)
         return found
-    path = baseline_file(option, "--baseline ")
+    path = find_baseline_file(option, "--baseline ")
     subjects = {subject for _, subject in load_baseline(path)}
     for entry in entries:
         found |= load_baseline(path, entry.name if len(subjects) == 1 else None)
     return found
 
 
-def baseline_file(name: str, option: str = "") -> Path:
+def find_baseline_file(name: str, option: str = "") -> Path:
     """The file of the scorecard that is named by a file, a folder of --scorecard or a blessed baseline's name.
 
     Raises:
@@ -75,7 +75,7 @@ def load_named_side(option: str | None) -> Side | None:
         BadOption: There is no such baseline.
         ValueError: The file cannot be one.
     """
-    return None if option in (None, "none", PUBLISHED) else load_side(baseline_file(option))
+    return None if option in (None, "none", PUBLISHED) else load_side(find_baseline_file(option))
 
 
 def read_published(claim: Claim, subject: str) -> Verdict | None:

@@ -9,14 +9,20 @@ from pathlib import Path
 
 from harness import __version__
 from harness.experiments.catalogue import EXPERIMENTS
-from harness.judging.evidence import gathered, save_evidence
+from harness.judging.evidence import load_folder_evidence, save_evidence
 from harness.judging.record import SCHEMA, RunFacts, load_records
 from harness.machine.files import REPORTS, write_json
 from harness.measuring.code import hash_code, hash_stimuli
 from harness.reporting import deviations, error_rates
 from harness.reporting.compare import Comparison, compare
 from harness.reporting.scorecard import Scorecard, build
-from harness.reporting.sides import NotComparable, Side, evidence_beside, only_asked, without
+from harness.reporting.sides import (
+    NotComparable,
+    Side,
+    find_evidence_file,
+    keep_asked,
+    leave_out_subjects,
+)
 from harness.reporting.writing import write_pages
 from harness.runs.journal import Collected
 from harness.runs.run import Run
@@ -67,23 +73,25 @@ def _compare(run: Run, scorecard: Scorecard, found: Collected) -> Conclusion:
     if run.before is None or len(known) == len(run.entries):
         return Conclusion(scorecard)
     pairs = [pair for pair in found.pairs if pair[1] not in known]
-    after = without(Side("this run", scorecard, gathered(run.journal.folder)), known)
+    after = leave_out_subjects(
+        Side("this run", scorecard, load_folder_evidence(run.journal.folder)), known
+    )
     try:
-        before = only_asked(run.before, pairs, found.left_out)
+        before = keep_asked(run.before, pairs, found.left_out)
         return Conclusion(scorecard, compare(before, after))
     except NotComparable as refusal:
         return Conclusion(scorecard, refusal=str(refusal))
 
 
 def _write(run: Run, scorecard: Scorecard, folder: Path) -> None:
-    known = error_rates.read(CALIBRATION)
+    known = error_rates.read_calibration(CALIBRATION)
     told = {
-        "calibration": error_rates.sentence(known, scorecard),
+        "calibration": error_rates.summarize_error_rates(known, scorecard),
         "deviations": deviations.to_json(scorecard),
     }
     path = folder / "scorecard.json"
     write_json(path, {**scorecard.to_json(), **told})
-    save_evidence(evidence_beside(path), gathered(run.journal.folder))
+    save_evidence(find_evidence_file(path), load_folder_evidence(run.journal.folder))
     write_pages(scorecard, run.measuring.store, folder, known)
 
 

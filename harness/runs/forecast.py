@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from harness.machine.files import FIXTURES
-from harness.reporting.wording import counted
+from harness.reporting.wording import spell_count
 from harness.runs.journal import Collected, PlannedMeasurement
 
 TABLE = FIXTURES / "seconds.toml"
@@ -79,16 +79,16 @@ class Forecast:
         """One line on what will be judged, how long that takes and how much is measured already."""
         subjects = list(dict.fromkeys(test.subject for test in self.tests.values()))
         claims = len({test.claim for test in self.tests.values()})
-        said = f"{counted(claims, 'claim')} on {_join(subjects)}"
+        said = f"{spell_count(claims, 'claim')} on {_join(subjects)}"
         if len(subjects) > 1:
-            said += f" ({counted(len(self.tests), 'verdict')})"
+            said += f" ({spell_count(len(self.tests), 'verdict')})"
         when = "how long it takes is known after the first measurements"
         if self.known:
             when = f"about {_format_seconds(self._share_out(*self._whole))}"
         said += f", {self.processes} processes" if self.processes > 1 else ""
         said += f": {when}"
         if self.named:
-            said += f"; {len(self.kept)} of {counted(len(self.planned), 'measurement')} "
+            said += f"; {len(self.kept)} of {spell_count(len(self.planned), 'measurement')} "
             said += f"{'is' if len(self.planned) == 1 else 'are'} in {_format_path(self.store)}"
         return said
 

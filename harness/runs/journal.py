@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from harness.judging.claim import Pair
 from harness.machine.files import write_json
-from harness.subjects.pinning import pinned
+from harness.subjects.pinning import is_pinned
 from harness.subjects.registry import Entry
 
 OLD = ("*.json", "*.evidence.gz", "collected-*.txt", "asked/*", "subjects/*")
@@ -185,7 +185,7 @@ def gather_facts(entry: Entry, commit: str | None = None) -> dict[str, str]:
     facts = {"dtype": entry.dtype}
     if entry.arrangement != "auto":
         facts["arrangement"] = entry.arrangement
-    if entry.kind == "hub" and pinned(entry):
+    if entry.kind == "hub" and is_pinned(entry):
         commit = commit or entry.revision
     if commit:
         facts |= {"revision": entry.revision or "main", "commit": commit}

@@ -13,7 +13,7 @@ from harness.measuring.measuring import Measuring
 from harness.runs.journal import PlannedMeasurement, PlannedTest
 from harness.runs.run import Run
 from harness.statistics.looks import AUTO
-from harness.subjects.pinning import pinned
+from harness.subjects.pinning import is_pinned
 from harness.subjects.registry import Entry
 
 
@@ -90,14 +90,14 @@ def _plan(measuring: Measuring, experiment: Experiment, entry: Entry) -> Planned
         return PlannedMeasurement(entry.name, experiment.name, "", 1.0)
     share = measuring.count_trials(experiment) / experiment.trials
     return PlannedMeasurement(
-        entry.name, experiment.name, foretell_key(measuring, experiment, entry), share
+        entry.name, experiment.name, predict_key(measuring, experiment, entry), share
     )
 
 
-def foretell_key(measuring: Measuring, experiment: Experiment, entry: Entry) -> str:
+def predict_key(measuring: Measuring, experiment: Experiment, entry: Entry) -> str:
     """The name that a measurement will have in the store; "" if it is known only once the subject is loaded."""
     # Checkpoints of the user's are left out, too: hashing large weights takes too long for a forecast.
     ships = entry.kind in ("embedded", "control")
-    if not ships or not pinned(entry) or entry.arrangement == "auto":
+    if not ships or not is_pinned(entry) or entry.arrangement == "auto":
         return ""
     return measuring.find_key(experiment, entry)

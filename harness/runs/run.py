@@ -21,14 +21,14 @@ from harness.reporting.sides import Side
 from harness.runs.baselines import (
     PUBLISHED,
     BadOption,
-    baselines_of,
+    load_baselines,
     load_named_side,
     read_published,
 )
 from harness.runs.journal import Journal
 from harness.runs.options import Options
 from harness.runs.selection import find_kept, select, spell_asked
-from harness.runs.subject_holder import SubjectHolder, device_for
+from harness.runs.subject_holder import SubjectHolder, choose_device
 from harness.statistics.estimate import Estimate
 from harness.statistics.looks import ALL_TRIALS, AUTO, Look
 from harness.subjects.registry import Entry, Refused
@@ -57,7 +57,7 @@ class Run:
         self.journal = Journal(options.records)
         try:
             self.entries = select(options)
-            self.device = device_for(options.gpu)
+            self.device = choose_device(options.gpu)
             self.holder = SubjectHolder(
                 self.device, options.attention, say, options.remote, self._note_subject
             )
@@ -75,10 +75,10 @@ class Run:
                 say=say,
                 gate=options.gate,
             )
-            self.baselines = baselines_of(options.baseline, self.entries)
+            self.baselines = load_baselines(options.baseline, self.entries)
             # Read now, so that a bad file is refused before hours of measuring.
             self.before: Side | None = load_named_side(options.baseline)
-            self.expected = None if options.baseline == "none" else controls.expected()
+            self.expected = None if options.baseline == "none" else controls.read_expected()
         except (Refused, ValueError, RuntimeError) as error:
             raise BadOption(str(error)) from error
         except OSError as error:

@@ -54,7 +54,7 @@ def select(options: Options) -> list[Entry]:
     return _change_all(entries, options)
 
 
-def change(entry: Entry, dtype: str | None, arrangement: Arrangement | None) -> Entry:
+def apply_asked(entry: Entry, dtype: str | None, arrangement: Arrangement | None) -> Entry:
     """The entry with the dtype and the arrangement that are asked for; it keeps its own where None is given.
 
     Raises:
@@ -99,7 +99,7 @@ def _change_all(entries: list[Entry], options: Options) -> list[Entry]:
             f"without it: name a folder{way}, which is compared with nothing, or a model of the hub"
         )
     how = (options.dtype, options.arrangement)
-    return [entry if entry.kind in SHIPPED else change(entry, *how) for entry in entries]
+    return [entry if entry.kind in SHIPPED else apply_asked(entry, *how) for entry in entries]
 
 
 def _check_remote(where: str, options: Options) -> None:
@@ -121,9 +121,9 @@ def _check_remote(where: str, options: Options) -> None:
             f"--remote {where}: name a model that runs there with --subject; `python -c 'import nnsight; "
             "print(nnsight.status())'` lists those of NDIF"
         )
-    from harness.tracing.elsewhere import key_is_known
+    from harness.tracing.elsewhere import has_ndif_key
 
-    if where == "ndif" and not key_is_known():
+    if where == "ndif" and not has_ndif_key():
         raise BadOption(
             "--remote ndif: no key; get one at https://login.ndif.us and put it into NDIF_API_KEY"
         )

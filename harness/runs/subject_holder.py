@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.machine.memory import LITTLE, allocated, give_back, let_go
+from harness.machine.memory import LITTLE, clear_frames, count_allocated_bytes, free_memory
 from harness.machine.placement import (
     PLACED,
     DoesNotFit,
     NoGpu,
-    device_that_fits,
-    threads_per_process,
+    count_threads,
+    find_device,
 )
 from harness.subjects.registry import Entry
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.subjects.subject import Subject
 
 
-def device_for(gpu: bool) -> str:
+def choose_device(gpu: bool) -> str:
     """The torch device of this process: "cuda" if a GPU is asked for, else "cpu".
 
     Raises:
@@ -57,7 +57,7 @@ class SubjectHolder:
     """Loads subjects, and keeps only the latest in memory.
 
     Args:
-        device: From `device_for`.
+        device: From `choose_device`.
         attention: "sdpa" or "eager".
         say: Is called with lines about a subject when it is loaded or released.
         remote: Where the decoder layers run, see `harness.tracing.elsewhere`; None for here.
@@ -88,16 +88,16 @@ class SubjectHolder:
             raise self._refused[entry].with_traceback(None)
         # Compare the requested entry: loading may have replaced "auto" in the held subject's own entry.
         if self._held is None or self._asked != entry:
-            from harness.subjects.pinning import pinned
+            from harness.subjects.pinning import is_pinned
 
             self.release()
-            self._before = allocated()
+            self._before = count_allocated_bytes()
             try:
                 subject = self._load(entry)
             except Exception as refusal:
                 self._refused[entry] = refusal
                 # The error is kept for the next claim that asks, but must not keep the weights in memory.
-                let_go(refusal)
+                clear_frames(refusal)
                 raise
             where = subject.elsewhere and f"layers on {subject.elsewhere.where}"
             where = where or ", ".join(
@@ -110,7 +110,7 @@ class SubjectHolder:
             rounded = "" if self.remote else tell_rounding(entry, self.device)
             if rounded:
                 self.say(rounded)
-            if not pinned(entry):
+            if not is_pinned(entry):
                 self.say(
                     f"{entry.name}: revision followed {entry.revision or 'main'}, resolved to "
                     f"{subject.commit}; pin it with `claims pin {entry.name}`"
@@ -124,23 +124,23 @@ class SubjectHolder:
 
         from harness.experiments.arranging import choose_arrangement
         from harness.subjects.fitting import CannotLoad
-        from harness.subjects.loading import load, weights_gib
+        from harness.subjects.loading import load, measure_weights_gib
         from harness.tracing.footprint import OutOfMemory, is_out_of_memory
         from harness.tracing.selfcheck import selfcheck
 
-        torch.set_num_threads(threads_per_process())
+        torch.set_num_threads(count_threads())
         device = self.device
         if device == "cuda":
             try:
-                device = device_that_fits(entry.name, weights_gib(entry), _free())
+                device = find_device(entry.name, measure_weights_gib(entry), _free())
             except DoesNotFit as error:
                 raise CannotLoad(str(error)) from None
         try:
             subject = load(entry, device=device, attention=self.attention)
             if self.remote:
-                from harness.tracing.elsewhere import moved
+                from harness.tracing.elsewhere import move_layers
 
-                subject = moved(subject, self.remote)
+                subject = move_layers(subject, self.remote)
             subject = choose_arrangement(subject, lambda line: self.say(f"{entry.name}: {line}"))
             selfcheck(subject)
             return subject
@@ -148,11 +148,11 @@ class SubjectHolder:
             if not is_out_of_memory(error):
                 raise
             cause = str(error).strip().partition("\n")[0]
-            let_go(error)
-        give_back()
+            clear_frames(error)
+        free_memory()
         raise OutOfMemory(
             f"out of memory: loading {entry.name} on {device}, whose weights in {entry.dtype} take "
-            f"{weights_gib(entry):.1f} GiB ({cause}). Free the device, or take a smaller dtype "
+            f"{measure_weights_gib(entry):.1f} GiB ({cause}). Free the device, or take a smaller dtype "
             "(--dtype bfloat16)"
         )
 
@@ -162,8 +162,8 @@ class SubjectHolder:
             return
         name = self._held.name
         self._held = self._asked = None
-        give_back()
-        left = allocated() - self._before
+        free_memory()
+        left = count_allocated_bytes() - self._before
         if left > LITTLE:
             self.say(
                 f"{left / 2**30:.1f} GiB stay on the GPU after {name} was let go: something still refers to "

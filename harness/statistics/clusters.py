@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-def cluster_weights(
+def draw_cluster_weights(
     clusters: Iterable[Hashable], draws: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """Bootstrap multiplicities of items when whole clusters are drawn with replacement.
@@ -42,7 +42,7 @@ def standard_error(residuals: NDArray[np.float64], codes: NDArray[np.intp], coun
     return math.sqrt(count / (count - 1) * float(sums @ sums)) / len(residuals)
 
 
-def clustered(
+def number_clusters(
     values: ArrayLike, clusters: Iterable[Hashable], what: str
 ) -> tuple[NDArray[np.float64], NDArray[np.intp], int]:
     """Check numbers and number their clusters.

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 from scipy.stats import false_discovery_control
 
-from harness.statistics.clusters import clustered, standard_error
+from harness.statistics.clusters import number_clusters, standard_error
 from harness.statistics.evidence import Evidence
 
 Direction = Literal["above", "below"]
@@ -140,7 +140,7 @@ def proportion(successes: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
     outcomes, clusters = np.asarray(successes), _keep_labels(clusters)
     if outcomes.dtype.kind not in "biuf" or not np.isin(outcomes, (0, 1)).all():
         raise ValueError("successes must be booleans")
-    values, codes, count = clustered(outcomes, clusters, "successes")
+    values, codes, count = number_clusters(outcomes, clusters, "successes")
     n, share = len(values), float(values.mean())
     found = Evidence(values, tuple(map(str, clusters)))
     if count == n:
@@ -177,7 +177,7 @@ def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
         ValueError: Lengths differ, nothing was given, a label is missing, or a value is not finite.
     """
     clusters = _keep_labels(clusters)
-    numbers, codes, count = clustered(values, clusters, "values")
+    numbers, codes, count = number_clusters(values, clusters, "values")
     centre, n = float(numbers.mean()), len(numbers)
     found = Evidence(numbers, tuple(map(str, clusters)))
     method = "skew-corrected t" + ", clustered" * (count < n)
@@ -217,7 +217,7 @@ def difference(values_a: ArrayLike, values_b: ArrayLike, clusters: Iterable[Hash
     return mean(a - b, clusters)
 
 
-def adjust(p_values: ArrayLike) -> NDArray[np.float64]:
+def adjust_p_values(p_values: ArrayLike) -> NDArray[np.float64]:
     """Benjamini-Hochberg adjusted p-values, in the order given.
 
     Raises:

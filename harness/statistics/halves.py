@@ -14,7 +14,7 @@ PERMUTATIONS = 1000
 """Permutations behind every test by permuted labels."""
 
 
-def estimation_half(
+def draw_estimation_half(
     scenes: Sequence[str] | NDArray[np.str_], rng: np.random.Generator
 ) -> NDArray[np.bool_]:
     """Draw which trials belong to the estimation half, bool [n].

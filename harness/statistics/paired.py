@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 from scipy.stats import binomtest
 
-from harness.statistics.clusters import clustered
+from harness.statistics.clusters import number_clusters
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate, mean, proportion
 from harness.statistics.evidence import Evidence
@@ -25,7 +25,7 @@ POWER = 0.80
 """Chance with which a detectable difference is found."""
 
 
-def change(
+def estimate_change(
     before: Evidence, after: Evidence, value: tuple[float, float], clusters: int
 ) -> Estimate:
     """Estimate the change of a quantity, its value after less its value before.
@@ -76,7 +76,7 @@ def mcnemar(before: Evidence, after: Evidence) -> float | None:
     return float(binomtest(lost, lost + won, 0.5).pvalue) if lost + won else 1.0
 
 
-def detectable(difference: Estimate, level: float = 0.95) -> float:
+def find_detectable_change(difference: Estimate, level: float = 0.95) -> float:
     """The smallest true change that would be found with `POWER`, in the unit of the difference.
 
     It follows from the width of the interval, as if the estimate were normal.
@@ -86,7 +86,7 @@ def detectable(difference: Estimate, level: float = 0.95) -> float:
     return (high - low) / (2 * reach) * (reach + float(ndtri(POWER)))
 
 
-def trials_for(difference: Estimate, wanted: float) -> int | None:
+def count_trials_for(difference: Estimate, wanted: float) -> int | None:
     """Trials that would make a change of `wanted` detectable; None if the interval has no finite width.
 
     Raises:
@@ -94,7 +94,7 @@ def trials_for(difference: Estimate, wanted: float) -> int | None:
     """
     if not wanted > 0:
         raise ValueError(f"the wanted difference is {wanted}; it must be above zero")
-    found = detectable(difference)
+    found = find_detectable_change(difference)
     if not math.isfinite(found):
         return None
     return max(1, math.ceil(difference.n * (found / wanted) ** 2))
@@ -154,7 +154,9 @@ def _subtract_means(before: Evidence, after: Evidence) -> Estimate:
             (after.values - after.values.mean()) / len(after.values),
         ]
     )
-    numbers, codes, count = clustered(influence, before.item_scenes + after.item_scenes, "values")
+    numbers, codes, count = number_clusters(
+        influence, before.item_scenes + after.item_scenes, "values"
+    )
     value = float(after.values.mean() - before.values.mean())
     n = min(len(before.values), len(after.values))
     fewest = min(len(set(before.item_scenes)), len(set(after.item_scenes)))

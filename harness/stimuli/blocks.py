@@ -37,7 +37,7 @@ def block_scene(grid: Grid, objects: Sequence[Object], corner: tuple[int, int]) 
     return Scene(grid, tuple(objects), cells)
 
 
-def block_trials(
+def draw_block_trials(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
 ) -> list[Trial]:
     """Scene descriptions in which the target is at every slot of every block equally often.
@@ -76,7 +76,7 @@ class Transplant:
     absolute: Object
 
 
-def transplants(
+def draw_transplants(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
 ) -> list[Transplant]:
     """Transplants over all ordered pairs of blocks, each pair about equally often.

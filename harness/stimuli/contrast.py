@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from harness.stimuli.design import two_object_scenes
+from harness.stimuli.design import draw_two_object_scenes
 from harness.stimuli.prompt import Trial, scene_description
 from harness.stimuli.scene import Grid, Object, Scene
 
@@ -100,7 +100,7 @@ _CONTRASTS: dict[Condition, Callable[[Scene, Object, Object, Object], Contrast]]
 }
 
 
-def contrasts(
+def draw_contrasts(
     condition: Condition,
     grid: Grid,
     objects: Sequence[Object],
@@ -116,7 +116,7 @@ def contrasts(
         ValueError: No object shares no feature with the two that were drawn.
     """
     found = []
-    for scene in two_object_scenes(grid, objects, trials, rng):
+    for scene in draw_two_object_scenes(grid, objects, trials, rng):
         described, target = (scene.objects[i] for i in rng.permutation(2))
         others = [
             o

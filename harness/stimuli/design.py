@@ -43,7 +43,7 @@ PCA_CELLS = tuple(Cell(r, c) for r in range(3) for c in (0, 2))
 """The outer columns of the 3x3 canvas (Figure 1b)."""
 
 
-def balanced_trials(
+def draw_balanced_trials(
     grid: Grid,
     objects: Sequence[Object],
     trials: int,
@@ -100,7 +100,9 @@ def _trial(
     return Trial(scene, scene_description(described, target), described, target)
 
 
-def entropy_trials(grid: Grid, entropy: str, trials: int, rng: np.random.Generator) -> list[Trial]:
+def draw_entropy_trials(
+    grid: Grid, entropy: str, trials: int, rng: np.random.Generator
+) -> list[Trial]:
     """Trials on full grids: objects that share no feature ("high"), or all pairings of few features ("low").
 
     The paper's 2x2 sets have 24 scenes each, too few to judge anything on half of them; here four of the nine
@@ -121,11 +123,11 @@ def entropy_trials(grid: Grid, entropy: str, trials: int, rng: np.random.Generat
                 for words in (("red", "green", "blue"), ("circle", "square", "triangle"))
             )
             shown = objects(f"{c} {s}" for c in colors for s in shapes)
-        found.append(balanced_trials(grid, shown, 1, rng)[0])
+        found.append(draw_balanced_trials(grid, shown, 1, rng)[0])
     return found
 
 
-def two_object_scenes(
+def draw_two_object_scenes(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
 ) -> list[Scene]:
     """Scenes of two objects that share no feature, at two random cells (section 3.4)."""

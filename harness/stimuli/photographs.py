@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from harness.stimuli.scene import PHOTO_GRID, Cell, Photo, Photographed, Scene
+from harness.stimuli.scene import PHOTO_GRID, Cell, Photo, PhotographedObject, Scene
 
 Row = TypeVar("Row")
 
@@ -216,15 +216,15 @@ def _read_pairs(folder: Path) -> list[tuple[str, Scene]]:
     return pairs
 
 
-def _parse_object(text: str, where: str) -> Photographed:
+def _parse_object(text: str, where: str) -> PhotographedObject:
     if not re.fullmatch("[a-z]+ [a-z]+", text):
         raise ValueError(
             f'{where} is {text!r}; write a color and a noun in lower-case letters, such as "red dolphin"'
         )
-    return Photographed.named(text)
+    return PhotographedObject.named(text)
 
 
-def _find_sides(row: dict[str, str]) -> tuple[Photographed, Photographed] | None:
+def _find_sides(row: dict[str, str]) -> tuple[PhotographedObject, PhotographedObject] | None:
     """The left and the right animal, or None for an image of another kind."""
     animals = {
         row["character1_pos"].lower(): (row["character_texture"].lower(), row["character_name"]),
@@ -239,11 +239,11 @@ def _find_sides(row: dict[str, str]) -> tuple[Photographed, Photographed] | None
         noun = one_word.fullmatch(name)
         if noun is None or noun[1].lower() == "blank":
             return None
-        pair.append(Photographed(texture, noun[1].lower()))
+        pair.append(PhotographedObject(texture, noun[1].lower()))
     return pair[0], pair[1]
 
 
-def _place_side_by_side(left: Photographed, right: Photographed, photo: Photo) -> Scene:
+def _place_side_by_side(left: PhotographedObject, right: PhotographedObject, photo: Photo) -> Scene:
     return Scene(PHOTO_GRID, (left, right), (Cell(0, 0), Cell(0, 1)), photo)
 
 

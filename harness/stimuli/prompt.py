@@ -165,7 +165,7 @@ ENUMERATION = (
 """The paper's prompt for counting (appendix C)."""
 
 
-def enumeration(trial: Trial) -> Trial:
+def ask_to_enumerate(trial: Trial) -> Trial:
     """The same scene with the paper's counting prompt, whose answer comes at the end of a list."""
     return replace(trial, prompt=Prompt(ENUMERATION, f" {len(trial.scene)}"))
 

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from harness.stimuli.design import balanced_trials
+from harness.stimuli.design import draw_balanced_trials
 from harness.stimuli.prompt import (
     RELATIONS,
     Trial,
@@ -42,7 +42,7 @@ def side_of(scene: Scene, obj: Object) -> int:
     return int(scene.cell_of(obj).column > 0)
 
 
-def color_questions(
+def draw_color_questions(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
 ) -> list[Trial]:
     """Trials about two objects side by side that ask for the color of one; each side about equally often."""
@@ -54,7 +54,7 @@ def color_questions(
     return found
 
 
-def side_pairs(
+def draw_side_pairs(
     grid: Grid,
     objects: Sequence[Object],
     trials: int,
@@ -82,18 +82,18 @@ def side_pairs(
         if solids:
             kind = BACKDROPS[index % len(BACKDROPS)]
             scene = replace(scene, setting=Backdrop(kind, int(rng.integers(2**31))))
-        found.append(describing(scene, side))
+        found.append(describe_other_side(scene, side))
     return found
 
 
-def describing(scene: Scene, side: int) -> Trial:
+def describe_other_side(scene: Scene, side: int) -> Trial:
     """The trial about two objects whose prompt leaves out the object on the given side (protocol, E6)."""
     target, described = scene.objects[side], scene.objects[1 - side]
     return Trial(scene, scene_description((described,), target, commas=False), (described,), target)
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class SpatialQuestion:
     """A question about what is next to a named object.
 
     Attributes:
@@ -105,9 +105,9 @@ class Beside:
     relation: str
 
 
-def spatial_questions(
+def draw_spatial_questions(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
-) -> list[Beside]:
+) -> list[SpatialQuestion]:
     """Questions about full grids: each relation and cell with such a neighbour about equally often (E8)."""
     places = [
         (name, cell)
@@ -125,11 +125,11 @@ def spatial_questions(
         placed = dict(zip(grid.cells, shown, strict=True))
         reference, target = placed[cell], placed[Cell(cell.row + rows, cell.column + columns)]
         prompt = spatial_question(relation, reference, target.color)
-        found.append(Beside(Trial(scene, prompt, (reference,), target), relation))
+        found.append(SpatialQuestion(Trial(scene, prompt, (reference,), target), relation))
     return found
 
 
-def counting_questions(
+def draw_counting_questions(
     grid: Grid, trials: int, rng: np.random.Generator, counts: Sequence[int] = range(3, 9)
 ) -> list[Trial]:
     """Questions how many different objects there are in random cells, each number about as often (E11)."""
@@ -149,13 +149,13 @@ def counting_questions(
     return found
 
 
-def listing_scenes(
+def draw_listing_scenes(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
 ) -> list[Scene]:
     """Scenes of two to four solids on textured ground, for prompts that list them (appendix B)."""
     found = []
     for index in range(trials):
-        drawn = balanced_trials(grid, objects, 1, rng)[0].scene
+        drawn = draw_balanced_trials(grid, objects, 1, rng)[0].scene
         count = int(rng.integers(2, len(grid.cells) + 1))
         kept = rng.permutation(len(drawn))[:count]
         setting = Backdrop(BACKDROPS[index % len(BACKDROPS)], int(rng.integers(2**31)))
@@ -164,7 +164,7 @@ def listing_scenes(
     return found
 
 
-def list_begun(scene: Scene, listed: Sequence[Object]) -> Trial:
+def continue_list(scene: Scene, listed: Sequence[Object]) -> Trial:
     """The trial in which a numbered list goes on after the objects already listed (appendix B)."""
     rest = [o for o in scene.objects if o not in listed] or list(scene.objects)
     return Trial(scene, numbered_list((*listed, rest[0]), len(listed)), tuple(listed), rest[0])

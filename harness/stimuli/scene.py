@@ -73,7 +73,7 @@ class Object:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Photographed(Object):
+class PhotographedObject(Object):
     """An object of a photograph, whose color and noun may be any words: "white elephant"."""
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.subjects import layout
-from harness.subjects.layout import Grid, Layouts
+from harness.subjects.layout import LayoutFunction, PatchGrid
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ class Anatomy:
         image_token: How an image token is written in the prompt.
         plain: Text before the prompt in the plain arrangement; `{image}` stands for the layout's text.
         image_inputs: Outputs of the image processor that the vision tower takes.
-        layouts: Function that says how images are written in the prompt; see `Layouts`.
+        layouts: Function that says how images are written in the prompt; see `LayoutFunction`.
         position_ids: Function from model, ids [B, T], mask [B, T] and grids to the position of every token.
         placeholder: What the family's chat template writes for an image; the image token if empty.
         spaced: Whether a word right after the image is written with a space before it.
@@ -54,9 +54,9 @@ class Anatomy:
     image_token: str
     plain: str
     image_inputs: tuple[str, ...]
-    layouts: Layouts
+    layouts: LayoutFunction
     position_ids: Callable[
-        [PreTrainedModel, torch.Tensor, torch.Tensor, list[Grid | None]], torch.Tensor
+        [PreTrainedModel, torch.Tensor, torch.Tensor, list[PatchGrid | None]], torch.Tensor
     ]
     placeholder: str = ""
     spaced: bool = False
@@ -70,14 +70,14 @@ class Anatomy:
 
 
 def _counted(
-    _model: PreTrainedModel, _ids: torch.Tensor, mask: torch.Tensor, _grids: list[Grid | None]
+    _model: PreTrainedModel, _ids: torch.Tensor, mask: torch.Tensor, _grids: list[PatchGrid | None]
 ) -> torch.Tensor:
     """Positions that count tokens and start after the padding, int64 [B, T]."""
     return (mask.long().cumsum(-1) - 1).clamp(min=0)
 
 
 def _compute_m_rope(
-    model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor, grids: list[Grid | None]
+    model: PreTrainedModel, ids: torch.Tensor, mask: torch.Tensor, grids: list[PatchGrid | None]
 ) -> torch.Tensor:
     """Time, height and width of every token, int64 [3, B, T].
 
@@ -148,7 +148,7 @@ ANATOMIES: dict[str, Anatomy] = {
         image_token="<image>",
         plain="{image}\n",
         image_inputs=("pixel_values", "image_sizes"),
-        layouts=layout.newlines,
+        layouts=layout.llava_onevision,
         position_ids=_counted,
         one_size=True,
     ),
@@ -160,7 +160,7 @@ ANATOMIES: dict[str, Anatomy] = {
         image_token="<image>",
         plain="{image}",
         image_inputs=("pixel_values", "pixel_attention_mask"),
-        layouts=layout.latents,
+        layouts=layout.idefics2,
         position_ids=_counted,
         # As its processor does: otherwise the tokenizer would cut the word after the image into other pieces.
         spaced=True,
@@ -250,18 +250,18 @@ MARKERS: dict[str, str] = {
 """Name of the pytest marker of each family."""
 
 
-def anatomy_of(config: PreTrainedConfig, where: str) -> Anatomy:
+def find_anatomy(config: PreTrainedConfig, where: str) -> Anatomy:
     """The anatomy for a model configuration.
 
     Raises:
         NoAnatomy: No family fits; the message lists the known ones.
     """
     tower = getattr(getattr(config, "vision_config", None), "model_type", None)
-    return anatomy_for(config.model_type, tower, where)
+    return find_anatomy_by_type(config.model_type, tower, where)
 
 
-def anatomy_for(model_type: str | None, tower: str | None, where: str) -> Anatomy:
-    """The anatomy for a model type and the type of its vision tower; raises as `anatomy_of` does."""
+def find_anatomy_by_type(model_type: str | None, tower: str | None, where: str) -> Anatomy:
+    """The anatomy for a model type and the type of its vision tower; raises as `find_anatomy` does."""
     fitting = [a for a in ANATOMIES.values() if a.model_type == model_type]
     # One architecture with another tower can be another family: Pixtral is LLaVA with rows that end in words.
     for anatomy in (*(a for a in fitting if a.tower), *(a for a in fitting if not a.tower)):

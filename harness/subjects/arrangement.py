@@ -41,12 +41,12 @@ class NoTemplate(Refused, ValueError):
     """The tokenizer has no chat template that can hold an image and a prompt."""
 
 
-def asks(text: str) -> bool:
+def is_question(text: str) -> bool:
     """Whether a prompt is a whole question, not the beginning of a sentence."""
     return text.rstrip().endswith((".", "?", ":"))
 
 
-def arranged(
+def arrange_text(
     tokenizer: PreTrainedTokenizerBase,
     anatomy: Anatomy,
     how: Arrangement | Literal["auto"],
@@ -75,7 +75,7 @@ def arranged(
         raise NoTemplate(
             f"the tokenizer has no chat template, so its arrangement can be plain, not {how}"
         )
-    if how == "prefilled" and not asks(text):
+    if how == "prefilled" and not is_question(text):
         whole = _begin_turn(tokenizer, text)
     else:
         whole = _ask_in_chat(tokenizer, text)
@@ -97,7 +97,7 @@ def _insert_image(anatomy: Anatomy, whole: str, image: str, text: str) -> tuple[
 
 def _ask_in_chat(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
     """Put the prompt into the user's turn, and for a sentence the instruction into the system's."""
-    if asks(text):
+    if is_question(text):
         return _render(tokenizer, [_user_turn(text)])
     with contextlib.suppress(NoTemplate):
         system: Turn = {"role": "system", "content": [{"type": "text", "text": SYSTEM_TURN}]}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from harness.stimuli.prompt import Trial
-from harness.subjects.layout import Grid
+from harness.subjects.layout import PatchGrid
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Batch:
     mentions: tuple[tuple[tuple[int, ...], ...], ...]
     separators: tuple[tuple[int | None, ...], ...]
     image_tokens: torch.Tensor
-    image_grid: Grid | None
+    image_grid: PatchGrid | None
 
     def __len__(self) -> int:
         return len(self.trials)

@@ -81,7 +81,7 @@ def _read_image_size(processor: BaseImageProcessor) -> tuple[int, int] | None:
     return (size["shortest_edge"],) * 2 if size.get("shortest_edge") else None
 
 
-def quantised_by(config: PreTrainedConfig) -> str:
+def find_quantisation(config: PreTrainedConfig) -> str:
     """The method by which weights are quantised; empty if they are not."""
     given = getattr(config, "quantization_config", None)
     if not given:
@@ -90,7 +90,7 @@ def quantised_by(config: PreTrainedConfig) -> str:
     return str(getattr(method, "value", method) or "unknown method")
 
 
-def unreadable(entry: Entry, method: str, error: Exception) -> CannotLoad:
+def explain_unreadable_weights(entry: Entry, method: str, error: Exception) -> CannotLoad:
     """The error to raise for quantised weights that could not be loaded."""
     package = QUANTISED_WITH.get(method, method)
     reason = str(error).strip().splitlines()[0]

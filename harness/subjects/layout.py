@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import BatchFeature, PreTrainedConfig
 
-Grid = tuple[int, int]
+PatchGrid = tuple[int, int]
 """Rows and columns of image tokens."""
 
 
@@ -32,7 +32,7 @@ class Layout:
 
     text: str
     tokens: int
-    grid: Grid | None = None
+    grid: PatchGrid | None = None
 
     @classmethod
     def of_grid(cls, token: str, rows: int, columns: int) -> Layout:
@@ -40,7 +40,7 @@ class Layout:
         return cls(token * (rows * columns), rows * columns, (rows, columns))
 
 
-Layouts = Callable[
+LayoutFunction = Callable[
     [str, "PreTrainedConfig", "BatchFeature", Sequence["torch.Tensor"]], list[Layout]
 ]
 """A family's function from the image token, the model configuration, the image processor's output and the
@@ -75,14 +75,14 @@ def qwen(
     ]
 
 
-def newlines(
+def llava_onevision(
     token: str, _: PreTrainedConfig, __: BatchFeature, features: Sequence[torch.Tensor]
 ) -> list[Layout]:
     """Lay out a small image of the whole, and tiles whose rows end in an image token of their own."""
     return [Layout(token * len(f), len(f)) for f in features]
 
 
-def latents(
+def idefics2(
     token: str, config: PreTrainedConfig, _: BatchFeature, features: Sequence[torch.Tensor]
 ) -> list[Layout]:
     """Lay out resampled latents, the same number for the image and for each quarter if it is cut."""

@@ -23,17 +23,17 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from harness.subjects.anatomy import NoAnatomy, anatomy_of
+from harness.subjects.anatomy import NoAnatomy, find_anatomy
 from harness.subjects.deepstack import accept_deepstack
 from harness.subjects.fitting import (
     CannotLoad,
     check_family,
     check_image_size,
-    quantised_by,
-    unreadable,
+    explain_unreadable_weights,
+    find_quantisation,
 )
 from harness.subjects.misled import MISLEADING
-from harness.subjects.pinning import commit_here
+from harness.subjects.pinning import find_cached_commit
 from harness.subjects.registry import Entry
 from harness.subjects.subject import Subject
 from harness.subjects.templates import chat_template_of
@@ -63,11 +63,11 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     transformers_logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
-        commit = commit_here(source, **options) if options else None
+        commit = find_cached_commit(source, **options) if options else None
         if commit:
             # A branch may move while the rest is fetched, and everything must be of one commit.
             options = {"revision": commit}
-        anatomy = anatomy_of(config, entry.name)
+        anatomy = find_anatomy(config, entry.name)
         check_family(entry, config, anatomy)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
         tokenizer.chat_template = chat_template_of(source, tokenizer, options)
@@ -124,12 +124,12 @@ def _load_model(
         model, report = AutoModelForImageTextToText.from_pretrained(
             source, config=config, use_safetensors=True, output_loading_info=True, **how, **options
         )
-        if getattr(model, "hf_quantizer", None) is None and quantised_by(config):
+        if getattr(model, "hf_quantizer", None) is None and find_quantisation(config):
             # For a method that it does not know, transformers only logs a warning and reads noise.
             raise ValueError("this version of transformers does not know the method")
     except (ImportError, ValueError) as error:
-        if method := quantised_by(config):
-            raise unreadable(entry, method, error) from error
+        if method := find_quantisation(config):
+            raise explain_unreadable_weights(entry, method, error) from error
         raise
     return model, report
 
@@ -141,7 +141,7 @@ def _build_untrained(config: PreTrainedConfig, seed: int, how: dict[str, Any]) -
         return AutoModelForImageTextToText.from_config(config, **how)
 
 
-def weights_gib(entry: Entry) -> float:
+def measure_weights_gib(entry: Entry) -> float:
     """GiB of the weights, from the registry or counted in the folder; 0 if neither tells."""
     parameters = entry.parameters * 1e9
     if parameters or entry.folder is None or not entry.folder.is_dir():

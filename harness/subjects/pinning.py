@@ -16,12 +16,12 @@ class CannotPin(Refused, ValueError):
     """The commit of a repository is not known here, or the file has no such entry."""
 
 
-def pinned(entry: Entry) -> bool:
+def is_pinned(entry: Entry) -> bool:
     """Whether an entry names one commit, or needs none."""
     return entry.kind != "hub" or COMMIT.fullmatch(entry.revision) is not None
 
 
-def commit_of(entry: Entry) -> str:
+def resolve_commit(entry: Entry) -> str:
     """The commit that the entry's revision stands for, 40 hexadecimal digits.
 
     The hub is asked if it can be reached; otherwise the commit in the hub's local cache is taken.
@@ -31,7 +31,7 @@ def commit_of(entry: Entry) -> str:
     """
     revision = entry.revision or "main"
     try:
-        found = commit_here(entry.source, revision)
+        found = find_cached_commit(entry.source, revision)
     except (OSError, ValueError) as error:
         raise CannotPin(
             f"{entry.name}: what {revision} of {entry.source} stands for cannot be found out here "
@@ -46,7 +46,7 @@ def commit_of(entry: Entry) -> str:
     return found
 
 
-def commit_here(source: str, revision: str) -> str | None:
+def find_cached_commit(source: str, revision: str) -> str | None:
     """The commit of a repository's config.json in the hub's cache; None for a plain folder.
 
     It is read off the name of the cache's folder: configurations of transformers 5.23 do not keep their commit.
@@ -66,7 +66,7 @@ def pin(entry: Entry, commit: str, path: Path | None = None) -> None:
 
     Args:
         entry: The entry as the file has it.
-        commit: From `commit_of`.
+        commit: From `resolve_commit`.
         path: The registry; fixtures/subjects.toml if not given.
 
     Raises:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness.machine.files import FIXTURES
-from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, anatomy_for
+from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, find_anatomy_by_type
 from harness.subjects.folder import find_dtype, find_template_in, read_fields
 
 ARRANGEMENTS = ("plain", "chat", "prefilled", "auto")
@@ -224,7 +224,7 @@ def _find_family(folder: Path) -> str:
     config = _read_config(folder)
     tower = (config.get("vision_config") or {}).get("model_type")
     try:
-        return anatomy_for(config.get("model_type"), tower, str(folder)).family
+        return find_anatomy_by_type(config.get("model_type"), tower, str(folder)).family
     except NoAnatomy as error:
         raise UnknownSubject(str(error)) from None
 

@@ -15,7 +15,7 @@ from harness.stimuli.draw import draw
 from harness.stimuli.prompt import Prompt, Span, Trial
 from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Scene
 from harness.subjects.anatomy import Anatomy
-from harness.subjects.arrangement import arranged
+from harness.subjects.arrangement import arrange_text
 from harness.subjects.batch import Batch
 from harness.subjects.deepstack import ADDED
 from harness.subjects.layout import Layout
@@ -131,10 +131,10 @@ class Subject:
             mask[r, left:] = 1
             prompt, shift = trials[r].prompt, shifts[r]
             spans = [s for s in prompt.mentions if s[1] <= len(prompt.text)]
-            mentions.append(tuple(tokens_of(s, offsets, shift, left) for s in spans))
+            mentions.append(tuple(find_tokens(s, offsets, shift, left) for s in spans))
             commas = prompt.separators[: len(spans)]
             separators.append(
-                tuple(tokens_of(c, offsets, shift, left)[-1] if c else None for c in commas)
+                tuple(find_tokens(c, offsets, shift, left)[-1] if c else None for c in commas)
             )
         input_ids, mask = input_ids.to(self.device), mask.to(self.device)
         embeds = self.model.get_input_embeddings()(input_ids)
@@ -181,7 +181,7 @@ class Subject:
                 add_special_tokens=self._adds_special(text),
             )
             span = (len(text) + len(glue), len(text) + len(glue) + len(word))
-            first = tokens_of(span, joined["offset_mapping"], 0, 0)[0]
+            first = find_tokens(span, joined["offset_mapping"], 0, 0)[0]
             self._answers[key] = joined["input_ids"][first]
         return self._answers[key]
 
@@ -218,7 +218,7 @@ class Subject:
 
     def _arrange(self, text: str, image: str) -> tuple[str, int]:
         """The whole text that the tokenizer sees, and where the prompt begins in it."""
-        return arranged(self.tokenizer, self.anatomy, self.entry.arrangement, text, image)
+        return arrange_text(self.tokenizer, self.anatomy, self.entry.arrangement, text, image)
 
     def processed(self, scenes: Sequence[Scene]) -> tuple[BatchFeature, dict[str, torch.Tensor]]:
         """Output of the image processor, and the part of it that the vision tower takes."""
@@ -269,7 +269,7 @@ def _group_by_image(
     return [tiles.flatten(0, 1) for tiles in features.split(counts)]
 
 
-def tokens_of(span: Span, offsets: Sequence[Span], shift: int, left: int) -> tuple[int, ...]:
+def find_tokens(span: Span, offsets: Sequence[Span], shift: int, left: int) -> tuple[int, ...]:
     """Indices of the tokens that overlap a span of characters.
 
     Args:

@@ -89,7 +89,7 @@ def _trials(text: str) -> int | str:
     return text if text == AUTO else int(text)
 
 
-def options_of(config: pytest.Config, records: Path) -> Options:
+def read_options(config: pytest.Config, records: Path) -> Options:
     """The options of a run from pytest's command line.
 
     Args:

@@ -15,7 +15,7 @@ from harness.experiments.catalogue import EXPERIMENTS
 from harness.judging.claim import Claim, Pair
 from harness.judging.verdict import Judgement, Verdict
 from harness.machine.files import ROOT
-from harness.machine.memory import let_go
+from harness.machine.memory import clear_frames
 from harness.runs.baselines import BadOption
 from harness.runs.conclusion import Conclusion, conclude
 from harness.runs.journal import Journal
@@ -25,8 +25,8 @@ from harness.subjects.anatomy import MARKERS
 from harness.subjects.registry import Entry, Refused
 from harness.suite.judge import Judge, choose_look
 from harness.suite.options import pytest_addoption
-from harness.suite.summary import show
-from harness.suite.wiring import RECORDS, RUN, run_of
+from harness.suite.summary import print_summary
+from harness.suite.wiring import RECORDS, RUN, get_run
 
 pytest_plugins = [
     "harness.suite.fixtures",
@@ -101,7 +101,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if claim is None or "entry" not in metafunc.fixturenames:
         return
     try:
-        entries = run_of(metafunc.config).entries
+        entries = get_run(metafunc.config).entries
     except BadOption as error:
         # Raised here it would be a collection error of every claim; `pytest_collection` raises it once.
         metafunc.config.stash[COMPLAINT] = str(error)
@@ -180,7 +180,7 @@ def judge(request: pytest.FixtureRequest, entry: Entry) -> Judge:
     """The judge of one claim on one subject; called with an estimate, it ends the test as the verdict says."""
     experiments = [e for e in EXPERIMENTS if e.name in request.fixturenames]
     look = choose_look(request.node.stash.get(LOOK, ALL_TRIALS), experiments)
-    found = Judge(run_of(request.config), request.node.function.claim, entry, look)
+    found = Judge(get_run(request.config), request.node.function.claim, entry, look)
     request.node.stash[JUDGE] = found
     return found
 
@@ -195,7 +195,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     while look is not None:
         item.user_properties.clear()
         # So that a claim that is killed between two looks has no verdict, instead of an early one.
-        run_of(item.config).forget(claim, entry)
+        get_run(item.config).forget(claim, entry)
         item.stash[JUDGE], item.stash[LOOK] = None, look
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
         judge = item.stash[JUDGE]
@@ -215,7 +215,7 @@ def pytest_runtest_makereport(
     claim, entry = _claim_of(item), _entry_of(item)
     if claim is None or entry is None or call.when == "teardown":
         return report
-    judge = item.stash.get(JUDGE, None) or Judge(run_of(item.config), claim, entry)
+    judge = item.stash.get(JUDGE, None) or Judge(get_run(item.config), claim, entry)
     raised = None if call.excinfo is None else call.excinfo.value
     if judge.record is None:
         if isinstance(raised, KeyboardInterrupt) or (raised is None and call.when == "setup"):
@@ -230,7 +230,7 @@ def pytest_runtest_makereport(
             report.longrepr = reason
     if raised is not None and not item.config.getoption("usepdb"):
         # The report has the error as text; only a debugger would want its frames.
-        let_go(raised)
+        clear_frames(raised)
     if not any(name == "claim" for name, _ in item.user_properties):
         # JUnit takes the properties of the teardown's report, which copies the item's.
         item.user_properties += list(judge.concluded.properties().items())
@@ -265,7 +265,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         and Journal(config.stash[RECORDS]).read_collected().tests
     ):
         # Workers found claims, though nothing on the command line said that there are any.
-        run = run_of(config)
+        run = get_run(config)
         run.begun = True
     if run is None or not run.begun:
         return
@@ -283,5 +283,5 @@ def pytest_terminal_summary(
     result = yield
     run, found = config.stash.get(RUN, None), config.stash.get(CONCLUSION, None)
     if run is not None and found is not None:
-        show(terminalreporter, run, found)
+        print_summary(terminalreporter, run, found)
     return result

@@ -14,7 +14,7 @@ from harness.runs.baselines import BadOption
 from harness.runs.forecast import Forecast, read_seconds
 from harness.runs.journal import Collected, Journal
 from harness.suite.progress import Progress
-from harness.suite.wiring import PROGRESS, RECORDS, RUN, print_line, run_of
+from harness.suite.wiring import PROGRESS, RECORDS, RUN, get_run, print_line
 from harness.suite.xdist_types import Worker
 
 ITEMS = pytest.StashKey[int]()
@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[PROGRESS] = None
 
 
-def begin(config: pytest.Config, found: Collected, processes: int) -> str:
+def begin_progress(config: pytest.Config, found: Collected, processes: int) -> str:
     """Begin to count verdicts, and return a line that says what will happen.
 
     Args:
@@ -46,7 +46,7 @@ def begin(config: pytest.Config, found: Collected, processes: int) -> str:
     if not found.tests or terminal is None:
         return ""
     try:
-        run = run_of(config)
+        run = get_run(config)
     except BadOption:
         # The workers report what is wrong with it.
         return ""
@@ -68,7 +68,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     if config.getoption("collectonly"):
         return []
-    line = begin(config, Journal(config.stash[RECORDS]).read_collected(), processes=1)
+    line = begin_progress(config, Journal(config.stash[RECORDS]).read_collected(), processes=1)
     return [line] if line and config.get_verbosity() >= 0 else []
 
 
@@ -84,7 +84,7 @@ def pytest_xdist_node_collection_finished(node: Worker, ids: list[str]) -> None:
 
 def begin_with_workers(config: pytest.Config, found: Collected) -> None:
     """Print what will happen, once all workers have collected their tests."""
-    line = begin(config, found, processes=config.stash[WORKERS])
+    line = begin_progress(config, found, processes=config.stash[WORKERS])
     run = config.stash[RUN]
     if run is not None:
         # It has not begun yet if nothing on the command line said that there are claims.

@@ -8,7 +8,7 @@ import pytest
 
 from harness.judging.claim import Pair
 from harness.reporting import error_rates, gate
-from harness.reporting.next_steps import Ended, ending
+from harness.reporting.next_steps import EndedRun, tell_next_steps
 from harness.reporting.terminal import render
 from harness.runs.conclusion import CALIBRATION, Conclusion, tell_saved
 from harness.runs.journal import Collected
@@ -21,7 +21,7 @@ WIDTH = 100
 """Characters of a line."""
 
 
-def show(terminal: pytest.TerminalReporter, run: Run, concluded: Conclusion) -> None:
+def print_summary(terminal: pytest.TerminalReporter, run: Run, concluded: Conclusion) -> None:
     """Print the scorecard of a run, the gate if there is a baseline, and what to do next."""
     card, found = concluded.scorecard, run.journal.read_collected()
     whole = len(card.records) + len(card.missing) <= FEW or terminal.config.get_verbosity() > 0
@@ -40,10 +40,12 @@ def show(terminal: pytest.TerminalReporter, run: Run, concluded: Conclusion) -> 
         for line in gate.render(concluded.comparison, width=WIDTH):
             terminal.write_line(line)
     terminal.write_line("")
-    for line in textwrap.wrap(error_rates.sentence(error_rates.read(CALIBRATION), card), WIDTH):
+    for line in textwrap.wrap(
+        error_rates.summarize_error_rates(error_rates.read_calibration(CALIBRATION), card), WIDTH
+    ):
         terminal.write_line(line)
     terminal.write_line("")
-    for line in ending(_gather_ended(terminal.config, run, concluded, found, whole)):
+    for line in tell_next_steps(_gather_ended(terminal.config, run, concluded, found, whole)):
         terminal.write_line(line)
 
 
@@ -62,11 +64,11 @@ def _gather_ended(
     concluded: Conclusion,
     found: Collected,
     whole: bool,
-) -> Ended:
+) -> EndedRun:
     options, card = run.options, concluded.scorecard
     left_out = found.left_out
     asked = tuple(str(a) for a in config.invocation_params.args)
-    return Ended(
+    return EndedRun(
         card,
         folder=options.scorecard,
         asked=asked,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.runs.run import Run
-from harness.suite.options import options_of
+from harness.suite.options import read_options
 from harness.suite.progress import Progress
 
 RUN = pytest.StashKey[Run | None]()
@@ -24,7 +24,7 @@ PROGRESS = pytest.StashKey[Progress | None]()
 """What counts the verdicts; None until claims are collected."""
 
 
-def run_of(config: pytest.Config) -> Run:
+def get_run(config: pytest.Config) -> Run:
     """The run of this process, built when it is first asked for.
 
     Raises:
@@ -32,7 +32,7 @@ def run_of(config: pytest.Config) -> Run:
     """
     run = config.stash[RUN]
     if run is None:
-        options = options_of(config, config.stash[RECORDS])
+        options = read_options(config, config.stash[RECORDS])
         run = config.stash[RUN] = Run(options, _make_speaker(config))
     return run
 

@@ -13,7 +13,7 @@ from harness.machine.placement import NoGpu, check_gpus
 from harness.runs.baselines import BadOption
 from harness.runs.journal import Journal, PlannedTest
 from harness.suite.progress_hooks import begin_with_workers
-from harness.suite.wiring import PROGRESS, RECORDS, SAID, print_line, run_of
+from harness.suite.wiring import PROGRESS, RECORDS, SAID, get_run, print_line
 from harness.suite.xdist_types import Log, Scheduler, Worker
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if config.pluginmanager.hasplugin("dsession") and _asked(config):
         try:
-            run_of(config).begin()
+            get_run(config).begin()
         except BadOption as error:
             raise pytest.UsageError(str(error)) from None
 

@@ -15,7 +15,9 @@ VOCABULARY_PART = 2**14
 """How many words' logits are computed at once when those of the whole vocabulary are wanted."""
 
 
-def logits_of(subject: Subject, hidden: torch.Tensor, read: torch.Tensor | None) -> torch.Tensor:
+def compute_logits(
+    subject: Subject, hidden: torch.Tensor, read: torch.Tensor | None
+) -> torch.Tensor:
     """Logits that follow from the residual stream after the last layer.
 
     Args:

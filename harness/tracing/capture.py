@@ -8,9 +8,9 @@ import torch
 
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
-from harness.tracing.answer import logits_of
+from harness.tracing.answer import compute_logits
 from harness.tracing.edit import Edit
-from harness.tracing.site import Site, layers_of
+from harness.tracing.site import Site, find_layers
 from harness.tracing.trace import Read, run
 
 
@@ -65,23 +65,25 @@ def capture_sites(
     return found
 
 
-def last_logits(subject: Subject, batch: Batch, read: torch.Tensor | None = None) -> torch.Tensor:
-    """Logits at the last token, [B, A] or [B, vocabulary], as `harness.tracing.answer.logits_of` has them."""
+def read_last_logits(
+    subject: Subject, batch: Batch, read: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Logits at the last token, [B, A] or [B, vocabulary], as `compute_logits` gives them."""
     if subject.elsewhere is not None:
-        return edited_logits(subject, batch, [], read)
+        return read_edited_logits(subject, batch, [], read)
     hidden: list[torch.Tensor] = []
-    handle = layers_of(subject, subject.model)[-1].register_forward_hook(
+    handle = find_layers(subject, subject.model)[-1].register_forward_hook(
         lambda module, given, output: hidden.append(output[:, -1])
     )
     try:
         with torch.no_grad():
             subject.model(**batch.inputs, use_cache=False, logits_to_keep=1)
-            return logits_of(subject, hidden[0], read)
+            return compute_logits(subject, hidden[0], read)
     finally:
         handle.remove()
 
 
-def edited_logits(
+def read_edited_logits(
     subject: Subject, batch: Batch, edits: Sequence[Edit], read: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Logits at the last token of one whole run in which all edits are made.
@@ -90,9 +92,9 @@ def edited_logits(
     computing what the edits cannot change; this is the reference that it is checked against.
 
     Returns:
-        [B, A] or [B, vocabulary], as `harness.tracing.answer.logits_of` returns them.
+        [B, A] or [B, vocabulary], as `harness.tracing.answer.compute_logits` returns them.
     """
     last = Read(subject.layers - 1, "residual", torch.full((len(batch), 1), batch.last))
     [hidden] = run(subject, batch, [last], [edits])
     with torch.no_grad():
-        return logits_of(subject, hidden[0, :, 0].to(subject.device), read)
+        return compute_logits(subject, hidden[0, :, 0].to(subject.device), read)

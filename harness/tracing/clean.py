@@ -18,7 +18,7 @@ from harness.subjects.deepstack import ADDED
 from harness.subjects.subject import Subject
 from harness.tracing.attention import Scratch, Shared, shared_attention
 from harness.tracing.edit import Edit
-from harness.tracing.site import MODULES, Kind, layers_of
+from harness.tracing.site import MODULES, Kind, find_layers
 
 VERY_NEGATIVE = torch.finfo(torch.float32).min
 """Score where a token may not look. Not -inf: padding may look nowhere, and its softmax must be a number."""
@@ -64,7 +64,7 @@ class CleanRun:
         Returns:
             [B, V, S, d], the layer's output.
         """
-        layer = layers_of(self.subject, self.subject.model)[index]
+        layer = find_layers(self.subject, self.subject.model)[index]
         if (added := self.added[index]) is not None:
             hidden = hidden + added[:, None]
         rows, variants, own, width = hidden.shape
@@ -133,7 +133,7 @@ def run_clean(subject: Subject, batch: Batch, start: int) -> CleanRun:
 
 def _run_once(subject: Subject, batch: Batch, start: int) -> tuple[CleanRun, int]:
     """The clean run from token `start` on, and the first token that an edit there or later can change."""
-    layers = layers_of(subject, subject.model)
+    layers = find_layers(subject, subject.model)
     entering: list[torch.Tensor] = []
     given: list[dict[str, Any]] = []
     biases: list[torch.Tensor | None] = []

@@ -15,16 +15,16 @@ from harness.subjects.batch import Batch
 from harness.subjects.deepstack import ADDED
 from harness.subjects.registry import Refused
 from harness.subjects.subject import Subject
-from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.capture import capture, read_edited_logits, read_last_logits
 from harness.tracing.edit import Edit
-from harness.tracing.generate import generate_ids, hooked
+from harness.tracing.generate import generate_ids, hook_edit
 from harness.tracing.seeing import (
     model_sees_the_same,
     patches_are_where_they_are_said,
     types_matter,
 )
 from harness.tracing.selfcheck import QUICK, Examined
-from harness.tracing.site import KINDS, Kind, layers_of
+from harness.tracing.site import KINDS, Kind, find_layers
 
 STEPS = 3
 """How many words are written to check the cache."""
@@ -43,7 +43,7 @@ class Finding:
     failure: str = ""
 
 
-def conformance(subject: Subject) -> Iterator[Finding]:
+def check_conformance(subject: Subject) -> Iterator[Finding]:
     """Run every check and yield what each found; those after one that fails are run as well."""
     examined = Examined(subject)
     for name, check in CHECKS.items():
@@ -64,7 +64,7 @@ def every_site_can_be_put_back(at: Examined) -> None:
     for kind in KINDS:
         own = capture(at.subject, at.first, kind, every)
         edits = [Edit(kind, layer, every, own[layer]) for layer in range(at.subject.layers)]
-        if not torch.equal(at.clean, edited_logits(at.subject, at.first, edits)):
+        if not torch.equal(at.clean, read_edited_logits(at.subject, at.first, edits)):
             at.fail(
                 f"putting every {kind} back where it was read changes the answer. Expected: no bit does. Is "
                 f"{at.subject.anatomy.layers} the path of the layers that run, and is something else writing?"
@@ -88,7 +88,7 @@ def words_do_not_look_ahead(at: Examined) -> None:
 
 def _read_logits(at: Examined, edits: list[Edit]) -> torch.Tensor:
     """The model's own logits at every token, [1, T, vocabulary], in a run with edits."""
-    handles = [hooked(at.subject, edit) for edit in edits]
+    handles = [hook_edit(at.subject, edit) for edit in edits]
     try:
         with torch.no_grad():
             return at.subject.model(**at.first.inputs, use_cache=False).logits
@@ -102,18 +102,18 @@ def heads_add_up(at: Examined) -> None:
     subject, last = at.subject, torch.tensor([[at.first.last]])
     heads = capture(subject, at.first, "head", last)[:, 0, 0]
     given: list[torch.Tensor] = []
-    projections = [x.self_attn.o_proj for x in layers_of(subject, subject.model)]
+    projections = [x.self_attn.o_proj for x in find_layers(subject, subject.model)]
     handles = [
         p.register_forward_hook(lambda m, a, out: given.append(out[0, -1].float().cpu()))
         for p in projections
     ]
     try:
-        last_logits(subject, at.first)
+        read_last_logits(subject, at.first)
     finally:
         for handle in handles:
             handle.remove()
     said = (subject.heads, subject.head_width)
-    cut = getattr(layers_of(subject, subject.model)[0].self_attn, "head_dim", said[1])
+    cut = getattr(find_layers(subject, subject.model)[0].self_attn, "head_dim", said[1])
     if cut != said[1]:
         at.fail(
             f"attention cuts its features into heads of {cut}. Expected: heads of {said[1]}, as config.json "
@@ -167,13 +167,13 @@ def heads_stand_apart(at: Examined) -> None:
 def _read_heads(at: Examined, edits: list[Edit]) -> torch.Tensor:
     """The output of each head of layer 0 at the last token, [H, w], in a run with edits."""
     given: list[torch.Tensor] = []
-    layer = layers_of(at.subject, at.subject.model)[0]
-    handles = [hooked(at.subject, edit) for edit in edits]
+    layer = find_layers(at.subject, at.subject.model)[0]
+    handles = [hook_edit(at.subject, edit) for edit in edits]
     handles.append(
         layer.self_attn.o_proj.register_forward_pre_hook(lambda m, a: given.append(a[0][0, -1]))
     )
     try:
-        last_logits(at.subject, at.first)
+        read_last_logits(at.subject, at.first)
     finally:
         for handle in handles:
             handle.remove()
@@ -184,7 +184,9 @@ def a_batch_is_its_trials(at: Examined) -> None:
     """A trial gives the same logits alone and beside a longer one, where it is padded."""
     trial = at.trials[0]
     longer = replace(trial.prompt, text=trial.prompt.text + " " + trial.prompt.text)
-    together = last_logits(at.subject, at.subject.encode([trial, replace(trial, prompt=longer)]))
+    together = read_last_logits(
+        at.subject, at.subject.encode([trial, replace(trial, prompt=longer)])
+    )
     if not at.alike(together[:1], at.clean):
         off = (together[:1] - at.clean).abs().max()
         at.fail(
@@ -201,7 +203,7 @@ def attention_is_one(at: Examined) -> None:
     try:
         for name in ("eager", "sdpa"):
             model.set_attn_implementation(name)
-            found[name] = last_logits(at.subject, at.first)
+            found[name] = read_last_logits(at.subject, at.first)
     finally:
         model.set_attn_implementation(usual)
     if not at.alike(found["eager"], found["sdpa"]):
@@ -217,7 +219,7 @@ def a_cache_changes_nothing(at: Examined) -> None:
     found = generate_ids(at.subject, at.first, STEPS)
     batch = at.first
     for step in range(found.ids.shape[1]):
-        logits = last_logits(at.subject, batch)[0]
+        logits = read_last_logits(at.subject, batch)[0]
         word, highest = found.ids[0, step], found.logits[0, step]
         # Logits are compared, not words: of two that are equally likely rounding may choose either.
         off = max(abs(float(logits[word] - highest)), float(logits.max() - logits[word]))

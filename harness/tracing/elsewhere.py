@@ -53,7 +53,7 @@ class Elsewhere:
         return True if self.where == NDIF else self.where
 
 
-def moved(subject: Subject, where: str) -> Subject:
+def move_layers(subject: Subject, where: str) -> Subject:
     """The same subject with its decoder layers elsewhere.
 
     Args:
@@ -112,13 +112,13 @@ def _make_twin(subject: Subject) -> TransformersModel:
     return there
 
 
-def key_is_known() -> bool:
+def has_ndif_key() -> bool:
     """Whether nnsight has a key for NDIF, in NDIF_API_KEY or in its own settings."""
     return bool(os.environ.get("NDIF_API_KEY") or CONFIG.API.APIKEY)
 
 
 @contextmanager
-def sent(subject: Subject) -> Iterator[dict[str, bool | str]]:
+def send_trace(subject: Subject) -> Iterator[dict[str, bool | str]]:
     """Give a trace the arguments with which it runs where the layers are, and explain its failure there.
 
     Yields:
@@ -148,7 +148,7 @@ def sent(subject: Subject) -> Iterator[dict[str, bool | str]]:
         ) from error
 
 
-def needs_layers(subject: Subject, what: str) -> None:
+def require_layers(subject: Subject, what: str) -> None:
     """Refuse something that only works where the decoder layers are in this process.
 
     Args:

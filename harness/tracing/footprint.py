@@ -59,12 +59,12 @@ class Footprint:
         return cls(own * (token + 8 * subject.heads * length) + logits, clean)
 
 
-def rows_at_once(footprint: Footprint, device: torch.device) -> int:
+def count_rows_that_fit(footprint: Footprint, device: torch.device) -> int:
     """How many rows, each one trial under one variant, fit at once; at least one."""
     return max(1, int(_budget(device) // footprint.row))
 
 
-def trials_at_once(footprint: Footprint, device: torch.device) -> int:
+def count_trials_that_fit(footprint: Footprint, device: torch.device) -> int:
     """How many trials' clean runs fit at once; at least one."""
     return max(1, int(_budget(device) // footprint.trial))
 
@@ -98,7 +98,7 @@ def _free_memory() -> float:
         return float("inf")
 
 
-def blocks(start: int, stop: int, size: int) -> list[slice]:
+def cut_evenly(start: int, stop: int, size: int) -> list[slice]:
     """Cut start to stop into slices of at most `size`, as even as can be, so that no small rest is left."""
     count = -(-(stop - start) // size)
     edges = [start + (stop - start) * i // count for i in range(count + 1)]

@@ -16,9 +16,9 @@ from transformers import DynamicCache
 
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
-from harness.tracing.answer import logits_of
+from harness.tracing.answer import compute_logits
 from harness.tracing.edit import Edit
-from harness.tracing.site import MODULES, layers_of
+from harness.tracing.site import MODULES, find_layers
 from harness.tracing.trace import Read, run
 
 
@@ -91,7 +91,7 @@ def generate_ids(
             inputs = _make_next_inputs(subject, inputs, ids[-1]) if ids else inputs
             hidden = _run(subject, inputs, cache, () if ids else edits, ablated)
         # In half precision the model's own logits are too coarse to tell the best token from the second best.
-        highest, best = logits_of(subject, hidden, None).max(-1)
+        highest, best = compute_logits(subject, hidden, None).max(-1)
         ids.append(torch.where(ended, ids[-1], best) if ids else best)
         logits.append(highest)
         ended |= torch.isin(ids[-1], ends)
@@ -134,10 +134,10 @@ def _run(
     handles = []
     try:
         for edit in (*edits, *_make_ablations(ablated, rows, length)):
-            handles.append(hooked(subject, edit))
+            handles.append(hook_edit(subject, edit))
         # Registered last, so that it reads the last layer's output after all edits of it.
         handles.append(
-            layers_of(subject, subject.model)[-1].register_forward_hook(
+            find_layers(subject, subject.model)[-1].register_forward_hook(
                 lambda module, given, output: hidden.append(output[:, -1])
             )
         )
@@ -181,7 +181,7 @@ def _make_ablations(ablated: Sequence[tuple[int, int]], rows: int, length: int) 
     return [Edit("head", layer, every, 0.0, tuple(heads)) for layer, heads in layers.items()]
 
 
-def hooked(subject: Subject, edit: Edit) -> torch.utils.hooks.RemovableHandle:
+def hook_edit(subject: Subject, edit: Edit) -> torch.utils.hooks.RemovableHandle:
     """Make one edit whenever its layer runs, until the handle is removed."""
 
     def change(activation: torch.Tensor) -> torch.Tensor:
@@ -189,7 +189,7 @@ def hooked(subject: Subject, edit: Edit) -> torch.utils.hooks.RemovableHandle:
         edit.write(activation, subject.head_width)
         return activation
 
-    layer: torch.nn.Module = layers_of(subject, subject.model)[edit.layer]
+    layer: torch.nn.Module = find_layers(subject, subject.model)[edit.layer]
     if edit.kind == "residual":
         return layer.register_forward_hook(lambda m, given, output: change(output))
     name, side = MODULES[edit.kind]

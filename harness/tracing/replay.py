@@ -16,16 +16,16 @@ import torch
 
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
-from harness.tracing.answer import logits_of
+from harness.tracing.answer import compute_logits
 from harness.tracing.clean import CleanRun, run_clean
 from harness.tracing.edit import Edit
 from harness.tracing.footprint import (
     Footprint,
     OutOfMemory,
-    blocks,
+    count_rows_that_fit,
+    count_trials_that_fit,
+    cut_evenly,
     is_out_of_memory,
-    rows_at_once,
-    trials_at_once,
 )
 from harness.tracing.trace import Read, run
 
@@ -72,15 +72,15 @@ def replay(
     if subject.elsewhere is not None:
         last = Read(subject.layers - 1, "residual", at[:, None])
         [hidden] = run(subject, batch, [last], variants)
-        return logits_of(subject, hidden[:, :, 0], read)
+        return compute_logits(subject, hidden[:, :, 0], read)
     edited = [e.tokens for v in variants for e in v if e.tokens.numel()]
     start = min(int(tokens.min()) for tokens in (at, *edited))
     # Sorted, since those that run at once should start at about the same layer: late ones run few layers.
     order = sorted(range(len(variants)), key=lambda v: _find_entry(variants[v]))
     footprint = Footprint.of(subject, batch, start, whole_vocabulary=read is None)
-    limit = rows or rows_at_once(footprint, subject.device)
-    size = min(limit // len(variants), trials_at_once(footprint, subject.device))
-    waiting = blocks(0, len(batch), max(1, size))
+    limit = rows or count_rows_that_fit(footprint, subject.device)
+    size = min(limit // len(variants), count_trials_that_fit(footprint, subject.device))
+    waiting = cut_evenly(0, len(batch), max(1, size))
     while waiting:
         block = waiting.pop(0)
         size = block.stop - block.start
@@ -109,7 +109,7 @@ def replay(
             )
         limit = failed // 2
         size = max(1, limit // len(variants))
-        waiting = [part for b in (block, *waiting) for part in blocks(b.start, b.stop, size)]
+        waiting = [part for b in (block, *waiting) for part in cut_evenly(b.start, b.stop, size)]
     return found
 
 
@@ -156,7 +156,7 @@ def _replay_trials(
 ) -> torch.Tensor:
     """Logits [V, B, A] of a block of trials under all variants, from one clean run."""
     clean = run_clean(subject, batch, start)
-    parts = blocks(0, len(variants), variants_at_once)
+    parts = cut_evenly(0, len(variants), variants_at_once)
     return torch.cat([_replay_variants(clean, variants[part], read, at) for part in parts])
 
 
@@ -188,7 +188,7 @@ def _replay_variants(
             hidden = clean.advance(index, hidden, _select_edits(running, index, residual=False))
     rows = torch.arange(len(hidden), device=hidden.device)
     last = hidden[rows, :, at.to(hidden.device) - clean.start].transpose(0, 1)
-    return logits_of(clean.subject, last, read)
+    return compute_logits(clean.subject, last, read)
 
 
 def _select_edits(

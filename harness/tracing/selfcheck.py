@@ -3,7 +3,7 @@
 That a path leads to a module says little; what matters is that an edit there does what it must. An identity
 edit changes nothing, bit for bit; a zeroed layer changes the answer; the whole residual stream of another run
 gives that run's answer; a replay that edits nothing gives the answer of the whole run. These checks take some
-fifteen forward passes over one or two trials; `conformance` has the slower ones.
+fifteen forward passes over one or two trials; `check_conformance` has the slower ones.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import NoReturn
 import numpy as np
 import torch
 
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.subjects.batch import Batch
 from harness.subjects.deepstack import ADDED
 from harness.subjects.registry import Refused
 from harness.subjects.subject import Subject
-from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.capture import capture, read_edited_logits, read_last_logits
 from harness.tracing.edit import Edit
 from harness.tracing.replay import replay
-from harness.tracing.site import layers_of
-from harness.tracing.trace import own_logits
+from harness.tracing.site import find_layers
+from harness.tracing.trace import read_own_logits
 
 
 class SelfCheckFailed(Refused, RuntimeError):
@@ -43,7 +43,7 @@ class Examined:
     def trials(self) -> tuple[Trial, Trial]:
         """A trial, and the same one with the target and the first described object in each other's cells."""
         grid, rng = self.subject.grids[2], np.random.default_rng(0)
-        trial = balanced_trials(grid, HIGH_ENTROPY[2], 1, rng)[0]
+        trial = draw_balanced_trials(grid, HIGH_ENTROPY[2], 1, rng)[0]
         swapped = trial.scene.swapped(trial.target, trial.described[0])
         return trial, replace(trial, scene=swapped)
 
@@ -60,7 +60,7 @@ class Examined:
     @cached_property
     def clean(self) -> torch.Tensor:
         """Logits of the first trial, [1, vocabulary]."""
-        return last_logits(self.subject, self.first)
+        return read_last_logits(self.subject, self.first)
 
     @property
     def room(self) -> float:
@@ -97,7 +97,7 @@ def layers_are_decoders(at: Examined) -> None:
     """The anatomy's path leads to decoder layers, as many as the configuration says."""
     subject, path = at.subject, at.subject.anatomy.layers
     try:
-        found = len([layer.self_attn.o_proj for layer in layers_of(subject, subject.model)])
+        found = len([layer.self_attn.o_proj for layer in find_layers(subject, subject.model)])
     except (AttributeError, TypeError) as error:
         # A module is missing, or is no list of layers.
         raise SelfCheckFailed(
@@ -116,13 +116,15 @@ def runs_repeat(at: Examined) -> None:
     """Two runs on the same batch give the same finite logits, bit for bit."""
     if not torch.isfinite(at.clean).all():
         at.fail("the logits are not finite")
-    if at.clean.shape[1] == 1 or not torch.equal(at.clean, edited_logits(at.subject, at.first, [])):
+    if at.clean.shape[1] == 1 or not torch.equal(
+        at.clean, read_edited_logits(at.subject, at.first, [])
+    ):
         at.fail("two runs on the same batch differ")
 
 
 def logits_are_the_models(at: Examined) -> None:
     """The logits that the harness computes from the last layer's output are the model's own."""
-    own = own_logits(at.subject, at.first)
+    own = read_own_logits(at.subject, at.first)
     if not at.alike(at.clean, own):
         at.fail(
             f"final norm and vocabulary projection after {at.subject.anatomy.layers} do not give the "
@@ -135,7 +137,7 @@ def identity_changes_nothing(at: Examined) -> None:
     last = torch.tensor([[at.first.last]])
     values = capture(at.subject, at.first, "head", last)
     identity = [Edit("head", layer, last, values[layer]) for layer in range(at.subject.layers)]
-    if not torch.equal(at.clean, edited_logits(at.subject, at.first, identity)):
+    if not torch.equal(at.clean, read_edited_logits(at.subject, at.first, identity)):
         at.fail("putting the heads' own outputs back changes the answer")
 
 
@@ -143,15 +145,17 @@ def edits_have_effect(at: Examined) -> None:
     """Zeroing a layer's heads changes the answer; another run's residual stream gives that run's answer."""
     subject, first = at.subject, at.first
     last = torch.tensor([[first.last]])
-    goal = last_logits(subject, at.second)
+    goal = read_last_logits(subject, at.second)
     every = torch.arange(first.last + 1)[None]
     streams = capture(subject, at.second, "residual", every)
     for layer in {0, subject.layers // 2, subject.layers - 1}:
         zero = Edit("head", layer, last, 0.0)
-        if torch.equal(at.clean, edited_logits(subject, first, [zero])):
+        if torch.equal(at.clean, read_edited_logits(subject, first, [zero])):
             at.fail(f"zeroing the heads of layer {layer} changes nothing")
         whole = Edit("residual", layer, every, streams[layer])
-        if not torch.equal(goal, edited_logits(subject, _with_later(first, at.second), [whole])):
+        if not torch.equal(
+            goal, read_edited_logits(subject, _with_later(first, at.second), [whole])
+        ):
             at.fail(f"another run's residual stream at layer {layer} does not give its answer")
 
 
@@ -172,7 +176,7 @@ def replay_is_the_run(at: Examined) -> None:
     batch = at.subject.encode([trial, replace(trial, prompt=longer)])
     half = torch.arange(batch.last // 2, batch.last + 1).repeat(2, 1)
     replayed = replay(at.subject, batch, [[Edit("residual", 0, half, 1.0, how="scale")]])[0]
-    whole = last_logits(at.subject, batch)
+    whole = read_last_logits(at.subject, batch)
     if not at.alike(replayed, whole):
         at.fail(
             f"a replay that edits nothing is off the whole run by {(replayed - whole).abs().max():.2g} "

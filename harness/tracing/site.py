@@ -39,7 +39,7 @@ MODULES: dict[Kind, tuple[str, Literal["input", "output"]]] = {
 """The module of `self_attn`, and its side, where a kind is found; the residual is the layer's own output."""
 
 
-def traced(subject: Subject) -> NNsight:
+def wrap_model(subject: Subject) -> NNsight:
     """The subject's model wrapped by nnsight; if its layers are elsewhere, the twin that stands for them."""
     if subject.elsewhere is not None:
         return subject.elsewhere.model
@@ -50,7 +50,7 @@ def traced(subject: Subject) -> NNsight:
     return held[1]
 
 
-def layers_of(subject: Subject, root: torch.nn.Module | NNsight) -> Any:
+def find_layers(subject: Subject, root: torch.nn.Module | NNsight) -> Any:
     """The list of decoder layers below `root`: torch's modules of the model, nnsight's of the traced model."""
     found: Any = root
     for name in subject.anatomy.layers.split("."):

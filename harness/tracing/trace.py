@@ -15,9 +15,9 @@ import torch
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
 from harness.tracing.edit import Edit, PlainEdit, write_at
-from harness.tracing.elsewhere import sent
-from harness.tracing.footprint import blocks
-from harness.tracing.site import ORDER, Site, layers_of, read_site, traced, write_site
+from harness.tracing.elsewhere import send_trace
+from harness.tracing.footprint import cut_evenly
+from harness.tracing.site import ORDER, Site, find_layers, read_site, wrap_model, write_site
 
 ROWS_SENT = 16
 """Most rows of one run where the layers are elsewhere; for a model of 7B parameters some 50 MB are sent."""
@@ -69,10 +69,10 @@ def run(
         harness.tracing.elsewhere.NotReached: The layers are elsewhere, and no result came back.
     """
     most = len(batch) * len(variants) if subject.elsewhere is None else ROWS_SENT
-    parts = blocks(0, len(batch), most)
+    parts = cut_evenly(0, len(batch), most)
     found = []
     largest = max(part.stop - part.start for part in parts)
-    for some in blocks(0, len(variants), max(1, most // largest)):
+    for some in cut_evenly(0, len(variants), max(1, most // largest)):
         runs = [
             _once(
                 subject,
@@ -86,12 +86,12 @@ def run(
     return [torch.cat(pieces) for pieces in zip(*found, strict=True)]
 
 
-def own_logits(subject: Subject, batch: Batch) -> torch.Tensor:
+def read_own_logits(subject: Subject, batch: Batch) -> torch.Tensor:
     """Logits at the last token as the model itself computes them, float32 [B, vocabulary] on the CPU."""
-    model = traced(subject)
+    model = wrap_model(subject)
     # no_grad holds in this process only; where the layers are elsewhere, `detach` does it.
     with (
-        sent(subject) as where,
+        send_trace(subject) as where,
         torch.no_grad(),
         model.trace(**batch.inputs, use_cache=False, logits_to_keep=LAST, **where),
     ):
@@ -106,13 +106,13 @@ def _once(
     variants: Sequence[Sequence[Edit]],
 ) -> list[torch.Tensor]:
     """Run all variants at once, one below the other as rows; for each read float32 [V, B, S, features]."""
-    model, width, times = traced(subject), subject.head_width, len(variants)
-    layers, steps = layers_of(subject, model), _plan_steps(reads, variants, len(batch))
+    model, width, times = wrap_model(subject), subject.head_width, len(variants)
+    layers, steps = find_layers(subject, model), _plan_steps(reads, variants, len(batch))
     rows = torch.arange(times * len(batch))[:, None]
     tokens = [read.tokens.cpu().repeat(times, 1) for read in reads]
     inputs = batch.stacked(times)
     with (
-        sent(subject) as where,
+        send_trace(subject) as where,
         torch.no_grad(),
         model.trace(**inputs, use_cache=False, logits_to_keep=LAST, **where),
     ):

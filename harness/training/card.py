@@ -12,7 +12,9 @@ from harness.training.evaluation import Accuracies
 from harness.training.trainer import Recipe
 
 
-def card(recipe: Recipe, accuracies: Accuracies, hours: float, parameters: int) -> dict[str, Any]:
+def make_card(
+    recipe: Recipe, accuracies: Accuracies, hours: float, parameters: int
+) -> dict[str, Any]:
     """Make the card as plain values, for card.json.
 
     Args:

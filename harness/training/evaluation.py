@@ -14,12 +14,12 @@ from harness.training.packing import pack, supervised_logits
 from harness.training.tasks import (
     LAYOUTS,
     SOLIDS,
-    TASKS,
-    Layouts,
-    Task,
+    TRAINING_TASKS,
+    SceneMix,
+    TrainingTask,
     draw_objects,
     draw_scene,
-    held_out,
+    is_held_out,
 )
 
 EVALUATION_SEED = 20_000
@@ -48,11 +48,11 @@ def evaluate(subject: Untrained, prompts: int = 400, *, rows: int = 50) -> Accur
     """
     subject.model.eval()
     results = {}
-    drawn = {name: _make_drawer(task) for name, task in TASKS.items()}
+    drawn = {name: _make_drawer(task) for name, task in TRAINING_TASKS.items()}
     for entropy in ("high", "low"):
         drawn[f"scene description, {entropy} entropy, 2x2"] = _make_drawer_of_four(entropy)
     for name in SOLID_TASKS:
-        drawn[f"{name}, solids"] = _make_drawer(TASKS[name], SOLIDS)
+        drawn[f"{name}, solids"] = _make_drawer(TRAINING_TASKS[name], SOLIDS)
     for index, (name, draw) in enumerate(drawn.items()):
         rng = np.random.default_rng([EVALUATION_SEED, index])
         right: list[bool] = []
@@ -71,7 +71,7 @@ SOLID_TASKS = ("scene description", "color of a shape", "numbered list")
 """Tasks that the claims ask about solids."""
 
 
-def _make_drawer(task: Task, layouts: Layouts = LAYOUTS) -> Drawer:
+def _make_drawer(task: TrainingTask, layouts: SceneMix = LAYOUTS) -> Drawer:
     def draw(rng: np.random.Generator) -> tuple[Scene, Prompt]:
         while True:
             scene = draw_scene(rng, evaluation=True, layouts=layouts)
@@ -89,7 +89,7 @@ def _make_drawer_of_four(entropy: str) -> Drawer:
             objects = draw_objects(4, entropy, rng)
             where = rng.permutation(4)
             scene = Scene(grid, objects, tuple(grid.cells[i] for i in where))
-            if held_out(scene):
+            if is_held_out(scene):
                 described = tuple(objects[i] for i in rng.permutation(range(1, 4)))
                 return scene, scene_description(described, objects[0])
 

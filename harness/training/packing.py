@@ -19,7 +19,7 @@ from harness.stimuli.draw import draw
 from harness.stimuli.prompt import Prompt
 from harness.stimuli.scene import Scene
 from harness.training.architectures import Untrained
-from harness.training.tasks import TASKS
+from harness.training.tasks import TRAINING_TASKS
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Packed:
 
 
 def _find_learned_spans(prompt: Prompt, task: str) -> list[tuple[int, int]]:
-    if TASKS[task].learns == "completion":
+    if TRAINING_TASKS[task].learns == "completion":
         return [s for s in prompt.statements if s[0] >= len(prompt.text)]
     return list(prompt.statements)
 
@@ -81,7 +81,7 @@ def pack(
     positions[:, :, : len(prefix)] = prefix_positions[:, None]
     begin = int(prefix_positions.max()) + 1
     supervised, labels, tasks, owners, completes = [], [], [], [], []
-    task_index = {name: i for i, name in enumerate(TASKS)}
+    task_index = {name: i for i, name in enumerate(TRAINING_TASKS)}
     for r, (members, row) in enumerate(zip(per_row, prompts, strict=True)):
         at = len(prefix)
         for number, (i, (task, prompt)) in enumerate(zip(members, row, strict=True), start=1):

@@ -32,7 +32,7 @@ HELD_OUT = 16
 _COLORS, _SHAPES = tuple(COLORS), tuple(SHAPES)
 
 
-def held_out(scene: Scene) -> bool:
+def is_held_out(scene: Scene) -> bool:
     """Whether a scene is used only for evaluation."""
     return int(scene.key, 16) % HELD_OUT == 0
 
@@ -112,10 +112,10 @@ def _draw_entropy(rng: np.random.Generator) -> str:
     return str(rng.choice(["high", "any", "low"], p=[0.5, 0.25, 0.25]))
 
 
-Layouts = dict[Callable[[np.random.Generator], Scene], float]
+SceneMix = dict[Callable[[np.random.Generator], Scene], float]
 """Functions that draw a scene, each with its share in a mix."""
 
-LAYOUTS: Layouts = {
+LAYOUTS: SceneMix = {
     _draw_two_by_two: 0.55,
     _draw_three_by_three: 0.2,
     _draw_block: 0.1,
@@ -123,7 +123,7 @@ LAYOUTS: Layouts = {
 }
 """The mix of scenes in the first part of the training, flat shapes only."""
 
-FURTHER: Layouts = {
+FURTHER: SceneMix = {
     _draw_two_by_two: 0.3,
     _draw_three_by_three: 0.12,
     _draw_block: 0.06,
@@ -133,18 +133,18 @@ FURTHER: Layouts = {
 }
 """The mix of scenes in the second part of the training, which adds solids."""
 
-SOLIDS: Layouts = {_draw_solid_pair: 1.0, _draw_solids: 1.0}
+SOLIDS: SceneMix = {_draw_solid_pair: 1.0, _draw_solids: 1.0}
 """A mix of scenes with solids only."""
 
 
 def draw_scene(
-    rng: np.random.Generator, *, evaluation: bool = False, layouts: Layouts = LAYOUTS
+    rng: np.random.Generator, *, evaluation: bool = False, layouts: SceneMix = LAYOUTS
 ) -> Scene:
     """Draw a scene to train on, or with `evaluation` one that is held out."""
     kinds, shares = list(layouts), np.array(list(layouts.values()))
     while True:
         scene = kinds[rng.choice(len(kinds), p=shares / shares.sum())](rng)
-        if held_out(scene) == evaluation:
+        if is_held_out(scene) == evaluation:
             return scene
 
 
@@ -209,7 +209,7 @@ def ground(scene: Scene, rng: np.random.Generator) -> Prompt | None:
 
 
 @dataclass(frozen=True)
-class Task:
+class TrainingTask:
     """One task of the mix.
 
     Attributes:
@@ -225,14 +225,14 @@ class Task:
     learns: Literal["statements", "completion"] = "statements"
 
 
-TASKS: dict[str, Task] = {
-    "scene description": Task(describe, 4, 3),
-    "color of a shape": Task(name_color, 1, 3, "completion"),
-    "directly beside": Task(look_beside, 2, 4, "completion"),
-    "counting": Task(count, 0.5, 0.5, "completion"),
-    "numbered list": Task(enumerate_objects, 1.5, 2),
-    "three in a line": Task(ask_in_line, 2, 1, "completion"),
-    "grounded caption": Task(ground, 2, 1),
+TRAINING_TASKS: dict[str, TrainingTask] = {
+    "scene description": TrainingTask(describe, 4, 3),
+    "color of a shape": TrainingTask(name_color, 1, 3, "completion"),
+    "directly beside": TrainingTask(look_beside, 2, 4, "completion"),
+    "counting": TrainingTask(count, 0.5, 0.5, "completion"),
+    "numbered list": TrainingTask(enumerate_objects, 1.5, 2),
+    "three in a line": TrainingTask(ask_in_line, 2, 1, "completion"),
+    "grounded caption": TrainingTask(ground, 2, 1),
 }
 
 
@@ -249,13 +249,13 @@ def draw_prompts(
         rng: Where the randomness comes from.
         further: Whether to use the shares of the second part of the training.
     """
-    names = list(TASKS)
-    shares = np.array([task.further if further else task.share for task in TASKS.values()])
+    names = list(TRAINING_TASKS)
+    shares = np.array([task.further if further else task.share for task in TRAINING_TASKS.values()])
     drawn: list[tuple[str, Prompt]] = []
     used = attempts = 0
     while attempts < how_many:
         name = names[rng.choice(len(names), p=shares / shares.sum())]
-        prompt = TASKS[name].draw(scene, rng)
+        prompt = TRAINING_TASKS[name].draw(scene, rng)
         if prompt is None:
             continue
         attempts += 1

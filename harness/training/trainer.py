@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from harness.training.architectures import Untrained, build
 from harness.training.packing import pack, supervised_logits
-from harness.training.tasks import FURTHER, LAYOUTS, TASKS, draw_prompts, draw_scene
+from harness.training.tasks import FURTHER, LAYOUTS, TRAINING_TASKS, draw_prompts, draw_scene
 
 CHECKPOINT = "checkpoint.safetensors"
 
@@ -116,7 +116,7 @@ def train(
     if start:
         say(f"{recipe.name}: goes on from step {start} of {recipe.whole}")
     begun = time.monotonic() - seconds
-    right, seen = np.zeros(len(TASKS)), np.zeros(len(TASKS))
+    right, seen = np.zeros(len(TRAINING_TASKS)), np.zeros(len(TRAINING_TASKS))
     for step in range(start, recipe.whole):
         further = step >= recipe.steps
         if step == recipe.steps:
@@ -138,12 +138,13 @@ def train(
         torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimiser.step()
         hit = (logits.detach().argmax(-1) == batch.labels).numpy()
-        right += np.bincount(batch.tasks, hit, len(TASKS))
-        seen += np.bincount(batch.tasks, minlength=len(TASKS))
+        right += np.bincount(batch.tasks, hit, len(TRAINING_TASKS))
+        seen += np.bincount(batch.tasks, minlength=len(TRAINING_TASKS))
         done = step + 1
         if done % every == 0 or done == recipe.whole:
             share = ", ".join(
-                f"{n} {r / max(1, s):.0%}" for n, r, s in zip(TASKS, right, seen, strict=True)
+                f"{n} {r / max(1, s):.0%}"
+                for n, r, s in zip(TRAINING_TASKS, right, seen, strict=True)
             )
             elapsed = time.monotonic() - begun
             left = elapsed / done * (recipe.whole - done)
@@ -162,7 +163,7 @@ def _make_optimiser(recipe: Recipe, model: torch.nn.Module) -> torch.optim.Optim
     )
 
 
-def spent_hours(folder: Path) -> float:
+def read_spent_hours(folder: Path) -> float:
     """Hours of training behind the checkpoint in a folder."""
     return _read_progress(folder)["seconds"] / 3600
 

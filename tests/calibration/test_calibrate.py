@@ -7,13 +7,13 @@ import json
 import pytest
 
 from harness.calibration import calibrate as room
-from harness.calibration.runs import declared, some_files
-from harness.calibration.summary import findings
+from harness.calibration.runs import choose_files, collect_claims
+from harness.calibration.summary import find_faults
 from harness.cli.main import main
 from harness.judging.claim import claims_hash
-from harness.judging.controls import expected
+from harness.judging.controls import read_expected
 from harness.machine.files import ROOT
-from harness.reporting.error_rates import read, render, sentence
+from harness.reporting.error_rates import read_calibration, render, summarize_error_rates
 from harness.runs.conclusion import CALIBRATION
 
 
@@ -32,10 +32,10 @@ def test_a_short_calibration_contradicts_nothing(short):
     # must never hold may not hold with few trials either.
     cells = {(row["claim"], row["control"]) for row in content["table"]}
     near = {f"{c} on {control}" for c, control in cells if not c.startswith("visual_symbols.3.")}
-    assert [f for f in findings(content) if f.split(":")[0] not in near] == []
+    assert [f for f in find_faults(content) if f.split(":")[0] not in near] == []
     never = [r for r in content["table"] if r["expected"] in ("refuted", "blocked")]
     assert not [r for r in never if r["verdict"] == "supported"]
-    assert cells == set(expected())
+    assert cells == set(read_expected())
     told = {row["verdict"] for row in content["table"] if row["expected"] == "supported"}
     assert "supported" in told
     stated = {
@@ -52,7 +52,7 @@ def test_a_short_calibration_contradicts_nothing(short):
 @pytest.mark.deep
 def test_the_same_command_goes_on_where_it_stopped(short, monkeypatch):
     folder, content, first = short
-    monkeypatch.setattr(room, "check_all", lambda *_, **__: [])
+    monkeypatch.setattr(room, "check_mutants", lambda *_, **__: [])
     lines = []
     again = room.calibrate(room.SHORT, folder, jobs=1, say=lines.append)
     parts = int(first[0].split()[0])
@@ -74,31 +74,31 @@ def test_a_short_calibration_does_not_replace_the_published_one(capsys):
 
 
 def test_the_committed_calibration_is_right_and_says_if_claims_have_changed_since():
-    content = read(CALIBRATION)
+    content = read_calibration(CALIBRATION)
     assert content is not None
     cells = {(r["claim"], r["control"]): r["expected"] for r in content["table"]}
-    if content["claims_hash"] == claims_hash(declared()):
-        assert findings(content) == []
-        assert cells == {pair: str(cell.verdict) for pair, cell in expected().items()}
+    if content["claims_hash"] == claims_hash(collect_claims()):
+        assert find_faults(content) == []
+        assert cells == {pair: str(cell.verdict) for pair, cell in read_expected().items()}
     else:
         # Of other claims: every scorecard then says so, and the cells must at least be known ones.
-        assert cells.keys() <= expected().keys()
+        assert cells.keys() <= read_expected().keys()
     assert content["false_pass"]["subjects"] >= 100
     assert content["false_pass"]["upper"] <= 0.03
 
 
 def test_a_missing_calibration_is_mentioned(tmp_path):
-    assert read(tmp_path / "none.json") is None
+    assert read_calibration(tmp_path / "none.json") is None
     (tmp_path / "broken.json").write_text("{")
-    assert read(tmp_path / "broken.json") is None
-    assert sentence(None, None).startswith("Not calibrated")
+    assert read_calibration(tmp_path / "broken.json") is None
+    assert summarize_error_rates(None, None).startswith("Not calibrated")
 
 
 def test_over_a_rotation_every_file_is_asked_and_section_3_always():
     files = {str(p.relative_to(ROOT)) for p in (ROOT / "claims").rglob("test_*.py")}
-    parts = [some_files(seed, 3) for seed in (4, 5, 6)]
+    parts = [choose_files(seed, 3) for seed in (4, 5, 6)]
     assert set().union(*parts) == files
     core = set.intersection(*map(set, parts))
     assert core == {f for f in files if "/test_3_" in f}
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    assert set(some_files(1, 1)) == files
+    assert set(choose_files(1, 1)) == files

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from harness.calibration import copies
-from harness.calibration.copies import Copy, NotSound, RanTests
-from harness.calibration.mutants import Mutant, StaleMutant, check, check_all, mutants
+from harness.calibration.copies import Copy, RanTests, UnsoundTests
+from harness.calibration.mutants import Mutant, StaleMutant, check_mutant, check_mutants, mutants
 from harness.machine.files import ROOT
 
 HARMLESS = Mutant(
@@ -25,7 +25,7 @@ FIELDS = 'file = "f"\nold = "a"\nnew = "b"\nwhy = "w"\n'
 
 @pytest.mark.deep
 def test_every_mutant_is_caught():
-    survivors = [str(result) for result in check_all() if not result.caught]
+    survivors = [str(result) for result in check_mutants() if not result.caught]
     assert not survivors
 
 
@@ -39,7 +39,7 @@ def test_a_mutant_that_fails_no_test_is_not_caught():
         new="import a_module_that_is_not_there\n",
         tests=("tests/measures/test_mediation.py",),
     )
-    harmless, broken = check_all([HARMLESS, unreadable])
+    harmless, broken = check_mutants([HARMLESS, unreadable])
     assert (harmless.caught, broken.caught) == (False, False)
     assert str(harmless).startswith("harmless: NOT CAUGHT, pytest's status is 0")
     assert re.match("unreadable: NOT CAUGHT, pytest.s status is [2-5]", str(broken))
@@ -55,13 +55,13 @@ def test_a_mutant_that_fails_no_test_is_not_caught():
 )
 def test_a_stale_mutant_is_an_error(old, new, message):
     with pytest.raises(StaleMutant, match=f"'harmless'.*{message}"):
-        check(replace(HARMLESS, old=old, new=new))
+        check_mutant(replace(HARMLESS, old=old, new=new))
 
 
 @pytest.mark.deep
 def test_tests_that_do_not_exist_are_an_error():
-    with pytest.raises(NotSound, match="with nothing broken, pytest's status is 4"):
-        check(replace(HARMLESS, tests=("tests/judging/test_verdict.py::test_of_nothing",)))
+    with pytest.raises(UnsoundTests, match="with nothing broken, pytest's status is 4"):
+        check_mutant(replace(HARMLESS, tests=("tests/judging/test_verdict.py::test_of_nothing",)))
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_each_run_tests_the_code_as_it_is_at_that_time(copy):
 def test_another_harness_is_not_taken_for_the_copy(copy):
     (copy.folder / "harness").rename(copy.folder.parent / "moved")
     (copy.folder / "harness").symlink_to(ROOT / "harness")
-    with pytest.raises(NotSound, match="another harness"):
+    with pytest.raises(UnsoundTests, match="another harness"):
         copy.run(HARMLESS.tests)
 
 
@@ -113,7 +113,7 @@ def test_a_changed_copy_is_restored_after_an_error(copy):
 
 
 def test_only_a_whole_repository_is_copied(tmp_path):
-    with pytest.raises(NotSound, match="has no harness, tests, claims"):
+    with pytest.raises(UnsoundTests, match="has no harness, tests, claims"):
         Copy(tmp_path / "copy", root=tmp_path)
 
 

@@ -6,12 +6,12 @@ import pytest
 from scipy.stats import binomtest
 
 from harness.calibration.mutants import Mutant, Result
-from harness.calibration.summary import add_up, false_passes, findings
-from harness.judging.controls import expected
+from harness.calibration.summary import add_up, count_false_passes, find_faults
+from harness.judging.controls import read_expected
 from harness.judging.verdict import Verdict
 
-CLAIMS = sorted({claim for claim, _ in expected()})
-HOLDS = [c for c in CLAIMS if expected()[c, "planted"].verdict == Verdict.supported]
+CLAIMS = sorted({claim for claim, _ in read_expected()})
+HOLDS = [c for c in CLAIMS if read_expected()[c, "planted"].verdict == Verdict.supported]
 
 
 def null(subjects, supported=()):
@@ -24,7 +24,7 @@ def null(subjects, supported=()):
 
 
 def test_the_bound_is_the_exact_one_over_subjects():
-    found = false_passes(null(100))
+    found = count_false_passes(null(100))
     exact = binomtest(0, 100).proportion_ci(0.90, "exact").high
     assert (found["rate"], found["n"], found["subjects"]) == (0, 100 * len(CLAIMS), 100)
     assert found["asked"] == dict.fromkeys(CLAIMS, 100)
@@ -34,25 +34,25 @@ def test_the_bound_is_the_exact_one_over_subjects():
 
 def test_claims_of_one_subject_stand_and_fall_together_in_the_bound():
     every = [(3, k) for k in range(len(CLAIMS))]
-    found = false_passes(null(100, every))
+    found = count_false_passes(null(100, every))
     assert found["rate"] == pytest.approx(0.01)
     assert found["upper"] == pytest.approx(binomtest(1, 100).proportion_ci(0.90, "exact").high)
     assert len(found["passed"]) == len(CLAIMS)
-    assert false_passes(null(2, [(i, k) for i in (0, 1) for _, k in every]))["upper"] == 1.0
+    assert count_false_passes(null(2, [(i, k) for i in (0, 1) for _, k in every]))["upper"] == 1.0
 
 
 def test_what_was_not_decided_is_not_counted():
     results = null(10)
     for found in results.values():
         found[CLAIMS[0]] = "inconclusive"
-    found = false_passes(results)
+    found = count_false_passes(results)
     assert found["n"] == 10 * (len(CLAIMS) - 1)
     assert CLAIMS[0] not in found["asked"]
-    assert false_passes({})["rate"] == 0
+    assert count_false_passes({})["rate"] == 0
 
 
 def parts():
-    controls = {control for _, control in expected()}
+    controls = {control for _, control in read_expected()}
     located = {
         "auroc": {"id_retrieval": 1.0},
         "peaks": {"position@last": [4, [4, 5]]},
@@ -60,7 +60,7 @@ def parts():
     }
     return {
         **{
-            ("table", name, 0): {c: str(expected()[c, name].verdict) for c in CLAIMS}
+            ("table", name, 0): {c: str(read_expected()[c, name].verdict) for c in CLAIMS}
             for name in controls
         },
         **{("power", "planted", i): dict.fromkeys(CLAIMS, "supported") for i in range(20)},
@@ -82,8 +82,8 @@ def content(changes=(), caught="a test"):
 
 def test_a_suite_that_is_right_has_no_findings():
     made = content()
-    assert findings(made) == []
-    assert len(made["table"]) == len(expected())
+    assert find_faults(made) == []
+    assert len(made["table"]) == len(read_expected())
     assert all(row["reason"] for row in made["table"])
     assert set(made["power"].values()) == {1.0}
     assert made["mutants"] == {"a mistake": {"caught": True, "by": "a test"}}
@@ -99,7 +99,7 @@ def test_a_suite_that_is_right_has_no_findings():
 def test_every_cell_that_is_not_as_expected_is_told(change, told):
     kind, control, seed, verdict = change
     wrong = "visual_symbols.3.4.id_selection"
-    assert findings(content([((kind, control, seed), wrong, verdict)])) == [f"{wrong} {told}"]
+    assert find_faults(content([((kind, control, seed), wrong, verdict)])) == [f"{wrong} {told}"]
 
 
 def test_what_was_not_judged_or_measured_is_told():
@@ -108,7 +108,7 @@ def test_what_was_not_judged_or_measured_is_told():
     for i in range(20):
         del results["power", "planted", i][CLAIMS[1]]
     made = {**add_up(results, []), "size": {"coverage": 4000, "trials": None}}
-    assert findings(made) == [
+    assert find_faults(made) == [
         f"{CLAIMS[0]} on shortcut: not judged",
         f"power of {CLAIMS[1]}: not measured",
     ]
@@ -116,22 +116,22 @@ def test_what_was_not_judged_or_measured_is_told():
 
 def test_false_passes_and_lack_of_power_are_told():
     every = [(("null", f"untrained:{i}", i), c, "supported") for i in range(2) for c in CLAIMS]
-    assert any(f.startswith("false passes: 2.00%") for f in findings(content(every)))
+    assert any(f.startswith("false passes: 2.00%") for f in find_faults(content(every)))
     misled = [(("null", "tiny-llava:shuffled", 1), c, "supported") for c in CLAIMS]
-    assert "false passes on misled subjects: 100.00% of claims" in findings(content(misled))
+    assert "false passes on misled subjects: 100.00% of claims" in find_faults(content(misled))
     weak = [(("power", "planted", i), HOLDS[0], str(Verdict.inconclusive)) for i in (0, 1)]
-    assert findings(content(weak)) == [f"power of {HOLDS[0]}: 90%"]
-    refuted = next(c for c in CLAIMS if expected()[c, "planted"].verdict == Verdict.refuted)
+    assert find_faults(content(weak)) == [f"power of {HOLDS[0]}: 90%"]
+    refuted = next(c for c in CLAIMS if read_expected()[c, "planted"].verdict == Verdict.refuted)
     rightly = [(("power", "planted", i), refuted, str(Verdict.refuted)) for i in range(20)]
-    assert findings(content(rightly)) == []
-    assert findings(content(weak[:1])) == []
+    assert find_faults(content(rightly)) == []
+    assert find_faults(content(weak[:1])) == []
 
 
 @pytest.mark.parametrize(("times", "told"), [(1, False), (9, False), (10, True), (40, True)])
 def test_a_claim_that_passes_often_is_told_however_many_never_do(times, told):
     once = [(("null", f"untrained:{i}", i), CLAIMS[0], "supported") for i in range(times)]
     line = f"false passes of {CLAIMS[0]} on untrained subjects: {times}%"
-    assert (line in findings(content(once))) is told
+    assert (line in find_faults(content(once))) is told
 
 
 def test_heads_peaks_steering_intervals_and_mutants_are_told():
@@ -144,6 +144,6 @@ def test_heads_peaks_steering_intervals_and_mutants_are_told():
         "coverage of mean: 91.0%": (("coverage", "intervals", 0), "mean", 0.91),
     }
     for told, change in cases.items():
-        (only,) = findings(content([change]))
+        (only,) = find_faults(content([change]))
         assert only.startswith(told)
-    assert findings(content(caught="")) == ["mutant not caught: a mistake"]
+    assert find_faults(content(caught="")) == ["mutant not caught: a mistake"]

@@ -1,4 +1,4 @@
-"""Answers in words; texts are in lower case, with single spaces, as `continued` gives them."""
+"""Answers in words; texts are in lower case, with single spaces, as `continue_prompts` gives them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.experiments.answers import ROWS, continued, counted, first_listed
+from harness.experiments.answers import ROWS, continue_prompts, read_first_entry, read_number
 from harness.stimuli.prompt import NUMBERS, numbered_list
 from harness.stimuli.scene import COLORS, SHAPES, Object
 
@@ -40,22 +40,22 @@ def tidy(text):
     ],
 )
 def test_the_first_entry_ends_at_the_next_number_or_mark(text, expected):
-    assert first_listed(tidy(text)) == expected
+    assert read_first_entry(tidy(text)) == expected
 
 
 @given(st.lists(OBJECTS, min_size=2, max_size=4, unique=True))
 def test_the_first_entry_of_a_true_list_is_the_first_object(listed):
     prompt = numbered_list(listed, 0)
-    assert first_listed(tidy(prompt.completion)) == listed[0].name
+    assert read_first_entry(tidy(prompt.completion)) == listed[0].name
 
 
 @given(st.text("abcdefghijklmnopqrstuvwxyz 0123456789.,:()-\n", max_size=60))
 def test_an_entry_is_the_beginning_of_the_text_in_letters_alone(text):
-    entry = first_listed(tidy(text))
+    entry = read_first_entry(tidy(text))
     assert tidy(text).startswith(entry)
     assert entry == entry.strip()
     assert all(c.isalpha() or c == " " for c in entry)
-    assert first_listed(entry) == entry
+    assert read_first_entry(entry) == entry
 
 
 @pytest.mark.parametrize(
@@ -79,26 +79,26 @@ def test_an_entry_is_the_beginning_of_the_text_in_letters_alone(text):
     ],
 )
 def test_the_number_given_is_read_in_digits_or_words(text, expected):
-    assert counted(tidy(text)) == expected
+    assert read_number(tidy(text)) == expected
 
 
 @given(st.integers(0, 10**6))
 def test_any_number_after_answer_is_read(number):
-    assert counted(f"answer: {number}") == number
-    assert counted(f"answer:{number}.") == number
-    assert counted(f"1. red circle 2. blue square answer: {number}") == number
+    assert read_number(f"answer: {number}") == number
+    assert read_number(f"answer:{number}.") == number
+    assert read_number(f"1. red circle 2. blue square answer: {number}") == number
 
 
 @given(st.sampled_from(NUMBERS))
 def test_any_number_word_is_read(word):
-    assert NUMBERS[counted(f"answer: {word}.")] == word
-    assert NUMBERS[counted(word)] == word
+    assert NUMBERS[read_number(f"answer: {word}.")] == word
+    assert NUMBERS[read_number(word)] == word
 
 
 @given(st.text("abcdefgh .,:", max_size=40))
 def test_text_without_numbers_gives_none(text):
     # No number word is made of the first eight letters.
-    assert counted(text) is None
+    assert read_number(text) is None
 
 
 class Words:
@@ -126,20 +126,20 @@ def words(monkeypatch):
 
 
 def test_continuations_are_in_lower_case_with_single_spaces_and_in_order(words):
-    found = continued(words, range(2 * ROWS + 2), 2)
+    found = continue_prompts(words, range(2 * ROWS + 2), 2)
     assert found == [f"red square {n}" for n in range(2 * ROWS + 2)]
     assert [size for size, *_ in words.asked] == [ROWS, ROWS, 2]
 
 
 def test_a_tokenizer_that_cuts_words_gets_three_tokens_for_each(words):
-    continued(words, range(1), 2)
+    continue_prompts(words, range(1), 2)
     words.entry = type("entry", (), {"scale": "paper"})
-    continued(words, range(1), 2)
+    continue_prompts(words, range(1), 2)
     assert [steps for _, steps, *_ in words.asked] == [2, 6]
 
 
 def test_edits_are_made_for_the_trials_of_each_batch(words):
-    continued(words, range(ROWS + 4), 2, lambda batch, part: [(batch[0], part)], [(1, 2)])
+    continue_prompts(words, range(ROWS + 4), 2, lambda batch, part: [(batch[0], part)], [(1, 2)])
     parts = slice(0, ROWS), slice(ROWS, ROWS + 4)
     assert [edits for *_, edits, _ in words.asked] == [[(part.start, part)] for part in parts]
     assert {tuple(ablated) for *_, ablated in words.asked} == {((1, 2),)}

@@ -6,28 +6,36 @@ import numpy as np
 import pytest
 import torch
 
-from harness.experiments.editing import captured, last_token, said, said_from
+from harness.experiments.editing import (
+    capture_all,
+    find_last_token,
+    find_likeliest_tokens,
+    read_likeliest_tokens,
+)
 from harness.experiments.visual_symbols.keys import ALPHA, EDITS, _KeyEditor
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
-from harness.stimuli.questions import color_questions, side_of
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
+from harness.stimuli.questions import draw_color_questions, side_of
 
 
 def test_answers_read_off_captured_states_are_those_of_a_run(subject):
-    trials = balanced_trials(subject.grids[2], HIGH_ENTROPY[3], 20, np.random.default_rng(0))
-    states = captured(subject, trials, "residual", last_token)
-    assert said_from(subject, states[-1, :, -1]).tolist() == said(subject, trials)[0].tolist()
+    trials = draw_balanced_trials(subject.grids[2], HIGH_ENTROPY[3], 20, np.random.default_rng(0))
+    states = capture_all(subject, trials, "residual", find_last_token)
+    assert (
+        read_likeliest_tokens(subject, states[-1, :, -1]).tolist()
+        == find_likeliest_tokens(subject, trials)[0].tolist()
+    )
 
 
 def test_each_half_of_the_image_gets_the_mean_keys_of_the_other_half(subject):
     rng = np.random.default_rng(0)
-    drawn = color_questions(subject.grids[2], HIGH_ENTROPY[3], 12, rng)
+    drawn = draw_color_questions(subject.grids[2], HIGH_ENTROPY[3], 12, rng)
     sides = [side_of(t.scene, t.target) for t in drawn]
     # One trial for each side, so that every resample is that trial.
     both = [drawn[sides.index(0)], drawn[sides.index(1)]]
     keys = _KeyEditor(subject, [(1, 0)], both, rng, scenes=2)
     batch = subject.encode(both)
     tokens = batch.image_tokens
-    read = captured(subject, both, "key", lambda b: b.image_tokens)[1]
+    read = capture_all(subject, both, "key", lambda b: b.image_tokens)[1]
     half = EDITS["half the image, token by token"]
     edits = keys.make_edits(half, batch, both, np.array([0, 1]))
     assert [e.layer for e in edits] == [1, 1]

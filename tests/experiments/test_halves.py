@@ -9,7 +9,7 @@ from harness.experiments.correlating import Comparison
 from harness.experiments.halves import HALF_NAMES, Halves, list_scenes
 from harness.experiments.targets import compare_targets, list_colors, locate_target, number_cells
 from harness.measures.similarity import cosine_rsm, rsa
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.stimuli.scene import EMBEDDED_GRIDS
 
@@ -17,7 +17,7 @@ from harness.stimuli.scene import EMBEDDED_GRIDS
 @pytest.fixture
 def trials() -> list[Trial]:
     rng = np.random.default_rng(0)
-    return balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[2], 60, rng)
+    return draw_balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[2], 60, rng)
 
 
 def test_trials_about_one_scene_are_all_in_one_half(trials):
@@ -40,7 +40,7 @@ def test_the_color_in_the_targets_cell_is_the_targets(trials):
 def test_an_empty_cell_has_no_color():
     rng = np.random.default_rng(0)
     grid = EMBEDDED_GRIDS[2]
-    three = balanced_trials(grid, HIGH_ENTROPY[3], 1, rng, cells=grid.cells[:3])
+    three = draw_balanced_trials(grid, HIGH_ENTROPY[3], 1, rng, cells=grid.cells[:3])
     with pytest.raises(ValueError, match="is empty"):
         list_colors(three, np.array([3]))
 

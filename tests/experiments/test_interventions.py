@@ -9,25 +9,25 @@ import xarray as xr
 
 from harness.experiments.catalogue import find_experiment
 from harness.experiments.editing import (
-    head_edits,
-    ids_of,
-    last_token,
-    matched_heads,
-    mean_by,
-    said,
+    average_by_label,
+    draw_matched_heads,
+    edit_heads,
+    find_answer_tokens,
+    find_last_token,
+    find_likeliest_tokens,
 )
 from harness.measuring.experiment import Request
-from harness.readings.exchange import beyond_controls
+from harness.readings.exchange import compare_with_controls
 from harness.readings.visual_symbols.blocks import Blocks
 from harness.readings.visual_symbols.keys import Keys
-from harness.readings.visual_symbols.steering import Steered
-from harness.readings.visual_symbols.transplant import Transplanted
+from harness.readings.visual_symbols.steering import Steering
+from harness.readings.visual_symbols.transplant import Transplant
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY
-from harness.stimuli.questions import side_pairs
+from harness.stimuli.questions import draw_side_pairs
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
-from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.capture import capture, read_edited_logits, read_last_logits
 from harness.tracing.edit import Edit
 
 BLOCKS, KEYS, STEERING_DRAWN, TRANSPLANT = map(
@@ -61,12 +61,12 @@ def planted():
 @pytest.fixture(scope="module")
 def pairs(planted):
     rng = np.random.default_rng(1)
-    return side_pairs(planted.grids[2], HIGH_ENTROPY[3], 10, rng, solids=False)
+    return draw_side_pairs(planted.grids[2], HIGH_ENTROPY[3], 10, rng, solids=False)
 
 
 @pytest.mark.parametrize("stage", CONDITIONS)
 def test_steering_any_planted_stage_swaps_the_answer(of, stage):
-    read = Steered(of(STEERING_DRAWN, "planted", 48))
+    read = Steering(of(STEERING_DRAWN, "planted", 48))
     assert read.swapped(stage).value > 0.9
     assert read.specific(stage).interval(0.95)[0] > 0.3
     assert read.data.before.mean() < 0.05
@@ -74,14 +74,14 @@ def test_steering_any_planted_stage_swaps_the_answer(of, stage):
 
 @pytest.mark.parametrize("stage", CONDITIONS[:2])
 def test_steering_a_subject_without_position_ids_swaps_nothing(of, stage):
-    assert Steered(of(STEERING_DRAWN, "shortcut", 48)).swapped(stage).interval(0.95)[1] < 0.6
+    assert Steering(of(STEERING_DRAWN, "shortcut", 48)).swapped(stage).interval(0.95)[1] < 0.6
 
 
 def test_a_transplant_tells_relative_from_absolute(of):
-    relative = Transplanted(of(TRANSPLANT, "planted", 48))
+    relative = Transplant(of(TRANSPLANT, "planted", 48))
     assert relative.share("relative").value > 0.9
     assert relative.share("absolute").value < 0.1
-    absolute = Transplanted(of(TRANSPLANT, "planted-absolute", 48))
+    absolute = Transplant(of(TRANSPLANT, "planted-absolute", 48))
     assert absolute.share("absolute").value > 0.6
     assert absolute.share("relative").value < 0.1
 
@@ -92,7 +92,7 @@ def test_the_number_of_transplanted_heads_is_chosen_by_both_candidates():
     names = np.zeros((2, 3, 80), bool)
     names[0, 1] = trial % 20 == 0
     names[1, 2] = trial % 10 != 0
-    read = Transplanted(
+    read = Transplant(
         xr.Dataset(
             {
                 "names": (("candidate", "k", "trial"), names),
@@ -123,33 +123,38 @@ def test_exchanged_keys_exchange_answers_only_where_keys_have_a_place(of):
 
 def test_without_edits_the_answer_is_the_models_own(planted, pairs):
     batch = planted.encode(pairs)
-    assert np.array_equal(said(planted, pairs)[0], last_logits(planted, batch).argmax(-1).numpy())
+    assert np.array_equal(
+        find_likeliest_tokens(planted, pairs)[0],
+        read_last_logits(planted, batch).argmax(-1).numpy(),
+    )
 
 
 def test_heads_that_get_their_own_values_change_nothing(planted, pairs):
     batch = planted.encode(pairs)
-    own = capture(planted, batch, "head", last_token(batch))
-    edits = head_edits("head", [(2, 1), (4, 3), (4, 0)], last_token(batch), own, "replace")
-    assert torch.equal(edited_logits(planted, batch, edits), edited_logits(planted, batch, []))
+    own = capture(planted, batch, "head", find_last_token(batch))
+    edits = edit_heads("head", [(2, 1), (4, 3), (4, 0)], find_last_token(batch), own, "replace")
+    assert torch.equal(
+        read_edited_logits(planted, batch, edits), read_edited_logits(planted, batch, [])
+    )
 
 
 def test_edits_of_several_heads_are_those_of_each(planted, pairs):
     batch = planted.encode(pairs)
     values = torch.randn(planted.layers, len(pairs), 1, planted.heads, planted.head_width)
     heads = [(4, 3), (2, 1), (4, 0)]
-    together = edited_logits(
-        planted, batch, head_edits("head", heads, last_token(batch), values, "add")
+    together = read_edited_logits(
+        planted, batch, edit_heads("head", heads, find_last_token(batch), values, "add")
     )
     single = [
-        Edit("head", layer, last_token(batch), values[layer][:, :, [h]], (h,), "add")
+        Edit("head", layer, find_last_token(batch), values[layer][:, :, [h]], (h,), "add")
         for layer, h in heads
     ]
-    assert torch.allclose(together, edited_logits(planted, batch, single), atol=1e-5)
+    assert torch.allclose(together, read_edited_logits(planted, batch, single), atol=1e-5)
 
 
 def test_matched_heads_are_others_of_the_same_layers(planted):
     heads = [(4, 2), (4, 3), (6, 1)]
-    for drawn in matched_heads(heads, planted, np.random.default_rng(0), 5):
+    for drawn in draw_matched_heads(heads, planted, np.random.default_rng(0), 5):
         assert not set(drawn) & set(heads)
         assert sorted(layer for layer, _ in drawn) == [4, 4, 6]
 
@@ -157,20 +162,20 @@ def test_matched_heads_are_others_of_the_same_layers(planted):
 def test_each_mean_is_over_the_trials_of_its_label():
     values = torch.arange(12.0).reshape(2, 6, 1)
     labels = np.array([0, 1, 0, 1, 1, 0])
-    means = mean_by(values, labels, 2)
+    means = average_by_label(values, labels, 2)
     assert torch.equal(means[1, 0], values[0, [1, 3, 4]].mean(0))
     with pytest.raises(ValueError, match="position 2"):
-        mean_by(values, labels, 3)
+        average_by_label(values, labels, 3)
 
 
 def test_an_edit_that_draws_all_answers_to_one_side_is_no_exchange():
     sides = np.array([0, 1] * 20)
     scenes = [str(i) for i in range(40)]
     exchange, hijack = np.ones(40), (sides == 0).astype(float)
-    assert beyond_controls(exchange, [hijack], sides, np.array(scenes)).value == 1
-    assert beyond_controls(hijack, [hijack], sides, np.array(scenes)).value == 0
+    assert compare_with_controls(exchange, [hijack], sides, np.array(scenes)).value == 1
+    assert compare_with_controls(hijack, [hijack], sides, np.array(scenes)).value == 0
 
 
 def test_answer_ids_are_the_tokens_of_the_answers(planted, pairs):
-    tokens = ids_of(planted, pairs, [t.answer for t in pairs])
+    tokens = find_answer_tokens(planted, pairs, [t.answer for t in pairs])
     assert planted.tokenizer.convert_ids_to_tokens(tokens.tolist()) == [t.answer for t in pairs]

@@ -14,20 +14,20 @@ from scipy.stats import pearsonr
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
-from harness.experiments.patching import head_scores, patched_tokens
+from harness.experiments.patching import find_patched_tokens, score_heads
 from harness.experiments.visual_symbols import components, similarity
-from harness.machine.placement import threads_per_process
-from harness.measures.components import neighbours_agree, plane
+from harness.machine.placement import count_threads
+from harness.measures.components import neighbours_agree, project_to_plane
 from harness.measures.similarity import cosine_rsm, position_rsm, rsa_draws
 from harness.measuring.experiment import Request
 from harness.readings.visual_symbols.components import Components
 from harness.readings.visual_symbols.similarity import Similarity
-from harness.stimuli.contrast import CONDITIONS, contrasts
-from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
+from harness.stimuli.contrast import CONDITIONS, draw_contrasts
+from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, draw_balanced_trials
 from harness.subjects.loading import load
 from harness.subjects.registry import read_registry
-from harness.tracing.capture import capture, last_logits
-from harness.tracing.site import layers_of
+from harness.tracing.capture import capture, read_last_logits
+from harness.tracing.site import find_layers
 
 EMBEDDED = [name for name, entry in read_registry().items() if entry.kind == "embedded"]
 
@@ -38,14 +38,14 @@ def silent(done, of):
 
 @pytest.fixture(scope="module", params=EMBEDDED)
 def embedded(request):
-    torch.set_num_threads(threads_per_process())
+    torch.set_num_threads(count_threads())
     return load(read_registry()[request.param])
 
 
 @pytest.fixture(scope="module")
 def states(embedded):
     """Trials and their residual streams at the last token, float32 [layer, trial, width]."""
-    trials = balanced_trials(embedded.grids[2], HIGH_ENTROPY[3], 64, np.random.default_rng(0))
+    trials = draw_balanced_trials(embedded.grids[2], HIGH_ENTROPY[3], 64, np.random.default_rng(0))
     batch = embedded.encode(trials)
     last = torch.full((64, 1), batch.last)
     return trials, capture(embedded, batch, "residual", last)[:, :, 0].numpy()
@@ -72,7 +72,7 @@ def test_rsa_agrees_with_rsatoolbox_and_scipy(embedded, states):
 
 def test_the_similarity_measurement_holds_what_rsa_gives(embedded):
     data = similarity.measure(Request(embedded, 64, np.random.default_rng(0)))
-    trials = balanced_trials(embedded.grids[2], HIGH_ENTROPY[3], 64, np.random.default_rng(0))
+    trials = draw_balanced_trials(embedded.grids[2], HIGH_ENTROPY[3], 64, np.random.default_rng(0))
     batch = embedded.encode(trials)
     last = capture(embedded, batch, "residual", torch.full((64, 1), batch.last))[:, :, 0].numpy()
     where = np.array([embedded.grids[2].centre(t.scene.cell_of(t.target)) for t in trials])
@@ -90,7 +90,7 @@ def test_planes_agree_with_scikit_learn(embedded, states):
     trials, layers = states
     labels = np.array([t.target.name for t in trials])
     for layer in layers[::3].astype(np.float64):
-        ours, explained = plane(layer)
+        ours, explained = project_to_plane(layer)
         theirs = PCA(2, svd_solver="full").fit(layer)
         signs = np.sign((ours * theirs.transform(layer)).sum(0))
         assert ours * signs == pytest.approx(theirs.transform(layer), abs=1e-6)
@@ -108,7 +108,7 @@ def test_planes_agree_with_scikit_learn(embedded, states):
 
 def test_the_components_measurement_holds_what_pca_gives(embedded):
     data = components.measure(Request(embedded, 72, np.random.default_rng(0)))
-    trials = balanced_trials(
+    trials = draw_balanced_trials(
         embedded.grids[3], HIGH_ENTROPY[3], 72, np.random.default_rng(0), cells=PCA_CELLS
     )
     batch = embedded.encode(trials)
@@ -121,10 +121,12 @@ def test_the_components_measurement_holds_what_pca_gives(embedded):
 
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_mediation_agrees_with_plain_hooks_one_head_at_a_time(embedded, condition):
-    pairs = contrasts(condition, embedded.grids[2], HIGH_ENTROPY[3], 3, np.random.default_rng(2))
-    ours = head_scores(embedded, pairs)
+    pairs = draw_contrasts(
+        condition, embedded.grids[2], HIGH_ENTROPY[3], 3, np.random.default_rng(2)
+    )
+    ours = score_heads(embedded, pairs)
     width = embedded.model.config.get_text_config().hidden_size // embedded.heads
-    layers = layers_of(embedded, embedded.model)
+    layers = find_layers(embedded, embedded.model)
     for trial, pair in enumerate(pairs):
         clean, other = embedded.encode([pair.clean]), embedded.encode([pair.counterfactual])
         tokens = list(clean.mentions[0][0]) if pair.patched == "mention" else [clean.last]
@@ -133,7 +135,7 @@ def test_mediation_agrees_with_plain_hooks_one_head_at_a_time(embedded, conditio
             for w in (pair.patched_answer, pair.clean_answer)
         )
         # Subtracted in double, so that the oracle adds no rounding of its own.
-        before = last_logits(embedded, clean)[0].double()
+        before = read_last_logits(embedded, clean)[0].double()
         for layer, head in ((0, 0), (1, 7), (3, 2), (5, 5), (7, 1)):
             part = slice(head * width, (head + 1) * width)
             seen = []
@@ -141,7 +143,7 @@ def test_mediation_agrees_with_plain_hooks_one_head_at_a_time(embedded, conditio
             handle = module.register_forward_pre_hook(
                 lambda m, a, seen=seen: seen.append(a[0].clone())
             )
-            last_logits(embedded, other)
+            read_last_logits(embedded, other)
             handle.remove()
 
             def put(module, arguments, seen=seen, part=part, tokens=tokens):
@@ -150,19 +152,19 @@ def test_mediation_agrees_with_plain_hooks_one_head_at_a_time(embedded, conditio
                 return (value,)
 
             handle = module.register_forward_pre_hook(put)
-            after = last_logits(embedded, clean)[0].double()
+            after = read_last_logits(embedded, clean)[0].double()
             handle.remove()
             expected = (after[star] - after[plain]) - (before[star] - before[plain])
             assert ours[trial, layer, head] == pytest.approx(expected.item(), abs=1e-5)
 
 
 def test_a_shorter_mention_repeats_its_last_token(embedded):
-    pairs = contrasts(
+    pairs = draw_contrasts(
         "id_retrieval", embedded.grids[2], HIGH_ENTROPY[3], 2, np.random.default_rng(0)
     )
     batch = embedded.encode([p.clean for p in pairs])
     batch = replace(batch, mentions=(((70, 71, 72),), ((71, 72),)))
-    assert patched_tokens(batch, pairs).tolist() == [[70, 71, 72], [71, 72, 72]]
+    assert find_patched_tokens(batch, pairs).tolist() == [[70, 71, 72], [71, 72, 72]]
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.calibration.runs import declared
-from harness.judging.controls import expected
+from harness.calibration.runs import collect_claims
+from harness.judging.controls import read_expected
 from harness.judging.verdict import Verdict
 from harness.subjects.registry import read_registry
 
@@ -14,17 +14,17 @@ CONTROLS = [n for n, e in read_registry().items() if e.kind == "control"]
 
 @pytest.fixture(scope="module")
 def claims():
-    return [claim.id for claim in declared()]
+    return [claim.id for claim in collect_claims()]
 
 
 def test_every_claim_has_a_cell_for_every_control(claims):
-    assert set(expected()) == {(claim, control) for claim in claims for control in CONTROLS}
+    assert set(read_expected()) == {(claim, control) for claim in claims for control in CONTROLS}
 
 
 def test_every_claim_holds_where_it_is_planted_and_is_told_from_a_control_that_lacks_it(claims):
     never = set()
     for claim in claims:
-        found = {control: expected()[claim, control].verdict for control in CONTROLS}
+        found = {control: read_expected()[claim, control].verdict for control in CONTROLS}
         if Verdict.supported not in found.values():
             never.add(claim)
         # A claim that also holds where nothing is bound would say nothing about binding or the task.
@@ -70,7 +70,9 @@ claims = ["p.1.a", "p.1.b"]
 def test_a_group_is_a_cell_for_each_claim_on_each_control(tmp_path):
     path = tmp_path / "table.toml"
     path.write_text(GROUP.replace('["planted"]', '["planted", "moved"]'))
-    assert set(expected(path)) == {(c, n) for c in ("p.1.a", "p.1.b") for n in ("planted", "moved")}
+    assert set(read_expected(path)) == {
+        (c, n) for c in ("p.1.a", "p.1.b") for n in ("planted", "moved")
+    }
 
 
 @pytest.mark.parametrize(
@@ -86,4 +88,4 @@ def test_a_faulty_table_is_refused(tmp_path, text, complaint):
     path = tmp_path / "table.toml"
     path.write_text(text)
     with pytest.raises(ValueError, match=complaint):
-        expected(path)
+        read_expected(path)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from records import order
 
-from harness.judging.evidence import gathered, load_evidence, save_evidence
+from harness.judging.evidence import load_evidence, load_folder_evidence, save_evidence
 from harness.judging.record import load_records, save_record
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import difference, mean, proportion
@@ -51,9 +51,9 @@ def test_records_keep_their_evidence_beside_them(tmp_path):
     record = order()
     save_record(tmp_path, record, Evidence(np.arange(3.0)))
     assert load_records(tmp_path) == [record]
-    assert gathered(tmp_path)[record.claim, record.subject].values.tolist() == [0, 1, 2]
+    assert load_folder_evidence(tmp_path)[record.claim, record.subject].values.tolist() == [0, 1, 2]
     save_record(tmp_path, record)
-    assert gathered(tmp_path) == {}
+    assert load_folder_evidence(tmp_path) == {}
 
 
 def packed(content):

@@ -12,13 +12,13 @@ import torch
 import xarray as xr
 
 from harness.experiments.catalogue import MEDIATION, READINESS
-from harness.machine.memory import LITTLE, let_go
-from harness.measuring.batches import at_most, divided_by, parts
+from harness.machine.memory import LITTLE, clear_frames
+from harness.measuring.batches import cut_batches, divide_batches, limit_rows
 from harness.measuring.experiment import Experiment, measure_alone
 from harness.measuring.measuring import Measuring
 from harness.measuring.store import Store
 from harness.runs.subject_holder import SubjectHolder
-from harness.subjects.loading import load, weights_gib
+from harness.subjects.loading import load, measure_weights_gib
 from harness.subjects.registry import read_registry
 from harness.tracing.footprint import OutOfMemory
 
@@ -48,7 +48,7 @@ def needing(rows, limit, errors, alive):
     def measure(request):
         large = Held()
         alive.append(weakref.ref(large))
-        if at_most(rows) > limit:
+        if limit_rows(rows) > limit:
             raise errors[len(alive) - 1]
         return xr.Dataset({"r": (("trial",), request.rng.random(request.trials))})
 
@@ -124,19 +124,19 @@ def test_an_experiment_without_batches_is_not_tried_twice(tmp_path):
 
 
 def test_parts_cover_everything_and_are_as_large_as_allowed():
-    assert list(parts(5, 2)) == [slice(0, 2), slice(2, 4), slice(4, 5)]
-    with divided_by(2) as batches:
-        assert list(parts(5, 5)) == [slice(0, 2), slice(2, 4), slice(4, 5)]
-        assert at_most(1) == 1
+    assert list(cut_batches(5, 2)) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    with divide_batches(2) as batches:
+        assert list(cut_batches(5, 5)) == [slice(0, 2), slice(2, 4), slice(4, 5)]
+        assert limit_rows(1) == 1
     assert batches.rows == 2
-    assert at_most(5) == 5
+    assert limit_rows(5) == 5
 
 
 @pytest.mark.parametrize("experiment", [READINESS, MEDIATION], ids=lambda e: e.name)
 def test_half_the_rows_measure_the_same(experiment):
     subject = load(ENTRY)
     whole = measure_alone(experiment, subject, trials=24)
-    with divided_by(2) as batches:
+    with divide_batches(2) as batches:
         half = measure_alone(experiment, subject, trials=24)
     assert batches.rows in (8, 16)
     xr.testing.assert_allclose(whole, half, atol=1e-4)
@@ -164,7 +164,7 @@ def test_an_error_that_is_let_go_keeps_its_message_but_not_its_tensors():
     assert all(ref() is not None for ref in alive)
     # A report reads `f_locals`, which caches a snapshot of the variables in the frame.
     assert "large" in caught.traceback[-1].frame.f_locals
-    let_go(caught.value)
+    clear_frames(caught.value)
     gc.collect()
     assert [ref() for ref in alive] == [None, None]
     assert str(caught.value.__cause__) == "inner"
@@ -210,10 +210,10 @@ def test_a_subject_that_finds_no_memory_gives_one_line_and_keeps_no_weights(monk
 
 def test_weights_are_counted_in_the_folder_and_in_the_dtype_of_the_entry():
     parameters = sum(p.numel() for p in load(ENTRY).model.parameters())
-    assert weights_gib(ENTRY) == pytest.approx(parameters * 4 / 2**30, rel=0.05)
-    assert weights_gib(replace(ENTRY, dtype="bfloat16")) == weights_gib(ENTRY) / 2
+    assert measure_weights_gib(ENTRY) == pytest.approx(parameters * 4 / 2**30, rel=0.05)
+    assert measure_weights_gib(replace(ENTRY, dtype="bfloat16")) == measure_weights_gib(ENTRY) / 2
     # 13.35 billion parameters of four bytes.
-    assert weights_gib(read_registry()["llava-1.5-13b"]) == pytest.approx(49.7, abs=0.05)
+    assert measure_weights_gib(read_registry()["llava-1.5-13b"]) == pytest.approx(49.7, abs=0.05)
 
 
 def test_a_subject_larger_than_the_gpus_is_refused_before_anything_is_loaded(monkeypatch):

@@ -11,11 +11,11 @@ from harness.machine.placement import (
     DoesNotFit,
     NoGpu,
     check_gpus,
-    device_that_fits,
-    gpu_of_worker,
+    count_threads,
+    find_device,
+    find_gpu_of_worker,
+    list_visible_gpus,
     place_process,
-    threads_per_process,
-    visible_gpus,
 )
 
 NAMES = st.one_of(
@@ -29,23 +29,23 @@ GPUS = st.lists(NAMES, unique=True, max_size=9)
 @given(GPUS)
 def test_workers_share_out_the_callers_gpus_in_order_and_none_twice(names):
     visible = ",".join(names)
-    given_out = [gpu_of_worker(i, visible) for i in range(len(names))]
+    given_out = [find_gpu_of_worker(i, visible) for i in range(len(names))]
     assert given_out == names
-    assert gpu_of_worker(len(names), visible) == ""
+    assert find_gpu_of_worker(len(names), visible) == ""
 
 
 @given(st.integers(0, 100))
 def test_where_all_gpus_are_visible_a_worker_takes_the_one_with_its_number(index):
-    assert gpu_of_worker(index, None) == str(index)
+    assert find_gpu_of_worker(index, None) == str(index)
 
 
 @given(GPUS, st.sampled_from(["-1", "", "NoDevFiles", "x"]), GPUS)
 def test_the_list_of_gpus_ends_where_cuda_ends_it(names, stop, after):
-    assert visible_gpus(",".join([*names, stop, *after])) == names
+    assert list_visible_gpus(",".join([*names, stop, *after])) == names
 
 
 def test_spaces_around_names_do_not_matter():
-    assert visible_gpus(" 3 , 5") == ["3", "5"]
+    assert list_visible_gpus(" 3 , 5") == ["3", "5"]
 
 
 @given(GPUS, st.integers(0, 12))
@@ -76,10 +76,10 @@ def test_a_process_that_is_no_worker_is_left_alone(environ):
 
 @given(st.integers(1, 256), st.integers(1, 64))
 def test_threads_of_all_workers_are_no_more_than_the_cores(cores, workers):
-    threads = threads_per_process({"PYTEST_XDIST_WORKER_COUNT": str(workers)}, cores)
+    threads = count_threads({"PYTEST_XDIST_WORKER_COUNT": str(workers)}, cores)
     assert threads >= 1
     assert threads * workers <= cores or threads == 1
-    assert threads_per_process({"OMP_NUM_THREADS": "3"}, cores) == 3
+    assert count_threads({"OMP_NUM_THREADS": "3"}, cores) == 3
 
 
 @given(st.integers(1, 64), st.integers(0, 64))
@@ -98,16 +98,16 @@ FREE = st.lists(st.floats(0, 200), min_size=1, max_size=8)
 def test_a_subject_goes_where_it_fits_and_is_spread_only_where_it_must_be(need, free):
     fits = [i for i, room in enumerate(free) if need * ROOM <= room]
     if fits:
-        assert device_that_fits("s", need, free) == f"cuda:{fits[0]}"
+        assert find_device("s", need, free) == f"cuda:{fits[0]}"
     elif need * ROOM <= sum(free):
-        assert device_that_fits("s", need, free) == "auto"
+        assert find_device("s", need, free) == "auto"
     else:
         with pytest.raises(DoesNotFit, match="s: its weights take .* GiB free"):
-            device_that_fits("s", need, free)
+            find_device("s", need, free)
 
 
 def test_one_gpu_is_never_spread_over():
     with pytest.raises(DoesNotFit, match="leave -n out"):
-        device_that_fits("llava-1.5-13b", 53, [47.2])
-    assert device_that_fits("llava-1.5-13b", 53, [47.2, 47.2]) == "auto"
-    assert device_that_fits("llava-1.5-13b", 53, [20.0, 79.0]) == "cuda:1"
+        find_device("llava-1.5-13b", 53, [47.2])
+    assert find_device("llava-1.5-13b", 53, [47.2, 47.2]) == "auto"
+    assert find_device("llava-1.5-13b", 53, [20.0, 79.0]) == "cuda:1"

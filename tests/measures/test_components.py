@@ -10,7 +10,7 @@ from scipy.stats import f_oneway
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
-from harness.measures.components import neighbours_agree, plane, variance_between
+from harness.measures.components import neighbours_agree, project_to_plane, variance_between
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -30,7 +30,7 @@ def blobs(seed: int, n: int = 60, classes: int = 2):
 @pytest.mark.parametrize("shape", [(40, 12), (10, 30)])
 def test_the_plane_agrees_with_scikit_learn_up_to_sign(shape):
     x = np.random.default_rng(0).normal(size=shape) @ np.diag(1 + np.arange(shape[1]) ** 1.5)
-    coordinates, explained = plane(x + 5)
+    coordinates, explained = project_to_plane(x + 5)
     oracle = PCA(2, svd_solver="full")
     expected = oracle.fit_transform(x + 5)
     for axis in range(2):
@@ -41,7 +41,7 @@ def test_the_plane_agrees_with_scikit_learn_up_to_sign(shape):
 
 def test_the_largest_loading_of_each_component_is_positive():
     x = np.random.default_rng(1).normal(size=(30, 6)) * [9, 6, 1, 1, 1, 1]
-    coordinates, _ = plane(x)
+    coordinates, _ = project_to_plane(x)
     centred = x - x.mean(0)
     loadings = np.linalg.lstsq(coordinates, centred, rcond=None)[0]
     assert (loadings[[0, 1], np.abs(loadings).argmax(1)] > 0).all()
@@ -50,25 +50,27 @@ def test_the_largest_loading_of_each_component_is_positive():
 @given(seeds)
 def test_mirroring_all_activations_mirrors_the_plane_onto_itself(seed):
     x = np.random.default_rng(seed).normal(size=(12, 4)) * [4, 2, 1, 1]
-    assert plane(-x)[0] == pytest.approx(-plane(x)[0], abs=1e-9)
+    assert project_to_plane(-x)[0] == pytest.approx(-project_to_plane(x)[0], abs=1e-9)
 
 
 @given(seeds)
 def test_permuting_items_permutes_the_plane(seed):
     rng = np.random.default_rng(seed)
     x, order = rng.normal(size=(12, 5)) * [5, 3, 1, 1, 1], rng.permutation(12)
-    assert plane(x[order])[0] == pytest.approx(plane(x)[0][order], abs=1e-8)
-    assert plane(x[order])[1] == pytest.approx(plane(x)[1], abs=1e-10)
+    assert project_to_plane(x[order])[0] == pytest.approx(project_to_plane(x)[0][order], abs=1e-8)
+    assert project_to_plane(x[order])[1] == pytest.approx(project_to_plane(x)[1], abs=1e-10)
 
 
 def test_the_plane_is_computed_in_double():
     x = np.random.default_rng(2).normal(size=(20, 8)).astype(np.float32)
-    assert plane(x)[0].dtype == np.float64
-    assert plane(x)[0] == pytest.approx(plane(x.astype(float))[0], abs=1e-12)
+    assert project_to_plane(x)[0].dtype == np.float64
+    assert project_to_plane(x)[0] == pytest.approx(project_to_plane(x.astype(float))[0], abs=1e-12)
 
 
 def test_activations_that_are_all_the_same_have_a_plane_of_zeros():
-    coordinates, explained = plane(np.tile(np.random.default_rng(3).normal(size=7), (9, 1)))
+    coordinates, explained = project_to_plane(
+        np.tile(np.random.default_rng(3).normal(size=7), (9, 1))
+    )
     assert coordinates.shape == (9, 2)
     assert not coordinates.any()
     assert not explained.any()
@@ -76,11 +78,11 @@ def test_activations_that_are_all_the_same_have_a_plane_of_zeros():
 
 def test_activations_without_a_plane_are_refused():
     with pytest.raises(ValueError, match=r"\(5, 1\)"):
-        plane(np.ones((5, 1)))
+        project_to_plane(np.ones((5, 1)))
     with pytest.raises(ValueError, match=r"\(1, 5\)"):
-        plane(np.ones((1, 5)))
+        project_to_plane(np.ones((1, 5)))
     with pytest.raises(ValueError, match="finite"):
-        plane([[1.0, math.nan], [1.0, 2.0]])
+        project_to_plane([[1.0, math.nan], [1.0, 2.0]])
 
 
 # Neighbours

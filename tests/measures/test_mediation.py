@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from harness.measures.mediation import median_layer, mediation_score, shared, top_heads
+from harness.measures.mediation import (
+    count_shared_heads,
+    find_top_heads,
+    median_layer,
+    mediation_score,
+)
 
 logits = arrays(float, (3, 2), elements=st.floats(-50, 50))
 matrices = arrays(float, (4, 5), elements=st.integers(-9, 9).map(float))
@@ -65,50 +70,50 @@ def test_logits_that_are_not_of_two_answers_are_refused():
 
 def test_heads_are_listed_from_the_highest_score_down():
     scores = [[0.1, 0.9, 0.0], [0.5, -0.7, 0.3]]
-    assert top_heads(scores, k=3) == [(0, 1), (1, 0), (1, 2)]
+    assert find_top_heads(scores, k=3) == [(0, 1), (1, 0), (1, 2)]
 
 
 @given(matrices, st.integers(0, 25))
 def test_top_heads_agree_with_sorting_by_score_layer_and_head(scores, k):
     order = sorted(np.ndindex(4, 5), key=lambda h: (-scores[h], *h))
     expected = [h for h in order[:k] if scores[h] > 0 and scores[h] >= 0.1 * scores.max()]
-    assert top_heads(scores, k) == expected
+    assert find_top_heads(scores, k) == expected
 
 
 def test_the_list_stops_below_a_share_of_the_highest_score():
-    assert top_heads([[2.0, 0.2, 0.19]]) == [(0, 0), (0, 1)]
-    assert top_heads([[0.2, 0.19], [0.1, 2.0]]) == [(1, 1), (0, 0)]
-    assert top_heads([[2.0, 0.2, 0.19]], share=0.5) == [(0, 0)]
-    assert top_heads([[2.0, 0.2, 0.001]], share=0) == [(0, 0), (0, 1), (0, 2)]
+    assert find_top_heads([[2.0, 0.2, 0.19]]) == [(0, 0), (0, 1)]
+    assert find_top_heads([[0.2, 0.19], [0.1, 2.0]]) == [(1, 1), (0, 0)]
+    assert find_top_heads([[2.0, 0.2, 0.19]], share=0.5) == [(0, 0)]
+    assert find_top_heads([[2.0, 0.2, 0.001]], share=0) == [(0, 0), (0, 1), (0, 2)]
 
 
 def test_heads_without_a_positive_score_are_never_listed():
-    assert top_heads([[1.0, 0.0, -1.0]], share=0) == [(0, 0)]
-    assert top_heads([[0.0, -1.0]]) == []
-    assert top_heads([[-2.0, -1.0]], share=0.5) == []
+    assert find_top_heads([[1.0, 0.0, -1.0]], share=0) == [(0, 0)]
+    assert find_top_heads([[0.0, -1.0]]) == []
+    assert find_top_heads([[-2.0, -1.0]], share=0.5) == []
 
 
 @given(matrices, st.integers(1, 10))
 def test_scaling_the_scores_changes_no_list(scores, k):
-    assert top_heads(4 * scores, k) == top_heads(scores, k)
+    assert find_top_heads(4 * scores, k) == find_top_heads(scores, k)
 
 
 def test_heads_are_plain_numbers():
-    ((layer, head),) = top_heads([[1.0]])
+    ((layer, head),) = find_top_heads([[1.0]])
     assert (type(layer), type(head)) == (int, int)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_scores_that_are_not_finite_are_refused(bad):
     with pytest.raises(ValueError, match="finite"):
-        top_heads([[1.0, bad]])
+        find_top_heads([[1.0, bad]])
 
 
 def test_scores_that_are_not_a_matrix_of_heads_are_refused():
     with pytest.raises(ValueError, match=r"\(3,\)"):
-        top_heads([1.0, 2.0, 3.0])
+        find_top_heads([1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="-1"):
-        top_heads([[1.0]], k=-1)
+        find_top_heads([[1.0]], k=-1)
 
 
 # Sets of heads
@@ -121,6 +126,6 @@ def test_the_median_layer_is_that_of_the_layers_alone():
 
 
 def test_shared_heads_are_those_of_the_same_layer_and_head():
-    assert shared([(1, 2), (3, 4), (5, 6)], [(3, 4), (2, 1), (5, 7)]) == 1
-    assert shared([], [(1, 2)]) == 0
-    assert shared([(1, 2), (1, 2)], [(1, 2), (1, 2)]) == 1
+    assert count_shared_heads([(1, 2), (3, 4), (5, 6)], [(3, 4), (2, 1), (5, 7)]) == 1
+    assert count_shared_heads([], [(1, 2)]) == 0
+    assert count_shared_heads([(1, 2), (1, 2)], [(1, 2), (1, 2)]) == 1

@@ -9,7 +9,14 @@ import pytest
 from scipy.stats import pearsonr
 from similarities import two_rsms
 
-from harness.measures.similarity import cosine_rsm, mantel_null, peak, position_rsm, rsa, rsa_draws
+from harness.measures.similarity import (
+    cosine_rsm,
+    find_peak,
+    mantel_null,
+    position_rsm,
+    rsa,
+    rsa_draws,
+)
 
 # Permuted item labels
 
@@ -90,7 +97,7 @@ def test_a_planted_position_code_stands_out_from_the_permutations():
     model = cosine_rsm(np.stack([rng.normal(size=(24, 3)), code]))[:, None]
     target = position_rsm(xy)[None]
     curve = rsa_draws(model, target, np.ones((1, 24)))[0]
-    assert peak(curve) == 1
+    assert find_peak(curve) == 1
     assert curve[1] > mantel_null(model, target, 99, rng).max()
 
 
@@ -114,15 +121,15 @@ def test_the_null_of_separate_scenes_is_that_of_a_slow_loop():
 
 
 def test_the_peak_is_the_first_of_the_highest_layers():
-    assert peak([0.1, 0.7, 0.3, 0.7]) == 1
-    assert peak([-0.3, -0.1]) == 1
+    assert find_peak([0.1, 0.7, 0.3, 0.7]) == 1
+    assert find_peak([-0.3, -0.1]) == 1
 
 
 def test_layers_without_a_value_are_no_peak():
-    assert peak([math.nan, 0.2, 0.5]) == 2
+    assert find_peak([math.nan, 0.2, 0.5]) == 2
 
 
 @pytest.mark.parametrize("curve", [[], [math.nan, math.nan], [[0.1, 0.2]]])
 def test_a_curve_without_values_has_no_peak(curve):
     with pytest.raises(ValueError, match="no peak"):
-        peak(curve)
+        find_peak(curve)

@@ -110,6 +110,20 @@ def test_comments_docstrings_and_empty_lines_change_nothing(tree, text):
     assert changed(tree, "experiments/visual_symbols/keys.py", text=text) == set()
 
 
+def test_types_of_functions_change_nothing_and_a_default_does(tree):
+    def text(signature):
+        return f"\n\ndef added({signature}:\n    return None\n"
+
+    tree("experiments/visual_symbols/keys.py", text=text("a, b=1)"))
+    before = hashes()["keys"]
+    path = code.find_source("harness.experiments.visual_symbols.keys")
+    source = path.read_text()
+    for signature, same in (("a: int, b: float = 1) -> None", True), ("a, b=2)", False)):
+        path.write_text(source.replace("def added(a, b=1)", f"def added({signature}"))
+        forget()
+        assert (hashes()["keys"] == before) == same
+
+
 def test_a_number_in_an_experiment_changes_its_name_and_that_of_what_builds_on_it(tree, tmp_path):
     """The name of a measurement follows from those that it builds on."""
     measuring = Measuring(

@@ -11,7 +11,7 @@ import xarray as xr
 
 from harness.measuring.experiment import Experiment
 from harness.measuring.measuring import Measuring, TooFewTrials
-from harness.measuring.store import Store, content_key
+from harness.measuring.store import Store, make_key
 from harness.subjects.registry import read_registry
 
 ENTRY = read_registry()["tiny-llava"]
@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_be_locked_is_used_without_a_lock(tmp_path, monkeyp
 
 def test_the_key_depends_on_everything_that_changes_a_measurement():
     keys = {
-        content_key(name, weights, code, seed=seed, trials=trials)
+        make_key(name, weights, code, seed=seed, trials=trials)
         for name in ("a", "b")
         for code in ("c", "d")
         for weights in ("w", "v")

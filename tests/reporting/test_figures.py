@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from measurements import components, mediation, similarity
 
-from harness.reporting.figures import component_planes, mediation_maps, similarity_curves
+from harness.reporting.figures import draw_components, draw_mediation, draw_similarity
 
 DRAWINGS = [
-    (similarity_curves, similarity),
-    (component_planes, components),
-    (mediation_maps, mediation),
+    (draw_similarity, similarity),
+    (draw_components, components),
+    (draw_mediation, mediation),
 ]
 
 
@@ -48,38 +48,38 @@ def test_other_data_give_another_picture(tmp_path, draw, data):
 
 
 def test_published_curves_and_chance_are_explained(tmp_path):
-    plain = similarity_curves(similarity().drop_vars("null"), "x", tmp_path)
+    plain = draw_similarity(similarity().drop_vars("null"), "x", tmp_path)
     assert "published" not in plain.caption
     assert "permutations" not in plain.caption
-    both = similarity_curves(similarity(), "x", tmp_path, {"position@last": [0.1, 0.5]})
+    both = draw_similarity(similarity(), "x", tmp_path, {"position@last": [0.1, 0.5]})
     assert "hollow marks: published values" in both.caption
     assert "permutations" in both.caption
 
 
 def test_curves_without_halves_are_drawn(tmp_path):
     whole = similarity().sel(half="all", drop=True)
-    similarity_curves(whole, "x", tmp_path / "a")
-    similarity_curves(similarity(), "x", tmp_path / "b")
+    draw_similarity(whole, "x", tmp_path / "a")
+    draw_similarity(similarity(), "x", tmp_path / "b")
     name = "similarity--x.svg"
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
 def test_layers_of_the_planes_are_chosen_on_the_estimation_half(tmp_path):
     data = components()
-    component_planes(data, "x", tmp_path / "a")
+    draw_components(data, "x", tmp_path / "a")
     moved = data.copy(deep=True)
     moved["plane"][{"layer": [0, 2]}] = 7.0
-    component_planes(moved, "x", tmp_path / "b")
+    draw_components(moved, "x", tmp_path / "b")
     name = "components--x.svg"
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     moved["plane"][{"layer": 3}] **= 3
-    component_planes(moved, "x", tmp_path / "b")
+    draw_components(moved, "x", tmp_path / "b")
     assert (tmp_path / "a" / name).read_bytes() != (tmp_path / "b" / name).read_bytes()
 
 
 def test_trials_that_were_not_found_do_not_count(tmp_path):
-    mediation_maps(mediation(), "x", tmp_path / "a")
+    draw_mediation(mediation(), "x", tmp_path / "a")
     padded = mediation().pad(trial=(0, 5), constant_values=np.nan)
-    mediation_maps(padded, "x", tmp_path / "b")
+    draw_mediation(padded, "x", tmp_path / "b")
     name = "mediation--x.svg"
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

@@ -9,14 +9,14 @@ from cards import record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.reporting.forest import LEFT, RIGHT, nice_axis, plots
+from harness.reporting.forest import LEFT, RIGHT, choose_axis, lay_out_plots
 
 FINITE = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
 
 
 @given(FINITE, FINITE)
 def test_an_axis_has_room_and_a_few_round_ticks(a, b):
-    low, high, ticks = nice_axis(min(a, b), max(a, b))
+    low, high, ticks = choose_axis(min(a, b), max(a, b))
     assert low < min(a, b) <= max(a, b) < high
     assert 3 <= len(ticks) <= 8
     assert all(low <= tick <= high for tick in ticks)
@@ -25,7 +25,7 @@ def test_an_axis_has_room_and_a_few_round_ticks(a, b):
 
 
 def test_ticks_are_not_marred_by_rounding():
-    assert nice_axis(0, 0.5)[2] == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
+    assert choose_axis(0, 0.5)[2] == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
 
 
 @given(st.lists(FINITE, min_size=5, max_size=5), st.sampled_from(["above", "below"]))
@@ -39,7 +39,7 @@ def test_marks_keep_the_order_of_their_numbers(numbers, direction):
         published=numbers[4],
         direction=direction,
     )
-    row = plots([one])[0].groups[0].rows[0]
+    row = lay_out_plots([one])[0].groups[0].rows[0]
     pairs = [
         (low, row.low),
         (estimate, row.estimate),
@@ -57,7 +57,7 @@ def test_marks_keep_the_order_of_their_numbers(numbers, direction):
 
 
 def test_each_unit_has_a_plot_and_each_claim_its_subjects():
-    made = plots(
+    made = lay_out_plots(
         [
             record("p.1.a", "x"),
             record("p.1.b", "x", unit="layers"),

@@ -6,7 +6,13 @@ import pytest
 from cards import card, record
 
 from harness.machine.files import ROOT
-from harness.reporting.next_steps import OF_TOX, Ended, as_typed, ending, next_steps
+from harness.reporting.next_steps import (
+    OF_TOX,
+    EndedRun,
+    choose_next_steps,
+    spell_command,
+    tell_next_steps,
+)
 
 MINE = ("claims", "--subject", "./mine")
 GREEN = card(record("p.1.a", baseline="supported"))
@@ -15,7 +21,7 @@ LOST = card(record("p.1.a", verdict="refuted", baseline="supported"))
 
 
 def first(card, **changes):
-    return next_steps(Ended(card, **changes))[0][0]
+    return choose_next_steps(EndedRun(card, **changes))[0][0]
 
 
 def test_after_the_embedded_subjects_come_the_controls_and_then_a_model_of_ones_own():
@@ -32,7 +38,7 @@ def test_what_was_lost_is_compared_once_it_is_kept():
     assert first(LOST, folder="out") == "claims compare tiny out"
     assert first(LOST, folder="out", baseline="before") == "claims compare before out"
     assert first(LOST) == "pytest claims --scorecard out"
-    assert [c for c, _ in next_steps(Ended(LOST, folder="out"))][1] == "claims bless out"
+    assert [c for c, _ in choose_next_steps(EndedRun(LOST, folder="out"))][1] == "claims bless out"
     assert first(GREEN, folder="out", baseline="before", lost=True) == "claims compare before out"
 
 
@@ -48,8 +54,8 @@ def test_what_could_not_be_judged_is_tried_again():
     assert first(broken) == "pytest claims -k p.1.b"
     wrong = card(record("p.1.b", "planted", "refuted", baseline="supported", control=True))
     assert first(wrong) == "pytest claims -k p.1.b"
-    refused = Ended(GREEN, refusal="another seed", asked=MINE)
-    assert next_steps(refused)[0][0] == "pytest claims --subject ./mine --baseline none"
+    refused = EndedRun(GREEN, refusal="another seed", asked=MINE)
+    assert choose_next_steps(refused)[0][0] == "pytest claims --subject ./mine --baseline none"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +68,7 @@ def test_what_could_not_be_judged_is_tried_again():
     ],
 )
 def test_in_a_tox_environment_the_command_is_one_of_tox(command, typed):
-    assert as_typed(command, {"TOX_ENV_NAME": "claims"}) == typed
+    assert spell_command(command, {"TOX_ENV_NAME": "claims"}) == typed
 
 
 def test_a_program_that_is_not_on_the_path_is_named_with_its_folder(tmp_path, monkeypatch):
@@ -72,14 +78,18 @@ def test_a_program_that_is_not_on_the_path_is_named_with_its_folder(tmp_path, mo
     (programs / "claims").write_text("#!/bin/sh\n")
     (programs / "claims").chmod(0o755)
     python = str(programs / "python")
-    assert as_typed("claims bless out", {}, python) == ".tox/claims/bin/claims bless out"
-    assert as_typed("claims bless out", {"PATH": str(programs)}, python) == "claims bless out"
+    assert spell_command("claims bless out", {}, python) == ".tox/claims/bin/claims bless out"
+    assert spell_command("claims bless out", {"PATH": str(programs)}, python) == "claims bless out"
     under_tox = {"PATH": str(programs), "TOX_ENV_NAME": "claims"}
-    assert as_typed("claims bless out", under_tox, python) == ".tox/claims/bin/claims bless out"
+    assert (
+        spell_command("claims bless out", under_tox, python) == ".tox/claims/bin/claims bless out"
+    )
 
 
 def test_the_last_lines_say_where_every_verdict_is():
-    assert ending(Ended(GREEN, folder="out", embedded={"tiny"}), {"TOX_ENV_NAME": "claims"}) == [
+    assert tell_next_steps(
+        EndedRun(GREEN, folder="out", embedded={"tiny"}), {"TOX_ENV_NAME": "claims"}
+    ) == [
         "the verdict, with pictures: out/index.html (a table here: -v)",
         "next: tox run -e controls   models that have the mechanism, and some that lack it",
     ]
@@ -93,18 +103,20 @@ def test_the_next_command_keeps_every_option_of_this_one():
     assert first(alone, asked=asked, narrowed=True) == kept
     assert first(alone, asked=(*asked, "-kother"), narrowed=True) == kept
     assert first(alone, asked=("mine/test_a.py::test_b", "-x"), narrowed=True) == "pytest claims -x"
-    again = Ended(alone, asked=("claims", "--baseline=before", "-v"), refusal="another seed")
-    assert next_steps(again)[0][0] == "pytest claims -v --baseline none"
+    again = EndedRun(alone, asked=("claims", "--baseline=before", "-v"), refusal="another seed")
+    assert choose_next_steps(again)[0][0] == "pytest claims -v --baseline none"
     stopped = card(missing=[("p.1.a", "tiny")])
     assert first(stopped, asked=("claims", "-x")) == "the same command without -x"
 
 
 def test_where_nothing_was_chosen_the_claims_are_listed():
-    assert next_steps(Ended(card())) == [("claims list", "every claim; none was chosen here")]
-    assert len(ending(Ended(card()))) == 1
+    assert choose_next_steps(EndedRun(card())) == [
+        ("claims list", "every claim; none was chosen here")
+    ]
+    assert len(tell_next_steps(EndedRun(card()))) == 1
 
 
 def test_arguments_that_tox_adds_are_left_out_of_the_command():
     command = "pytest claims -n 2 --scorecard reports/runs/latest --trials 24"
-    assert as_typed(command, {"TOX_ENV_NAME": "claims"}) == "tox run -e claims -- --trials 24"
+    assert spell_command(command, {"TOX_ENV_NAME": "claims"}) == "tox run -e claims -- --trials 24"
     assert OF_TOX in (ROOT / "tox.ini").read_text()

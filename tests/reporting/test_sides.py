@@ -11,7 +11,7 @@ from harness.judging.evidence import save_evidence
 from harness.machine.files import write_json
 from harness.reporting.compare import compare
 from harness.reporting.gate import render
-from harness.reporting.sides import NotComparable, evidence_beside, load_side, only_asked
+from harness.reporting.sides import NotComparable, find_evidence_file, keep_asked, load_side
 from harness.statistics.draws import from_draws
 from harness.statistics.looks import Look
 
@@ -114,7 +114,7 @@ def test_files_are_read_back_with_their_evidence(tmp_path):
     rec, evidence = measured(first(0.9))
     path = tmp_path / "scorecard.json"
     write_json(path, card(rec).to_json())
-    save_evidence(evidence_beside(path), {(rec.claim, rec.subject): evidence})
+    save_evidence(find_evidence_file(path), {(rec.claim, rec.subject): evidence})
     for where in (path, tmp_path):
         assert load_side(where).evidence[rec.claim, rec.subject].scenes == evidence.scenes
     write_json(path, {"run": {}})
@@ -135,10 +135,10 @@ def test_an_interval_that_ends_beyond_all_draws_belongs_to_them(tmp_path, look, 
     rec = record(estimate=0.6, ci_low=low, ci_high=high, **sizes)
     path = tmp_path / "scorecard.json"
     write_json(path, card(rec).to_json())
-    save_evidence(evidence_beside(path), {(rec.claim, rec.subject): estimate.evidence})
+    save_evidence(find_evidence_file(path), {(rec.claim, rec.subject): estimate.evidence})
     assert load_side(path).evidence
     others = from_draws(0.6, draws + 0.5, n=clusters, clusters=clusters).evidence
-    save_evidence(evidence_beside(path), {(rec.claim, rec.subject): others})
+    save_evidence(find_evidence_file(path), {(rec.claim, rec.subject): others})
     with pytest.raises(ValueError, match="is not the evidence of"):
         load_side(path)
 
@@ -146,13 +146,13 @@ def test_an_interval_that_ends_beyond_all_draws_belongs_to_them(tmp_path, look, 
 def test_a_subject_that_was_left_out_is_not_missed():
     whole = side(*(measured(first(0.9), subject=s) for s in ("tiny", "small")))
     pair, other = ("paper.1.order", "tiny"), ("paper.1.order", "small")
-    assert only_asked(whole, [pair], [other]).card.subjects == ("tiny",)
-    assert only_asked(whole, [pair], []).card.subjects == ("tiny", "small")
+    assert keep_asked(whole, [pair], [other]).card.subjects == ("tiny",)
+    assert keep_asked(whole, [pair], []).card.subjects == ("tiny", "small")
 
 
 def test_claims_that_were_left_out_are_not_missed_but_those_that_are_gone_are():
     whole = side(*(measured(first(0.9), claim=f"paper.1.{c}") for c in "abc"))
     pairs = [("paper.1.a", "tiny")]
     for left_out, kept in (([("paper.1.b", "tiny")], "ac"), (None, "a"), ((), "abc")):
-        asked = only_asked(whole, pairs, left_out)
+        asked = keep_asked(whole, pairs, left_out)
         assert [r.claim[-1] for r in asked.card.records] == list(kept)

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats as oracle
 
-from harness.statistics.clusters import cluster_weights
+from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
 
 PAIRS = np.repeat(np.arange(6), 2)
 
 
 def test_whole_clusters_are_drawn():
-    weights = cluster_weights(PAIRS, 500, np.random.default_rng(1))
+    weights = draw_cluster_weights(PAIRS, 500, np.random.default_rng(1))
     assert weights.shape == (500, 12)
     assert weights.dtype == np.int64
     assert (weights[:, ::2] == weights[:, 1::2]).all()
@@ -26,14 +26,14 @@ def test_whole_clusters_are_drawn():
 
 
 def test_every_cluster_is_drawn_as_often_as_every_other():
-    weights = cluster_weights(list("aaaabbcd"), 20_000, np.random.default_rng(2))
+    weights = draw_cluster_weights(list("aaaabbcd"), 20_000, np.random.default_rng(2))
     # A multiplicity is Binomial(4, 1/4): mean 1, variance 3/4.
     assert np.allclose(weights.mean(0), 1, atol=5 * math.sqrt(0.75 / 20_000))
     assert np.allclose(weights.var(0), 0.75, atol=0.05)
 
 
 def test_the_weights_depend_on_the_generator_only():
-    draws = [cluster_weights(PAIRS, 20, np.random.default_rng(s)) for s in (3, 3, 4)]
+    draws = [draw_cluster_weights(PAIRS, 20, np.random.default_rng(s)) for s in (3, 3, 4)]
     assert (draws[0] == draws[1]).all()
     assert (draws[0] != draws[2]).any()
 
@@ -142,7 +142,7 @@ def test_how_often_small_p_values_of_draws_are_wrong(clusters, skewness, most):
     for _ in range(200):
         size = (100, clusters)
         items = shape - rng.gamma(shape, size=size) if skewness else rng.normal(size=size)
-        weights = cluster_weights(range(clusters), 1000, rng) / clusters
+        weights = draw_cluster_weights(range(clusters), 1000, rng) / clusters
         for row, draws in zip(items, items @ weights.T, strict=True):
             estimate = from_draws(row.mean(), draws, n=clusters, clusters=clusters)
             # p < share, as the interval of 1 - 2 share says it.

@@ -12,9 +12,9 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats as oracle
 from scipy.optimize import brentq
 
-from harness.statistics.clusters import cluster_weights
+from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
-from harness.statistics.estimate import Estimate, adjust, difference, mean, proportion
+from harness.statistics.estimate import Estimate, adjust_p_values, difference, mean, proportion
 
 SINGLE = list(range(12))
 VALUES = np.array([0.3, -1.2, 0.8, 2.1, 0.4, 0.9, -0.3, 1.7, 0.2, 0.6, 1.1, -0.5])
@@ -192,7 +192,7 @@ def test_a_missing_cluster_label_is_an_error(missing, estimator):
     with pytest.raises(ValueError, match="item 2 of 4 has no cluster label"):
         estimator([1, 0, 1, 1], np.array(labels, dtype=object))
     with pytest.raises(ValueError, match="item 2 of 4 has no cluster label"):
-        cluster_weights(labels, 10, np.random.default_rng(0))
+        draw_cluster_weights(labels, 10, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("estimator", [mean, proportion])
@@ -277,7 +277,7 @@ def test_nan_has_no_significant_p_value():
 
 @given(st.lists(st.floats(0, 1), max_size=20))
 def test_adjusted_p_values_are_benjamini_hochberg(p_values):
-    adjusted = adjust(p_values)
+    adjusted = adjust_p_values(p_values)
     m = len(p_values)
     ranked = sorted(p_values)
     for p, q in zip(p_values, adjusted, strict=True):
@@ -289,4 +289,4 @@ def test_adjusted_p_values_are_benjamini_hochberg(p_values):
 @pytest.mark.parametrize("bad", [math.nan, -0.1, 1.1])
 def test_adjusting_what_is_no_p_value_is_refused(bad):
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
-        adjust([0.5, bad])
+        adjust_p_values([0.5, bad])

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.statistics.halves import estimation_half
+from harness.statistics.halves import draw_estimation_half
 
 
 @given(st.lists(st.integers(0, 12), min_size=2), st.integers(0, 1000))
@@ -11,7 +11,7 @@ def test_no_scene_is_on_both_sides_and_neither_side_is_empty(labels, seed):
     scenes = [str(x) for x in labels]
     if len(set(scenes)) < 2:
         return
-    first = estimation_half(scenes, np.random.default_rng(seed))
+    first = draw_estimation_half(scenes, np.random.default_rng(seed))
     sides = {s: {bool(f) for t, f in zip(scenes, first, strict=True) if t == s} for s in scenes}
     assert all(len(side) == 1 for side in sides.values())
     assert 0 < first.sum() < len(scenes)
@@ -19,10 +19,10 @@ def test_no_scene_is_on_both_sides_and_neither_side_is_empty(labels, seed):
 
 def test_equal_scenes_give_equal_halves():
     scenes = np.repeat(np.arange(24), 16).astype(str)
-    first = estimation_half(scenes, np.random.default_rng(0))
+    first = draw_estimation_half(scenes, np.random.default_rng(0))
     assert first.sum() == len(scenes) // 2
 
 
 def test_one_scene_cannot_be_split():
     with pytest.raises(ValueError, match="1 scene"):
-        estimation_half(["a", "a"], np.random.default_rng(0))
+        draw_estimation_half(["a", "a"], np.random.default_rng(0))

@@ -10,7 +10,13 @@ from scipy.stats import binomtest
 
 from harness.statistics.estimate import difference, mean, proportion
 from harness.statistics.evidence import Evidence
-from harness.statistics.paired import change, detectable, from_intervals, mcnemar, trials_for
+from harness.statistics.paired import (
+    count_trials_for,
+    estimate_change,
+    find_detectable_change,
+    from_intervals,
+    mcnemar,
+)
 
 
 @pytest.fixture
@@ -24,7 +30,7 @@ def items(values, scenes=None):
 
 
 def between(before, after, clusters=40):
-    return change(before, after, (before.values.mean(), after.values.mean()), clusters)
+    return estimate_change(before, after, (before.values.mean(), after.values.mean()), clusters)
 
 
 rights = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=60)
@@ -89,14 +95,16 @@ def test_shared_scenes_narrow_the_interval_of_a_change_and_others_do_not(rng):
 
 def test_draws_are_subtracted_draw_by_draw(rng):
     common, a, b = (rng.normal(scale=s, size=1000) for s in (1, 0.1, 0.1))
-    same = change(Evidence(common + a), Evidence(common + b + 3), (0.0, 3.0), 100)
-    other = change(Evidence(common + a), Evidence(rng.normal(size=1000) + 3), (0.0, 3.0), 100)
+    same = estimate_change(Evidence(common + a), Evidence(common + b + 3), (0.0, 3.0), 100)
+    other = estimate_change(
+        Evidence(common + a), Evidence(rng.normal(size=1000) + 3), (0.0, 3.0), 100
+    )
     assert np.diff(same.interval(0.95))[0] < 0.3 * np.diff(other.interval(0.95))[0]
     assert same.value == 3
     with pytest.raises(ValueError, match="999 draws against 1000"):
-        change(Evidence(a[:999]), Evidence(b), (0, 0), 40)
+        estimate_change(Evidence(a[:999]), Evidence(b), (0, 0), 40)
     with pytest.raises(ValueError, match="items and the other"):
-        change(items(a), Evidence(b), (0, 0), 40)
+        estimate_change(items(a), Evidence(b), (0, 0), 40)
 
 
 @pytest.mark.parametrize("shared", [1.0, 0.5, 0.0])
@@ -130,7 +138,7 @@ def _share(shift):
 def test_a_detectable_change_is_found_four_times_in_five():
     rng = np.random.default_rng(5)
     n, found = 60, 0
-    least = detectable(mean(np.random.default_rng(6).normal(size=4000)[:n], range(n)))
+    least = find_detectable_change(mean(np.random.default_rng(6).normal(size=4000)[:n], range(n)))
     for _ in range(600):
         values = rng.normal(size=n)
         low, _ = between(items(np.zeros(n)), items(values + least)).interval(0.95)
@@ -140,12 +148,12 @@ def test_a_detectable_change_is_found_four_times_in_five():
 
 def test_trials_shrink_what_is_detectable_as_their_root():
     found = between(items(np.zeros(50)), items(np.tile([0.0, 1.0], 25)))
-    wanted = detectable(found) / 2
-    assert trials_for(found, wanted) == pytest.approx(200, abs=1)
+    wanted = find_detectable_change(found) / 2
+    assert count_trials_for(found, wanted) == pytest.approx(200, abs=1)
     with pytest.raises(ValueError, match="above zero"):
-        trials_for(found, 0.0)
+        count_trials_for(found, 0.0)
     one_scene = between(items([1.0, 2.0], "aa"), items([2.0, 5.0], "aa"))
-    assert trials_for(one_scene, 1.0) is None
+    assert count_trials_for(one_scene, 1.0) is None
 
 
 def test_two_intervals_alone_give_a_wider_change_than_the_scenes_do(rng):

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.stimuli.blocks import CORNERS, block_scene, block_trials, slot_of, transplants
+from harness.stimuli.blocks import (
+    CORNERS,
+    block_scene,
+    draw_block_trials,
+    draw_transplants,
+    slot_of,
+)
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.scene import EMBEDDED_GRIDS, PAPER_GRIDS, Cell
 
@@ -30,14 +36,14 @@ def corner_of(scene):
 
 
 def test_every_target_is_at_every_slot_of_every_block_equally_often():
-    trials = block_trials(GRID, NINE, 3 * 16, seeded())
+    trials = draw_block_trials(GRID, NINE, 3 * 16, seeded())
     places = Counter((corner_of(t.scene), tuple(slot_of(t.scene, t.target))) for t in trials)
     assert places == dict.fromkeys(product(CORNERS, CORNERS), 3)
 
 
 @given(SEEDS, st.integers(1, 40))
 def test_places_differ_by_one_trial_at_most_whatever_the_number(seed, number):
-    trials = block_trials(GRID, NINE, number, seeded(seed))
+    trials = draw_block_trials(GRID, NINE, number, seeded(seed))
     places = Counter((corner_of(t.scene), tuple(slot_of(t.scene, t.target))) for t in trials)
     counts = [places[place] for place in product(CORNERS, CORNERS)]
     assert sum(counts) == number
@@ -46,7 +52,7 @@ def test_places_differ_by_one_trial_at_most_whatever_the_number(seed, number):
 
 @given(SEEDS)
 def test_a_slot_is_the_cell_less_the_corner_of_the_block(seed):
-    for trial in block_trials(GRID, NINE, 16, seeded(seed)):
+    for trial in draw_block_trials(GRID, NINE, 16, seeded(seed)):
         top, left = corner_of(trial.scene)
         for obj, cell in trial.scene:
             assert slot_of(trial.scene, obj) == (cell.row - top, cell.column - left)
@@ -60,7 +66,7 @@ def test_objects_fill_a_block_in_reading_order():
 
 @given(SEEDS)
 def test_the_three_others_of_a_block_are_described_and_the_target_is_asked(seed):
-    for trial in block_trials(GRID, NINE, 16, seeded(seed)):
+    for trial in draw_block_trials(GRID, NINE, 16, seeded(seed)):
         assert len(trial.scene) == 4
         assert {*trial.described, trial.target} == set(trial.scene.objects)
         assert trial.target not in trial.described
@@ -70,20 +76,20 @@ def test_the_three_others_of_a_block_are_described_and_the_target_is_asked(seed)
 
 
 def test_every_object_is_a_target_and_the_words_do_not_tell_which():
-    trials = block_trials(GRID, NINE, 480, seeded())
+    trials = draw_block_trials(GRID, NINE, 480, seeded())
     assert {t.target for t in trials} == set(NINE)
     assert len({frozenset(t.scene.objects) for t in trials}) > 100
 
 
 def test_described_objects_come_in_every_order_of_slots():
-    trials = block_trials(GRID, NINE, 960, seeded())
+    trials = draw_block_trials(GRID, NINE, 960, seeded())
     orders = Counter(tuple(slot_of(t.scene, o) for o in t.described) for t in trials)
     assert len(orders) == 24
 
 
 @given(SEEDS)
 def test_candidates_are_where_the_source_target_is_in_its_block_and_in_the_image(seed):
-    for pair in transplants(GRID, NINE, 12, seeded(seed)):
+    for pair in draw_transplants(GRID, NINE, 12, seeded(seed)):
         source, recipient = pair.source, pair.recipient
         relative = slot_of(source.scene, source.target)
         assert slot_of(recipient.scene, pair.relative) == relative
@@ -93,7 +99,7 @@ def test_candidates_are_where_the_source_target_is_in_its_block_and_in_the_image
 
 @given(SEEDS)
 def test_candidates_differ_are_not_mentioned_and_are_not_the_source_target(seed):
-    for pair in transplants(GRID, NINE, 12, seeded(seed)):
+    for pair in draw_transplants(GRID, NINE, 12, seeded(seed)):
         assert len({pair.relative, pair.absolute, pair.source.target}) == 3
         for candidate in (pair.relative, pair.absolute):
             assert candidate not in pair.recipient.described
@@ -104,7 +110,7 @@ def test_candidates_differ_are_not_mentioned_and_are_not_the_source_target(seed)
 
 @given(SEEDS)
 def test_source_and_recipient_show_the_same_four_objects_in_different_blocks(seed):
-    for pair in transplants(GRID, NINE, 12, seeded(seed)):
+    for pair in draw_transplants(GRID, NINE, 12, seeded(seed)):
         shown = [set(t.scene.objects) for t in (pair.source, pair.recipient)]
         assert shown[0] == shown[1]
         assert len(shown[0]) == 4
@@ -113,7 +119,7 @@ def test_source_and_recipient_show_the_same_four_objects_in_different_blocks(see
 
 @given(SEEDS)
 def test_the_source_of_a_transplant_describes_all_but_its_target(seed):
-    for pair in transplants(GRID, NINE, 12, seeded(seed)):
+    for pair in draw_transplants(GRID, NINE, 12, seeded(seed)):
         described = pair.source.described
         assert len(described) == 3
         assert {*described, pair.source.target} == set(pair.source.scene.objects)
@@ -121,13 +127,13 @@ def test_the_source_of_a_transplant_describes_all_but_its_target(seed):
 
 
 def test_all_ordered_pairs_of_blocks_occur_equally_often():
-    pairs = transplants(GRID, NINE, 5 * 12, seeded())
+    pairs = draw_transplants(GRID, NINE, 5 * 12, seeded())
     couples = Counter((corner_of(p.source.scene), corner_of(p.recipient.scene)) for p in pairs)
     assert couples == {(a, b): 5 for a in CORNERS for b in CORNERS if a != b}
 
 
 def test_the_source_target_of_opposite_blocks_is_in_the_middle_and_of_others_in_either_shared_cell():
-    pairs = transplants(GRID, NINE, 600, seeded())
+    pairs = draw_transplants(GRID, NINE, 600, seeded())
     found = {}
     for pair in pairs:
         first, second = (corner_of(t.scene) for t in (pair.source, pair.recipient))
@@ -138,7 +144,7 @@ def test_the_source_target_of_opposite_blocks_is_in_the_middle_and_of_others_in_
         assert Cell(1, 1) in cells
 
 
-@pytest.mark.parametrize("draw", [block_trials, transplants])
+@pytest.mark.parametrize("draw", [draw_block_trials, draw_transplants])
 def test_a_seed_decides_every_draw(draw):
     for grid in (PAPER_GRIDS[3], EMBEDDED_GRIDS[3]):
         assert draw(grid, NINE, 40, seeded(7)) == draw(grid, NINE, 40, seeded(7))

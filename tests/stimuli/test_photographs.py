@@ -16,7 +16,7 @@ from harness.stimuli.photographs import (
     read_photographs,
     read_spar,
 )
-from harness.stimuli.scene import PHOTO_GRID, Cell, Photographed
+from harness.stimuli.scene import PHOTO_GRID, Cell, PhotographedObject
 
 HEADER = "file,left,right,background\n"
 
@@ -102,8 +102,8 @@ def twins(scenes):
 def test_a_row_of_the_users_table_is_a_scene(pairs):
     first, second = read_pairs(pairs)
     assert first.grid == PHOTO_GRID
-    assert first.at(Cell(0, 0)) == Photographed("red", "dolphin")
-    assert first.at(Cell(0, 1)) == Photographed("white", "elephant")
+    assert first.at(Cell(0, 0)) == PhotographedObject("red", "dolphin")
+    assert first.at(Cell(0, 1)) == PhotographedObject("white", "elephant")
     assert [o.name for o in second.objects] == ["white camel", "red camel"]
     assert first.setting.digest == hashlib.sha256((pairs / "a.png").read_bytes()).hexdigest()
     assert first.setting.path == str(pairs / "a.png")

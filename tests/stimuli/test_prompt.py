@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.stimuli import prompt as prompts
-from harness.stimuli.contrast import CONDITIONS, contrasts
+from harness.stimuli.contrast import CONDITIONS, draw_contrasts
 from harness.stimuli.design import (
     HIGH_ENTROPY,
     LOW_ENTROPY,
     PCA_CELLS,
-    balanced_trials,
+    draw_balanced_trials,
 )
 from harness.stimuli.scene import EMBEDDED_GRIDS, PAPER_GRIDS, Cell, Object, Scene
 
@@ -57,7 +57,7 @@ def test_a_grounded_caption_points_to_the_cell():
 @given(seeds)
 def test_spans_cover_the_names_of_the_objects(seed):
     rng = np.random.default_rng(seed)
-    trial = balanced_trials(EMBEDDED_GRIDS[3], HIGH_ENTROPY[3], 1, rng)[0]
+    trial = draw_balanced_trials(EMBEDDED_GRIDS[3], HIGH_ENTROPY[3], 1, rng)[0]
     named = words(trial.prompt, trial.prompt.mentions)
     assert named == [o.name for o in (*trial.described, trial.target)]
     assert trial.answer == trial.target.color
@@ -74,7 +74,7 @@ def test_entropy_sets_have_one_object_per_cell(size):
 @given(seeds)
 def test_targets_and_cells_are_balanced(seed):
     rng = np.random.default_rng(seed)
-    trials = balanced_trials(EMBEDDED_GRIDS[3], HIGH_ENTROPY[3], 108, rng, cells=PCA_CELLS)
+    trials = draw_balanced_trials(EMBEDDED_GRIDS[3], HIGH_ENTROPY[3], 108, rng, cells=PCA_CELLS)
     pairs = [(t.target, t.scene.cell_of(t.target)) for t in trials]
     assert {pairs.count(p) for p in pairs} == {2}
     assert {c for t in trials for c in t.scene.cells} == set(PCA_CELLS)
@@ -82,7 +82,7 @@ def test_targets_and_cells_are_balanced(seed):
 
 def test_the_words_do_not_determine_the_target():
     rng = np.random.default_rng(0)
-    trials = balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 720, rng)
+    trials = draw_balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 720, rng)
     targets = {}
     for trial in trials:
         targets.setdefault(frozenset(trial.described), set()).add(trial.target)
@@ -91,7 +91,9 @@ def test_the_words_do_not_determine_the_target():
 
 
 def test_mention_order_says_nothing_about_position():
-    trials = balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[2], 1600, np.random.default_rng(0))
+    trials = draw_balanced_trials(
+        EMBEDDED_GRIDS[2], HIGH_ENTROPY[2], 1600, np.random.default_rng(0)
+    )
     table = np.zeros((3, 4))
     for trial in trials:
         for slot, obj in enumerate(trial.described):
@@ -105,7 +107,7 @@ def test_mention_order_says_nothing_about_position():
 @given(seeds, st.sampled_from(CONDITIONS))
 def test_contrasts_change_what_they_say(seed, condition):
     rng = np.random.default_rng(seed)
-    pair = contrasts(condition, EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 1, rng)[0]
+    pair = draw_contrasts(condition, EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 1, rng)[0]
     clean, other = pair.clean, pair.counterfactual
     assert clean.prompt.text == other.prompt.text
     assert clean.answer == pair.clean_answer == clean.target.color
@@ -128,7 +130,7 @@ def test_contrasts_change_what_they_say(seed, condition):
 
 
 def test_which_object_is_described_does_not_depend_on_its_place():
-    pairs = contrasts(
+    pairs = draw_contrasts(
         "id_selection", EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 2000, np.random.default_rng(0)
     )
     first = [
@@ -140,7 +142,7 @@ def test_which_object_is_described_does_not_depend_on_its_place():
 
 def test_the_same_seed_draws_the_same_trials():
     a, b = (
-        balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[2], 40, np.random.default_rng(5))
+        draw_balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[2], 40, np.random.default_rng(5))
         for _ in range(2)
     )
     assert a == b

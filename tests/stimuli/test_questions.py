@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.stimuli.design import HIGH_ENTROPY, LOW_ENTROPY, entropy_trials
+from harness.stimuli.design import HIGH_ENTROPY, LOW_ENTROPY, draw_entropy_trials
 from harness.stimuli.draw import draw_array
 from harness.stimuli.prompt import NUMBERS
 from harness.stimuli.questions import (
-    color_questions,
-    counting_questions,
-    list_begun,
-    listing_scenes,
+    continue_list,
+    draw_color_questions,
+    draw_counting_questions,
+    draw_listing_scenes,
+    draw_side_pairs,
+    draw_spatial_questions,
     side_of,
-    side_pairs,
-    spatial_questions,
 )
 from harness.stimuli.scene import BACKDROPS, COLORS, EMBEDDED_GRIDS, PAPER_GRIDS, Cell
 
@@ -46,7 +46,7 @@ def about_equal(counts, kinds):
 
 @given(st.sampled_from(GRIDS), SETS, SEEDS, st.integers(1, 30))
 def test_the_color_of_each_of_two_objects_is_asked_equally_often(grids, objects, seed, n):
-    trials = color_questions(grids[2], objects, n, seeded(seed))
+    trials = draw_color_questions(grids[2], objects, n, seeded(seed))
     assert len(trials) == n
     assert about_equal(Counter(side_of(t.scene, t.target) for t in trials), (0, 1))
     for trial in trials:
@@ -60,14 +60,14 @@ def test_the_color_of_each_of_two_objects_is_asked_equally_often(grids, objects,
 
 @given(SEEDS, st.sampled_from([2, 3]))
 def test_objects_side_by_side_are_in_the_outer_columns_of_one_row(seed, rows):
-    for trial in color_questions(PAPER_GRIDS[rows], NINE, 8, seeded(seed)):
+    for trial in draw_color_questions(PAPER_GRIDS[rows], NINE, 8, seeded(seed)):
         left, right = sorted(trial.scene.cells, key=lambda c: c.column)
         assert (left.column, right.column) == (0, rows - 1)
         assert left.row == right.row
 
 
 def test_either_object_comes_first_in_either_row():
-    trials = color_questions(PAPER_GRIDS[2], NINE, 200, seeded())
+    trials = draw_color_questions(PAPER_GRIDS[2], NINE, 200, seeded())
     assert {t.scene.cells[0].row for t in trials} == {0, 1}
     assert {t.target for t in trials} == set(NINE)
 
@@ -77,7 +77,7 @@ def test_either_object_comes_first_in_either_row():
 
 @given(SETS, SEEDS, st.integers(1, 30), st.booleans())
 def test_pairs_leave_out_each_side_about_equally_often(objects, seed, n, solids):
-    trials = side_pairs(PAPER_GRIDS[2], objects, n, seeded(seed), solids=solids)
+    trials = draw_side_pairs(PAPER_GRIDS[2], objects, n, seeded(seed), solids=solids)
     assert len(trials) == n
     assert about_equal(Counter(side_of(t.scene, t.target) for t in trials), (0, 1))
     for trial in trials:
@@ -91,26 +91,26 @@ def test_pairs_leave_out_each_side_about_equally_often(objects, seed, n, solids)
 
 
 def test_flat_pairs_stand_on_white_side_by_side():
-    for trial in side_pairs(PAPER_GRIDS[2], NINE, 30, seeded(), solids=False):
+    for trial in draw_side_pairs(PAPER_GRIDS[2], NINE, 30, seeded(), solids=False):
         assert trial.scene.setting is None
         assert len({c.row for c in trial.scene.cells}) == 1
 
 
 @given(SEEDS, st.integers(3, 30))
 def test_solid_pairs_stand_on_each_ground_about_equally_often(seed, n):
-    trials = side_pairs(PAPER_GRIDS[2], NINE, n, seeded(seed), solids=True)
+    trials = draw_side_pairs(PAPER_GRIDS[2], NINE, n, seeded(seed), solids=True)
     assert about_equal(Counter(t.scene.setting.kind for t in trials), BACKDROPS)
     assert len({t.scene.setting.seed for t in trials}) == n
 
 
 def test_solid_pairs_are_in_the_same_row_or_not():
-    trials = side_pairs(PAPER_GRIDS[2], NINE, 100, seeded(), solids=True)
+    trials = draw_side_pairs(PAPER_GRIDS[2], NINE, 100, seeded(), solids=True)
     rows = Counter(tuple(c.row for c in t.scene.cells) for t in trials)
     assert set(rows) == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
 def test_the_ground_does_not_tell_the_side():
-    trials = side_pairs(PAPER_GRIDS[2], NINE, 600, seeded(), solids=True)
+    trials = draw_side_pairs(PAPER_GRIDS[2], NINE, 600, seeded(), solids=True)
     both = Counter((t.scene.setting.kind, side_of(t.scene, t.target)) for t in trials)
     assert len(both) == 6
     assert min(both.values()) > 60
@@ -132,7 +132,7 @@ def color_seen_in(pixels, grid, cell):
 @pytest.mark.parametrize("grids", GRIDS)
 def test_the_answer_is_the_color_seen_in_the_named_direction(grids):
     grid = grids[3]
-    for asked in spatial_questions(grid, NINE, 48, seeded(1)):
+    for asked in draw_spatial_questions(grid, NINE, 48, seeded(1)):
         pixels = draw_array(asked.trial.scene)
         seen = {c: color_seen_in(pixels, grid, c) for c in grid.cells}
         relation, color = re.search(
@@ -146,7 +146,7 @@ def test_the_answer_is_the_color_seen_in_the_named_direction(grids):
 
 @given(SEEDS)
 def test_questions_about_space_show_full_grids_and_name_the_reference(seed):
-    for asked in spatial_questions(EMBEDDED_GRIDS[3], NINE, 24, seeded(seed)):
+    for asked in draw_spatial_questions(EMBEDDED_GRIDS[3], NINE, 24, seeded(seed)):
         trial = asked.trial
         assert set(trial.scene.cells) == set(EMBEDDED_GRIDS[3].cells)
         assert set(trial.scene.objects) == set(NINE)
@@ -157,7 +157,7 @@ def test_questions_about_space_show_full_grids_and_name_the_reference(seed):
 
 
 def test_every_relation_and_every_cell_with_such_a_neighbour_is_asked_equally_often():
-    asked = spatial_questions(EMBEDDED_GRIDS[3], NINE, 2 * 24, seeded())
+    asked = draw_spatial_questions(EMBEDDED_GRIDS[3], NINE, 2 * 24, seeded())
     places = Counter((a.relation, a.trial.scene.cell_of(a.trial.described[0])) for a in asked)
     assert Counter(relation for relation, _ in places) == dict.fromkeys(
         ("left", "right", "above", "below"), 6
@@ -170,7 +170,7 @@ def test_every_relation_and_every_cell_with_such_a_neighbour_is_asked_equally_of
 
 @given(SEEDS, st.integers(6, 60))
 def test_the_answer_to_how_many_is_the_number_of_objects(seed, n):
-    trials = counting_questions(PAPER_GRIDS[3], n, seeded(seed))
+    trials = draw_counting_questions(PAPER_GRIDS[3], n, seeded(seed))
     assert about_equal(Counter(len(t.scene) for t in trials), range(3, 9))
     for trial in trials:
         assert NUMBERS.index(trial.answer) == len(trial.scene)
@@ -179,7 +179,7 @@ def test_the_answer_to_how_many_is_the_number_of_objects(seed, n):
 
 def test_the_answer_to_how_many_can_be_counted_in_the_pixels():
     grid = EMBEDDED_GRIDS[3]
-    for trial in counting_questions(grid, 30, seeded()):
+    for trial in draw_counting_questions(grid, 30, seeded()):
         ink = (draw_array(trial.scene) != 255).any(-1)
         boxes = [grid.box(c) for c in grid.cells]
         seen = sum(ink[top:bottom, left:right].any() for left, top, right, bottom in boxes)
@@ -187,7 +187,7 @@ def test_the_answer_to_how_many_can_be_counted_in_the_pixels():
 
 
 def test_other_numbers_can_be_asked():
-    trials = counting_questions(PAPER_GRIDS[3], 20, seeded(), counts=(1, 9))
+    trials = draw_counting_questions(PAPER_GRIDS[3], 20, seeded(), counts=(1, 9))
     assert Counter(t.answer for t in trials) == {"one": 10, "nine": 10}
 
 
@@ -196,7 +196,7 @@ def test_other_numbers_can_be_asked():
 
 @given(SEEDS)
 def test_lists_are_of_two_to_four_different_solids_on_textured_ground(seed):
-    scenes = listing_scenes(EMBEDDED_GRIDS[2], NINE, 9, seeded(seed))
+    scenes = draw_listing_scenes(EMBEDDED_GRIDS[2], NINE, 9, seeded(seed))
     assert Counter(s.setting.kind for s in scenes) == dict.fromkeys(BACKDROPS, 3)
     for scene in scenes:
         assert 2 <= len(scene) <= 4
@@ -204,7 +204,7 @@ def test_lists_are_of_two_to_four_different_solids_on_textured_ground(seed):
 
 
 def test_lists_have_every_length_about_equally_often_and_begin_anywhere():
-    scenes = listing_scenes(EMBEDDED_GRIDS[2], NINE, 300, seeded())
+    scenes = draw_listing_scenes(EMBEDDED_GRIDS[2], NINE, 300, seeded())
     lengths = Counter(map(len, scenes))
     assert set(lengths) == {2, 3, 4}
     assert min(lengths.values()) > 60
@@ -214,10 +214,10 @@ def test_lists_have_every_length_about_equally_often_and_begin_anywhere():
 
 @given(SEEDS, st.data())
 def test_a_list_goes_on_with_what_was_not_listed(seed, data):
-    (scene,) = listing_scenes(EMBEDDED_GRIDS[2], NINE, 1, seeded(seed))
+    (scene,) = draw_listing_scenes(EMBEDDED_GRIDS[2], NINE, 1, seeded(seed))
     count = data.draw(st.integers(0, len(scene) - 1))
     listed = data.draw(st.permutations(scene.objects))[:count]
-    trial = list_begun(scene, listed)
+    trial = continue_list(scene, listed)
     assert trial.target in set(scene.objects) - set(listed)
     assert trial.answer == trial.target.color
     assert trial.described == tuple(listed)
@@ -226,8 +226,8 @@ def test_a_list_goes_on_with_what_was_not_listed(seed, data):
 
 
 def test_a_list_of_everything_begins_again():
-    (scene,) = listing_scenes(EMBEDDED_GRIDS[2], NINE, 1, seeded())
-    assert list_begun(scene, scene.objects).target == scene.objects[0]
+    (scene,) = draw_listing_scenes(EMBEDDED_GRIDS[2], NINE, 1, seeded())
+    assert continue_list(scene, scene.objects).target == scene.objects[0]
 
 
 # Features shared or not
@@ -236,7 +236,7 @@ def test_a_list_of_everything_begins_again():
 @pytest.mark.parametrize("rows", [2, 3])
 @given(seed=SEEDS)
 def test_objects_of_high_entropy_share_no_feature(rows, seed):
-    for trial in entropy_trials(PAPER_GRIDS[rows], "high", 6, seeded(seed)):
+    for trial in draw_entropy_trials(PAPER_GRIDS[rows], "high", 6, seeded(seed)):
         assert len(trial.scene) == rows**2
         assert share_nothing(trial.scene.objects)
 
@@ -244,7 +244,7 @@ def test_objects_of_high_entropy_share_no_feature(rows, seed):
 @pytest.mark.parametrize("rows", [2, 3])
 @given(seed=SEEDS)
 def test_objects_of_low_entropy_are_all_pairings_of_as_many_colors_and_shapes_as_rows(rows, seed):
-    for trial in entropy_trials(PAPER_GRIDS[rows], "low", 6, seeded(seed)):
+    for trial in draw_entropy_trials(PAPER_GRIDS[rows], "low", 6, seeded(seed)):
         shown = trial.scene.objects
         colors, shapes = {o.color for o in shown}, {o.shape for o in shown}
         assert (len(colors), len(shapes)) == (rows, rows)
@@ -256,7 +256,7 @@ def test_objects_of_low_entropy_are_all_pairings_of_as_many_colors_and_shapes_as
 @pytest.mark.parametrize("rows", [2, 3])
 def test_full_grids_ask_for_an_object_at_every_cell_and_describe_the_others(entropy, rows):
     grid = PAPER_GRIDS[rows]
-    trials = entropy_trials(grid, entropy, 200, seeded())
+    trials = draw_entropy_trials(grid, entropy, 200, seeded())
     assert {t.scene.cell_of(t.target) for t in trials} == set(grid.cells)
     for trial in trials:
         assert set(trial.scene.cells) == set(grid.cells)
@@ -267,7 +267,7 @@ def test_full_grids_ask_for_an_object_at_every_cell_and_describe_the_others(entr
 
 @pytest.mark.parametrize("entropy", ["high", "low"])
 def test_small_grids_draw_many_scenes(entropy):
-    trials = entropy_trials(PAPER_GRIDS[2], entropy, 200, seeded())
+    trials = draw_entropy_trials(PAPER_GRIDS[2], entropy, 200, seeded())
     assert len({t.scene.key for t in trials}) > 100
 
 
@@ -275,12 +275,12 @@ def test_questions_follow_from_their_seed():
     def everything(seed):
         two, three = PAPER_GRIDS[2], PAPER_GRIDS[3]
         return [
-            color_questions(two, NINE, 12, seeded(seed)),
-            side_pairs(two, NINE, 12, seeded(seed), solids=True),
-            spatial_questions(three, NINE, 12, seeded(seed)),
-            counting_questions(three, 12, seeded(seed)),
-            listing_scenes(two, NINE, 12, seeded(seed)),
-            entropy_trials(two, "low", 12, seeded(seed)),
+            draw_color_questions(two, NINE, 12, seeded(seed)),
+            draw_side_pairs(two, NINE, 12, seeded(seed), solids=True),
+            draw_spatial_questions(three, NINE, 12, seeded(seed)),
+            draw_counting_questions(three, 12, seeded(seed)),
+            draw_listing_scenes(two, NINE, 12, seeded(seed)),
+            draw_entropy_trials(two, "low", 12, seeded(seed)),
         ]
 
     assert everything(3) == everything(3)

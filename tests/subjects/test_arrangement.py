@@ -13,13 +13,18 @@ import pytest
 from families import FAMILIES, loaded
 
 from harness.experiments import arranging
-from harness.experiments.arranging import TRIALS, choose_arrangement, in_arrangement, trials_for
+from harness.experiments.arranging import (
+    TRIALS,
+    arrange_subject,
+    choose_arrangement,
+    draw_arrangement_trials,
+)
 from harness.runs.subject_holder import SubjectHolder
-from harness.stimuli.contrast import contrasts
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
-from harness.stimuli.questions import color_questions
+from harness.stimuli.contrast import draw_contrasts
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
+from harness.stimuli.questions import draw_color_questions
 from harness.subjects.anatomy import ANATOMIES
-from harness.subjects.arrangement import SYSTEM_TURN, NoTemplate, arranged, asks
+from harness.subjects.arrangement import SYSTEM_TURN, NoTemplate, arrange_text, is_question
 from harness.subjects.loading import load
 from harness.subjects.registry import UnknownSubject, find, read_registry
 from harness.subjects.subject import SharedFirstPiece, Subject
@@ -52,7 +57,7 @@ def told(of_family):
     """What the tokenizer sees of a sentence and of a question, the image written as IMAGE."""
 
     def whole(how, text):
-        return arranged(of_family.tokenizer, of_family.anatomy, how, text, "IMAGE")
+        return arrange_text(of_family.tokenizer, of_family.anatomy, how, text, "IMAGE")
 
     return whole
 
@@ -97,13 +102,13 @@ def test_a_question_is_asked_without_an_instruction_in_either(of_family, told, h
     ],
 )
 def test_whole_prompts_are_told_from_beginnings_of_sentences(text, question):
-    assert asks(text) == question
+    assert is_question(text) == question
 
 
 @pytest.mark.parametrize("how", ["plain", "chat", "prefilled"])
 def test_mentions_and_answers_are_found_in_every_arrangement(of_family, how):
-    subject = in_arrangement(of_family, how)
-    trials = balanced_trials(subject.grids[2], HIGH_ENTROPY[3], 3, np.random.default_rng(0))
+    subject = arrange_subject(of_family, how)
+    trials = draw_balanced_trials(subject.grids[2], HIGH_ENTROPY[3], 3, np.random.default_rng(0))
     batch = subject.encode(trials)
     for row, trial in enumerate(trials):
         for obj, tokens in zip(trial.described, batch.mentions[row], strict=True):
@@ -119,12 +124,12 @@ def test_mentions_and_answers_are_found_in_every_arrangement(of_family, how):
 
 def test_the_token_that_begins_a_text_is_written_once(of_family):
     begins = of_family.tokenizer.bos_token_id
-    trial = balanced_trials(of_family.grids[2], HIGH_ENTROPY[3], 1, np.random.default_rng(0))
+    trial = draw_balanced_trials(of_family.grids[2], HIGH_ENTROPY[3], 1, np.random.default_rng(0))
     if begins is None:
         assert "qwen" in STYLE[of_family.anatomy.family]
         return
     counts = {
-        how: int((in_arrangement(of_family, how).encode(trial).input_ids == begins).sum())
+        how: int((arrange_subject(of_family, how).encode(trial).input_ids == begins).sum())
         for how in ("plain", "chat", "prefilled")
     }
     # SmolVLM's tokenizer leaves it to the template; the Qwens have none.
@@ -142,7 +147,7 @@ def test_a_word_right_after_idefics_image_has_a_space(of_family, told):
 def test_without_a_template_there_is_no_chat(of_family, how):
     tokenizer = SimpleNamespace(chat_template=None)
     with pytest.raises(NoTemplate, match=f"can be plain, not {how}"):
-        arranged(tokenizer, of_family.anatomy, how, SENTENCE, "IMAGE")
+        arrange_text(tokenizer, of_family.anatomy, how, SENTENCE, "IMAGE")
 
 
 @pytest.mark.parametrize(
@@ -153,7 +158,7 @@ def test_a_template_that_loses_the_image_or_the_prompt_is_refused(family_folders
     subject = loaded(family_folders["qwen2_vl"])
     subject.tokenizer.chat_template = template
     with pytest.raises(NoTemplate, match="not of the family qwen2_vl"):
-        arranged(subject.tokenizer, subject.anatomy, "chat", SENTENCE, "IMAGE")
+        arrange_text(subject.tokenizer, subject.anatomy, "chat", SENTENCE, "IMAGE")
 
 
 @pytest.mark.parametrize(
@@ -229,13 +234,13 @@ def test_what_was_chosen_is_part_of_the_fingerprint(trained):
 
 def test_an_arrangement_is_chosen_on_scenes_that_no_experiment_draws(trained):
     subject, *_ = trained
-    drawn = trials_for(subject)
+    drawn = draw_arrangement_trials(subject)
     assert len(drawn) == TRIALS
     assert {len(t.scene) for t in drawn} == {3}
     two, rng = subject.grids[2], np.random.default_rng(0)
-    judged = balanced_trials(two, HIGH_ENTROPY[3], 8, rng)
-    judged += [c.clean for c in contrasts("id_selection", two, HIGH_ENTROPY[3], 8, rng)]
-    judged += color_questions(two, HIGH_ENTROPY[3], 8, rng)
+    judged = draw_balanced_trials(two, HIGH_ENTROPY[3], 8, rng)
+    judged += [c.clean for c in draw_contrasts("id_selection", two, HIGH_ENTROPY[3], 8, rng)]
+    judged += draw_color_questions(two, HIGH_ENTROPY[3], 8, rng)
     assert {len(t.scene) for t in judged} == {2, 4}
 
 
@@ -255,7 +260,7 @@ def test_a_run_chooses_an_arrangement_once_and_reports_it(family_folders, monkey
         tried.append(subject.entry.arrangement)
         return np.array([subject.entry.arrangement == better] * len(trials))
 
-    monkeypatch.setattr(arranging, "answers_right", right)
+    monkeypatch.setattr(arranging, "check_answers_right", right)
     said = []
     holder = SubjectHolder("cpu", "sdpa", said.append)
     entry = auto(find(str(family_folders["pixtral"]), read_registry()))

@@ -14,14 +14,14 @@ from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_stri
 
 from harness.experiments.visual_symbols.keys import measure as measure_keys
 from harness.measuring.experiment import Request
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
-from harness.subjects.anatomy import ANATOMIES, NoAnatomy, anatomy_for
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
+from harness.subjects.anatomy import ANATOMIES, NoAnatomy, find_anatomy_by_type
 from harness.subjects.layout import Layout
-from harness.tracing.conformance import conformance
+from harness.tracing.conformance import check_conformance
 
 
 def one_image(subject):
-    trial = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 1, np.random.default_rng(0))[0]
+    trial = draw_balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 1, np.random.default_rng(0))[0]
     subject.encode([trial])
     return subject._images[trial.scene.key][1], subject.processed([trial.scene])[0]
 
@@ -57,7 +57,7 @@ def test_smolvlm_without_tiles_has_patches(of):
     layout, _ = one_image(subject)
     told = get_image_prompt_string(0, 0, 4, "<fake_token_around_image>", "<image>", "<global-img>")
     assert layout == Layout(told, 4, (2, 2))
-    assert not [f for f in conformance(subject) if f.failure]
+    assert not [f for f in check_conformance(subject) if f.failure]
 
 
 @pytest.mark.parametrize(("side", "tiles"), [(112, 1), (56, 5)])
@@ -90,7 +90,7 @@ def test_idefics_may_cut_an_image_into_quarters(of):
     # As its processor does: five images, of which two that touch share the token between them.
     told = (f"{around}{latents}{around}" * 5).replace(around * 2, around)
     assert layout == Layout(told, 45, None)
-    assert not [f for f in conformance(subject) if f.failure]
+    assert not [f for f in check_conformance(subject) if f.failure]
 
 
 @pytest.mark.parametrize("family", sorted(ANATOMIES))
@@ -105,17 +105,17 @@ def test_keys_are_not_measured_where_image_tokens_form_no_grid(of, family):
 
 
 def test_a_tower_tells_pixtral_from_llava():
-    assert anatomy_for("llava", "pixtral", "x").family == "pixtral"
-    assert anatomy_for("llava", "clip_vision_model", "x").family == "llava"
-    assert anatomy_for("llava", None, "x").family == "llava"
+    assert find_anatomy_by_type("llava", "pixtral", "x").family == "pixtral"
+    assert find_anatomy_by_type("llava", "clip_vision_model", "x").family == "llava"
+    assert find_anatomy_by_type("llava", None, "x").family == "llava"
     with pytest.raises(NoAnatomy, match=r"model type 'blip' has no anatomy.*pixtral"):
-        anatomy_for("blip", "pixtral", "x")
+        find_anatomy_by_type("blip", "pixtral", "x")
 
 
 def test_images_of_two_sizes_are_not_put_into_one_batch(of):
     subject = of("pixtral")
     two, three = (
-        balanced_trials(subject.grids[n], HIGH_ENTROPY[n], 1, np.random.default_rng(0))[0]
+        draw_balanced_trials(subject.grids[n], HIGH_ENTROPY[n], 1, np.random.default_rng(0))[0]
         for n in (2, 3)
     )
     subject.encode([two, three])
@@ -130,7 +130,7 @@ def test_images_of_two_sizes_are_not_put_into_one_batch(of):
 
 def test_deepstack_features_are_those_of_the_whole_model(of):
     subject = of("qwen3_vl")
-    trials = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 3, np.random.default_rng(0))
+    trials = draw_balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 3, np.random.default_rng(0))
     batch = subject.encode(trials)
     added = batch.inputs["deepstack"]
     assert added.shape[:2] == (3, 2)

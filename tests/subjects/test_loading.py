@@ -10,13 +10,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import scene_description
 from harness.stimuli.scene import Object
 from harness.subjects import subject as subject_module
 from harness.subjects.loading import CannotLoad, load
 from harness.subjects.registry import UnknownSubject, find, read_registry
-from harness.subjects.subject import SharedFirstPiece, tokens_of
+from harness.subjects.subject import SharedFirstPiece, find_tokens
 
 
 @pytest.fixture
@@ -139,14 +139,14 @@ def test_colors_that_begin_with_the_same_piece_are_refused(folder):
 def test_spans_map_to_all_pieces_of_a_word():
     # "purple" in three pieces after a shift of two characters and one token of padding
     offsets = [(0, 1), (1, 2), (2, 5), (5, 7), (7, 8), (9, 12)]
-    assert tokens_of((0, 6), offsets, shift=2, left=1) == (3, 4, 5)
+    assert find_tokens((0, 6), offsets, shift=2, left=1) == (3, 4, 5)
     with pytest.raises(ValueError, match="no token covers"):
-        tokens_of((20, 22), offsets, shift=0, left=0)
+        find_tokens((20, 22), offsets, shift=0, left=0)
 
 
 def test_images_are_encoded_once_for_all_prompts_about_them(checkpoints, monkeypatch):
     subject = load(entry(checkpoints["tiny-llava"]))
-    trials = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 48, np.random.default_rng(0))
+    trials = draw_balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 48, np.random.default_rng(0))
     seen = []
     inner = subject.model.model.get_image_features
 
@@ -163,7 +163,7 @@ def test_images_are_encoded_once_for_all_prompts_about_them(checkpoints, monkeyp
 def test_images_are_kept_up_to_a_limit_and_while_a_batch_needs_them(checkpoints, monkeypatch):
     loaded = load(entry(checkpoints["tiny-llava"]))
     monkeypatch.setattr(subject_module, "IMAGE_BYTES", 3 * 64 * 128 * 4)
-    trials = balanced_trials(loaded.grids[2], HIGH_ENTROPY[2], 12, np.random.default_rng(0))
+    trials = draw_balanced_trials(loaded.grids[2], HIGH_ENTROPY[2], 12, np.random.default_rng(0))
     distinct = list({t.scene.key: t for t in trials}.values())
     loaded.encode(distinct[:2])
     assert len(loaded._images) == 2

@@ -14,7 +14,7 @@ from harness.measuring.store import Store
 from harness.runs.subject_holder import SubjectHolder
 from harness.subjects import pinning, registry
 from harness.subjects.loading import load
-from harness.subjects.pinning import CannotPin, commit_of, pin, pinned
+from harness.subjects.pinning import CannotPin, is_pinned, pin, resolve_commit
 from harness.subjects.registry import Entry, read_registry
 
 HUB = Entry("mine", "qwen2_vl", "someone/mine", "hub", revision="main", scale="embedded")
@@ -80,9 +80,9 @@ def test_a_run_says_what_main_was_and_how_to_pin_it(mine):
 
 
 def test_a_commit_is_40_digits_and_a_branch_is_none():
-    assert pinned(replace(HUB, revision=COMMIT))
-    assert not any(pinned(replace(HUB, revision=r)) for r in ("", "main", "v1", COMMIT[:12]))
-    assert pinned(replace(HUB, kind="local"))
+    assert is_pinned(replace(HUB, revision=COMMIT))
+    assert not any(is_pinned(replace(HUB, revision=r)) for r in ("", "main", "v1", COMMIT[:12]))
+    assert is_pinned(replace(HUB, kind="local"))
 
 
 def test_every_published_model_has_an_entry_that_tells_its_memory():
@@ -134,7 +134,7 @@ def test_a_folder_with_the_name_of_a_repository_has_no_commit(
     shutil.copytree(family_folders["qwen2_vl"], tmp_path / "someone" / "mine")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CannotPin, match="not of which commit it is"):
-        commit_of(HUB)
+        resolve_commit(HUB)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from harness.experiments.editing import captured, last_token
-from harness.experiments.patching import head_scores
-from harness.stimuli.contrast import CONDITIONS, contrasts
+from harness.experiments.editing import capture_all, find_last_token
+from harness.experiments.patching import score_heads
+from harness.stimuli.contrast import CONDITIONS, draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.loading import load
 from harness.subjects.registry import read_registry
@@ -37,10 +37,12 @@ def test_a_subject_that_is_spread_measures_the_same(entry):
     assert sum(hasattr(m, "_hf_hook") for m in spread.model.modules()) > spread.layers
     selfcheck(spread)
     for condition in CONDITIONS:
-        pairs = contrasts(condition, whole.grids[2], HIGH_ENTROPY[3], 2, np.random.default_rng(0))
-        assert np.array_equal(head_scores(whole, pairs), head_scores(spread, pairs))
+        pairs = draw_contrasts(
+            condition, whole.grids[2], HIGH_ENTROPY[3], 2, np.random.default_rng(0)
+        )
+        assert np.array_equal(score_heads(whole, pairs), score_heads(spread, pairs))
     trials = [p.clean for p in pairs]
-    reads = [captured(s, trials, "residual", last_token) for s in (whole, spread)]
+    reads = [capture_all(s, trials, "residual", find_last_token) for s in (whole, spread)]
     assert torch.equal(*reads)
     said = [generate(s, s.encode(trials), 2) for s in (whole, spread)]
     assert said[0] == said[1]

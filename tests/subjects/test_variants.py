@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness.stimuli.contrast import contrasts
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.contrast import draw_contrasts
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.scene import EMBEDDED_GRIDS
 from harness.subjects.loading import load
 from harness.subjects.registry import UnknownSubject, find, read_registry
@@ -57,7 +57,7 @@ def test_a_seed_has_one_name(name):
 
 @pytest.fixture(scope="module")
 def trials():
-    return balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 400, np.random.default_rng(0))
+    return draw_balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 400, np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_what_is_shown_tells_nothing_about_the_labels(subjects, trials, how):
 
 
 def test_two_sides_of_a_contrast_stay_a_contrast(subjects):
-    pair = contrasts(
+    pair = draw_contrasts(
         "id_selection", EMBEDDED_GRIDS[2], HIGH_ENTROPY[3], 1, np.random.default_rng(0)
     )[0]
     clean, other = (

@@ -16,7 +16,7 @@ from harness.runs import ahead
 from harness.runs.baselines import BadOption
 from harness.runs.options import Options
 from harness.runs.run import Run
-from harness.runs.selection import change, find_kept, select
+from harness.runs.selection import apply_asked, find_kept, select
 from harness.subjects.registry import FIXTURES, UnknownSubject, find, read_registry
 
 LOADS = CLAIMS.split('@stated("holds"')[0] + (
@@ -98,7 +98,7 @@ def test_a_folder_without_a_chat_template_cannot_be_asked_in_a_chat(checkpoints,
 
 def test_a_dtype_that_does_not_exist_is_named():
     with pytest.raises(UnknownSubject, match="unknown dtype 'double'; known: float32, float16"):
-        change(find("qwen2-vl-7b", read_registry()), "double", None)
+        apply_asked(find("qwen2-vl-7b", read_registry()), "double", None)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_measuring_ahead_asks_the_same_here_and_in_a_task(
 def test_a_checkpoint_is_checked_as_it_would_be_asked(family_folders, monkeypatch, capsys):
     from harness.tracing import conformance
 
-    monkeypatch.setattr(conformance, "conformance", lambda subject: [])
+    monkeypatch.setattr(conformance, "check_conformance", lambda subject: [])
     folder = str(family_folders["gemma3"])
     assert main(["check-subject", folder]) == 0
     out = capsys.readouterr().out

@@ -154,10 +154,10 @@ def test_a_baseline_is_found_by_its_subjects_name_however_odd(before, pytester, 
         record["subject"] = "untrained:3/of mine"
     (pytester.path / "before" / "scorecard.json").write_text(json.dumps(content))
     main(["bless", str(pytester.path / "before"), "--into", str(pytester.path / "blessed")])
-    found = baselines.baseline_file("untrained:3/of mine")
+    found = baselines.find_baseline_file("untrained:3/of mine")
     assert found.parent.name == "blessed"
     with pytest.raises(baselines.BadOption, match="there are: untrained:3/of mine, published"):
-        baselines.baseline_file("nothing")
+        baselines.find_baseline_file("nothing")
 
 
 def test_what_was_found_out_on_loading_is_written_into_the_scorecard(run, pytester):

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from harness.stimuli.contrast import contrasts
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.contrast import draw_contrasts
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.subjects.subject import Batch, Subject
 from harness.tracing.edit import Edit
-from harness.tracing.site import layers_of
+from harness.tracing.site import find_layers
 
 PROJECTIONS = {"query": "q_proj", "key": "k_proj", "value": "v_proj"}
 
@@ -20,8 +20,8 @@ PROJECTIONS = {"query": "q_proj", "key": "k_proj", "value": "v_proj"}
 def unequal(subject: Subject, long: int = 3, short: int = 2) -> Batch:
     """Prompts of two lengths, the short ones padded on the left."""
     rng = np.random.default_rng(1)
-    trials = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], long, rng)
-    pairs = contrasts("id_selection", subject.grids[2], HIGH_ENTROPY[3], max(1, short), rng)
+    trials = draw_balanced_trials(subject.grids[2], HIGH_ENTROPY[2], long, rng)
+    pairs = draw_contrasts("id_selection", subject.grids[2], HIGH_ENTROPY[3], max(1, short), rng)
     return subject.encode([*trials, *(p.clean for p in pairs[:short])])
 
 
@@ -42,7 +42,7 @@ def hooked_logits(
 
 
 def _hook(subject: Subject, edit: Edit) -> torch.utils.hooks.RemovableHandle:
-    layer = layers_of(subject, subject.model)[edit.layer]
+    layer = find_layers(subject, subject.model)[edit.layer]
     if edit.kind == "residual":
         return layer.register_forward_hook(lambda m, given, out: _looped(subject, edit, out))
     if edit.kind == "head":

@@ -19,12 +19,12 @@ from harness.subjects.anatomy import ANATOMIES, _counted
 from harness.subjects.layout import Layout
 from harness.subjects.subject import Subject
 from harness.tracing.attention import NAME, attend
-from harness.tracing.conformance import CHECKS, conformance
-from harness.tracing.site import layers_of
+from harness.tracing.conformance import CHECKS, check_conformance
+from harness.tracing.site import find_layers
 
 
 def failures(subject):
-    return {f.check: f.failure for f in conformance(subject) if f.failure}
+    return {f.check: f.failure for f in check_conformance(subject) if f.failure}
 
 
 def test_a_subject_of_any_family_conforms(of_family):
@@ -60,7 +60,7 @@ def letters(subject, monkeypatch):
 
 
 def noisy(subject, monkeypatch):
-    layer = layers_of(subject, subject.model)[1]
+    layer = find_layers(subject, subject.model)[1]
     layer.register_forward_hook(lambda m, given, out: out + 1e-3 * torch.randn_like(out))
     return subject
 
@@ -100,7 +100,7 @@ def values_one_token_late(subject, monkeypatch):
 
 
 def looking_ahead(subject, monkeypatch):
-    for layer in layers_of(subject, subject.model):
+    for layer in find_layers(subject, subject.model):
         layer.self_attn.is_causal = False
     return subject
 
@@ -126,7 +126,7 @@ def narrower_heads(subject, monkeypatch):
     config = subject.model.config.get_text_config()
     for name, times in (("num_attention_heads", 2), ("num_key_value_heads", 2), ("head_dim", 0.5)):
         monkeypatch.setattr(config, name, int(getattr(config, name) * times))
-    for layer in layers_of(subject, subject.model):
+    for layer in find_layers(subject, subject.model):
         # Without the attribute only the effect shows the fault.
         monkeypatch.setattr(layer.self_attn, "head_dim", layer.self_attn.head_dim, raising=False)
     return subject

@@ -10,18 +10,18 @@ import pytest
 import torch
 from hooked import unequal
 
-from harness.experiments.reproduction.retrieval_variants import _in_bfloat16
+from harness.experiments.reproduction.retrieval_variants import _convert_to_bfloat16
 from harness.subjects.anatomy import ANATOMIES
 from harness.subjects.fitting import CannotLoad
 from harness.subjects.registry import OnlyHere
 from harness.tracing import trace
-from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.capture import capture, read_edited_logits, read_last_logits
 from harness.tracing.edit import Edit
-from harness.tracing.elsewhere import Elsewhere, NotReached, moved
+from harness.tracing.elsewhere import Elsewhere, NotReached, move_layers
 from harness.tracing.generate import generate_ids
 from harness.tracing.replay import replay
 from harness.tracing.selfcheck import selfcheck
-from harness.tracing.site import ORDER, layers_of
+from harness.tracing.site import ORDER, find_layers
 
 CLOSE = 1e-5
 
@@ -37,7 +37,7 @@ of_any_family = pytest.mark.parametrize("of_family", FAMILIES, indirect=True)
 
 @pytest.fixture(scope="module")
 def away(of_family):
-    return moved(own(of_family), "local")
+    return move_layers(own(of_family), "local")
 
 
 def edits_of(subject, batch):
@@ -60,7 +60,7 @@ def edits_of(subject, batch):
 
 @of_any_family
 def test_decoder_layers_elsewhere_have_no_weights_here(away):
-    layers = layers_of(away, away.model)
+    layers = find_layers(away, away.model)
     assert {p.device.type for p in layers.parameters()} == {"meta"}
     others = [p for n, p in away.model.named_parameters() if away.anatomy.layers not in n]
     assert {p.device.type for p in others} == {"cpu"}
@@ -108,34 +108,34 @@ def test_the_selfcheck_passes_with_layers_elsewhere(away):
 
 @pytest.mark.parametrize("rows", [1, 2, 4, 5])
 def test_results_do_not_depend_on_how_many_rows_are_sent_at_once(subject, monkeypatch, rows):
-    away = moved(own(subject), "local")
+    away = move_layers(own(subject), "local")
     batch = unequal(away)
     variants = edits_of(away, batch)
-    whole = replay(away, batch, variants), last_logits(away, batch)
+    whole = replay(away, batch, variants), read_last_logits(away, batch)
     monkeypatch.setattr(trace, "ROWS_SENT", rows)
     assert replay(away, batch, variants) == pytest.approx(whole[0].numpy(), abs=CLOSE)
-    assert last_logits(away, batch) == pytest.approx(whole[1].numpy(), abs=CLOSE)
-    edited = edited_logits(away, batch, variants[2])
+    assert read_last_logits(away, batch) == pytest.approx(whole[1].numpy(), abs=CLOSE)
+    edited = read_edited_logits(away, batch, variants[2])
     assert edited == pytest.approx(whole[0][2].numpy(), abs=CLOSE)
 
 
 def test_a_server_that_is_not_there_is_named_with_what_to_try(subject):
-    away = moved(own(subject), "local")
+    away = move_layers(own(subject), "local")
     there = Elsewhere(away.elsewhere.model, "http://127.0.0.1:9")
     with pytest.raises(
         NotReached, match=r"127\.0\.0\.1:9 and failed .*nnsight.status.* in the store"
     ):
-        last_logits(replace(away, elsewhere=there), unequal(away))
+        read_last_logits(replace(away, elsewhere=there), unequal(away))
 
 
 @pytest.mark.parametrize("of_family", ["qwen3_vl"], indirect=True)
 def test_a_model_that_adds_features_between_layers_cannot_run_elsewhere(of_family):
     with pytest.raises(CannotLoad, match="between its decoder layers"):
-        moved(of_family, "local")
+        move_layers(of_family, "local")
 
 
 def test_what_cannot_be_sent_is_refused(subject):
     with pytest.raises(CannotLoad, match="this one is here only"):
-        moved(subject, "ndif")
+        move_layers(subject, "ndif")
     with pytest.raises(OnlyHere, match=r"a copy in bfloat16 .* elsewhere \(--remote local\)"):
-        _in_bfloat16(moved(own(subject), "local"))
+        _convert_to_bfloat16(move_layers(own(subject), "local"))

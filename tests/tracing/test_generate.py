@@ -12,10 +12,10 @@ import torch
 from hooked import hooked_logits, unequal
 
 from harness.subjects.deepstack import ADDED
-from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.capture import capture, read_edited_logits, read_last_logits
 from harness.tracing.edit import Edit
 from harness.tracing.generate import generate, generate_ids
-from harness.tracing.site import KINDS, layers_of
+from harness.tracing.site import KINDS, find_layers
 
 CLOSE = 1e-5
 STEPS = 5
@@ -35,7 +35,7 @@ def lively(of_family):
         words.copy_(torch.randn(words.shape, generator=seed))
         # Not the embeddings of words: a model with those repeats the word that it has just read.
         head.weight = torch.nn.Parameter(torch.randn(words.shape, generator=seed).double() / 4)
-        for layer in layers_of(of_family, model):
+        for layer in find_layers(of_family, model):
             layer.self_attn.q_proj.weight *= 16
             if hasattr(layer.self_attn, "q_norm"):
                 # Queries are normalized in this family, so the norm's weight sets their length.
@@ -230,7 +230,7 @@ def test_the_first_token_is_the_most_likely_answer(lively, kind):
     edits = [edit_of(lively, batch, kind, lively.layers - 1)]
     same(
         generate_ids(lively, batch, 1, edits),
-        [x[:, None] for x in reversed(edited_logits(lively, batch, edits).max(-1))],
+        [x[:, None] for x in reversed(read_edited_logits(lively, batch, edits).max(-1))],
     )
 
 
@@ -238,7 +238,7 @@ def test_in_half_precision_the_first_token_is_the_most_likely_answer(of_family):
     model = deepcopy(of_family.model).to(torch.bfloat16)
     subject = replace(of_family, model=model, _images=OrderedDict())
     batch = unequal(subject)
-    highest, best = last_logits(subject, batch).max(-1)
+    highest, best = read_last_logits(subject, batch).max(-1)
     found = generate_ids(subject, batch, 2)
     assert torch.equal(found.ids[:, 0], best)
     assert torch.equal(found.logits[:, 0], highest)
@@ -247,7 +247,7 @@ def test_in_half_precision_the_first_token_is_the_most_likely_answer(of_family):
 @pytest.mark.parametrize("fails", [False, True])
 def test_no_hook_is_left_behind(subject, monkeypatch, fails):
     batch = unequal(subject, 1, 0)
-    before = last_logits(subject, batch)
+    before = read_last_logits(subject, batch)
     hooks = hooks_of(subject)
     if fails:
         write = Edit.write
@@ -256,7 +256,7 @@ def test_no_hook_is_left_behind(subject, monkeypatch, fails):
     with pytest.raises(ZeroDivisionError) if fails else nullcontext():
         generate(subject, batch, 2, [edit], [(0, 1)])
     assert hooks_of(subject) == hooks
-    assert torch.equal(last_logits(subject, batch), before)
+    assert torch.equal(read_last_logits(subject, batch), before)
 
 
 def hooks_of(subject):

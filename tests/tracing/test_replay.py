@@ -15,15 +15,15 @@ from hooked import hooked_logits, unequal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.stimuli.contrast import contrasts
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.contrast import draw_contrasts
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.subjects.anatomy import ANATOMIES
 from harness.subjects.deepstack import ADDED
-from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.capture import capture, read_edited_logits, read_last_logits
 from harness.tracing.clean import run_clean
 from harness.tracing.edit import Edit
 from harness.tracing.replay import replay
-from harness.tracing.site import KINDS, layers_of
+from harness.tracing.site import KINDS, find_layers
 
 CLOSE = 1e-5
 """The most by which a logit may differ in float32; replays exist to be exact."""
@@ -90,13 +90,15 @@ def test_any_edit_gives_what_an_nnsight_trace_gives(of_family, data):
     batch = unequal(of_family)
     variant = data.draw(st.lists(edits(of_family, batch), min_size=1, max_size=2))
     ours = replay(of_family, batch, [variant])[0]
-    assert ours == pytest.approx(edited_logits(of_family, batch, variant).numpy(), abs=CLOSE)
+    assert ours == pytest.approx(read_edited_logits(of_family, batch, variant).numpy(), abs=CLOSE)
 
 
 @pytest.mark.parametrize("condition", ["id_retrieval", "id_selection", "feature_retrieval"])
 def test_every_head_alone_agrees_with_hooks_and_nnsight(of_family, condition):
     subject = of_family
-    pairs = contrasts(condition, subject.grids[2], HIGH_ENTROPY[3], 4, np.random.default_rng(2))
+    pairs = draw_contrasts(
+        condition, subject.grids[2], HIGH_ENTROPY[3], 4, np.random.default_rng(2)
+    )
     clean = subject.encode([p.clean for p in pairs])
     other = subject.encode([p.counterfactual for p in pairs])
     tokens = torch.full((4, 1), clean.last)
@@ -118,10 +120,10 @@ def test_every_head_alone_agrees_with_hooks_and_nnsight(of_family, condition):
     )
     ours = difference(replay(subject, clean, [[], *patches], read))
     before = difference(hooked_logits(subject, clean, []).gather(1, read))
-    traced = difference(last_logits(subject, clean, read))
+    traced = difference(read_last_logits(subject, clean, read))
     for found, patch in zip(ours[1:] - ours[0], patches, strict=True):
         hooks = difference(hooked_logits(subject, clean, patch).gather(1, read)) - before
-        nnsight = difference(edited_logits(subject, clean, patch, read)) - traced
+        nnsight = difference(read_edited_logits(subject, clean, patch, read)) - traced
         assert found == pytest.approx(hooks.numpy(), abs=CLOSE)
         assert found == pytest.approx(nnsight.numpy(), abs=CLOSE)
 
@@ -181,7 +183,7 @@ def test_an_identity_patch_changes_nothing_bit_for_bit(of_family):
         beside = [Edit("head", layer, last, 0.0)]
         # The heads' output in the replay itself, since a whole run may differ in the last bits.
         seen = []
-        attention = layers_of(of_family, of_family.model)[layer].self_attn
+        attention = find_layers(of_family, of_family.model)[layer].self_attn
         handle = attention.o_proj.register_forward_pre_hook(lambda m, a, seen=seen: seen.append(a))
         replay(of_family, batch, [[], beside])
         handle.remove()
@@ -193,7 +195,7 @@ def test_an_identity_patch_changes_nothing_bit_for_bit(of_family):
 
 
 def test_another_runs_whole_residual_stream_gives_its_answer(of_family):
-    trials = balanced_trials(of_family.grids[2], HIGH_ENTROPY[2], 2, np.random.default_rng(3))
+    trials = draw_balanced_trials(of_family.grids[2], HIGH_ENTROPY[2], 2, np.random.default_rng(3))
     swapped = [replace(t, scene=t.scene.swapped(*t.scene.objects[:2])) for t in trials]
     clean, other = of_family.encode(trials), of_family.encode(swapped)
     every = torch.arange(clean.last + 1).repeat(2, 1)
@@ -201,11 +203,11 @@ def test_another_runs_whole_residual_stream_gives_its_answer(of_family):
     variants = [
         [Edit("residual", layer, every, streams[layer])] for layer in range(of_family.layers)
     ]
-    goal = last_logits(of_family, other)
+    goal = read_last_logits(of_family, other)
     # Features that are added to image tokens between layers are in no layer's output.
     later = {ADDED: other.inputs[ADDED]} if of_family.anatomy.deepstack else {}
     clean = replace(clean, inputs=clean.inputs | later)
-    assert (goal - last_logits(of_family, clean)).abs().max() > 10 * CLOSE
+    assert (goal - read_last_logits(of_family, clean)).abs().max() > 10 * CLOSE
     for found in replay(of_family, clean, variants):
         assert found == pytest.approx(goal.numpy(), abs=CLOSE)
 
@@ -255,7 +257,7 @@ def test_results_stand_in_the_order_of_the_variants(subject):
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_replay_leaves_the_layers_as_they_were(subject, monkeypatch, fails):
     batch = unequal(subject, 1, 0)
-    before = last_logits(subject, batch)
+    before = read_last_logits(subject, batch)
     if fails:
         write = Edit.write
         monkeypatch.setattr(Edit, "write", lambda *given: write(*given) or 1 / 0)
@@ -263,7 +265,7 @@ def test_a_replay_leaves_the_layers_as_they_were(subject, monkeypatch, fails):
     with pytest.raises(ZeroDivisionError) if fails else nullcontext():
         replay(subject, batch, [[edit]])
     assert subject.model.config.get_text_config()._attn_implementation == "sdpa"
-    assert torch.equal(last_logits(subject, batch), before)
+    assert torch.equal(read_last_logits(subject, batch), before)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

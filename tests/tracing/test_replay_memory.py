@@ -14,7 +14,12 @@ from harness.tracing import replay as replaying
 from harness.tracing.attention import NAME, attend
 from harness.tracing.clean import CleanRun, run_clean
 from harness.tracing.edit import Edit
-from harness.tracing.footprint import Footprint, OutOfMemory, rows_at_once, trials_at_once
+from harness.tracing.footprint import (
+    Footprint,
+    OutOfMemory,
+    count_rows_that_fit,
+    count_trials_that_fit,
+)
 from harness.tracing.replay import replay
 
 CLOSE = 1e-5
@@ -82,11 +87,11 @@ def test_a_clean_run_that_does_not_fit_is_tried_with_fewer_trials(subject, monke
 def test_rows_at_once_follow_from_free_memory(subject, monkeypatch):
     batch, cpu = unequal(subject), torch.device("cpu")
     footprint = Footprint.of(subject, batch, batch.last)
-    assert rows_at_once(footprint, cpu) == memory.CPU_LIMIT // footprint.row
+    assert count_rows_that_fit(footprint, cpu) == memory.CPU_LIMIT // footprint.row
     monkeypatch.setattr(memory, "_free_memory", lambda: 10 * footprint.row / memory.SHARE)
-    assert rows_at_once(footprint, cpu) in (9, 10)
+    assert count_rows_that_fit(footprint, cpu) in (9, 10)
     monkeypatch.setattr(memory, "_free_memory", lambda: 0.0)
-    assert rows_at_once(footprint, cpu) == trials_at_once(footprint, cpu) == 1
+    assert count_rows_that_fit(footprint, cpu) == count_trials_that_fit(footprint, cpu) == 1
 
 
 def test_more_is_needed_for_more_tokens_and_for_the_whole_vocabulary(subject):
@@ -118,11 +123,11 @@ def test_rows_run_at_once_are_as_many_as_allowed(subject, monkeypatch):
         return advance(self, index, hidden, edits)
 
     monkeypatch.setattr(CleanRun, "advance", counted)
-    monkeypatch.setattr(replaying, "rows_at_once", lambda footprint, device: 6)
+    monkeypatch.setattr(replaying, "count_rows_that_fit", lambda footprint, device: 6)
     replay(subject, batch, [[Edit("head", 1, last, 0.0, (h,))] for h in range(3)])
     assert max(seen) == 6
     seen.clear()
-    monkeypatch.setattr(replaying, "trials_at_once", lambda footprint, device: 1)
+    monkeypatch.setattr(replaying, "count_trials_that_fit", lambda footprint, device: 1)
     replay(subject, batch, [[Edit("head", 1, last, 0.0, (h,))] for h in range(3)])
     assert max(seen) == 3
 

@@ -15,7 +15,7 @@ from harness.subjects.subject import SharedFirstPiece, Subject
 from harness.tracing import capture as capturing
 from harness.tracing.attention import NAME, attend
 from harness.tracing.selfcheck import SelfCheckFailed, selfcheck
-from harness.tracing.site import layers_of
+from harness.tracing.site import find_layers
 from harness.tracing.trace import run
 
 
@@ -56,7 +56,7 @@ def test_answers_that_begin_alike_are_refused(subject, monkeypatch):
 
 
 def test_logits_that_are_not_finite_are_refused(subject):
-    last = layers_of(subject, subject.model)[-1]
+    last = find_layers(subject, subject.model)[-1]
     spoil = last.mlp.register_forward_hook(lambda m, a, out: out * torch.nan)
     with spoil, pytest.raises(SelfCheckFailed, match="the logits are not finite"):
         selfcheck(subject)
@@ -64,7 +64,7 @@ def test_logits_that_are_not_finite_are_refused(subject):
 
 def test_a_model_that_answers_differently_each_time_is_refused(subject):
     runs = count()
-    last = layers_of(subject, subject.model)[-1]
+    last = find_layers(subject, subject.model)[-1]
     drift = last.mlp.register_forward_hook(lambda m, a, out: out * next(runs))
     with drift, pytest.raises(SelfCheckFailed, match="two runs on the same batch differ"):
         selfcheck(subject)

@@ -16,11 +16,11 @@ from nnsight.modeling.transformers import TransformersModel
 from nnsight.schema.request import RequestModel
 from test_elsewhere import CLOSE, FAMILIES, edits_of, own
 
-from harness.tracing.capture import capture, last_logits
+from harness.tracing.capture import capture, read_last_logits
 from harness.tracing.edit import Edit
-from harness.tracing.elsewhere import NotReached, moved
+from harness.tracing.elsewhere import NotReached, move_layers
 from harness.tracing.replay import replay
-from harness.tracing.trace import own_logits
+from harness.tracing.trace import read_own_logits
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def served(of_family, monkeypatch):
 
     monkeypatch.setattr(RemoteBackend, "request", request)
     entry = replace(of_family.entry, kind="hub", source=source, revision="main")
-    return moved(replace(own(of_family), entry=entry), "ndif"), came
+    return move_layers(replace(own(of_family), entry=entry), "ndif"), came
 
 
 @pytest.mark.parametrize("of_family", FAMILIES, indirect=True)
@@ -54,8 +54,8 @@ def test_a_server_gives_what_is_found_here(served, of_family):
     assert replay(away, unequal(away), variants) == pytest.approx(
         replay(of_family, batch, variants).numpy(), abs=CLOSE
     )
-    assert own_logits(away, unequal(away)) == pytest.approx(
-        last_logits(of_family, batch).numpy(), abs=CLOSE
+    assert read_own_logits(away, unequal(away)) == pytest.approx(
+        read_last_logits(of_family, batch).numpy(), abs=CLOSE
     )
     captured = capture(away, unequal(away), "residual", batch.image_tokens[:, :2])
     assert not captured.requires_grad, "a server need not know that nobody differentiates"
@@ -87,7 +87,7 @@ def test_the_twin_leaves_the_subject_as_it_is_and_runs_its_attention(of_family, 
     subject = replace(own(of_family), entry=entry)
     subject.model.set_attn_implementation("eager")
     before = dict(vars(subject.tokenizer))
-    away = moved(subject, "ndif")
+    away = move_layers(subject, "ndif")
     assert vars(away.tokenizer) == before
     assert away.elsewhere.model._remoteable_get_env() == {"attn_implementation": "eager"}
     assert {p.device.type for p in away.elsewhere.model._module.parameters()} == {"meta"}
@@ -102,7 +102,7 @@ def test_an_error_of_the_server_is_the_last_line_of_its_traceback(served, monkey
 
     monkeypatch.setattr(RemoteBackend, "request", request)
     with pytest.raises(NotReached, match="RemoteError: RuntimeError: no such key"):
-        last_logits(served[0], unequal(served[0]))
+        read_last_logits(served[0], unequal(served[0]))
 
 
 @pytest.mark.parametrize("of_family", ["llava"], indirect=True)

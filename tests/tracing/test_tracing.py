@@ -7,17 +7,17 @@ import pytest
 import torch
 from nnsight.schema.config import CONFIG
 
-from harness.stimuli.contrast import contrasts
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.contrast import draw_contrasts
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.draw import draw
-from harness.tracing.capture import capture, edited_logits, last_logits
+from harness.tracing.capture import capture, read_edited_logits, read_last_logits
 from harness.tracing.edit import Edit
-from harness.tracing.site import KINDS, layers_of
+from harness.tracing.site import KINDS, find_layers
 
 
 @pytest.fixture(scope="module")
 def trials(subject):
-    return balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 6, np.random.default_rng(1))
+    return draw_balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 6, np.random.default_rng(1))
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +35,11 @@ def hooked(subject, batch, layer, change):
     def hook(module, arguments):
         return (change(arguments[0].clone()),)
 
-    handle = layers_of(subject, subject.model)[layer].self_attn.o_proj.register_forward_pre_hook(
+    handle = find_layers(subject, subject.model)[layer].self_attn.o_proj.register_forward_pre_hook(
         hook
     )
     try:
-        return last_logits(subject, batch)
+        return read_last_logits(subject, batch)
     finally:
         handle.remove()
 
@@ -53,23 +53,23 @@ def test_encoding_gives_what_the_whole_model_gives(subject, trials, batch):
         whole = subject.model(
             input_ids=batch.input_ids, attention_mask=batch.inputs["attention_mask"], **inputs
         )
-    assert torch.allclose(whole.logits[:, -1], last_logits(subject, batch), atol=1e-5)
+    assert torch.allclose(whole.logits[:, -1], read_last_logits(subject, batch), atol=1e-5)
 
 
 def test_a_trial_gives_the_same_alone_and_in_a_batch(subject, trials, batch):
-    alone = torch.cat([last_logits(subject, subject.encode([t])) for t in trials])
-    assert torch.allclose(alone, last_logits(subject, batch), atol=1e-5)
+    alone = torch.cat([read_last_logits(subject, subject.encode([t])) for t in trials])
+    assert torch.allclose(alone, read_last_logits(subject, batch), atol=1e-5)
 
 
 def test_padding_on_the_left_changes_nothing(subject, trials):
-    short = contrasts(
+    short = draw_contrasts(
         "id_selection", subject.grids[2], HIGH_ENTROPY[3], 1, np.random.default_rng(0)
     )[0].clean
     together = subject.encode([trials[0], short])
     assert together.inputs["attention_mask"][1, 0] == 0
     for row, trial in enumerate((trials[0], short)):
-        alone = last_logits(subject, subject.encode([trial]))
-        assert torch.allclose(alone[0], last_logits(subject, together)[row], atol=1e-5)
+        alone = read_last_logits(subject, subject.encode([trial]))
+        assert torch.allclose(alone[0], read_last_logits(subject, together)[row], atol=1e-5)
     told = [together.input_ids[1, i].item() for i in together.mentions[1][0]]
     assert subject.tokenizer.decode(told) == short.described[0].name
 
@@ -88,10 +88,10 @@ def test_captured_residuals_are_those_of_output_hidden_states(subject, batch):
 
 def test_heads_times_the_projection_give_the_attention_output(subject, batch):
     heads = capture(subject, batch, "head", last_of(batch))
-    attention = layers_of(subject, subject.model)[3].self_attn
+    attention = find_layers(subject, subject.model)[3].self_attn
     outputs = []
     handle = attention.register_forward_hook(lambda m, a, out: outputs.append(out[0]))
-    last_logits(subject, batch)
+    read_last_logits(subject, batch)
     handle.remove()
     weights = attention.o_proj.weight.unflatten(1, (subject.heads, -1))
     by_head = torch.einsum("bhd,ohd->bo", heads[3, :, 0], weights)
@@ -107,8 +107,8 @@ def test_a_full_patch_gives_the_other_runs_output(subject, trials):
     every = torch.arange(a.last + 1)[None]
     stream = capture(subject, b, "residual", every, layers=[2])[0]
     edit = Edit("residual", 2, every, stream)
-    assert not torch.equal(last_logits(subject, a), last_logits(subject, b))
-    assert torch.equal(edited_logits(subject, a, [edit]), last_logits(subject, b))
+    assert not torch.equal(read_last_logits(subject, a), read_last_logits(subject, b))
+    assert torch.equal(read_edited_logits(subject, a, [edit]), read_last_logits(subject, b))
 
 
 def test_editing_a_position_leaves_those_before_untouched(subject, batch):
@@ -123,7 +123,7 @@ def test_editing_a_position_leaves_those_before_untouched(subject, batch):
     def hook(module, arguments):
         return (change(arguments[0].clone()),)
 
-    handle = layers_of(subject, subject.model)[1].self_attn.o_proj.register_forward_pre_hook(hook)
+    handle = find_layers(subject, subject.model)[1].self_attn.o_proj.register_forward_pre_hook(hook)
     after = capture(subject, batch, "residual", every)
     handle.remove()
     assert torch.equal(before[:, :, :position], after[:, :, :position])
@@ -144,19 +144,19 @@ def test_edits_of_two_layers_in_one_run_equal_two_hooks(subject, batch):
 
         return hook
 
-    layers = layers_of(subject, subject.model)
+    layers = find_layers(subject, subject.model)
     handles = [layers[i].self_attn.o_proj.register_forward_pre_hook(hook_for(i)) for i in (1, 5)]
-    theirs = last_logits(subject, batch)
+    theirs = read_last_logits(subject, batch)
     for handle in handles:
         handle.remove()
-    assert torch.allclose(edited_logits(subject, batch, edits), theirs, atol=1e-5)
+    assert torch.allclose(read_edited_logits(subject, batch, edits), theirs, atol=1e-5)
 
 
 def test_what_is_captured_is_a_copy(subject, batch):
     first = capture(subject, batch, "residual", last_of(batch))
     again = first.clone()
     capture(subject, batch, "residual", last_of(batch)).zero_()
-    last_logits(subject, batch)
+    read_last_logits(subject, batch)
     assert torch.equal(first, again)
 
 
@@ -164,9 +164,9 @@ def test_an_edit_does_not_change_its_own_values(subject, batch):
     values = capture(subject, batch, "head", last_of(batch))
     again = values.clone()
     edits = [Edit("head", layer, last_of(batch), values[layer], how="add") for layer in (0, 1, 2)]
-    first = edited_logits(subject, batch, edits)
+    first = read_edited_logits(subject, batch, edits)
     assert torch.equal(values, again)
-    assert torch.equal(first, edited_logits(subject, batch, edits))
+    assert torch.equal(first, read_edited_logits(subject, batch, edits))
 
 
 def test_an_edit_changes_the_tokens_and_heads_that_it_names(batch):
@@ -202,7 +202,7 @@ def test_an_impossible_edit_is_refused(kind, heads, how, said):
 def test_what_is_captured_is_what_torchs_own_hooks_see(subject, batch, kind):
     tokens = torch.tensor([row[0] for row in batch.mentions])
     seen = []
-    layer = layers_of(subject, subject.model)[4]
+    layer = find_layers(subject, subject.model)[4]
     if kind == "residual":
         handle = layer.register_forward_hook(lambda m, a, out: seen.append(out))
     elif kind == "head":
@@ -210,7 +210,7 @@ def test_what_is_captured_is_what_torchs_own_hooks_see(subject, batch, kind):
     else:
         module = getattr(layer.self_attn, f"{kind[0]}_proj")
         handle = module.register_forward_hook(lambda m, a, out: seen.append(out))
-    last_logits(subject, batch)
+    read_last_logits(subject, batch)
     handle.remove()
     ours = capture(subject, batch, kind, tokens, [4])[0]
     theirs = seen[0][torch.arange(len(batch))[:, None], tokens]

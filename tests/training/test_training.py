@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 from harness.cli.main import main
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
-from harness.tracing.capture import last_logits
+from harness.tracing.capture import read_last_logits
 from harness.training.architectures import build
 from harness.training.packing import pack, supervised_logits
-from harness.training.tasks import TASKS, draw_prompts, draw_scene, held_out
+from harness.training.tasks import TRAINING_TASKS, draw_prompts, draw_scene, is_held_out
 from harness.training.trainer import Recipe, learning_rate, train
 from harness.training.vocabulary import words
 
@@ -45,7 +45,7 @@ def test_smoke_mode_makes_a_subject_that_loads(tmp_path, capsys):
     first, last = (float(printed.split(f"{n}/70 loss ")[1].split()[0]) for n in (10, 60))
     assert last < first
     card = json.loads((out / "card.json").read_text())
-    assert set(TASKS) < set(card["held_out_accuracy"])
+    assert set(TRAINING_TASKS) < set(card["held_out_accuracy"])
     assert "What it does not do" in (out / "README.md").read_text()
     subject = load(find(str(out), read_registry()))
     assert subject.heads == 8
@@ -97,24 +97,29 @@ def test_packed_prompts_are_blind_to_each_other(name, checkpoints):
     untrained = build(name, seed=3)
     untrained.model.eval()
     subject = load(find(str(checkpoints[name]), read_registry()))
-    from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+    from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 
-    trials = balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 4, np.random.default_rng(0))
+    trials = draw_balanced_trials(subject.grids[2], HIGH_ENTROPY[2], 4, np.random.default_rng(0))
     asked = [
-        [("counting", TASKS["counting"].draw(t.scene, None)), ("scene description", t.prompt)]
+        [
+            ("counting", TRAINING_TASKS["counting"].draw(t.scene, None)),
+            ("scene description", t.prompt),
+        ]
         for t in trials
     ]
     batch = pack([t.scene for t in trials], asked, untrained)
     with torch.no_grad():
         packed = supervised_logits(untrained, batch)
     owned = [np.flatnonzero((batch.owners == 2 * i + 1) & batch.completes)[0] for i in range(4)]
-    assert torch.allclose(packed[owned], last_logits(subject, subject.encode(trials)), atol=1e-4)
+    assert torch.allclose(
+        packed[owned], read_last_logits(subject, subject.encode(trials)), atol=1e-4
+    )
 
 
 def test_held_out_scenes_are_never_trained_on():
     rng = np.random.default_rng(0)
-    assert not any(held_out(draw_scene(rng)) for _ in range(200))
-    assert all(held_out(draw_scene(rng, evaluation=True)) for _ in range(5))
+    assert not any(is_held_out(draw_scene(rng)) for _ in range(200))
+    assert all(is_held_out(draw_scene(rng, evaluation=True)) for _ in range(5))
 
 
 def test_every_word_of_every_task_is_in_the_vocabulary():
@@ -128,7 +133,7 @@ def test_every_word_of_every_task_is_in_the_vocabulary():
                 tokenizer.unk_token_id
                 not in tokenizer(prompt.text + prompt.completion)["input_ids"]
             )
-    assert drawn == set(TASKS)
+    assert drawn == set(TRAINING_TASKS)
     assert "red" in words()
 
 

@@ -11,20 +11,20 @@ import torch
 from safetensors.torch import load_file
 
 from harness.cli.main import main
-from harness.experiments.answers import answers_right
+from harness.experiments.answers import check_answers_right
 from harness.experiments.catalogue import MEDIATION
 from harness.measuring.experiment import measure_alone
 from harness.readings.visual_symbols.mediation import Mediation
 from harness.stimuli.contrast import CONDITIONS
-from harness.stimuli.design import HIGH_ENTROPY, LOW_ENTROPY, PCA_CELLS, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, LOW_ENTROPY, PCA_CELLS, draw_balanced_trials
 from harness.stimuli.prompt import Trial, scene_description
 from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, SHAPES, Cell, Object, Scene
 from harness.subjects.loading import load
 from harness.subjects.registry import FIXTURES, find, read_registry
 from harness.tracing.capture import capture
-from harness.training.wired.heads import HEAD_DIM, Head, Look, install, signs
+from harness.training.wired.heads import HEAD_DIM, Match, WiredHead, install, signs
 from harness.training.wired.plans import PLANS
-from harness.training.wired.slots import SLOTS, WIDTH, at, constant, reading
+from harness.training.wired.slots import SLOTS, WIDTH, at, read_constant, read_slot
 
 CONTROLS = FIXTURES / "controls"
 PLANTED = [name for name in PLANS if name.startswith("planted")]
@@ -44,7 +44,7 @@ def control():
 
 
 def trials_of(grid, count, rng, trials=60):
-    """Trials about `count` objects at random cells, of any colors and shapes that they do not share."""
+    """Trials about `count_trials` objects at random cells, of any colors and shapes that they do not share."""
     drawn = []
     for _ in range(trials):
         kinds = zip(rng.permutation(list(COLORS)), rng.permutation(list(SHAPES)), strict=True)
@@ -80,7 +80,7 @@ def test_the_command_writes_a_control_that_loads(tmp_path, capsys):
     assert f"written to {tmp_path / 'made'}" in capsys.readouterr().out
     made = load(find(str(tmp_path / "made"), read_registry()))
     drawn = trials_of(TWO, 2, np.random.default_rng(1), trials=20)
-    assert answers_right(made, drawn).mean() >= 0.95
+    assert check_answers_right(made, drawn).mean() >= 0.95
     assert "layer 3 head 7" in (tmp_path / "made" / "README.md").read_text()
 
 
@@ -96,24 +96,26 @@ def test_the_planted_heads_are_elsewhere_in_planted_elsewhere():
 def test_controls_do_the_task(control, name, grid, count):
     drawn = trials_of(grid, count, np.random.default_rng(count))
     # With nine objects each place is an eighth of what is selected, and many answers drown in the idle noise.
-    assert answers_right(control(name), drawn).mean() >= (0.6 if count == 9 else 0.95)
+    assert check_answers_right(control(name), drawn).mean() >= (0.6 if count == 9 else 0.95)
 
 
 @pytest.mark.parametrize("name", [*PLANTED, "shortcut"])
 def test_controls_do_the_task_on_the_scenes_of_figure_1b(control, name):
-    drawn = balanced_trials(THREE, HIGH_ENTROPY[3], 60, np.random.default_rng(0), cells=PCA_CELLS)
+    drawn = draw_balanced_trials(
+        THREE, HIGH_ENTROPY[3], 60, np.random.default_rng(0), cells=PCA_CELLS
+    )
     # With six objects the control with absolute places looks up a place twice, and may err twice.
-    assert answers_right(control(name), drawn).mean() >= (0.7 if "absolute" in name else 0.95)
+    assert check_answers_right(control(name), drawn).mean() >= (0.7 if "absolute" in name else 0.95)
 
 
 def test_binding_by_position_tells_objects_apart_that_share_features(control):
-    drawn = balanced_trials(TWO, LOW_ENTROPY[2], 60, np.random.default_rng(0))
-    assert answers_right(control("planted"), drawn).mean() >= 0.95
+    drawn = draw_balanced_trials(TWO, LOW_ENTROPY[2], 60, np.random.default_rng(0))
+    assert check_answers_right(control("planted"), drawn).mean() >= 0.95
 
 
 def test_the_unbound_control_fails_the_task(control):
     drawn = trials_of(TWO, 2, np.random.default_rng(0))
-    assert answers_right(control("unbound"), drawn).mean() <= 0.05
+    assert check_answers_right(control("unbound"), drawn).mean() <= 0.05
 
 
 @pytest.mark.parametrize("grid", [TWO, THREE])
@@ -182,7 +184,7 @@ def test_only_the_planted_heads_mediate(control, name):
 
 def test_a_word_finds_its_object_and_brings_back_its_place(control):
     subject = control("planted")
-    drawn = balanced_trials(TWO, HIGH_ENTROPY[3], 12, np.random.default_rng(2))
+    drawn = draw_balanced_trials(TWO, HIGH_ENTROPY[3], 12, np.random.default_rng(2))
     batch = subject.encode(drawn)
     ends = torch.tensor([[mention[-1] for mention in row] for row in batch.mentions])
     layer = PLANS["planted"].retrieval.layer
@@ -196,22 +198,27 @@ def test_a_word_finds_its_object_and_brings_back_its_place(control):
 
 
 def test_slots_do_not_overlap_and_fill_the_stream():
-    rows = np.concatenate([reading(slot) for slot in SLOTS])
+    rows = np.concatenate([read_slot(slot) for slot in SLOTS])
     assert (rows.sum(0) <= 1).all()
     assert rows.sum() == sum(SLOTS.values()) <= WIDTH
 
 
 def test_a_head_with_more_rows_than_dimensions_is_refused():
-    many = Look(reading("seen_place"), reading("seen_place"), 1)
+    many = Match(read_slot("seen_place"), read_slot("seen_place"), 1)
     with pytest.raises(ValueError, match="looks for at most 22"):
-        Head(0, 0, looks=(many, many)).weights()
-    bring = ((reading("seen_place"), reading("seen_place")),) * 3
+        WiredHead(0, 0, looks=(many, many)).weights()
+    bring = ((read_slot("seen_place"), read_slot("seen_place")),) * 3
     with pytest.raises(ValueError, match=f"brings at most {HEAD_DIM} things, not 48"):
-        Head(0, 0, brings=bring).weights()
+        WiredHead(0, 0, brings=bring).weights()
 
 
 def test_two_heads_in_one_place_are_refused(control):
-    head = Head(1, 1, looks=(Look(constant(), constant(), 1),), brings=((constant(), constant()),))
+    head = WiredHead(
+        1,
+        1,
+        looks=(Match(read_constant(), read_constant(), 1),),
+        brings=((read_constant(), read_constant()),),
+    )
     layers = PLANS["planted"].build().model.model.language_model.layers
     with pytest.raises(ValueError, match="two heads in one place"):
         install(layers, [head, head], 0.01, 0)

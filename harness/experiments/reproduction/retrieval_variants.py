@@ -16,16 +16,16 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.editing import Head, head_means, kept_scores
-from harness.experiments.patching import Patches, head_scores
+from harness.experiments.editing import Head, average_scores, select_kept_scores
+from harness.experiments.patching import Patches, score_heads
 from harness.experiments.visual_symbols.mediation import ROWS
-from harness.measures.mediation import read_best_head, top_heads
-from harness.measuring.batches import parts
+from harness.measures.mediation import find_top_heads, read_best_head
+from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
-from harness.stimuli.contrast import CONDITIONS, Condition, Contrast, contrasts
+from harness.stimuli.contrast import CONDITIONS, Condition, Contrast, draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.subject import Subject
-from harness.tracing.elsewhere import needs_layers
+from harness.tracing.elsewhere import require_layers
 
 TOP = 10
 """Heads of a list, as in the protocol's thresholds."""
@@ -65,8 +65,10 @@ def measure(request: Request) -> xr.Dataset:
     for done, stage in enumerate(CONDITIONS):
         request.progress(done, len(CONDITIONS))
         grid = subject.grids[2]
-        pairs = contrasts(stage, grid, HIGH_ENTROPY[3], request.trials, request.rng)
-        stages[stage] = _measure_stage(half, pairs, top_heads(head_means(mediation, stage), TOP))
+        pairs = draw_contrasts(stage, grid, HIGH_ENTROPY[3], request.trials, request.rng)
+        stages[stage] = _measure_stage(
+            half, pairs, find_top_heads(average_scores(mediation, stage), TOP)
+        )
     retrieval = stages["id_retrieval"]
     best = retrieval.heads[0] if retrieval.heads else (0, 0)
     read = _read_both_ways(subject, retrieval.pairs, best)
@@ -88,8 +90,8 @@ def measure(request: Request) -> xr.Dataset:
 def _measure_stage(half: Subject, pairs: list[Contrast], heads: list[Head]) -> StageVariants:
     """Score all heads in bfloat16 in each contrast alone; `half` is the subject in bfloat16."""
     zero, found = np.zeros(len(pairs)), np.full(len(pairs), np.nan)
-    for part in parts(len(pairs), ROWS):
-        for n, exact in enumerate(head_scores(half, pairs[part]), part.start):
+    for part in cut_batches(len(pairs), ROWS):
+        for n, exact in enumerate(score_heads(half, pairs[part]), part.start):
             # Logits of half precision are told apart by no less than its step.
             score = torch.from_numpy(exact).bfloat16().double().numpy()
             zero[n] = (score == 0).mean()
@@ -110,7 +112,7 @@ def _read_strengths(
     strength = np.full((len(CONDITIONS), mediation.sizes["trial"]), np.nan)
     strength_scene = np.full(strength.shape, "", mediation.scene.dtype)
     for s, stage in enumerate(CONDITIONS):
-        scores, scenes = kept_scores(mediation, stage)
+        scores, scenes = select_kept_scores(mediation, stage)
         if len(np.unique(scenes)) >= 2:
             own, own_scenes = read_best_head(scores, scenes)
             strength[s, : len(own)], strength_scene[s, : len(own)] = own, own_scenes
@@ -122,7 +124,7 @@ def _read_both_ways(
 ) -> dict[str, NDArray[np.float64]]:
     """Scores [trial] of one head with logits read at the patched token, and at the last."""
     read = {"at_patch": np.zeros(len(pairs)), "at_last": np.zeros(len(pairs))}
-    for part in parts(len(pairs), ROWS):
+    for part in cut_batches(len(pairs), ROWS):
         patches = Patches.of(subject, pairs[part], [head])
         for name, scores in read.items():
             scores[part] = patches.scores(at_patch=name == "at_patch")[0]
@@ -133,5 +135,5 @@ def _convert_to_bfloat16(subject: Subject) -> Subject:
     """The same subject in bfloat16; its images are encoded anew."""
     if subject.model.dtype is torch.bfloat16:
         return subject
-    needs_layers(subject, "a copy in bfloat16")
+    require_layers(subject, "a copy in bfloat16")
     return replace(subject, model=deepcopy(subject.model).bfloat16(), _images=OrderedDict())

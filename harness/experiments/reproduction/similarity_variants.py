@@ -14,12 +14,18 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from harness.experiments.correlating import Comparison
-from harness.experiments.editing import captured, ids_of, last_token, said, said_from
+from harness.experiments.editing import (
+    capture_all,
+    find_answer_tokens,
+    find_last_token,
+    find_likeliest_tokens,
+    read_likeliest_tokens,
+)
 from harness.experiments.halves import list_scenes
 from harness.experiments.targets import compare_targets
-from harness.measures.similarity import cosine_rsm, peak
+from harness.measures.similarity import cosine_rsm, find_peak
 from harness.measuring.experiment import Request
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.stimuli.scene import REPRODUCED_GRIDS, objects
 from harness.subjects.subject import Subject
@@ -100,7 +106,7 @@ def measure(request: Request) -> xr.Dataset:
             "n": (("variant",), np.array([c.trials for c in found])),
             "scenes": (("variant",), np.array([c.scenes for c in found])),
             "right": (("variant",), np.array([c.right for c in found])),
-            "peak": peak(chosen.r),
+            "peak": find_peak(chosen.r),
         },
         {"variant": list(VARIANTS), "layer": np.arange(subject.layers)},
     )
@@ -111,15 +117,21 @@ def _measure_curve(
 ) -> Curve:
     grid = REPRODUCED_GRIDS[subject.entry.scale] if variant.off_grid else subject.grids[2]
     shown = CROWDED if variant.crowded else HIGH_ENTROPY[3]
-    drawn = balanced_trials(grid, shown, trials, rng)
+    drawn = draw_balanced_trials(grid, shown, trials, rng)
     read = [_with_color(t) for t in drawn] if variant.color_last else drawn
-    states = captured(subject, read, "norm" if variant.norm else "residual", last_token)
+    states = capture_all(subject, read, "norm" if variant.norm else "residual", find_last_token)
     # On the paper's scenes the gate has asked before whether answers are right; on others it is asked here.
     right = 1.0
     if variant.off_grid or variant.crowded:
         plain = not (variant.color_last or variant.norm)
-        answered = said_from(subject, states[-1, :, 0]) if plain else said(subject, drawn)[0]
-        right = float((answered == ids_of(subject, drawn, [t.answer for t in drawn])).mean())
+        answered = (
+            read_likeliest_tokens(subject, states[-1, :, 0])
+            if plain
+            else find_likeliest_tokens(subject, drawn)[0]
+        )
+        right = float(
+            (answered == find_answer_tokens(subject, drawn, [t.answer for t in drawn])).mean()
+        )
     model = cosine_rsm(states.numpy().transpose(0, 2, 1, 3))
     compared = Comparison(model, compare_targets(drawn), list_scenes(drawn))
     draws = compared.resample(compared.draw_weights(rng))

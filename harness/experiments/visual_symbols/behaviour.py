@@ -7,20 +7,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from harness.experiments.answers import answers_right
+from harness.experiments.answers import check_answers_right
 from harness.experiments.tasks import SETS, TASKS
 from harness.measuring.experiment import Request
-from harness.stimuli.blocks import block_trials
-from harness.stimuli.contrast import contrasts
-from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
+from harness.stimuli.blocks import draw_block_trials
+from harness.stimuli.contrast import draw_contrasts
+from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, draw_balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.stimuli.questions import (
-    color_questions,
-    counting_questions,
-    list_begun,
-    listing_scenes,
-    side_pairs,
-    spatial_questions,
+    continue_list,
+    draw_color_questions,
+    draw_counting_questions,
+    draw_listing_scenes,
+    draw_side_pairs,
+    draw_spatial_questions,
 )
 from harness.subjects.subject import Subject
 
@@ -28,11 +28,11 @@ from harness.subjects.subject import Subject
 def draw_sets(subject: Subject, trials: int, rng: np.random.Generator) -> dict[str, list[Trial]]:
     """Draw the scene descriptions of mediation (section 3.4), RSA and PCA (section 3.3), by names of SETS."""
     two, three = subject.grids[2], subject.grids[3]
-    pairs = contrasts("id_selection", two, HIGH_ENTROPY[3], trials, rng)
+    pairs = draw_contrasts("id_selection", two, HIGH_ENTROPY[3], trials, rng)
     return {
         SETS[0]: [c.clean for c in pairs],
-        SETS[1]: balanced_trials(two, HIGH_ENTROPY[3], trials, rng),
-        SETS[2]: balanced_trials(three, HIGH_ENTROPY[3], trials, rng, cells=PCA_CELLS),
+        SETS[1]: draw_balanced_trials(two, HIGH_ENTROPY[3], trials, rng),
+        SETS[2]: draw_balanced_trials(three, HIGH_ENTROPY[3], trials, rng, cells=PCA_CELLS),
     }
 
 
@@ -40,14 +40,14 @@ def draw_tasks(subject: Subject, trials: int, rng: np.random.Generator) -> dict[
     """Draw trials of the tasks of sections 4.1 to 4.5 and of the appendices, by names of TASKS."""
     two, three, nine = subject.grids[2], subject.grids[3], HIGH_ENTROPY[3]
     drawn = [
-        block_trials(three, nine, trials, rng),
-        side_pairs(two, nine, trials, rng, solids=False),
-        side_pairs(two, nine, trials, rng, solids=True),
-        color_questions(two, nine, trials, rng),
-        [q.trial for q in spatial_questions(three, nine, trials, rng)],
-        balanced_trials(three, nine, trials, rng),
-        counting_questions(three, trials, rng),
-        [list_begun(s, ()) for s in listing_scenes(two, nine, trials, rng)],
+        draw_block_trials(three, nine, trials, rng),
+        draw_side_pairs(two, nine, trials, rng, solids=False),
+        draw_side_pairs(two, nine, trials, rng, solids=True),
+        draw_color_questions(two, nine, trials, rng),
+        [q.trial for q in draw_spatial_questions(three, nine, trials, rng)],
+        draw_balanced_trials(three, nine, trials, rng),
+        draw_counting_questions(three, trials, rng),
+        [continue_list(s, ()) for s in draw_listing_scenes(two, nine, trials, rng)],
     ]
     return dict(zip(TASKS, drawn, strict=True))
 
@@ -66,7 +66,7 @@ def _measure_sets(request: Request, sets: Mapping[str, Sequence[Trial]]) -> xr.D
     right = []
     for done, drawn in enumerate(sets.values()):
         request.progress(done, len(sets))
-        right.append(answers_right(request.subject, drawn))
+        right.append(check_answers_right(request.subject, drawn))
     scenes = [[t.scene.key for t in drawn] for drawn in sets.values()]
     return xr.Dataset(
         {

@@ -14,14 +14,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from harness.experiments.correlating import Comparison
-from harness.experiments.editing import captured, last_token
+from harness.experiments.editing import capture_all, find_last_token
 from harness.experiments.halves import HALF_NAMES, Halves, list_scenes
 from harness.experiments.targets import compare_features, locate_target
-from harness.measures.components import NEIGHBOURS, neighbours_agree, plane
+from harness.measures.components import NEIGHBOURS, neighbours_agree, project_to_plane
 from harness.measures.similarity import cosine_rsm, position_rsm
 from harness.measuring.experiment import Request
 from harness.statistics.halves import DRAWS
-from harness.stimuli.blocks import MIDDLE, block_trials, slot_of
+from harness.stimuli.blocks import MIDDLE, draw_block_trials, slot_of
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.prompt import Trial
 from harness.stimuli.scene import Cell
@@ -40,14 +40,14 @@ def measure(request: Request) -> xr.Dataset:
         [trial].
     """
     subject, rng = request.subject, request.rng
-    drawn = block_trials(subject.grids[3], HIGH_ENTROPY[3], request.trials, rng)
+    drawn = draw_block_trials(subject.grids[3], HIGH_ENTROPY[3], request.trials, rng)
     request.progress(0, 2)
-    states = captured(subject, drawn, "residual", last_token)[:, :, 0].numpy()
+    states = capture_all(subject, drawn, "residual", find_last_token)[:, :, 0].numpy()
     request.progress(1, 2)
     halves = Halves.deal(list_scenes(drawn), rng)
     cells = [locate_target(t) for t in drawn]
     slots = _name_cells([slot_of(t.scene, t.target) for t in drawn])
-    planes = np.stack([plane(layer)[0] for layer in states])
+    planes = np.stack([project_to_plane(layer)[0] for layer in states])
     middle = np.array([c == MIDDLE for c in cells])
     return xr.Dataset(
         {
@@ -142,7 +142,7 @@ def _compare_neighbours(
                 continue
             # A plane of its own: among targets in the middle other differences may be the largest.
             for layer, state in enumerate(states):
-                points = planes[layer][among] if w == 0 else plane(state[among])[0]
+                points = planes[layer][among] if w == 0 else project_to_plane(state[among])[0]
                 agrees[w, layer, among] = neighbours_agree(
                     points, slots[among], halves.scenes[among], NEIGHBOURS
                 )

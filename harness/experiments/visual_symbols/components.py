@@ -9,13 +9,13 @@ import numpy as np
 import torch
 import xarray as xr
 
-from harness.experiments.editing import last_token
+from harness.experiments.editing import find_last_token
 from harness.experiments.halves import Halves, list_scenes
 from harness.experiments.targets import locate_target
-from harness.measures.components import NEIGHBOURS, neighbours_agree, plane
-from harness.measuring.batches import parts
+from harness.measures.components import NEIGHBOURS, neighbours_agree, project_to_plane
+from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
-from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, draw_balanced_trials
 from harness.tracing.capture import capture
 
 ROWS = 32
@@ -33,18 +33,18 @@ def measure(request: Request) -> xr.Dataset:
         `cell`, `identity`, `scene` [trial]; `half` [trial].
     """
     subject, trials, rng = request.subject, request.trials, request.rng
-    drawn = balanced_trials(subject.grids[3], HIGH_ENTROPY[3], trials, rng, cells=PCA_CELLS)
+    drawn = draw_balanced_trials(subject.grids[3], HIGH_ENTROPY[3], trials, rng, cells=PCA_CELLS)
     states = []
-    for part in parts(trials, ROWS):
+    for part in cut_batches(trials, ROWS):
         request.progress(part.start, trials)
         batch = subject.encode(drawn[part])
-        states.append(capture(subject, batch, "residual", last_token(batch))[:, :, 0])
+        states.append(capture(subject, batch, "residual", find_last_token(batch))[:, :, 0])
     layers = torch.cat(states, 1).numpy()
 
     cells = np.array(["{} {}".format(*locate_target(t)) for t in drawn])
     identity = np.array([t.target.name for t in drawn])
     halves = Halves.deal(list_scenes(drawn), rng)
-    planes = np.stack([plane(layer)[0] for layer in layers])
+    planes = np.stack([project_to_plane(layer)[0] for layer in layers])
     agrees = np.zeros((len(FACTORS), len(layers), trials), bool)
     for f, labels in enumerate((cells, identity)):
         for half in (halves.first, halves.second):

@@ -9,14 +9,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.answers import continued, counted
-from harness.experiments.editing import Head, head_means
+from harness.experiments.answers import continue_prompts, read_number
+from harness.experiments.editing import Head, average_scores
 from harness.experiments.halves import list_scenes
-from harness.experiments.sweeps import share_of_heads
+from harness.experiments.sweeps import scale_head_count
 from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS
-from harness.stimuli.prompt import Trial, enumeration
-from harness.stimuli.questions import counting_questions
+from harness.stimuli.prompt import Trial, ask_to_enumerate
+from harness.stimuli.questions import draw_counting_questions
 from harness.subjects.subject import Subject
 
 PUBLISHED_K, OF = (50, 250, 500), 2560
@@ -52,18 +52,18 @@ def measure(request: Request) -> xr.Dataset:
         `scene` [trial]. `k` is the published number of heads that the part taken stands for.
     """
     subject, rng = request.subject, request.rng
-    drawn = counting_questions(subject.grids[3], request.trials, rng)
-    scores = np.max([head_means(request.needed["mediation"], c) for c in CONDITIONS], 0)
+    drawn = draw_counting_questions(subject.grids[3], request.trials, rng)
+    scores = np.max([average_scores(request.needed["mediation"], c) for c in CONDITIONS], 0)
     ranked = _rank_heads(scores)
     chosen = [
-        ranked[order][: share_of_heads(subject, k, OF)] for order in ORDERS for k in PUBLISHED_K
+        ranked[order][: scale_head_count(subject, k, OF)] for order in ORDERS for k in PUBLISHED_K
     ]
     counts = []
     for done, heads in enumerate(chosen):
         request.progress(done, len(chosen))
         counts.append(_count_without(subject, drawn, heads))
     shape = (len(ORDERS), len(PUBLISHED_K), request.trials)
-    many = share_of_heads(subject, JUDGED, OF)
+    many = scale_head_count(subject, JUDGED, OF)
     random = []
     for _ in range(RANDOM_SETS):
         heads = [divmod(int(i), subject.heads) for i in rng.permutation(scores.size)[:many]]
@@ -99,8 +99,8 @@ def _count_without(subject: Subject, trials: list[Trial], heads: Sequence[Head])
     """
     asked, words = trials, 1
     if subject.entry.scale != "embedded":
-        asked, words = [enumeration(t) for t in trials], 100
-    named = [counted(text) for text in continued(subject, asked, words, ablated=heads)]
+        asked, words = [ask_to_enumerate(t) for t in trials], 100
+    named = [read_number(text) for text in continue_prompts(subject, asked, words, ablated=heads)]
     return Counts(
         np.array([n == len(t.scene) for n, t in zip(named, trials, strict=True)]),
         np.array([n is not None for n in named]),

@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from harness.experiments.correlating import Comparison
-from harness.experiments.editing import captured, ids_of, said_from
+from harness.experiments.editing import capture_all, find_answer_tokens, read_likeliest_tokens
 from harness.experiments.halves import HALF_NAMES, Halves, list_scenes
 from harness.experiments.targets import (
     compare_mentions,
@@ -25,15 +25,15 @@ from harness.experiments.targets import (
     list_colors,
     number_cells,
 )
-from harness.measures.probes import nearest_mean
+from harness.measures.probes import label_by_nearest_mean
 from harness.measures.similarity import cosine_rsm
 from harness.measuring.experiment import Request
-from harness.stimuli.design import entropy_trials
+from harness.stimuli.design import draw_entropy_trials
 from harness.stimuli.prompt import Trial
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
 
-SETS = ("high 2x2", "low 2x2", "high 3x3", "low 3x3")
+ENTROPY_SETS = ("high 2x2", "low 2x2", "high 3x3", "low 3x3")
 PLACES = ("mentions", "last")
 
 
@@ -77,10 +77,12 @@ def measure(request: Request) -> xr.Dataset:
     """
     subject = request.subject
     found: dict[str, MeasuredSet] = {}
-    for done, name in enumerate(SETS):
-        request.progress(done, len(SETS))
+    for done, name in enumerate(ENTROPY_SETS):
+        request.progress(done, len(ENTROPY_SETS))
         entropy, size = name.split()
-        drawn = entropy_trials(subject.grids[int(size[0])], entropy, request.trials, request.rng)
+        drawn = draw_entropy_trials(
+            subject.grids[int(size[0])], entropy, request.trials, request.rng
+        )
         found[name] = _measure_set(subject, drawn, request.rng)
     sets, crowded = list(found.values()), found["low 3x3"]
     cells, reads = _decode_cells(found["high 3x3"], crowded)
@@ -97,7 +99,7 @@ def measure(request: Request) -> xr.Dataset:
             "reads": reads,
         },
         {
-            "set": list(SETS),
+            "set": list(ENTROPY_SETS),
             "place": list(PLACES),
             "half": list(HALF_NAMES),
             "layer": np.arange(subject.layers),
@@ -106,8 +108,8 @@ def measure(request: Request) -> xr.Dataset:
 
 
 def _measure_set(subject: Subject, drawn: list[Trial], rng: np.random.Generator) -> MeasuredSet:
-    read = captured(subject, drawn, "residual", _find_commas_and_last)
-    answers = said_from(subject, read[-1, :, -1])
+    read = capture_all(subject, drawn, "residual", _find_commas_and_last)
+    answers = read_likeliest_tokens(subject, read[-1, :, -1])
     states = read.numpy()
     halves = Halves.deal(list_scenes(drawn), rng)
     places = {
@@ -124,7 +126,7 @@ def _measure_set(subject: Subject, drawn: list[Trial], rng: np.random.Generator)
         drawn,
         halves,
         answers,
-        answers == ids_of(subject, drawn, [t.answer for t in drawn]),
+        answers == find_answer_tokens(subject, drawn, [t.answer for t in drawn]),
         states[:, :, -1],
         np.array(r),
         np.array(draws),
@@ -159,8 +161,12 @@ def _decode_cells(high: MeasuredSet, low: MeasuredSet) -> tuple[NDArray[np.int64
     cells = number_cells(high.trials)
     first, second = high.halves.first, high.halves.second
     shares = [
-        float((nearest_mean(layer[first], cells[first], layer[second]) == cells[second]).mean())
+        float(
+            (
+                label_by_nearest_mean(layer[first], cells[first], layer[second]) == cells[second]
+            ).mean()
+        )
         for layer in high.states
     ]
     best = int(np.argmax(shares))
-    return nearest_mean(high.states[best], cells, low.states[best]), shares[best]
+    return label_by_nearest_mean(high.states[best], cells, low.states[best]), shares[best]

@@ -16,12 +16,18 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.editing import Head, captured, ids_of, ranking, said
+from harness.experiments.editing import (
+    Head,
+    capture_all,
+    find_answer_tokens,
+    find_likeliest_tokens,
+    rank_heads,
+)
 from harness.experiments.halves import Halves, list_scenes
 from harness.measuring.experiment import Request
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.prompt import Trial
-from harness.stimuli.questions import SIDES, color_questions, side_of
+from harness.stimuli.questions import SIDES, draw_color_questions, side_of
 from harness.stimuli.scene import Cell
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
@@ -73,19 +79,19 @@ def measure(request: Request) -> xr.Dataset:
         of the queried object.
     """
     subject, trials, rng = request.subject, request.trials, request.rng
-    drawn = color_questions(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
+    drawn = draw_color_questions(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
     # Of the image as it is shown: some families cut an image into tiles or not, as its size has it.
     if subject.encode(drawn[:1]).image_grid is None:
         return xr.Dataset(attrs={"no_grid": 1})
     halves = Halves.deal(list_scenes(drawn), rng)
     estimation, evaluation = halves.split(drawn)
-    heads = ranking(request.needed["mediation"], "feature_retrieval")[:TOP]
+    heads = rank_heads(request.needed["mediation"], "feature_retrieval")[:TOP]
     shown = halves.scenes[halves.second]
     # One number per scene: what is drawn for it is drawn for no other.
     labels, scenes = np.unique(shown, return_inverse=True)
     editor = _KeyEditor(subject, heads, estimation, rng, scenes=len(labels))
     request.progress(1, 2)
-    answers = said(
+    answers = find_likeliest_tokens(
         subject,
         evaluation,
         lambda batch, part: [
@@ -98,8 +104,11 @@ def measure(request: Request) -> xr.Dataset:
     layers = np.isin(np.arange(subject.layers), editor.layers)
     return xr.Dataset(
         {
-            "swapped": (("edit", "trial"), answers == ids_of(subject, evaluation, other)),
-            "own": (("edit", "trial"), answers == ids_of(subject, evaluation, own)),
+            "swapped": (
+                ("edit", "trial"),
+                answers == find_answer_tokens(subject, evaluation, other),
+            ),
+            "own": (("edit", "trial"), answers == find_answer_tokens(subject, evaluation, own)),
             "layers": (("layer",), layers),
             "scene": (("trial",), shown),
             "side": (("trial",), [side_of(t.scene, t.target) for t in evaluation]),
@@ -138,7 +147,7 @@ class _KeyEditor:
             for layer in self.layers
         }
         # [L, n, image tokens, Hkv, w]
-        keys = captured(subject, estimation, "key", lambda batch: batch.image_tokens)
+        keys = capture_all(subject, estimation, "key", lambda batch: batch.image_tokens)
         self.columns = int(keys.shape[2] ** 0.5)
         # [side, L, Hkv, w]
         self.ids = torch.stack([self._average_objects(keys, estimation, i) for i in range(SIDES)])

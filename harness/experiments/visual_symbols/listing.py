@@ -12,15 +12,15 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.answers import continued, first_listed
-from harness.experiments.editing import Head, captured, head_edits, last_token, ranking
+from harness.experiments.answers import continue_prompts, read_first_entry
+from harness.experiments.editing import Head, capture_all, edit_heads, find_last_token, rank_heads
 from harness.experiments.halves import Halves
-from harness.experiments.sweeps import share_of_heads
+from harness.experiments.sweeps import scale_head_count
 from harness.measuring.experiment import OwnImages, Request
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_coco
 from harness.stimuli.prompt import Prompt, Trial
-from harness.stimuli.questions import list_begun, listing_scenes
+from harness.stimuli.questions import continue_list, draw_listing_scenes
 from harness.stimuli.scene import Object, Scene
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
@@ -92,9 +92,9 @@ class FirstObject:
 
         def put_in(batch: Batch, rows: slice) -> list[Edit]:
             values = self.values[:, None].expand(-1, len(batch), -1, -1, -1)
-            return head_edits("head", heads, last_token(batch), values, "replace")
+            return edit_heads("head", heads, find_last_token(batch), values, "replace")
 
-        texts = continued(self.subject, [x.asked_second for x in lists], WORDS, put_in)
+        texts = continue_prompts(self.subject, [x.asked_second for x in lists], WORDS, put_in)
         pairs = [(text, x.first) for text, x in zip(texts, lists, strict=True)]
         return Repeats(
             np.array([text.split()[:1] == first.split()[:1] for text, first in pairs]),
@@ -113,7 +113,7 @@ def measure(request: Request) -> xr.Dataset:
         same in all words; `scene` [trial]; `heads`, `listed`, `shown`: images that were listed, of how many.
     """
     subject, trials, rng = request.subject, request.trials, request.rng
-    scenes = listing_scenes(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
+    scenes = draw_listing_scenes(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
     return _measure_scenes(request, scenes)
 
 
@@ -123,12 +123,12 @@ def _measure_scenes(request: Request, scenes: Sequence[Scene]) -> xr.Dataset:
     request.progress(1, 3)
     keys = np.array([x.asked.scene.key for x in lists])
     facts = {"listed": len(lists), "shown": len(scenes)}
-    heads = ranking(request.needed["mediation"], "id_selection")
+    heads = rank_heads(request.needed["mediation"], "id_selection")
     if len(np.unique(keys)) < LISTED or not heads:
         return xr.Dataset({"heads": 0 if not heads else -1, **facts})
     halves = Halves.deal(keys, rng)
     sources, others = halves.split(lists)
-    values = captured(subject, [x.asked for x in sources], "head", last_token)
+    values = capture_all(subject, [x.asked for x in sources], "head", find_last_token)
     identity = FirstObject(subject, values.mean(1))
     parts = Halves.deal(keys[halves.second], rng)
     choosing, judged = parts.split(others)
@@ -151,11 +151,11 @@ def _measure_scenes(request: Request, scenes: Sequence[Scene]) -> xr.Dataset:
 
 def _make_lists(subject: Subject, scenes: Sequence[Scene]) -> list[MadeList]:
     """The images of which the subject lists two objects that begin with different words."""
-    asked = [list_begun(s, ()) if len(s) else _begin_list(s, "") for s in scenes]
-    firsts = [first_listed(text) for text in continued(subject, asked, WORDS)]
+    asked = [continue_list(s, ()) if len(s) else _begin_list(s, "") for s in scenes]
+    firsts = [read_first_entry(text) for text in continue_prompts(subject, asked, WORDS)]
     made = [MadeList(t, first) for t, first in zip(asked, firsts, strict=True) if first]
-    texts = continued(subject, [x.asked_second for x in made], WORDS)
-    seconds = [first_listed(text) for text in texts]
+    texts = continue_prompts(subject, [x.asked_second for x in made], WORDS)
+    seconds = [read_first_entry(text) for text in texts]
     return [
         x
         for x, second in zip(made, seconds, strict=True)
@@ -168,7 +168,7 @@ def _choose_count(
     identity: FirstObject, choosing: Sequence[MadeList], heads: Sequence[Head]
 ) -> int:
     """The number of heads with which most lists repeat their first object; the smallest of equals."""
-    published = [share_of_heads(identity.subject, k, OF) for k in PUBLISHED_K]
+    published = [scale_head_count(identity.subject, k, OF) for k in PUBLISHED_K]
     counts = sorted({min(len(heads), k) for k in published})
     shares = [identity.find_repeats(choosing, heads[:k]).begun.mean() for k in counts]
     return counts[int(np.argmax(shares))]

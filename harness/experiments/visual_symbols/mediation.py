@@ -12,13 +12,13 @@ from itertools import product
 import numpy as np
 import xarray as xr
 
-from harness.experiments.patching import head_scores
-from harness.measuring.batches import parts
+from harness.experiments.patching import score_heads
+from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
-from harness.stimuli.contrast import CONDITIONS, Contrast, contrasts
+from harness.stimuli.contrast import CONDITIONS, Contrast, draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.subject import Subject
-from harness.tracing.capture import last_logits
+from harness.tracing.capture import read_last_logits
 
 ROWS = 16
 """Contrasts drawn and measured at a time, so that memory does not grow with their number."""
@@ -54,13 +54,13 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
     for c, condition in enumerate(CONDITIONS):
         tried = found = 0
         while found < trials and tried < PATIENCE * trials:
-            pairs = contrasts(condition, subject.grids[2], HIGH_ENTROPY[3], ROWS, rng)
+            pairs = draw_contrasts(condition, subject.grids[2], HIGH_ENTROPY[3], ROWS, rng)
             tried += len(pairs)
             usable = _keep_right(subject, pairs) if only_right else pairs
             wanted = usable[: trials - found]
-            for part in parts(len(wanted), ROWS):
+            for part in cut_batches(len(wanted), ROWS):
                 span = slice(found + part.start, found + part.stop)
-                score[c, span] = head_scores(subject, wanted[part])
+                score[c, span] = score_heads(subject, wanted[part])
                 scene[c, span] = [p.clean.scene.key for p in wanted[part]]
             found += len(wanted)
             request.progress(c * trials + found, len(CONDITIONS) * trials)
@@ -80,9 +80,9 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
 def _keep_right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:
     """The contrasts that the subject answers right on both sides."""
     correct = np.ones(len(pairs), bool)
-    for side, part in product(("clean", "counterfactual"), parts(len(pairs), ROWS)):
+    for side, part in product(("clean", "counterfactual"), cut_batches(len(pairs), ROWS)):
         trials = [getattr(p, side) for p in pairs[part]]
-        named = last_logits(subject, subject.encode(trials)).argmax(-1).tolist()
+        named = read_last_logits(subject, subject.encode(trials)).argmax(-1).tolist()
         correct[part] &= [
             token == subject.answer_id(t.prompt, t.answer)
             for token, t in zip(named, trials, strict=True)

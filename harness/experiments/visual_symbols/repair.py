@@ -11,19 +11,19 @@ from numpy.typing import NDArray
 
 from harness.experiments.editing import (
     Head,
-    captured_with_answers,
-    head_edits,
-    ids_of,
-    last_token,
-    mean_by,
-    ranking,
-    said,
+    average_by_label,
+    capture_with_answers,
+    edit_heads,
+    find_answer_tokens,
+    find_last_token,
+    find_likeliest_tokens,
+    rank_heads,
 )
 from harness.experiments.halves import Halves, list_scenes
-from harness.experiments.sweeps import heads_swept
+from harness.experiments.sweeps import list_head_counts
 from harness.experiments.targets import number_cells
 from harness.measuring.experiment import Request
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials, entropy_trials
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials, draw_entropy_trials
 from harness.stimuli.prompt import Trial
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
@@ -56,7 +56,7 @@ class Prototypes:
         if self.values is None:
             raise ValueError("some position has no prototype: no trial of it was answered right")
         values = self.values[cells].transpose(0, 1)
-        return head_edits("head", heads, last_token(batch), values, "replace")
+        return edit_heads("head", heads, find_last_token(batch), values, "replace")
 
 
 def measure(request: Request) -> xr.Dataset:
@@ -69,21 +69,21 @@ def measure(request: Request) -> xr.Dataset:
     """
     subject, trials, rng = request.subject, request.trials, request.rng
     grid = subject.grids[3]
-    clear = balanced_trials(grid, HIGH_ENTROPY[3], max(trials, SHOWN * len(grid.cells)), rng)
-    drawn = entropy_trials(grid, "low", trials, rng)
+    clear = draw_balanced_trials(grid, HIGH_ENTROPY[3], max(trials, SHOWN * len(grid.cells)), rng)
+    drawn = draw_entropy_trials(grid, "low", trials, rng)
     halves = Halves.deal(list_scenes(drawn), rng)
     where = number_cells(drawn)
     wrong = (where + rng.integers(1, len(grid.cells), trials)) % len(grid.cells)
-    answer = ids_of(subject, drawn, [t.answer for t in drawn])
+    answer = find_answer_tokens(subject, drawn, [t.answer for t in drawn])
     prototypes = _make_prototypes(subject, clear)
     request.progress(1, 3)
-    heads = ranking(request.needed["mediation"], "id_selection")
-    counts = heads_swept(subject, len(heads))
+    heads = rank_heads(request.needed["mediation"], "id_selection")
+    counts = list_head_counts(subject, len(heads))
     best = 0
     if counts and prototypes.values is not None:
         best = _choose_count(prototypes, heads, counts, drawn, halves)
         request.progress(2, 3)
-        answers = said(
+        answers = find_likeliest_tokens(
             subject,
             drawn,
             lambda batch, part: [
@@ -93,7 +93,7 @@ def measure(request: Request) -> xr.Dataset:
         )
         plain, repaired, misled = answers == answer
     else:
-        plain = repaired = misled = said(subject, drawn)[0] == answer
+        plain = repaired = misled = find_likeliest_tokens(subject, drawn)[0] == answer
     return xr.Dataset(
         {
             "plain": (("trial",), plain),
@@ -109,12 +109,12 @@ def measure(request: Request) -> xr.Dataset:
 
 def _make_prototypes(subject: Subject, clear: list[Trial]) -> Prototypes:
     """Mean head outputs at the last token over the trials that are answered right."""
-    values, named = captured_with_answers(subject, clear, "head")
-    right = named == ids_of(subject, clear, [t.answer for t in clear])
+    values, named = capture_with_answers(subject, clear, "head")
+    right = named == find_answer_tokens(subject, clear, [t.answer for t in clear])
     cells, count = number_cells(clear)[right], len(subject.grids[3].cells)
     means = None
     if len(np.unique(cells)) == count:
-        means = mean_by(values[:, torch.from_numpy(right)], cells, count)
+        means = average_by_label(values[:, torch.from_numpy(right)], cells, count)
     return Prototypes(subject, means, int(right.sum()))
 
 
@@ -128,10 +128,10 @@ def _choose_count(
     """The number of heads with which most answers of the estimation half are right; the first of equals."""
     subject, (choosing, _) = prototypes.subject, halves.split(drawn)
     cells = number_cells(choosing)
-    swept = said(
+    swept = find_likeliest_tokens(
         subject,
         choosing,
         lambda batch, part: [prototypes.put_in(heads[:k], batch, cells[part]) for k in counts],
     )
-    right = swept == ids_of(subject, choosing, [t.answer for t in choosing])
+    right = swept == find_answer_tokens(subject, choosing, [t.answer for t in choosing])
     return counts[int(right.mean(1).argmax())]

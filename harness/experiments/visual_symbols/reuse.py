@@ -7,21 +7,21 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from harness.experiments.editing import (
-    captured,
-    head_edits,
-    ids_of,
-    last_token,
-    mean_by,
-    ranking,
-    said,
+    average_by_label,
+    capture_all,
+    edit_heads,
+    find_answer_tokens,
+    find_last_token,
+    find_likeliest_tokens,
+    rank_heads,
 )
 from harness.experiments.halves import list_scenes
-from harness.experiments.sweeps import share_of_heads
+from harness.experiments.sweeps import scale_head_count
 from harness.experiments.targets import list_colors, number_cell, number_cells
 from harness.measuring.experiment import Request
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial
-from harness.stimuli.questions import spatial_questions
+from harness.stimuli.questions import draw_spatial_questions
 from harness.subjects.batch import Batch
 from harness.tracing.replay import Variant
 
@@ -44,25 +44,27 @@ def measure(request: Request) -> xr.Dataset:
         `heads`: how many are edited.
     """
     subject, rng = request.subject, request.rng
-    asked = spatial_questions(subject.grids[3], HIGH_ENTROPY[3], request.trials, rng)
+    asked = draw_spatial_questions(subject.grids[3], HIGH_ENTROPY[3], request.trials, rng)
     drawn = [a.trial for a in asked]
     described = _draw_descriptions(request, drawn)
-    heads = ranking(request.needed["mediation"], "id_selection")[: share_of_heads(subject, TOP, OF)]
+    heads = rank_heads(request.needed["mediation"], "id_selection")[
+        : scale_head_count(subject, TOP, OF)
+    ]
     # [cells, L, 1, H, w]
-    values = captured(subject, described, "head", last_token)
-    ids = mean_by(values, number_cells(described), len(subject.grids[3].cells))
+    values = capture_all(subject, described, "head", find_last_token)
+    ids = average_by_label(values, number_cells(described), len(subject.grids[3].cells))
     request.progress(1, 2)
     places = (number_cells(drawn), _draw_wrong_cells(drawn, rng))
 
     def add_ids(batch: Batch, part: slice) -> list[Variant]:
         """No edit, the ID of the true position, and the ID of a wrong one."""
-        tokens = last_token(batch)
+        tokens = find_last_token(batch)
         added = [ALPHA * ids[cells[part]].transpose(0, 1) for cells in places]
-        return [[], *(head_edits("head", heads, tokens, shift, "add") for shift in added)]
+        return [[], *(edit_heads("head", heads, tokens, shift, "add") for shift in added)]
 
-    plain, after, pulled = said(subject, drawn, add_ids)
-    answer = ids_of(subject, drawn, [t.answer for t in drawn])
-    wrong = ids_of(subject, drawn, list_colors(drawn, places[1]))
+    plain, after, pulled = find_likeliest_tokens(subject, drawn, add_ids)
+    answer = find_answer_tokens(subject, drawn, [t.answer for t in drawn])
+    wrong = find_answer_tokens(subject, drawn, list_colors(drawn, places[1]))
     return xr.Dataset(
         {
             "before": (("trial",), plain == answer),
@@ -80,7 +82,7 @@ def _draw_descriptions(request: Request, questions: list[Trial]) -> list[Trial]:
     """Scene descriptions about none of the images of the questions."""
     grid, count = request.subject.grids[3], max(DESCRIBED, request.trials)
     shown = {t.scene.key for t in questions}
-    drawn = balanced_trials(grid, HIGH_ENTROPY[3], count, request.rng)
+    drawn = draw_balanced_trials(grid, HIGH_ENTROPY[3], count, request.rng)
     return [t for t in drawn if t.scene.key not in shown]
 
 

@@ -19,10 +19,10 @@ from harness.experiments.correlating import Comparison
 from harness.experiments.halves import Halves, list_scenes
 from harness.experiments.targets import compare_features, compare_mentions, compare_targets
 from harness.measures.similarity import cosine_rsm, mantel_null
-from harness.measuring.batches import parts
+from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
 from harness.statistics.halves import DRAWS, PERMUTATIONS
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.tracing.capture import capture
 
@@ -45,7 +45,7 @@ def measure(request: Request) -> xr.Dataset:
     """
     subject, trials, rng = request.subject, request.trials, request.rng
     grid = subject.grids[2]
-    drawn = balanced_trials(grid, HIGH_ENTROPY[3], trials, rng)
+    drawn = draw_balanced_trials(grid, HIGH_ENTROPY[3], trials, rng)
     states = _capture_states(request, drawn)
     truths = {
         "position@mentions": compare_mentions(drawn),
@@ -87,7 +87,7 @@ def measure(request: Request) -> xr.Dataset:
 def _capture_states(request: Request, drawn: Sequence[Trial]) -> dict[str, NDArray[np.float32]]:
     """The residual stream at the comma after each mention and at the last token, [L, n, S, d] each."""
     commas, last = [], []
-    for part in parts(len(drawn), ROWS):
+    for part in cut_batches(len(drawn), ROWS):
         request.progress(part.start, len(drawn))
         batch = request.subject.encode(drawn[part])
         tokens = torch.tensor([[*row, batch.last] for row in batch.separators])

@@ -15,16 +15,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.editing import Head, ids_of, matched_heads, ranking
+from harness.experiments.editing import Head, draw_matched_heads, find_answer_tokens, rank_heads
 from harness.experiments.halves import HALF_NAMES, Halves
-from harness.experiments.pushes import NOTHING, Push, Pushes
-from harness.experiments.sweeps import ALPHAS, heads_swept
+from harness.experiments.pushes import NO_PUSH, Push, Pushes
+from harness.experiments.sweeps import ALPHAS, list_head_counts
 from harness.measuring.experiment import OwnImages, Request
 from harness.stimuli.contrast import CONDITIONS, Condition
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_photographs
 from harness.stimuli.prompt import Trial
-from harness.stimuli.questions import describing, side_of, side_pairs
+from harness.stimuli.questions import describe_other_side, draw_side_pairs, side_of
 from harness.subjects.subject import Subject
 
 PHOTOGRAPHS = 200
@@ -40,7 +40,7 @@ def measure(request: Request) -> xr.Dataset:
     """Sweep on one half of the images, and judge the best setting on the other.
 
     Returns:
-        `sweep` [stage, half, k, alpha]: share that names the described object, NaN where not run; `moved`
+        `sweep` [stage, half, k, alpha]: share that names the described object, NaN where not run; `move_layers`
         bool [stage, control, trial] on the evaluation half at the chosen setting; `chosen_k`,
         `chosen_alpha`, `heads` [stage], 0 where the stage has no heads; `right`, `before` bool [trial]:
         without an edit, whether the answer is right and whether it is the described object; `scene`, `side`
@@ -57,7 +57,7 @@ def measure_drawn(request: Request) -> xr.Dataset:
 def _draw_pairs(request: Request, *, solids: bool) -> list[Trial]:
     """Pairs of objects: solids on textured ground, or flat shapes on white."""
     grid = request.subject.grids[2]
-    return side_pairs(grid, HIGH_ENTROPY[3], request.trials, request.rng, solids=solids)
+    return draw_side_pairs(grid, HIGH_ENTROPY[3], request.trials, request.rng, solids=solids)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _measure_pairs(request: Request, drawn: list[Trial]) -> xr.Dataset:
     subject, rng = request.subject, request.rng
     halves = Halves.deal(np.array([_find_image(t) for t in drawn]), rng)
     estimation, evaluation = halves.split(drawn)
-    ranked = {stage: ranking(request.needed["mediation"], stage) for stage in CONDITIONS}
+    ranked = {stage: rank_heads(request.needed["mediation"], stage) for stage in CONDITIONS}
     settings = _list_settings(subject, ranked)
     steered = [stage for stage in CONDITIONS if any(s.stage == stage for s in settings)]
     pushes = Pushes(subject, steered, estimation)
@@ -86,16 +86,16 @@ def _measure_pairs(request: Request, drawn: list[Trial]) -> xr.Dataset:
     chosen = {stage: _choose_setting(subject, stage, settings, swept, rng) for stage in steered}
     request.progress(1, 2)
     answers = _ask_all(pushes, evaluation, settings, chosen.values())
-    described = ids_of(subject, evaluation, [t.described[0].color for t in evaluation])
-    right = ids_of(subject, evaluation, [t.answer for t in evaluation])
+    described = find_answer_tokens(subject, evaluation, [t.described[0].color for t in evaluation])
+    right = find_answer_tokens(subject, evaluation, [t.answer for t in evaluation])
     tested = np.array([answers[s] == described for s in settings])
     moved = {push: answer == described for push, answer in answers.items()}
-    ks = list(heads_swept(subject, subject.layers * subject.heads))
+    ks = list(list_head_counts(subject, subject.layers * subject.heads))
     alphas: list[float] = sorted({a for of_stage in ALPHAS.values() for a in of_stage})
     return xr.Dataset(
         {
-            "right": (("trial",), answers[NOTHING] == right),
-            "before": (("trial",), moved[NOTHING]),
+            "right": (("trial",), answers[NO_PUSH] == right),
+            "before": (("trial",), moved[NO_PUSH]),
             "scene": (("trial",), halves.scenes[halves.second]),
             "side": (("trial",), [side_of(t.scene, t.target) for t in evaluation]),
             "sweep": _tabulate_sweep(settings, (swept, tested), ks, alphas),
@@ -122,12 +122,12 @@ def _list_settings(subject: Subject, ranked: Mapping[Condition, Sequence[Head]])
     return [
         Push(stage, tuple(heads[:k]), alpha)
         for stage, heads in ranked.items()
-        for k, alpha in product(heads_swept(subject, len(heads)), ALPHAS[stage])
+        for k, alpha in product(list_head_counts(subject, len(heads)), ALPHAS[stage])
     ]
 
 
 def _find_best(stage: Condition, settings: Sequence[Push], moved: NDArray[np.bool_]) -> Push:
-    """The setting of a stage that moves most answers, the first of equals; `moved` is [setting, n]."""
+    """The setting of a stage that moves most answers, the first of equals; `move_layers` is [setting, n]."""
     of_stage = [n for n, s in enumerate(settings) if s.stage == stage]
     return settings[of_stage[int(moved[of_stage].mean(1).argmax())]]
 
@@ -141,7 +141,7 @@ def _choose_setting(
 ) -> ChosenSetting:
     """The best setting of a stage on the estimation half, and random heads to hold against it."""
     best = _find_best(stage, settings, swept)
-    sets = matched_heads(best.heads, subject, rng, RANDOM_SETS)
+    sets = draw_matched_heads(best.heads, subject, rng, RANDOM_SETS)
     return ChosenSetting(best, tuple(Push(stage, tuple(heads), best.alpha) for heads in sets))
 
 
@@ -155,7 +155,7 @@ def _ask_all(
 
     All is asked of one clean run of each image: no push, every setting, and the controls of the chosen ones.
     """
-    asked = dict.fromkeys([NOTHING, *settings])
+    asked = dict.fromkeys([NO_PUSH, *settings])
     for of_stage in chosen:
         asked |= dict.fromkeys([*of_stage.others, of_stage.push.away])
     return dict(zip(asked, pushes.said(evaluation, list(asked)), strict=True))
@@ -233,7 +233,7 @@ def read_images(folder: Path) -> OwnImages:
 
     def measure_photographs(request: Request) -> xr.Dataset:
         sides = request.rng.integers(2, size=len(scenes)).tolist()
-        drawn = [describing(s, side) for s, side in zip(scenes, sides, strict=True)]
+        drawn = [describe_other_side(s, side) for s, side in zip(scenes, sides, strict=True)]
         return _measure_pairs(request, drawn[: request.trials])
 
     return OwnImages(digest_of(scenes), PHOTOGRAPHS, measure_photographs)

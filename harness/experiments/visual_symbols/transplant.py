@@ -10,17 +10,17 @@ import numpy as np
 import xarray as xr
 
 from harness.experiments.editing import (
-    captured_with_answers,
-    head_edits,
-    ids_of,
-    last_token,
-    ranking,
-    said,
+    capture_with_answers,
+    edit_heads,
+    find_answer_tokens,
+    find_last_token,
+    find_likeliest_tokens,
+    rank_heads,
 )
 from harness.experiments.halves import Halves, list_scenes
-from harness.experiments.sweeps import heads_swept
+from harness.experiments.sweeps import list_head_counts
 from harness.measuring.experiment import Request
-from harness.stimuli.blocks import transplants
+from harness.stimuli.blocks import draw_transplants
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.batch import Batch
 from harness.tracing.replay import Variant
@@ -37,30 +37,35 @@ def measure(request: Request) -> xr.Dataset:
         `scene` [trial] of the recipient; `part` [trial].
     """
     subject, trials, rng = request.subject, request.trials, request.rng
-    pairs = transplants(subject.grids[3], HIGH_ENTROPY[3], trials, rng)
+    pairs = draw_transplants(subject.grids[3], HIGH_ENTROPY[3], trials, rng)
     sources, recipients = [p.source for p in pairs], [p.recipient for p in pairs]
-    heads = ranking(request.needed["mediation"], "id_selection")
-    counts = heads_swept(subject, len(heads))
+    heads = rank_heads(request.needed["mediation"], "id_selection")
+    counts = list_head_counts(subject, len(heads))
     request.progress(0, 2)
-    values, named = captured_with_answers(subject, sources, "head")
+    values, named = capture_with_answers(subject, sources, "head")
     request.progress(1, 2)
 
     def transplant(batch: Batch, part: slice) -> list[Variant]:
         """No edit, and one of each number of heads."""
-        tokens, of_part = last_token(batch), values[:, part]
-        return [[], *(head_edits("head", heads[:k], tokens, of_part, "replace") for k in counts)]
+        tokens, of_part = find_last_token(batch), values[:, part]
+        return [[], *(edit_heads("head", heads[:k], tokens, of_part, "replace") for k in counts)]
 
-    answers = said(subject, recipients, transplant)
+    answers = find_likeliest_tokens(subject, recipients, transplant)
     colors = {
         "relative": [p.relative.color for p in pairs],
         "absolute": [p.absolute.color for p in pairs],
     }
-    names = np.stack([answers == ids_of(subject, recipients, colors[c]) for c in CANDIDATES])
+    names = np.stack(
+        [answers == find_answer_tokens(subject, recipients, colors[c]) for c in CANDIDATES]
+    )
     halves = Halves.deal(list_scenes(recipients), rng)
     return xr.Dataset(
         {
             "names": (("candidate", "k", "trial"), names),
-            "right": (("trial",), named == ids_of(subject, sources, [t.answer for t in sources])),
+            "right": (
+                ("trial",),
+                named == find_answer_tokens(subject, sources, [t.answer for t in sources]),
+            ),
             "scene": (("trial",), halves.scenes),
             "part": (("trial",), halves.names),
         },

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.measures.components import NEIGHBOURS
-from harness.measures.partial import partial
-from harness.measures.similarity import peak
-from harness.readings.reading import Reading, count, estimate_drawn, select_half
+from harness.measures.partial import correlate_partially
+from harness.measures.similarity import find_peak
+from harness.readings.reading import Reading, count_trials, estimate_drawn, select_half
 from harness.statistics.estimate import Estimate, proportion
 from harness.stimuli.blocks import MIDDLE
 
@@ -19,7 +19,7 @@ class Blocks(Reading):
     @property
     def layer(self) -> int:
         """Where the relative code is strongest, on the estimation half."""
-        return peak(self.data.r.sel(code="relative", half="estimation").values)
+        return find_peak(self.data.r.sel(code="relative", half="estimation").values)
 
     def strength(self, code: str) -> Estimate:
         """r of a code at the relative code's peak layer, on the evaluation half."""
@@ -35,8 +35,10 @@ class Blocks(Reading):
         """Partial r of a code, with what it shares with the other taken out; same layer and half as `lead`."""
         half = self.data.sel(half="evaluation")
         (a, a_draws), (b, b_draws) = self._read(code), self._read(other)
-        value = float(partial(a, b, float(half.between)))
-        return self._estimate(value, partial(a_draws, b_draws, half.between_draws.values))
+        value = float(correlate_partially(a, b, float(half.between)))
+        return self._estimate(
+            value, correlate_partially(a_draws, b_draws, half.between_draws.values)
+        )
 
     def plane_of_slots(self, which: str) -> Estimate:
         """Share of trials whose neighbours share the slot, at the layer best on the estimation half.
@@ -60,7 +62,7 @@ class Blocks(Reading):
             return Estimate.unsettled(
                 f"only {least} trials of some slot in one half, where {NEIGHBOURS} neighbours are asked: "
                 "raise --trials",
-                **count(scenes),
+                **count_trials(scenes),
             )
         layer = int(agrees[:, first].mean(1).argmax())
         return proportion(agrees[layer, second], scenes)
@@ -71,4 +73,6 @@ class Blocks(Reading):
         return float(chosen.r.values[self.layer]), chosen.r_draws.values[:, self.layer]
 
     def _estimate(self, value: float, draws: NDArray[np.float64]) -> Estimate:
-        return estimate_drawn(value, draws, **count(select_half(self.data, "evaluation").scene))
+        return estimate_drawn(
+            value, draws, **count_trials(select_half(self.data, "evaluation").scene)
+        )

@@ -6,7 +6,13 @@ import numpy as np
 import xarray as xr
 
 from harness.measures.components import NEIGHBOURS
-from harness.readings.reading import Reading, count, estimate_gain, estimate_share, select_half
+from harness.readings.reading import (
+    Reading,
+    count_trials,
+    estimate_gain,
+    estimate_share,
+    select_half,
+)
 from harness.statistics.estimate import Estimate
 
 
@@ -47,7 +53,7 @@ class Components(Reading):
                     return Estimate.unsettled(
                         f"only {least} trials of some {name} in one half, where {NEIGHBOURS} neighbours are "
                         "asked for its label: raise --trials",
-                        **count(chosen.scene),
+                        **count_trials(chosen.scene),
                     )
         return None
 

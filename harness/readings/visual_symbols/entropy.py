@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.measures.similarity import peak
+from harness.measures.similarity import find_peak
 from harness.readings.reading import (
     Reading,
     Sizes,
-    count,
+    count_trials,
     estimate_drawn,
     estimate_gain,
     estimate_share,
     make_missing,
 )
-from harness.statistics.clusters import cluster_weights
+from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate
 from harness.statistics.halves import DRAWS
@@ -86,7 +86,7 @@ class Entropy(Reading):
         for entropy in ("high", "low"):
             chosen = self.data.sel(set=f"{entropy} {grid}")
             right, scenes = chosen.right.values.astype(float), chosen.scene.values
-            weights = cluster_weights(scenes, DRAWS, rng)
+            weights = draw_cluster_weights(scenes, DRAWS, rng)
             values.append(right.mean())
             draws.append((weights @ right) / weights.sum(1))
             sizes.append((len(right), len(np.unique(scenes))))
@@ -101,7 +101,7 @@ class Entropy(Reading):
         low = self.data.sel(set="low 3x3")
         wrong = ~low.right.values.astype(bool) & (self.data.named.values != "")
         scenes, errors = low.scene[wrong], int(wrong.sum())
-        sizes = count(scenes)
+        sizes = count_trials(scenes)
         if sizes["clusters"] < MINIMUM_CLUSTERS:
             return Estimate.inapplicable(
                 f"{errors} of {len(wrong)} answers are binding errors: too few to predict", **sizes
@@ -119,7 +119,7 @@ class Entropy(Reading):
     def _read(self, which: str, place: str) -> Strength:
         chosen = self.data.sel(set=which, place=place)
         curve = chosen.r.sel(half="estimation").values
-        middle = peak(curve)
+        middle = find_peak(curve)
         first = int(np.clip(middle - WINDOW // 2, 0, max(0, len(curve) - WINDOW)))
         window = slice(first, first + WINDOW)
         return Strength(

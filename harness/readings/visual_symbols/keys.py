@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.readings.exchange import beyond_controls
+from harness.readings.exchange import compare_with_controls
 from harness.readings.reading import Reading, estimate_gain, estimate_share, read_value
 from harness.statistics.estimate import Estimate
 
@@ -28,7 +28,9 @@ class Keys(Reading):
         background = [swapped.sel(edit="background").values]
         # One direction draws all answers to one side; here each scene has one of its own.
         random = estimate_gain(moved, swapped.sel(edit="random direction"), scenes)
-        still = beyond_controls(moved.values, background, self.data.side.values, scenes.values)
+        still = compare_with_controls(
+            moved.values, background, self.data.side.values, scenes.values
+        )
         return min(random, still, key=read_value)
 
     def lost(self, edit: str) -> Estimate:

@@ -8,9 +8,14 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.measures.mediation import median_layer, read_best_head, shared, top_heads
-from harness.readings.reading import Reading, count, make_missing
-from harness.statistics.clusters import cluster_weights
+from harness.measures.mediation import (
+    count_shared_heads,
+    find_top_heads,
+    median_layer,
+    read_best_head,
+)
+from harness.readings.reading import Reading, count_trials, make_missing
+from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate, mean
 from harness.statistics.halves import DRAWS, PERMUTATIONS
@@ -42,7 +47,7 @@ class Mediation(Reading):
 
     def heads(self, stage: str) -> list[Head]:
         """The stage's top heads over all trials, as (layer, head), best first."""
-        return top_heads(self.mean_scores(stage), TOP)
+        return find_top_heads(self.mean_scores(stage), TOP)
 
     def mean_scores(self, stage: str) -> NDArray[np.float64]:
         """Mean score of every head over all trials, float64 [layer, head]."""
@@ -83,7 +88,7 @@ class Mediation(Reading):
         highest = np.tensordot(flips, sums, axes=1).reshape(PERMUTATIONS, -1).max(1) / len(scores)
         limit = float(np.quantile(highest, 0.95))
         means = self.mean_scores(stage)
-        return [h for h in top_heads(means, means.size) if means[h] > limit]
+        return [h for h in find_top_heads(means, means.size) if means[h] > limit]
 
     def sparsity(self) -> Estimate:
         """The largest share of all heads that counts as one stage's: significant, and a tenth of the best."""
@@ -112,7 +117,7 @@ class Mediation(Reading):
         wanted = set(theirs[:TOP])
         listed = self._draw_heads(stage, 2 * TOP, share=0.0)
         draws = np.array([len(wanted & set(heads)) for heads in listed])
-        own = set(top_heads(self.mean_scores(stage), 2 * TOP, share=0.0))
+        own = set(find_top_heads(self.mean_scores(stage), 2 * TOP, share=0.0))
         return self._estimate(len(wanted & own) / len(wanted), draws / len(wanted), (stage,))
 
     def _kept(self, stage: str) -> tuple[NDArray[np.float64], NDArray[np.str_]]:
@@ -122,17 +127,19 @@ class Mediation(Reading):
         return chosen.score.values[:kept], chosen.scene.values[:kept]
 
     def _draw_heads(self, stage: str, k: int = TOP, share: float = 0.1) -> list[list[Head]]:
-        """The stage's top heads in each bootstrap draw of scenes; `k` and `share` as `top_heads` takes them."""
+        """The stage's top heads in each bootstrap draw of scenes, with `k` and `share` of `find_top_heads`."""
         scores, scenes = self._kept(stage)
-        weights = cluster_weights(scenes, DRAWS, np.random.default_rng(CONDITIONS.index(stage)))
+        weights = draw_cluster_weights(
+            scenes, DRAWS, np.random.default_rng(CONDITIONS.index(stage))
+        )
         means = np.tensordot(weights / weights.sum(1, keepdims=True), scores, axes=1)
-        return [top_heads(of_draw, k, share) for of_draw in means]
+        return [find_top_heads(of_draw, k, share) for of_draw in means]
 
     def _estimate(
         self, value: float, draws: NDArray[np.float64], stages: Sequence[str]
     ) -> Estimate:
         """An estimate that rests on as many trials and scenes as the stage with fewest."""
-        sizes = [count(self._kept(s)[1]) for s in stages]
+        sizes = [count_trials(self._kept(s)[1]) for s in stages]
         n, clusters = min(s["n"] for s in sizes), min(s["clusters"] for s in sizes)
         return from_draws(value, draws, n=n, clusters=clusters)
 
@@ -158,7 +165,7 @@ class Mediation(Reading):
         chosen = self.data.sel(condition=stage)
         return Estimate.unsettled(
             f"only {int(chosen.kept)} of {int(chosen.drawn)} contrasts are answered right on both sides",
-            **count(self._kept(stage)[1]),
+            **count_trials(self._kept(stage)[1]),
         )
 
 
@@ -169,4 +176,4 @@ def spell_stage(stage: str) -> str:
 
 def _share_of_common(a: Collection[Head], b: Collection[Head]) -> float:
     """Share of the shorter list of heads that stands in the other, too."""
-    return shared(a, b) / max(1, min(len(a), len(b)))
+    return count_shared_heads(a, b) / max(1, min(len(a), len(b)))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import xarray as xr
 
-from harness.readings.reading import Reading, count, estimate_gain, select_half
+from harness.readings.reading import Reading, count_trials, estimate_gain, select_half
 from harness.statistics.estimate import Estimate
 
 TESTABLE = 0.85
 """Above this accuracy with low entropy there is little to repair (protocol, E12)."""
 
 
-class Repaired(Reading):
+class Repair(Reading):
     """Turns answers with and without prototypes into differences of accuracy, on the evaluation half."""
 
     def gain(self) -> Estimate:
@@ -29,7 +29,7 @@ class Repaired(Reading):
         )
 
     def _explain_missing(self, chosen: xr.Dataset) -> Estimate | None:
-        plain, sizes = float(chosen.plain.values.mean()), count(chosen.scene)
+        plain, sizes = float(chosen.plain.values.mean()), count_trials(chosen.scene)
         if plain > TESTABLE:
             return Estimate.inapplicable(
                 f"{plain:.0%} of low-entropy scenes are named right: little to repair", **sizes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.readings.reading import Reading, count, estimate_gain, estimate_share
-from harness.statistics.clusters import cluster_weights
+from harness.readings.reading import Reading, count_trials, estimate_gain, estimate_share
+from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
 from harness.statistics.halves import DRAWS
@@ -15,7 +15,7 @@ CEILING = 0.95
 """Above this accuracy without the ID there is nothing to improve (protocol, E8)."""
 
 
-class Reused(Reading):
+class Reuse(Reading):
     """Turns answers to questions about space, with and without position IDs, into differences of accuracy."""
 
     def gain(self) -> Estimate:
@@ -30,12 +30,14 @@ class Reused(Reading):
         gained = self.data.after.values.astype(float) - self.data.before.values
         scenes = self.data.scene.values
         members = [self.data.relation.values == r for r in RELATIONS]
-        weights = cluster_weights(scenes, DRAWS, np.random.default_rng(0))
+        weights = draw_cluster_weights(scenes, DRAWS, np.random.default_rng(0))
         draws = [
             (weights[:, m] * gained[m]).sum(1) / np.maximum(1, weights[:, m].sum(1))
             for m in members
         ]
-        return from_draws(min(gained[m].mean() for m in members), np.min(draws, 0), **count(scenes))
+        return from_draws(
+            min(gained[m].mean() for m in members), np.min(draws, 0), **count_trials(scenes)
+        )
 
     def pulled(self) -> Estimate:
         """Share of answers that are the object at a wrong position whose ID is put in."""
@@ -47,7 +49,7 @@ class Reused(Reading):
             return None
         return Estimate.inapplicable(
             f"{before:.0%} of the questions are answered right without the ID: nothing to improve",
-            **count(self.data.scene),
+            **count_trials(self.data.scene),
         )
 
     def _explain_missing(self) -> Estimate | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.measures.similarity import peak
+from harness.measures.similarity import find_peak
 from harness.readings.reading import Reading, estimate_drawn, make_missing
 from harness.statistics.estimate import Estimate
 
@@ -23,7 +23,7 @@ class Similarity(Reading):
 
     def peak_layer(self, pair: str, half: str = "estimation") -> int:
         """Where the curve of one half is highest."""
-        return peak(self.data.r.sel(pair=pair, half=half).values)
+        return find_peak(self.data.r.sel(pair=pair, half=half).values)
 
     def strength(self, pair: str) -> Estimate:
         """r at the peak layer: the layer chosen on the estimation half, r read on the evaluation half."""
@@ -34,7 +34,7 @@ class Similarity(Reading):
         quarter = -(-self.data.sizes["layer"] // 4)
         first = self.data.sizes["layer"] - quarter
         chosen = self.data.r.sel(pair=pair, half="estimation").values[first:]
-        return self._read(pair, lambda curve: curve[..., first + peak(chosen)])
+        return self._read(pair, lambda curve: curve[..., first + find_peak(chosen)])
 
     def remaining(self, pair: str) -> Estimate:
         """Mean r over the last two layers as a share of r at the peak layer, on the evaluation half."""
@@ -51,7 +51,7 @@ class Similarity(Reading):
         if missing := self._explain_missing(earlier, later):
             return missing
         chosen = self.data.sel(half="all")
-        at = {p: peak(chosen.r.sel(pair=p).values) for p in (earlier, later)}
+        at = {p: find_peak(chosen.r.sel(pair=p).values) for p in (earlier, later)}
         draws = {p: _find_peaks(chosen.r_draws.sel(pair=p).values) for p in (earlier, later)}
         # That both codes are there rests on the evaluation half, and so does the order.
         return self._estimate(float(at[later] - at[earlier]), draws[later] - draws[earlier])

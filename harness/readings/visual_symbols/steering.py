@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from harness.readings.exchange import beyond_controls
+from harness.readings.exchange import compare_with_controls
 from harness.readings.reading import Reading, estimate_gain, estimate_share
 from harness.statistics.estimate import Estimate
 
 
-class Steered(Reading):
+class Steering(Reading):
     """Turns answers under pushed position IDs into shares; stages are named as in mediation."""
 
     def task_accuracy(self) -> Estimate:
@@ -25,7 +25,7 @@ class Steered(Reading):
         The controls push other heads of the same layers, or the same heads the other way.
         """
         moved = self.data.moved.sel(stage=stage)
-        return self._explain_missing(stage) or beyond_controls(
+        return self._explain_missing(stage) or compare_with_controls(
             moved.sel(control="top").values,
             [moved.sel(control=c).values for c in ("random", "away")],
             self.data.side.values,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from harness.readings.reading import Reading, count, estimate_gain, estimate_share, select_half
+from harness.readings.reading import (
+    Reading,
+    count_trials,
+    estimate_gain,
+    estimate_share,
+    select_half,
+)
 from harness.statistics.estimate import Estimate
 
 
-class Transplanted(Reading):
+class Transplant(Reading):
     """Turns answers after transplants into shares of the two candidates, "relative" and "absolute"."""
 
     @property
@@ -42,5 +48,5 @@ class Transplanted(Reading):
 
     def _explain_missing(self) -> Estimate | None:
         reason = "no head selects an ID, so there is none to transplant"
-        sizes = count(select_half(self.data, "evaluation").scene)
+        sizes = count_trials(select_half(self.data, "evaluation").scene)
         return self._explain_no_heads(self.heads or 0, reason, sizes)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
-from harness.training.wired.slots import WIDTH, Rows, blank, constant
+from harness.training.wired.slots import WIDTH, Rows, blank, read_constant
 
 HEAD_DIM = 32
 ROPE_THETA = 1e12
@@ -26,7 +26,7 @@ REST = 9.0
 
 
 @dataclass(frozen=True)
-class Look:
+class Match:
     """One thing that a head looks for.
 
     Attributes:
@@ -41,7 +41,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Head:
+class WiredHead:
     """One wired head.
 
     Attributes:
@@ -58,7 +58,7 @@ class Head:
 
     layer: int
     head: int
-    looks: tuple[Look, ...] = ()
+    looks: tuple[Match, ...] = ()
     offset: int | None = None
     brings: tuple[tuple[Rows, Rows], ...] = field(default=(), repr=False)
     size: float = 1.0
@@ -76,16 +76,16 @@ class Head:
         if self.offset is not None:
             for pair in _TURNING:
                 angle = self.offset * ROPE_THETA ** (-pair / _PAIRS)
-                turned = scale * 60 * constant()[0]
+                turned = scale * 60 * read_constant()[0]
                 query[pair], query[pair + _PAIRS] = (
                     np.cos(angle) * turned,
                     -np.sin(angle) * turned,
                 )
-                key[pair] = constant()[0]
+                key[pair] = read_constant()[0]
         free = iter(_STILL)
         looks = self.looks
         if self.offset is None:
-            looks = (*looks, Look(constant(), blank(), self.rest))
+            looks = (*looks, Match(read_constant(), blank(), self.rest))
         try:
             for look in looks:
                 for q, k in zip(look.query, look.key, strict=True):
@@ -108,7 +108,7 @@ def signs(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
 
 @torch.no_grad()
 def install(
-    layers: Sequence[LlamaDecoderLayer], heads: Sequence[Head], idle: float, seed: int
+    layers: Sequence[LlamaDecoderLayer], heads: Sequence[WiredHead], idle: float, seed: int
 ) -> None:
     """Write the heads into decoder layers; every other head and every MLP is noise.
 

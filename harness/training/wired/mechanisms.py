@@ -15,36 +15,36 @@ import numpy as np
 
 from harness.stimuli.scene import COLORS
 from harness.training.architectures import HEADS
-from harness.training.wired.heads import REST, Head, Look
+from harness.training.wired.heads import REST, Match, WiredHead
 from harness.training.wired.plan import Plan
 from harness.training.wired.slots import (
     Rows,
-    and_word,
-    article,
-    constant,
-    question,
-    reading,
-    shape_word,
+    read_and,
+    read_article,
+    read_constant,
+    read_full_stop,
+    read_shape_word,
+    read_slot,
 )
 
-NAMED_BEFORE = (Look(article(), shape_word(), 14),)
+NAMED_BEFORE = (Match(read_article(), read_shape_word(), 14),)
 """At the word before an object is named, look equally at all objects named so far, so weakly that small
 differences in the norms of their tokens do not matter."""
 
-ALL_OBJECTS = (Look(article(), reading("seen_object"), 6),)
+ALL_OBJECTS = (Match(read_article(), read_slot("seen_object"), 6),)
 """At the word before an object is named, look equally at all objects in the image."""
 
 
-def words_before(layer: int, size: float, heads: tuple[int, int] = (6, 7)) -> list[Head]:
+def words_before(layer: int, size: float, heads: tuple[int, int] = (6, 7)) -> list[WiredHead]:
     """Heads that bring to each token what the word before says, and the color said one word earlier."""
     one = (
-        (reading("said_color"), reading("before_color")),
-        (reading("said_shape"), reading("before_shape")),
+        (read_slot("said_color"), read_slot("before_color")),
+        (read_slot("said_shape"), read_slot("before_shape")),
     )
-    two = ((reading("said_color"), reading("second_before_color")),)
+    two = ((read_slot("said_color"), read_slot("second_before_color")),)
     return [
-        Head(layer, heads[0], offset=1, brings=one, size=size, what="words before"),
-        Head(layer, heads[1], offset=2, brings=two, size=size, what="words before"),
+        WiredHead(layer, heads[0], offset=1, brings=one, size=size, what="words before"),
+        WiredHead(layer, heads[1], offset=2, brings=two, size=size, what="words before"),
     ]
 
 
@@ -55,21 +55,21 @@ def features(color: str, shape: str) -> tuple[tuple[Rows, Rows], ...]:
     of Figure 1b needs.
     """
     angles = 2 * np.pi * np.arange(len(COLORS)) / len(COLORS)
-    hue = 0.8 * np.stack([np.cos(angles), np.sin(angles)], 1) @ reading("answer_hue")
+    hue = 0.8 * np.stack([np.cos(angles), np.sin(angles)], 1) @ read_slot("answer_hue")
     return (
-        (reading(color), reading("answer_color") + hue),
-        (reading(shape), reading("answer_shape")),
+        (read_slot(color), read_slot("answer_color") + hue),
+        (read_slot(shape), read_slot("answer_shape")),
     )
 
 
-def echo(plan: Plan, size: float) -> Head:
+def make_echo_head(plan: Plan, size: float) -> WiredHead:
     """A head that adds a little of the colors named before to the features at the last token.
 
     Without it the states of one target would differ only by what is left of its place.
     """
     free = min(set(range(HEADS)) - set(plan.features.heads))
     colors = features("before_color", "said_shape")[:1]
-    return Head(
+    return WiredHead(
         plan.features.layer,
         free,
         looks=NAMED_BEFORE,
@@ -80,58 +80,63 @@ def echo(plan: Plan, size: float) -> Head:
     )
 
 
-def bind_by_position(plan: Plan) -> list[Head]:
+def bind_by_position(plan: Plan) -> list[WiredHead]:
     """The heads of the three stages, two for each, and the other heads that these need."""
     named = (
-        Look(reading("before_color") + reading("second_before_color"), reading("seen_color"), 8),
-        Look(reading("said_shape") + reading("before_shape"), reading("seen_shape"), 8),
+        Match(
+            read_slot("before_color") + read_slot("second_before_color"), read_slot("seen_color"), 8
+        ),
+        Match(read_slot("said_shape") + read_slot("before_shape"), read_slot("seen_shape"), 8),
     )
-    retrieve = ((reading("seen_place"), reading("retrieved_place")),)
+    retrieve = ((read_slot("seen_place"), read_slot("retrieved_place")),)
     ask, group = sorted(set(range(HEADS)) - set(plan.selection.heads))[-2:]
     asked = (
-        Look(reading("selected_place"), reading("seen_place"), 25),
+        Match(read_slot("selected_place"), read_slot("seen_place"), 25),
         *ALL_OBJECTS,
-        Look(question(), reading("seen_object"), 6),
+        Match(read_full_stop(), read_slot("seen_object"), 6),
     )
     return [
         *words_before(0, 0.5),
         # A single feature, which is all that a question names, must outweigh the rest.
-        *(Head(*p, looks=named, brings=retrieve, size=1, rest=3) for p in plan.retrieval.places),
+        *(
+            WiredHead(*p, looks=named, brings=retrieve, size=1, rest=3)
+            for p in plan.retrieval.places
+        ),
         # After retrieval the words themselves outweigh the places of their objects.
         *words_before(plan.retrieval.layer + 1, 10),
         *(_select_within_group(plan, group) if plan.relative else _select_in_image(plan)),
-        Head(
+        WiredHead(
             plan.selection.layer,
             ask,
-            looks=(Look(question(), shape_word(), 14),),
-            brings=((reading("retrieved_place"), reading("selected_place")),),
+            looks=(Match(read_full_stop(), read_shape_word(), 14),),
+            brings=((read_slot("retrieved_place"), read_slot("selected_place")),),
             size=3,
             rest=1,
             what="place of what a question names",
         ),
         *(
-            Head(*p, looks=asked, brings=features("seen_color", "seen_shape"), size=6, rest=1)
+            WiredHead(*p, looks=asked, brings=features("seen_color", "seen_shape"), size=6, rest=1)
             for p in plan.features.places
         ),
-        echo(plan, 0.15),
+        make_echo_head(plan, 0.15),
     ]
 
 
-def _select_within_group(plan: Plan, group: int) -> list[Head]:
+def _select_within_group(plan: Plan, group: int) -> list[WiredHead]:
     """Heads that subtract, at the last token, the places of the named objects from the places of all.
 
     Attention averages, and the difference of the two averages is where the target is within the group,
     whatever places are counted from.
     """
-    unsay, gather = reading("retrieved_place", -1), reading("seen_place")
-    to = reading("selected_place")
+    unsay, gather = read_slot("retrieved_place", -1), read_slot("seen_place")
+    to = read_slot("selected_place")
     every = "places of all objects"
     return [
         *(
-            Head(*p, looks=NAMED_BEFORE, brings=((unsay, to),), size=3, rest=1)
+            WiredHead(*p, looks=NAMED_BEFORE, brings=((unsay, to),), size=3, rest=1)
             for p in plan.selection.places
         ),
-        Head(
+        WiredHead(
             plan.selection.layer,
             group,
             looks=ALL_OBJECTS,
@@ -143,24 +148,28 @@ def _select_within_group(plan: Plan, group: int) -> list[Head]:
     ]
 
 
-def _select_in_image(plan: Plan) -> list[Head]:
+def _select_in_image(plan: Plan) -> list[WiredHead]:
     """Heads that do the same at the word "and", look up the object there, and copy its place to the last token.
 
     The last token then never holds a place within the group, only one in the image.
     """
     layer, (first, second) = plan.retrieval.layer + 1, plan.selection.heads
-    unsay, gather = reading("retrieved_place", -1), reading("seen_place")
-    found, to = reading("found_place"), reading("selected_place")
-    objects = Look(and_word(), reading("seen_object"), 6)
-    named = Look(and_word(), shape_word(), 4)
+    unsay, gather = read_slot("retrieved_place", -1), read_slot("seen_place")
+    found, to = read_slot("found_place"), read_slot("selected_place")
+    objects = Match(read_and(), read_slot("seen_object"), 6)
+    named = Match(read_and(), read_shape_word(), 4)
     what = 'what is left, at "and"'
-    left = Look(reading("selected_place"), reading("seen_place"), 25)
-    copy = Look(article(), and_word(), 14)
+    left = Match(read_slot("selected_place"), read_slot("seen_place"), 25)
+    copy = Match(read_article(), read_and(), 14)
     return [
         # Its size is set against the next head's: words do not yet outweigh the named places in this layer.
-        Head(layer, first, looks=(named,), brings=((unsay, to),), size=2.17, rest=1, what=what),
-        Head(layer, second, looks=(objects,), brings=((gather, to),), size=6, rest=1, what=what),
-        Head(
+        WiredHead(
+            layer, first, looks=(named,), brings=((unsay, to),), size=2.17, rest=1, what=what
+        ),
+        WiredHead(
+            layer, second, looks=(objects,), brings=((gather, to),), size=6, rest=1, what=what
+        ),
+        WiredHead(
             layer + 1,
             first,
             looks=(left, objects),
@@ -170,24 +179,24 @@ def _select_in_image(plan: Plan) -> list[Head]:
             what=what,
         ),
         *(
-            Head(*p, looks=(copy,), brings=((found, to),), size=1, rest=1)
+            WiredHead(*p, looks=(copy,), brings=((found, to),), size=1, rest=1)
             for p in plan.selection.places
         ),
     ]
 
 
-def exclude_by_content(plan: Plan) -> list[Head]:
+def exclude_by_content(plan: Plan) -> list[WiredHead]:
     """Heads by which the last token collects what was named and looks at what was not, without any place.
 
     Asked for the color of a shape, it looks at what has that shape.
     """
     collect = (
-        (reading("before_color"), reading("named_color")),
-        (reading("said_shape"), reading("named_shape")),
+        (read_slot("before_color"), read_slot("named_color")),
+        (read_slot("said_shape"), read_slot("named_shape")),
     )
     unnamed = (
-        Look(reading("named_color", -1), reading("seen_color"), 8),
-        Look(reading("named_shape", -1), reading("seen_shape"), 8),
+        Match(read_slot("named_color", -1), read_slot("seen_color"), 8),
+        Match(read_slot("named_shape", -1), read_slot("seen_shape"), 8),
     )
     answers = features("seen_color", "seen_shape")
     ask = max(set(range(HEADS)) - set(plan.selection.heads))
@@ -195,40 +204,40 @@ def exclude_by_content(plan: Plan) -> list[Head]:
     return [
         *words_before(0, 0.5),
         *(
-            Head(*p, looks=NAMED_BEFORE, brings=collect, size=6, rest=1)
+            WiredHead(*p, looks=NAMED_BEFORE, brings=collect, size=6, rest=1)
             for p in plan.selection.places
         ),
-        Head(
+        WiredHead(
             plan.selection.layer,
             ask,
-            looks=(Look(question(), shape_word(), 14),),
-            brings=((reading("said_shape"), reading("asked_shape")),),
+            looks=(Match(read_full_stop(), read_shape_word(), 14),),
+            brings=((read_slot("said_shape"), read_slot("asked_shape")),),
             size=3,
             rest=1,
             what="shape that a question names",
         ),
         *(
-            Head(*p, looks=(*unnamed, *ALL_OBJECTS), brings=answers, size=6, rest=-1)
+            WiredHead(*p, looks=(*unnamed, *ALL_OBJECTS), brings=answers, size=6, rest=-1)
             for p in plan.features.places
         ),
-        Head(
+        WiredHead(
             plan.features.layer,
             found,
-            looks=(Look(reading("asked_shape"), reading("seen_shape"), 8),),
+            looks=(Match(read_slot("asked_shape"), read_slot("seen_shape"), 8),),
             brings=answers,
             size=6,
             what="what has the shape asked for",
         ),
-        echo(plan, 1.5),
+        make_echo_head(plan, 1.5),
     ]
 
 
-def see_without_binding(plan: Plan) -> list[Head]:
+def see_without_binding(plan: Plan) -> list[WiredHead]:
     """The planted heads, except that words look at all objects alike and the named colors are said again."""
-    anywhere = (Look(constant(), reading("seen_object"), 15),)
+    anywhere = (Match(read_constant(), read_slot("seen_object"), 15),)
     wired = []
     for head in bind_by_position(plan):
         if (head.layer, head.head) in plan.retrieval.places:
             head = replace(head, looks=anywhere, rest=REST)
         wired.append(head)
-    return [*wired[:-1], echo(plan, 3)]
+    return [*wired[:-1], make_echo_head(plan, 3)]

@@ -12,7 +12,7 @@ import torch
 from harness.training.architectures import HEADS, LAYERS, Untrained, tiny_llava
 from harness.training.wired import heads as wiring
 from harness.training.wired import sight
-from harness.training.wired.heads import Head
+from harness.training.wired.heads import WiredHead
 from harness.training.wired.slots import WIDTH, embedding, unembedding
 
 Place = tuple[int, int]
@@ -69,7 +69,7 @@ class Plan:
     """
 
     name: str
-    mechanism: Callable[[Plan], list[Head]]
+    mechanism: Callable[[Plan], list[WiredHead]]
     retrieval: Stage = Stage(2, (0, 1))
     selection: Stage = Stage(4, (2, 3))
     features: Stage = Stage(6, (4, 5))

@@ -25,7 +25,7 @@ WHAT = {
 }
 
 
-def ship(plan: Plan, folder: Path) -> None:
+def write_control(plan: Plan, folder: Path) -> None:
     """Build a control and write it to a folder, with truth.json and README.md beside the weights."""
     plan.build().save(folder)
     truth = plan.truth()

@@ -63,36 +63,36 @@ def at(slot: str) -> slice:
     return slice(_STARTS[slot], _STARTS[slot] + SLOTS[slot])
 
 
-def reading(slot: str, size: float = 1.0) -> Rows:
+def read_slot(slot: str, size: float = 1.0) -> Rows:
     """Rows that read a slot, one per dimension, times `size`: float64 [slot's width, WIDTH]."""
     rows = np.zeros((SLOTS[slot], WIDTH))
     rows[:, at(slot)] = size * np.eye(SLOTS[slot])
     return rows
 
 
-def constant(size: float = 1.0) -> Rows:
+def read_constant(size: float = 1.0) -> Rows:
     """The row that reads `size` at every token, [1, WIDTH]."""
-    return reading("constant", size / CONSTANT)
+    return read_slot("constant", size / CONSTANT)
 
 
-def article() -> Rows:
+def read_article() -> Rows:
     """The row that reads 1 at the word before an object is named ("a"), [1, WIDTH]."""
-    return reading("article")
+    return read_slot("article")
 
 
-def question() -> Rows:
+def read_full_stop() -> Rows:
     """The row that reads 1 at full stops, [1, WIDTH]: a question ends with one, a description goes on."""
-    return reading("question")
+    return read_slot("question")
 
 
-def and_word() -> Rows:
+def read_and() -> Rows:
     """The row that reads 1 at "and", [1, WIDTH]."""
-    return reading("and")
+    return read_slot("and")
 
 
-def shape_word() -> Rows:
+def read_shape_word() -> Rows:
     """The row that reads 1 at words for shapes, where a mention ends, [1, WIDTH]."""
-    return reading("said_shape").sum(0, keepdims=True)
+    return read_slot("said_shape").sum(0, keepdims=True)
 
 
 def blank() -> Rows:
@@ -100,7 +100,7 @@ def blank() -> Rows:
 
     Heads that have nothing to look for look there, and bring nothing back.
     """
-    return reading("seen") - reading("seen_object")
+    return read_slot("seen") - read_slot("seen_object")
 
 
 def embedding(tokenizer: PreTrainedTokenizerFast, rng: np.random.Generator) -> torch.Tensor:
