@@ -1,7 +1,7 @@
 """A hash of the code that can change a measurement, and of no other code; it is part of a measurement's name.
 
 Code counts if the experiment imports it, directly or by way of other modules, or if it loads the subject and
-reads or edits its activations. Readings, verdicts and pages do not count, nor do comments, docstrings and types.
+reads or edits its activations. Readings, verdicts and pages do not count, nor do comments, docstrings, types.
 """
 
 from __future__ import annotations
