@@ -49,7 +49,7 @@ from harness.tracing import capture, clean, generate, trace
 PHASES: dict[str, list[tuple[Any, str]]] = {
     "drawing": [(draw, "draw")],
     "encoding": [(Subject, "encode"), (Subject, "_encode_images")],
-    "forward": [(trace, "_once"), (capture, "last_logits")],
+    "forward": [(trace, "_once"), (capture, "read_last_logits")],
     "clean": [(clean, "_run_once")],
     "replay": [(clean.CleanRun, "advance")],
     "writing": [(generate, "_run")],

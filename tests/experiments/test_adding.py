@@ -19,17 +19,17 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from harness.experiments.answers import answers_right
+from harness.experiments.answers import check_answers_right
 from harness.measuring.experiment import Request
-from harness.stimuli.design import HIGH_ENTROPY, balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 
 
 def measure(request: Request) -> xr.Dataset:
     """Accuracy per trial: `right` bool [trial], `scene` [trial]."""
     grid = request.subject.grids[2]
     cells = grid.cells[:3]
-    drawn = balanced_trials(grid, HIGH_ENTROPY[3], request.trials, request.rng, cells=cells)
-    right = answers_right(request.subject, drawn)
+    drawn = draw_balanced_trials(grid, HIGH_ENTROPY[3], request.trials, request.rng, cells=cells)
+    right = check_answers_right(request.subject, drawn)
     scenes = np.array([t.scene.key for t in drawn])
     return xr.Dataset({"right": (("trial",), right), "scene": (("trial",), scenes)})
 '''

@@ -174,7 +174,7 @@ def test_memory_that_stays_on_the_gpu_is_reported(monkeypatch):
     said = []
     holder = SubjectHolder("cpu", "sdpa", said.append)
     on_gpu = iter([0, LITTLE, 0, 3 * 2**30])
-    monkeypatch.setattr("harness.runs.subject_holder.allocated", lambda: next(on_gpu))
+    monkeypatch.setattr("harness.runs.subject_holder.count_allocated_bytes", lambda: next(on_gpu))
     holder(ENTRY)
     holder.release()
     assert [line for line in said if "stay" in line] == []

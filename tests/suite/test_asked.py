@@ -21,16 +21,16 @@ from harness.subjects.registry import FIXTURES, UnknownSubject, find, read_regis
 
 LOADS = CLAIMS.split('@stated("holds"')[0] + (
     """
-from harness.suite.wiring import run_of
+from harness.suite.wiring import get_run
 
 @stated("loads")
 def test_loads(judge, request, entry):
-    run_of(request.config).holder(entry)
+    get_run(request.config).holder(entry)
     judge(around(0.9))
 
 @stated("loads_again")
 def test_loads_again(judge, request, entry):
-    run_of(request.config).holder(entry)
+    get_run(request.config).holder(entry)
     judge(around(0.9))
 """
 )

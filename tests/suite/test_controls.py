@@ -29,7 +29,7 @@ def expecting(monkeypatch):
             for name, verdict in {**EXPECTED, **changes}.items()
             for control in ("shortcut", "untrained")
         }
-        monkeypatch.setattr(controls, "expected", lambda: cells)
+        monkeypatch.setattr(controls, "read_expected", lambda: cells)
 
     return go
 
@@ -64,7 +64,7 @@ def test_a_control_with_any_other_verdict_is_red(run, expecting, name, expected)
 
 
 def test_a_control_without_an_expected_verdict_is_red(run, expecting, monkeypatch):
-    monkeypatch.setattr(controls, "expected", dict)
+    monkeypatch.setattr(controls, "read_expected", dict)
     result = run("-k", "holds", subject="shortcut")
     assert result.ret == 1
     result.stdout.fnmatch_lines(["*fixtures/controls.toml: missing*"])

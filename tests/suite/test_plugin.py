@@ -128,7 +128,7 @@ GREEDY = (
 import gc
 import weakref
 import torch
-from harness.measuring.batches import at_most
+from harness.measuring.batches import limit_rows
 from harness.measuring.experiment import Experiment
 
 class Large:
@@ -139,7 +139,7 @@ alive = []
 def measure(request):
     large = Large()
     alive.append(weakref.ref(large))
-    raise torch.OutOfMemoryError(f"CUDA out of memory at {at_most(64)} rows")
+    raise torch.OutOfMemoryError(f"CUDA out of memory at {limit_rows(64)} rows")
 
 EXPERIMENT = Experiment("greedy", measure, trials=40)
 
