@@ -15,7 +15,7 @@ from harness.machine.files import ROOT
 HARMLESS = Mutant(
     name="harmless",
     file="harness/judging/verdict.py",
-    old="# Absence seen in a handful of scenes is no better founded",
+    old="# Absence in a handful of scenes is no better founded",
     new="# Absence that was seen in a handful of scenes is no better founded",
     why="Nothing: it is a comment.",
     tests=("tests/judging/test_verdict.py::test_the_interval_decides",),
