@@ -9,6 +9,7 @@ measures or reads is imported before it is used.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import TypedDict, Unpack
 
@@ -43,7 +44,7 @@ def _declare(
         name or file,
         f"{module}:{measure}",
         trials,
-        reading=f"harness.readings.{paper}.{file}:{reading}",
+        reading=f"harness.readings.{paper}.{file}:{reading}" if reading else "",
         requires=requires,
         ungated=f"{module}:{ungated}" if ungated else None,
         **facts,
@@ -64,6 +65,9 @@ MEDIATION = _symbols(
 )
 HEADS = (MEDIATION,)
 """Needed by all experiments that edit the heads of a stage."""
+
+TAKEN = ("judge", "entry", "request")
+"""Fixtures that are no experiment's."""
 
 EXPERIMENTS: tuple[Experiment, ...] = (
     BEHAVIOUR,
@@ -96,6 +100,26 @@ EXPERIMENTS: tuple[Experiment, ...] = (
 )
 
 
+def check_catalogue(experiments: Iterable[Experiment]) -> None:
+    """Refuse a catalogue with mistakes that would else be found only where a claim uses them.
+
+    Raises:
+        ValueError: A name occurs twice or is another fixture's, or nobody knows the task that is required.
+    """
+    seen: set[str] = set()
+    for experiment in experiments:
+        name, task = experiment.name, experiment.requires
+        if name in seen or name in TAKEN:
+            raise ValueError(f"{name!r} cannot be the name of an experiment: it is taken")
+        if task is not None and task not in (*SETS, *TASKS):
+            known = ", ".join((*SETS, *TASKS))
+            raise ValueError(f"{name} requires {task!r}, and the tasks are: {known}")
+        seen.add(name)
+
+
+check_catalogue(EXPERIMENTS)
+
+
 def find_experiment(name: str) -> Experiment:
     """The experiment of that name.
 
@@ -120,9 +144,7 @@ def find_gate(experiment: Experiment) -> Experiment | None:
     task = experiment.requires
     if task is None:
         return None
-    if task not in (*SETS, *TASKS):
-        known = ", ".join((*SETS, *TASKS))
-        raise LookupError(f"{experiment.name} requires {task!r}, and the tasks are: {known}")
+    check_catalogue([experiment])
     return READINESS if task in TASKS else BEHAVIOUR
 
 

@@ -1,7 +1,9 @@
 """A hash of the code that can change a measurement, and of no other code; it is part of a measurement's name.
 
 Code counts if the experiment imports it, directly or by way of other modules, or if it loads the subject and
-reads or edits its activations. Readings, verdicts and pages do not count, nor do comments, docstrings, types.
+reads or edits its activations. Readings, verdicts and pages do not count, nor do comments, docstrings and the
+types of arguments and results. What is imported by a name that is computed, and files of data that an
+experiment reads, are not seen: an experiment that needs such things says so in its own name.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,8 +48,14 @@ def gather_code(modules: Iterable[str]) -> dict[str, Path]:
         path = find_source(name)
         if name not in found and path is not None:
             found[name] = path
-            waiting += imported_modules(path)
+            waiting += imported_modules(name, path)
     return found
+
+
+def is_unchanged(modules: Iterable[str]) -> bool:
+    """Whether the files that measurements by these modules depend on are still as they were hashed."""
+    paths = gather_code(modules).values()
+    return all(path.exists() and path.read_text(encoding="utf-8") == _read(path) for path in paths)
 
 
 @cache
@@ -62,28 +71,66 @@ def loading_modules() -> list[str]:
 
 @cache
 def find_source(module: str) -> Path | None:
-    """The file of a module of `harness`, or of a loaded one that is no library's; None for all others."""
+    """The file of a module of `harness`, or of one's own; None for libraries and what has no file."""
     if module == "harness" or module.startswith("harness."):
         path = _path_of(module)
         package = path.with_suffix("") / "__init__.py"
         return next((p for p in (path, package) if p.exists()), None)
-    file: str | None = getattr(sys.modules.get(module), "__file__", None)
-    if file is None or not file.endswith(".py") or "site-packages" in file:
+    if module.partition(".")[0] in sys.stdlib_module_names:
         return None
-    return Path(file)
+    file: str | None = getattr(sys.modules.get(module), "__file__", None) or _find_origin(module)
+    return Path(file) if file and file.endswith(".py") else None
+
+
+def _find_origin(module: str) -> str | None:
+    """Where a module would be loaded from; None if it cannot be found. Nothing is loaded to find out."""
+    spec, places = None, None
+    name = ""
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        spec = PathFinder.find_spec(name, places)
+        if spec is None:
+            return None
+        places = spec.submodule_search_locations or []
+    return spec.origin if spec else None
 
 
 @cache
-def imported_modules(path: Path) -> tuple[str, ...]:
-    """The modules of `harness` that a file imports, also inside functions, but not for type checks alone."""
+def imported_modules(module: str, path: Path) -> tuple[str, ...]:
+    """The modules that a file imports, also inside functions, but not for type checks alone.
+
+    These are modules of `harness`; for a file of one's own also those that lie beside it or in its package.
+    """
     names: dict[str, None] = {}
     for node in _run_time_nodes(_parse(path)):
         if isinstance(node, ast.Import):
             names |= dict.fromkeys(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names[node.module] = None
-            names |= dict.fromkeys(f"{node.module}.{alias.name}" for alias in node.names)
-    return tuple(name for name in names if name.startswith("harness.") and find_source(name))
+        elif isinstance(node, ast.ImportFrom):
+            base = _resolve(node, module, path)
+            names[base] = None
+            names |= dict.fromkeys(f"{base}.{alias.name}" for alias in node.names)
+    return tuple(name for name in names if _belongs(name, module))
+
+
+def _resolve(node: ast.ImportFrom, module: str, path: Path) -> str:
+    """The whole name of the module from which something is imported, also by a relative import."""
+    if not node.level:
+        return node.module or ""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for _ in range(node.level - 1):
+        package = package.rpartition(".")[0]
+    return ".".join(filter(None, (package, node.module)))
+
+
+def _belongs(name: str, importer: str) -> bool:
+    """Whether an imported module is code whose changes count, and not a library."""
+    if name.startswith("harness."):
+        return find_source(name) is not None
+    if importer.startswith("harness.") or not name:
+        return False
+    path = find_source(name)
+    same_package = name.partition(".")[0] == importer.partition(".")[0]
+    return path is not None and (same_package or "site-packages" not in path.parts)
 
 
 def _modules_in(room: str) -> list[str]:
@@ -128,14 +175,24 @@ def _is_text(node: ast.stmt) -> bool:
     )
 
 
+@cache
+def _read(path: Path) -> str:
+    """The text of a file when it was first asked for."""
+    return path.read_text(encoding="utf-8")
+
+
 def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+    return ast.parse(_read(path))
 
 
 def _run_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes below a tree except those under `if TYPE_CHECKING:`."""
+    """All nodes below a tree except those in the body of `if TYPE_CHECKING:`."""
     for child in ast.iter_child_nodes(tree):
-        typing_only = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
-        if not typing_only:
+        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
+            negated = isinstance(child.test, ast.UnaryOp)
+            for kept in child.body if negated else child.orelse:
+                yield kept
+                yield from _run_time_nodes(kept)
+        else:
             yield child
             yield from _run_time_nodes(child)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -79,6 +80,8 @@ class Experiment:
             answered wrong, too. None if `measure` does.
         own_images: The option that names a folder of the user's images, on which subjects that do not ship
             with the project are asked; "" if all subjects are asked on drawn scenes.
+        source: "module:function" that stands for `measure` in the name of the measurement, where that has no
+            name of its own; the experiment's name must then tell all that the function was made with.
     """
 
     name: str
@@ -91,21 +94,28 @@ class Experiment:
     looks: bool = True
     ungated: str | Measure | None = None
     own_images: str = ""
+    source: str = ""
 
     @property
     def module(self) -> str:
         """Name of the module that measures."""
-        if isinstance(self.measure, str):
-            return self.measure.partition(":")[0]
-        made = self.measure
-        while isinstance(made, partial):
-            made = made.func
-        return getattr(made, "__module__", None) or type(made).__module__
+        return (self.source or name_measure(self.measure) or "").partition(":")[0]
+
+    def name_source(self, *, gate: bool = True) -> str | None:
+        """The name of the function that measures, as part of the measurement's name.
+
+        None if it has none by which another process could tell it from others: a function inside another one, a
+        lambda, an object, or one typed into a notebook. What it measures is then not kept.
+        """
+        return self.source or name_measure(self._choose(gate=gate))
 
     def load_measure(self, *, gate: bool = True) -> Measure:
         """The function that measures: `measure`, or without the gate `ungated` if there is one."""
-        chosen = self.measure if gate or self.ungated is None else self.ungated
+        chosen = self._choose(gate=gate)
         return load_named(chosen) if isinstance(chosen, str) else chosen
+
+    def _choose(self, *, gate: bool) -> str | Measure:
+        return self.measure if gate or self.ungated is None else self.ungated
 
     def load_reading(self) -> type[Any]:
         """The class that reads the measurement, which does not need torch.
@@ -130,7 +140,28 @@ class Experiment:
             measure=images.measure,
             trials=images.trials,
             own_images="",
+            source=f"{self.module}:read_images",
         )
+
+
+def name_measure(measure: str | Measure) -> str | None:
+    """The "module:function" of a function at the top of a file, with the arguments that it was given before.
+
+    None if it is no such function, or an argument is no plain value.
+    """
+    if isinstance(measure, str):
+        return measure
+    given = ""
+    while isinstance(measure, partial):
+        values = (*measure.args, *measure.keywords.values())
+        if not all(isinstance(v, (str, int, float, bool, type(None))) for v in values):
+            return None
+        given += f" {measure.args!r} {sorted(measure.keywords.items())!r}"
+        measure = measure.func
+    name, module = getattr(measure, "__qualname__", "<"), getattr(measure, "__module__", "")
+    if "<" in name or not getattr(sys.modules.get(module), "__file__", None):
+        return None
+    return f"{module}:{name}{given}"
 
 
 def load_named(where: str) -> Any:

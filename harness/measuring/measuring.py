@@ -11,7 +11,7 @@ import xarray as xr
 
 from harness.machine.memory import clear_frames, free_memory
 from harness.measuring.batches import divide_batches
-from harness.measuring.code import hash_code
+from harness.measuring.code import hash_code, is_unchanged
 from harness.measuring.experiment import Experiment, Request
 from harness.measuring.seeding import seed_generator
 from harness.measuring.store import Store, make_key
@@ -96,7 +96,8 @@ class Measuring:
             harness.tracing.footprint.OutOfMemory: Memory ran out also with half as many trials at once.
         """
         key = self.find_key(experiment, entry, look)
-        found = self.store.get(key)
+        source = experiment.name_source(gate=self.gate)
+        found = self.store.get(key) if source else None
         if found is not None:
             return Measured(found, key, 0.0)
         if key in self._refused:
@@ -104,7 +105,7 @@ class Measuring:
         needed = {e.name: self.measure(e, entry, look).data for e in experiment.needs}
         what = f"{experiment.name} on {entry.name}"
         with self.store.alone(key, what) as found:
-            if found is not None:
+            if found is not None and source:
                 return Measured(found, key, 0.0)
             begun = time.monotonic()
             subject = self.subject_of(entry)
@@ -124,12 +125,28 @@ class Measuring:
                 raise
             seconds = time.monotonic() - begun
             data = data.assign_attrs(provenance | batch)
-            try:
-                self.store.put(key, data, provenance | batch)
-            except OSError as error:
-                self.say(f"could not keep {what}: {error}; judged all the same")
+            self._keep(key, data, {**provenance, **batch}, what, source)
         self.say(f"measured {what}: {trials} trials in {seconds:.1f} s")
         return Measured(data, key, seconds)
+
+    def _keep(
+        self,
+        key: str,
+        data: xr.Dataset,
+        provenance: dict[str, str | int],
+        what: str,
+        source: str | None,
+    ) -> None:
+        """Put a measurement into the store, unless its name would not say what made it."""
+        if source is None:
+            self.say(f"{what} is not kept: no file says under a name what measures it")
+        elif not is_unchanged([source.partition(":")[0]]):
+            self.say(f"{what} is not kept: its code was changed while the run went on")
+        else:
+            try:
+                self.store.put(key, data, provenance)
+            except OSError as error:
+                self.say(f"could not keep {what}: {error}; judged all the same")
 
     def find_key(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> str:
         """The name of a measurement in the store; loads the subject only if its entry leaves something open.
@@ -141,9 +158,12 @@ class Measuring:
         known = is_pinned(entry) and entry.arrangement != "auto"
         fingerprint = entry.fingerprint() if known else self.subject_of(entry).fingerprint
         built_on = [self.find_key(e, entry, look) for e in experiment.needs]
-        code = hash_code([experiment.module])
+        source = experiment.name_source(gate=self.gate) or ""
+        code = hash_code([source.partition(":")[0]])
         settings = self._settings(experiment, look)
-        return make_key(experiment.name, fingerprint, code, needs=built_on, **settings)
+        return make_key(
+            experiment.name, fingerprint, code, source=source, needs=built_on, **settings
+        )
 
     def _settings(self, experiment: Experiment, look: Look) -> dict[str, str | int]:
         """What a measurement depends on besides the subject and the code."""

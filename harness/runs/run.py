@@ -36,7 +36,7 @@ from harness.subjects.registry import Entry, Refused
 if TYPE_CHECKING:
     from harness.subjects.subject import Subject
 
-MEASURED_WITH = ("torch", "transformers", "nnsight", "numpy", "pillow")
+MEASURED_WITH = ("torch", "transformers", "tokenizers", "nnsight", "numpy", "scipy", "pillow")
 """Packages whose version is part of a measurement's name in the store."""
 
 
@@ -86,7 +86,7 @@ class Run:
                 f"{error.filename}: {error.strerror}; name a folder that can be written"
             ) from error
         self.begun = self.judges = False
-        self._measured: dict[tuple[str, Entry, int], Measured] = {}
+        self._measured: dict[tuple[Experiment, Entry, int], Measured] = {}
 
     def begin(self) -> None:
         """Empty the folder of records, and say which subjects some options do not change.
@@ -111,7 +111,7 @@ class Run:
     def measure(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> Measured:
         """The measurement of an experiment on a subject; each process makes or reads it once."""
         trials = self.measuring.count_trials(experiment, look)
-        key = (experiment.name, entry, trials)
+        key = (experiment, entry, trials)
         if key not in self._measured:
             self._measured[key] = self.measuring.measure(experiment, entry, look)
             if self.options.trials == AUTO:

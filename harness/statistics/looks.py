@@ -61,6 +61,10 @@ class Look:
         """Whether more trials may follow, so that something not found yet may still be there."""
         return self.index is not None and self.index < LOOKS - 1
 
+    def comes_before(self, other: Look) -> bool:
+        """Whether another look asks more trials; nothing comes after all trials at once."""
+        return self.index is not None and (other.index is None or self.index < other.index)
+
     def inflate(self, p_value: float) -> float:
         """Turn a p-value of this look into one of all looks together, comparable with ERROR / 2."""
         return p_value if self.index is None else min(1.0, p_value * ERROR / SPENT[self.index])

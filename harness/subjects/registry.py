@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from harness.machine.files import FIXTURES
 from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, find_anatomy_by_type
-from harness.subjects.folder import find_dtype, find_template_in, read_fields
+from harness.subjects.folder import MORE_OF_TOKENIZER, find_dtype, find_template_in, read_fields
 
 ARRANGEMENTS = ("plain", "chat", "prefilled", "auto")
 SIZES = ("image_size", "patch_size")
@@ -117,8 +117,13 @@ class Entry:
             return digest.hexdigest()
         if not self.folder.is_dir():
             return digest.hexdigest()
-        for path in sorted(self.folder.iterdir()):
-            if path.is_file() and path.name not in {"card.json", "README.md", "truth.json"}:
+        own = [
+            p
+            for p in self.folder.iterdir()
+            if p.name not in {"card.json", "README.md", "truth.json"}
+        ]
+        for path in sorted([*own, *self.folder.glob(f"{MORE_OF_TOKENIZER}/*.jinja")]):
+            if path.is_file():
                 digest.update(path.name.encode())
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()

@@ -48,9 +48,26 @@ class Judge:
     def __post_init__(self) -> None:
         self.begun = time.monotonic()
         self._p_value: float | None = None
+        self._looked = False
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute; the look stays once something was measured at it.
+
+        Raises:
+            AttributeError: An interval of another level than that of the trials would decide.
+        """
+        if name == "look" and getattr(self, "_looked", False):
+            raise AttributeError(
+                "judge.look cannot change once something was measured: its trials are of that look"
+            )
+        object.__setattr__(self, name, value)
 
     def __call__(self, estimate: Estimate) -> None:
         """Judge an estimate against the claim's threshold; the verdict decides how the test ends."""
+        if not isinstance(estimate, Estimate):
+            raise TypeError(
+                f"judge takes an Estimate, as the methods of readings give; this is {estimate!r}"
+            )
         judgement = decide(estimate, self.claim.threshold, self.entry.name, self.look)
         self.conclude(judgement, estimate)
 
@@ -149,6 +166,7 @@ class Judge:
 
     def _read(self, experiment: Experiment) -> Reading:
         reading = experiment.load_reading()
+        self._looked = True
         return reading(self._measured(experiment, self.look), self.look)
 
     def _measured(self, experiment: Experiment, look: Look) -> xr.Dataset:

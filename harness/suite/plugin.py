@@ -200,7 +200,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
         judge = item.stash[JUDGE]
         # Without a judge a fixture broke, and would break again.
-        look = judge.find_next_look() if judge else None
+        after = judge.find_next_look() if judge else None
+        # A claim that chose its look itself must not be asked again at an earlier one.
+        look = after if after and look.comes_before(after) else None
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -243,6 +245,9 @@ def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     if text and isinstance(error, Refused):
         return text[0]
+    if isinstance(error, pytest.FixtureLookupError):
+        known = ", ".join(e.name for e in EXPERIMENTS)
+        return f"there is no fixture {error.argname!r}; experiments are: {known}"
     return f"{type(error).__name__}: {text[0] if text else 'no message'}"
 
 

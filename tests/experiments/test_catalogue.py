@@ -7,7 +7,13 @@ from dataclasses import fields, replace
 
 import pytest
 
-from harness.experiments.catalogue import BEHAVIOUR, EXPERIMENTS, READINESS, find_gate
+from harness.experiments.catalogue import (
+    BEHAVIOUR,
+    EXPERIMENTS,
+    READINESS,
+    check_catalogue,
+    find_gate,
+)
 from harness.machine.files import ROOT
 from harness.measuring.experiment import Experiment
 from harness.measuring.measuring import Measuring
@@ -54,12 +60,14 @@ def test_readings_lie_where_their_experiments_do():
 
 def test_a_task_that_nobody_knows_is_an_error_that_lists_the_tasks():
     unknown = Experiment("mine", print, 40, requires="juggling")
-    with pytest.raises(LookupError, match="mine requires 'juggling', and the tasks are: two obj"):
+    with pytest.raises(ValueError, match="mine requires 'juggling', and the tasks are: two obj"):
         find_gate(unknown)
 
 
-def test_no_two_experiments_share_a_name():
-    assert len({e.name for e in EXPERIMENTS}) == len(EXPERIMENTS)
+@pytest.mark.parametrize("name", ["keys", "judge"])
+def test_a_name_that_is_taken_is_refused(name):
+    with pytest.raises(ValueError, match=f"'{name}' cannot be the name of an experiment"):
+        check_catalogue([*EXPERIMENTS, Experiment(name, print, 40)])
 
 
 def test_an_experiment_without_looks_asks_all_trials_at_once():

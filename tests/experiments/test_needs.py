@@ -20,10 +20,16 @@ class Made:
     def __init__(self, *, ungated: bool = True) -> None:
         self.runs, self.draws, self.given = [], {}, {}
         self.first = Experiment(
-            "first", self.run("first"), 40, ungated=self.run("first, ungated") if ungated else None
+            "first",
+            self.run("first"),
+            40,
+            source="made_up:first",
+            ungated=self.run("first, ungated") if ungated else None,
         )
-        self.other = Experiment("other", self.run("other"), 40)
-        self.last = Experiment("last", self.run("last"), 50, needs=(self.first, self.other))
+        self.other = Experiment("other", self.run("other"), 40, source="made_up:other")
+        self.last = Experiment(
+            "last", self.run("last"), 50, source="made_up:last", needs=(self.first, self.other)
+        )
 
     def run(self, name):
         def made(request):
@@ -90,7 +96,9 @@ def test_a_measurement_made_earlier_serves_experiments_that_need_it(made, measur
 
 
 def test_experiments_share_a_measurement_that_both_need(made, measuring):
-    second = Experiment("second", made.run("second"), 50, needs=(made.first,))
+    second = Experiment(
+        "second", made.run("second"), 50, source="made_up:second", needs=(made.first,)
+    )
     for experiment in (made.last, second):
         measuring().measure(experiment, ENTRY)
     assert made.runs == ["first", "other", "last", "second"]
@@ -114,7 +122,9 @@ def test_an_experiment_draws_other_trials_than_those_it_needs(made, measuring):
 
 
 def test_draws_with_needs_follow_from_the_seed_and_the_name(made, measuring):
-    second = Experiment("second", made.run("second"), 50, needs=(made.first,))
+    second = Experiment(
+        "second", made.run("second"), 50, source="made_up:second", needs=(made.first,)
+    )
     drawn = {}
     for folder in ("a", "b"):
         for experiment in (made.last, second):
@@ -162,7 +172,12 @@ def test_the_gate_makes_no_other_measurement_where_nothing_is_gated(measuring):
 
 def test_an_ungated_run_is_given_what_the_experiment_needs(made, measuring):
     both = Experiment(
-        "both", made.run("both"), 50, needs=(made.first,), ungated=made.run("both, ungated")
+        "both",
+        made.run("both"),
+        50,
+        source="made_up:both",
+        needs=(made.first,),
+        ungated=made.run("both, ungated"),
     )
     measuring(gate=False).measure(both, ENTRY)
     assert made.runs == ["first, ungated", "both, ungated"]
@@ -170,7 +185,7 @@ def test_an_ungated_run_is_given_what_the_experiment_needs(made, measuring):
 
 
 def test_needs_of_needs_are_measured_too(made, measuring):
-    top = Experiment("top", made.run("top"), 50, needs=(made.last,))
+    top = Experiment("top", made.run("top"), 50, source="made_up:top", needs=(made.last,))
     measuring().measure(top, ENTRY)
     assert made.runs == ["first", "other", "last", "top"]
     assert [d.attrs["by"] for d in made.given["top"]] == ["last"]

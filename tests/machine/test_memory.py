@@ -52,7 +52,7 @@ def needing(rows, limit, errors, alive):
             raise errors[len(alive) - 1]
         return xr.Dataset({"r": (("trial",), request.rng.random(request.trials))})
 
-    return Experiment("greedy", measure, trials=40)
+    return Experiment("greedy", measure, trials=40, source="made_up:greedy")
 
 
 KINDS = [
@@ -119,7 +119,7 @@ def test_an_experiment_without_batches_is_not_tried_twice(tmp_path):
     with pytest.raises(
         OutOfMemory, match=r"measuring greedy on tiny-llava with one row at a time \("
     ):
-        made.measure(Experiment("greedy", measure, trials=40), ENTRY)
+        made.measure(Experiment("greedy", measure, trials=40, source="made_up:greedy"), ENTRY)
     assert tried == [40]
 
 

@@ -87,14 +87,15 @@ measuring = Measuring(
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 entry = read_registry()["tiny-llava"]
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-found = measuring.measure(Experiment("made_up", measure, trials=40), entry)
+own = Experiment("made_up", measure, trials=40, source="made_up:made_up")
+found = measuring.measure(own, entry)
 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 assert found.data["r"].size == 100_000
 assert "could not keep made_up on tiny-llava: " in said[0], said
 assert "File too large" in said[0], said
 assert not list(store.folder.glob("*.tmp")), list(store.folder.iterdir())
-assert measuring.measure(Experiment("made_up", measure, trials=40), entry).seconds > 0
-assert measuring.measure(Experiment("made_up", measure, trials=40), entry).seconds == 0
+assert measuring.measure(own, entry).seconds > 0
+assert measuring.measure(own, entry).seconds == 0
 """
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "store")], check=True)
 
@@ -190,7 +191,7 @@ def measure(request):
     time.sleep(0.3)
     return dataset(float(request.rng.random()))
 folder = Path(sys.argv[1]) / "store"
-experiment = Experiment("made_up", measure, trials=40)
+experiment = Experiment("made_up", measure, trials=40, source="made_up:made_up")
 made = Measuring(
     Store(folder, print), lambda entry: None, trials=None, seed=0, setting={}, say=print
 )
@@ -240,7 +241,7 @@ def measuring(store, runs, **options):
         runs.append(request.trials)
         return dataset(float(request.rng.random()))
 
-    experiment = Experiment("made_up", measure, trials=40)
+    experiment = Experiment("made_up", measure, trials=40, source="made_up:made_up")
     options = {"trials": None, "seed": 0, "say": lambda line: None, **options}
     made = Measuring(store, lambda entry: None, setting={"device": "cpu"}, **options)
     return made, experiment

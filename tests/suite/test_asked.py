@@ -177,7 +177,7 @@ def test_measuring_ahead_asks_the_same_here_and_in_a_task(
         model, entry = request.subject.model, request.subject.entry
         return xr.Dataset({"x": 1}, attrs={"asked": f"{model.dtype} {entry.arrangement}"})
 
-    noted = (Experiment("noted", measure, trials=24),)
+    noted = (Experiment("noted", measure, trials=24, source="made_up:noted"),)
     for where in (ahead, catalogue):
         monkeypatch.setattr(where, "EXPERIMENTS", noted)
     folder, store = str(family_folders["gemma3"]), tmp_path / "store"
