@@ -18,8 +18,8 @@ def add_arguments(subparsers: Subparsers) -> None:
         description="Compare two scorecards on the same scenes. Each is the folder of a --scorecard, its "
         "scorecard.json, or the name of a baseline in reports/baselines.",
         epilog="exit status: 0 nothing lost; 1 a claim regressed, is missing on one side or has no verdict; "
-        "2 a file cannot be read or the margin is out of range; 3 the two were not asked the same and cannot be "
-        "compared",
+        "2 a file cannot be read or the margin is out of range; 3 the two were not asked the same and cannot "
+        "be compared",
     )
     parser.set_defaults(execute=execute)
     parser.add_argument("before", help="the baseline")

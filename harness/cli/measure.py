@@ -17,9 +17,9 @@ def add_arguments(subparsers: Subparsers) -> None:
         help="measure into a store, so that pytest only has to judge",
         description="Run experiments on subjects and keep what they measure; `pytest claims` with the same "
         "--store, --seed, --trials, --dtype, --arrangement and --attention then judges it and measures "
-        "nothing. All are run, also where claims would be blocked, but for those on photographs, which pytest measures. Run the same command again "
-        "after an interruption: what is kept is not measured again. Exits with 1 if anything could not be "
-        "measured.",
+        "nothing. All are run, also where claims would be blocked, but for those on photographs, which pytest "
+        "measures. Run the same command again after an interruption: what is kept is not measured again. "
+        "Exits with 1 if anything could not be measured.",
     )
     parser.set_defaults(execute=execute)
     add = parser.add_argument
