@@ -18,7 +18,8 @@ def add_arguments(subparsers: Subparsers) -> None:
         description="Compare two scorecards on the same scenes. Each is the folder of a --scorecard, its "
         "scorecard.json, or the name of a baseline in reports/baselines.",
         epilog="exit status: 0 nothing lost; 1 a claim regressed, is missing on one side or has no verdict; "
-        "2 a file cannot be read; 3 the two were not asked the same and cannot be compared",
+        "2 a file cannot be read or the margin is out of range; 3 the two were not asked the same and cannot "
+        "be compared",
     )
     parser.set_defaults(execute=execute)
     parser.add_argument("before", help="the baseline")
@@ -36,7 +37,11 @@ def add_arguments(subparsers: Subparsers) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Compare two scorecards; 1 if the run lost a claim, 3 if the two cannot be compared."""
+    """Compare two scorecards; 1 if the run lost a claim, 3 if the two cannot be compared.
+
+    Raises:
+        ValueError: A scorecard cannot be read, or the margin is out of range.
+    """
     from harness.reporting.compare import MARGIN, compare
     from harness.reporting.gate import markdown, render, to_json
     from harness.reporting.sides import NotComparable, load_side

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from harness.cli.options import Subparsers
+from harness.cli.options import Subparsers, find_scorecard
 from harness.machine.files import read_json
 
 
@@ -28,15 +28,13 @@ def execute(arguments: argparse.Namespace) -> int:
     """Write the records of a scorecard as CSV, to a file or to the terminal.
 
     Raises:
-        ValueError: There is no scorecard, or it cannot be read.
+        ValueError: There is no scorecard, it cannot be read, or --out names a folder.
     """
     from harness.reporting.scorecard import Scorecard
 
-    path = arguments.run / "scorecard.json" if arguments.run.is_dir() else arguments.run
-    if not path.is_file():
-        raise ValueError(
-            f"{arguments.run}: no scorecard there; `pytest claims --scorecard {arguments.run}` writes one"
-        )
+    path, out = find_scorecard(arguments.run), arguments.out
+    if out is not None and out.is_dir():
+        raise ValueError(f"--out {out} is a folder: name a file, such as {out / 'verdicts.csv'}")
     content = read_json(path)
     try:
         if not isinstance(content, dict):
@@ -45,8 +43,8 @@ def execute(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         raise ValueError(f"{path} cannot be exported: {error}") from error
     text = frame.to_csv(index=False, lineterminator="\n")
-    if arguments.out is None:
+    if out is None:
         sys.stdout.write(text)
     else:
-        arguments.out.write_bytes(text.encode())
+        out.write_bytes(text.encode())
     return 0

@@ -10,7 +10,10 @@ from harness.cli.options import Subparsers
 def add_arguments(subparsers: Subparsers) -> None:
     """Describe the subcommand and its options."""
     parser = subparsers.add_parser(
-        "list", help="print every claim, or every subject with --subjects"
+        "list",
+        help="print every claim, or every subject with --subjects",
+        description="Print every claim with its statement, source, threshold and published numbers, or with "
+        "--subjects every subject with its family, kind, memory and the markers that choose it.",
     )
     parser.set_defaults(execute=execute)
     parser.add_argument(

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from harness.cli.options import Subparsers, add_subject_options
+from harness.runs.options import parse_seed, parse_trials
 
 
 def add_arguments(subparsers: Subparsers) -> None:
@@ -15,10 +16,10 @@ def add_arguments(subparsers: Subparsers) -> None:
         "measure",
         help="measure into a store, so that pytest only has to judge",
         description="Run experiments on subjects and keep what they measure; `pytest claims` with the same "
-        "--store, --seed and --trials then judges it and measures nothing. All are run, also where claims "
-        "would be blocked, but for those on photographs, which pytest measures. Run the same command again "
-        "after an interruption: what is kept is not measured again. Exits with 1 if anything could not be "
-        "measured.",
+        "--store, --seed, --trials, --dtype, --arrangement and --attention then judges it and measures "
+        "nothing. All are run, also where claims would be blocked, but for those on photographs, which pytest "
+        "measures. Run the same command again after an interruption: what is kept is not measured again. "
+        "Exits with 1 if anything could not be measured.",
     )
     parser.set_defaults(execute=execute)
     add = parser.add_argument
@@ -27,10 +28,15 @@ def add_arguments(subparsers: Subparsers) -> None:
     add("--gpu", action="store_true", help="on GPUs; adds the hub's subjects, as in pytest claims")
     add_subject_options(parser)
     add("--experiment", action="append", default=[], help="by name, several times; default: all")
-    add("--trials", type=int, help="instead of each experiment's own number")
-    add("--seed", type=int, default=0, help="of all stimuli (default 0)")
+    add("--trials", type=parse_trials, help="instead of each experiment's own number")
+    add("--seed", type=parse_seed, default=0, help="of all stimuli (default 0)")
     add("--store", type=Path, help="where to keep it (default reports/store)")
-    add("--attention", choices=["sdpa", "eager"], default="sdpa")
+    add(
+        "--attention",
+        choices=["sdpa", "eager"],
+        default="sdpa",
+        help="attention implementation (default sdpa)",
+    )
     add(
         "--engine",
         choices=["local", "ray"],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from harness.cli.options import Subparsers
 from harness.machine.files import write_json
+from harness.runs.options import parse_seed
 
 
 def add_arguments(subparsers: Subparsers) -> None:
@@ -23,7 +24,7 @@ def add_arguments(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--out", type=Path, help="where it goes (default: its place in fixtures/)")
     parser.add_argument("--work", type=Path, help="checkpoints (default reports/runs/train-NAME)")
-    parser.add_argument("--seed", type=int, help="instead of the recipe's")
+    parser.add_argument("--seed", type=parse_seed, help="instead of the recipe's")
     parser.add_argument("--smoke", action="store_true", help="one minute: proof that it runs")
 
 
@@ -31,11 +32,12 @@ def execute(arguments: argparse.Namespace) -> int:
     """Train an embedded subject, or write the weights of a control.
 
     Raises:
-        ValueError: --smoke without --out.
+        ValueError: --smoke without --out, --seed or --smoke with a control, or a name that cannot be made.
     """
     from dataclasses import replace
 
     from harness.machine.files import FIXTURES, REPORTS
+    from harness.training.architectures import ARCHITECTURES
     from harness.training.card import describe, make_card
     from harness.training.evaluation import evaluate
     from harness.training.trainer import Recipe, read_spent_hours, train
@@ -43,10 +45,20 @@ def execute(arguments: argparse.Namespace) -> int:
     from harness.training.wired.shipping import write_control
 
     if arguments.name in PLANS:
+        if arguments.seed is not None or arguments.smoke:
+            raise ValueError(
+                f"{arguments.name} is a control, whose weights are computed, not trained: "
+                "leave out --seed and --smoke"
+            )
         out = arguments.out or FIXTURES / "controls" / arguments.name
         write_control(PLANS[arguments.name], out)
         print(f"{arguments.name}: written to {out}")
         return 0
+    if arguments.name not in ARCHITECTURES:
+        raise ValueError(
+            f"{arguments.name!r} cannot be made: subjects are {', '.join(ARCHITECTURES)}, "
+            f"controls are {', '.join(PLANS)}"
+        )
     recipe = Recipe(arguments.name)
     if arguments.seed is not None:
         recipe = replace(recipe, seed=arguments.seed)

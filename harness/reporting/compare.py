@@ -145,10 +145,11 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
 
     Raises:
         NotComparable: The stimuli, the seed, the number of trials, the family of model or the text of a
-            claim differ; the baseline is not complete; there is no claim at all; or `share` is out of range.
+            claim differ; the baseline is not complete; or there is no claim at all.
+        ValueError: `share` is out of range.
     """
     if not 0 < share < 1:
-        raise NotComparable(f"the margin is {share}; it must be above 0 and below 1")
+        raise ValueError(f"margin is {share}; it must be above 0 and below 1")
     refuse_other_settings(before, after)
     names = match_subjects(before.card, after.card)
     old = {(r.claim, names.get(r.subject, r.subject)): r for r in before.card.records}

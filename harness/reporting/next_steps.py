@@ -78,6 +78,7 @@ def choose_next_steps(ended: EndedRun) -> list[tuple[str, str]]:
     """At most two commands to type next, each with what it is for, to be fitted by `spell_command`."""
     card, folder = ended.card, shlex.quote(str(ended.folder or "out"))
     keep = _repeat(ended.asked, "--scorecard", "out")
+    whole = (_repeat(_ask_all_claims(ended.asked)), "every claim")
     standings = card.standings()
     red = [r for r in card.records if standings[r.claim, r.subject].outcome in _RED]
     if card.run.partial or card.missing:
@@ -97,7 +98,8 @@ def choose_next_steps(ended: EndedRun) -> list[tuple[str, str]]:
         first = [] if ended.folder else [(keep, "keep the run; nothing is measured again")]
         compare = (f"claims compare {before} {folder}", "what was lost, scene by scene")
         bless = (f"claims bless {folder}", "if it is meant: make it the baseline")
-        return [*first, compare, bless][:2]
+        # A run of some claims must not become a baseline: the verdicts of the others would be gone.
+        return [*first, compare, whole if ended.narrowed else bless][:2]
     broken = [r for r in red if r.verdict is Verdict.error or r.control] or red
     if broken and (broken[0].control or broken[0].verdict is Verdict.error):
         name = one_line(broken[0].claim)
@@ -105,7 +107,7 @@ def choose_next_steps(ended: EndedRun) -> list[tuple[str, str]]:
         why += "; fixtures/controls.toml has what it must give" if broken[0].control else ""
         return [(_repeat(ended.asked, "-k", name), why)]
     if ended.narrowed:
-        return [(_repeat(_ask_all_claims(ended.asked)), "every claim")]
+        return [whole]
     if not red and card.subjects and set(card.subjects) <= set(ended.embedded):
         return [
             ("pytest claims -m control", "models that have the mechanism, and some that lack it")
@@ -140,9 +142,21 @@ def _drop_options(asked: Sequence[str], *options: str) -> list[str]:
 
 def _ask_all_claims(asked: Sequence[str]) -> list[str]:
     """A command line that leaves out no claim: without -k, and all claims in place of some files."""
-    kept = _drop_options(asked, "-k", "--deselect", "--ignore")
-    paths = ("claims" if a.partition("::")[0].endswith(".py") else a for a in kept)
-    return list(dict.fromkeys(paths))
+    kept: list[str] = []
+    named = False
+    previous = ""
+    for argument in _drop_options(asked, "-k", "--deselect", "--ignore"):
+        # What follows an option may be its value, which stays as it is: `--subject claims`.
+        is_value = previous.startswith("-") and "=" not in previous
+        is_path = argument == "claims" and not is_value
+        if is_path or argument.partition("::")[0].endswith(".py"):
+            if not named:
+                kept.append("claims")
+            named = True
+        else:
+            kept.append(argument)
+        previous = argument
+    return kept
 
 
 _RED = (Outcome.failed, Outcome.error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -56,3 +57,26 @@ class Options:
     attention: str = "sdpa"
     photographs: Path = ROOT / "data" / "photographs"
     coco: Path = ROOT / "data" / "coco"
+
+
+def parse_seed(text: str) -> int:
+    """Parse the value of --seed.
+
+    Raises:
+        ArgumentTypeError: It is not a whole number from 0.
+    """
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"invalid value {text!r}: give a whole number from 0")
+    return int(text)
+
+
+def parse_trials(text: str) -> int:
+    """Parse a number of trials; how few are too few is said where the run is known.
+
+    Raises:
+        ArgumentTypeError: It is not a whole number.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"invalid value {text!r}: give a whole number") from None

@@ -30,13 +30,28 @@ of 100 cases; with 12 it is 93.5 (`harness.calibration.coverage`).
 
 
 @dataclass(frozen=True)
+class _CheckedInterval:
+    """A function from a confidence level to (low, high) that refuses levels that are none."""
+
+    compute: Callable[[float], tuple[float, float]]
+
+    def __call__(self, level: float) -> tuple[float, float]:
+        # Written so that NaN is refused as well.
+        if not -1 <= level <= 1:
+            bound = "above -1" if level < -1 else "below 1"
+            raise ValueError(f"level is {level}; it must lie {bound}, such as 0.95")
+        return self.compute(level)
+
+
+@dataclass(frozen=True)
 class Estimate:
     """A quantity with its uncertainty.
 
     Attributes:
         value: The estimate; None when the quantity does not exist for the subject.
         interval: Function from a confidence level to (low, high). For p-values above one half it is called
-            with levels below zero, where the two bounds cross, as one-sided bounds do.
+            with levels below zero, where the two bounds cross, as one-sided bounds do. A level outside
+            [-1, 1], such as 95 for 95%, is a ValueError.
         n: How many items (trials) it rests on.
         clusters: How many independent clusters (scenes) the items come from.
         method: How the interval was made, in words.
@@ -64,6 +79,8 @@ class Estimate:
     def __post_init__(self) -> None:
         if self.value is None and not self.reason.strip():
             raise ValueError("an estimate without a value needs a reason")
+        if not isinstance(self.interval, _CheckedInterval):
+            object.__setattr__(self, "interval", _CheckedInterval(self.interval))
 
     @classmethod
     def absent(cls, reason: str, n: int = 0, clusters: int = 0) -> Estimate:

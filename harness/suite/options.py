@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 
-from harness.runs.options import Options
+from harness.runs.options import Options, parse_seed, parse_trials
 from harness.statistics.looks import AUTO
 from harness.subjects.registry import ARRANGEMENTS, BYTES
 
@@ -50,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "settle nothing left out; pays where few claims are asked",
     )  # fmt: skip
     group.addoption(
-        "--seed", type=int, default=0, metavar="N", dest="claim_seed",
+        "--seed", type=parse_seed, default=0, metavar="N", dest="claim_seed",
         help="seed of all stimuli and draws (default 0); the same seed gives the same scorecard",
     )  # fmt: skip
     group.addoption(
@@ -86,7 +87,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _trials(text: str) -> int | str:
-    return text if text == AUTO else int(text)
+    if text == AUTO:
+        return text
+    try:
+        return parse_trials(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error} or {AUTO}") from None
 
 
 def read_options(config: pytest.Config, records: Path) -> Options:

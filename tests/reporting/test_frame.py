@@ -86,6 +86,13 @@ def test_the_same_scorecard_gives_the_same_bytes_on_screen_and_in_a_file(folder,
     assert capsys.readouterr().out.encode() == out.read_bytes()
 
 
+def test_a_table_cannot_be_written_over_a_folder(tmp_path, capsys):
+    (tmp_path / "scorecard.json").write_text("{}")
+    assert main(["export", str(tmp_path), "--out", str(tmp_path)]) == 2
+    said = f"--out {tmp_path} is a folder: name a file, such as {tmp_path / 'verdicts.csv'}\n"
+    assert capsys.readouterr().err == f"claims export: {said}"
+
+
 @pytest.mark.parametrize("content", [None, "[]", '{"run": {}}', "{"])
 def test_what_is_no_scorecard_is_refused_in_one_line(tmp_path, capsys, content):
     if content is not None:

@@ -42,6 +42,11 @@ def test_what_was_lost_is_compared_once_it_is_kept():
     assert first(GREEN, folder="out", baseline="before", lost=True) == "claims compare before out"
 
 
+def test_a_run_of_some_claims_is_not_to_be_blessed():
+    steps = choose_next_steps(EndedRun(LOST, folder="out", asked=MINE, narrowed=True))
+    assert [c for c, _ in steps] == ["claims compare tiny out", "pytest claims --subject ./mine"]
+
+
 def test_a_model_without_a_baseline_can_become_one():
     alone = card(record("p.1.a", verdict="refuted"))
     assert first(alone, asked=MINE) == "pytest claims --subject ./mine --scorecard out"
@@ -105,6 +110,24 @@ def test_the_next_command_keeps_every_option_of_this_one():
     assert first(alone, asked=("mine/test_a.py::test_b", "-x"), narrowed=True) == "pytest claims -x"
     again = EndedRun(alone, asked=("claims", "--baseline=before", "-v"), refusal="another seed")
     assert choose_next_steps(again)[0][0] == "pytest claims -v --baseline none"
+    twice = (
+        "claims/a.py",
+        "--subject",
+        "a",
+        "--subject",
+        "b",
+        "-n",
+        "2",
+        "--seed",
+        "2",
+        "claims/b.py",
+    )
+    assert (
+        first(alone, asked=twice, narrowed=True)
+        == "pytest claims --subject a --subject b -n 2 --seed 2"
+    )
+    named = ("claims", "--subject", "claims", "--trials=24", "claims", "claims/a.py")
+    assert first(alone, asked=named, narrowed=True) == "pytest claims --subject claims --trials=24"
     stopped = card(missing=[("p.1.a", "tiny")])
     assert first(stopped, asked=("claims", "-x")) == "the same command without -x"
 

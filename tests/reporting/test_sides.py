@@ -43,8 +43,11 @@ def test_another_family_and_a_partial_baseline_are_refused():
         compare(side(one), side(measured(first(0.9), family="else")))
     with pytest.raises(NotComparable, match="not whole"):
         compare(side(one, partial=True), side(one))
-    with pytest.raises(NotComparable, match="margin is 1"):
+    with pytest.raises(
+        ValueError, match=r"^margin is 1.0; it must be above 0 and below 1"
+    ) as refused:
         compare(side(one), side(one), share=1.0)
+    assert not isinstance(refused.value, NotComparable)
 
 
 def test_other_versions_are_noted_not_refused():

@@ -75,6 +75,33 @@ def test_a_bad_option_of_measure_is_reported(tmp_path, capsys):
     assert "torch sees no CUDA device" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--seed", "-1", "--seed: invalid value '-1': give a whole number from 0"),
+        ("--trials", "abc", "--trials: invalid value 'abc': give a whole number\n"),
+    ],
+)
+def test_a_number_that_is_none_is_refused(capsys, option, value, said):
+    with pytest.raises(SystemExit):
+        main(["measure", option, value])
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("list", "with its statement"),
+        ("measure", "attention implementation"),
+        ("measure", "--trials, --dtype, --arrangement and --attention then judges"),
+    ],
+)
+def test_the_help_of_a_subcommand_says_what_it_takes(capsys, command, said):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert said in " ".join(capsys.readouterr().out.split())
+
+
 def test_without_ray_it_says_what_to_install(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main(["measure", *FEW, "--store", str(tmp_path), "--engine", "ray"]) == 2

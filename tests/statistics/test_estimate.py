@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from harness.statistics.estimate import Estimate, adjust_p_values, difference, m
 
 SINGLE = list(range(12))
 VALUES = np.array([0.3, -1.2, 0.8, 2.1, 0.4, 0.9, -0.3, 1.7, 0.2, 0.6, 1.1, -0.5])
+SINGLE_WINS = np.arange(12) < 7
 PAIRS = np.repeat(np.arange(6), 2)
 
 
@@ -290,3 +292,22 @@ def test_adjusted_p_values_are_benjamini_hochberg(p_values):
 def test_adjusting_what_is_no_p_value_is_refused(bad):
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         adjust_p_values([0.5, bad])
+
+
+@pytest.mark.parametrize("level", [95, 1.5, math.nan])
+@pytest.mark.parametrize("make", [proportion, mean])
+def test_a_level_that_is_none_is_refused(make, level):
+    for estimate in (make(SINGLE_WINS, SINGLE), Estimate.absent("no such thing")):
+        with pytest.raises(
+            ValueError, match=rf"^level is {level}; it must lie below 1, such as 0.95$"
+        ):
+            estimate.interval(level)
+        with pytest.raises(ValueError, match="it must lie above -1"):
+            estimate.interval(-1.5)
+
+
+def test_an_estimate_made_from_another_has_the_same_interval():
+    estimate = proportion(SINGLE_WINS, SINGLE)
+    again = replace(estimate, reason="for a reason")
+    assert again.interval == estimate.interval
+    assert replace(again, reason="") == estimate

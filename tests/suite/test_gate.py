@@ -94,6 +94,8 @@ def test_compare_says_the_same_as_the_run_and_ends_with_its_status(before, pytes
     assert "paired" in rows["made_up.1.holds"]["method"]
     assert "| regressed | made_up.1.holds |" in (here / "c.md").read_text()
     assert main(["compare", str(here / "before"), str(here / "after"), "--margin", "0.9"]) == 0
+    assert main(["compare", str(here / "before"), str(here / "after"), "--margin", "2"]) == 2
+    assert "margin is 2.0; it must be above 0 and below 1" in capsys.readouterr().err
     assert main(["compare", str(here / "before"), str(here / "nowhere")]) == 2
     before(GOOD, "--seed", "3", out="other")
     assert main(["compare", str(here / "before"), str(here / "other")]) == 3
@@ -108,6 +110,38 @@ def test_a_blessed_run_is_compared_scene_by_scene(before, pytester, capsys):
     (here / "blessed" / "tiny-llava.evidence.json.gz").unlink()
     assert main(["compare", str(here / "blessed" / "tiny-llava.json"), str(here / "after")]) == 1
     assert "unpaired, from the two intervals" in capsys.readouterr().out
+
+
+def test_a_run_that_says_less_replaces_no_baseline(before, run, pytester, capsys):
+    here = pytester.path
+    bless = ["bless", "--into", str(here / "blessed")]
+    assert main([*bless, str(here / "before")]) == 0
+    kept = {p.name: p.read_bytes() for p in (here / "blessed").iterdir()}
+    before(GOOD, "-k", "holds", "--subject", "tiny-qwen2-vl", out="narrow")
+    before(GOOD, "--trials", "24", "--baseline", "none", out="short")
+    target = here / "blessed" / "tiny-llava.json"
+    capsys.readouterr()
+    for out, said in (
+        ("narrow", f"lacks 4 of the 5 claims of {target}, the first is made_up.1."),
+        ("short", f"was made with --trials 24 and {target} without: bless a run without --trials"),
+    ):
+        assert main([*bless, str(here / out)]) == 2
+        refusal = capsys.readouterr().err
+        assert said in refusal
+        assert f"delete {target} first if that is meant" in refusal
+        assert {p.name: p.read_bytes() for p in (here / "blessed").iterdir()} == kept
+    assert main([*bless, str(here / "before")]) == 0
+    target.unlink()
+    assert main([*bless, str(here / "short")]) == 0
+    assert main([*bless, str(here / "before")]) == 0
+    target.write_text("[]")
+    assert main([*bless, str(here / "before")]) == 2
+    assert "is not a baseline that can be read: delete" in capsys.readouterr().err
+
+
+def test_to_bless_what_is_not_there_is_one_sentence(tmp_path, capsys):
+    assert main(["bless", str(tmp_path / "nope")]) == 2
+    assert f"{tmp_path / 'nope'}: no scorecard there; `pytest" in capsys.readouterr().err
 
 
 def test_the_evidence_of_another_run_is_refused(before, pytester, capsys):

@@ -39,6 +39,8 @@ def test_all_claims_of_one_subject_run_before_the_next(run):
         ),
         (("--family", "no-such-family"), "unknown family 'no-such-family'; known: llava"),
         (("--trials", "1"), "--trials 1: at least 24 are needed"),
+        (("--trials", "abc"), "--trials: invalid value 'abc': give a whole number or auto"),
+        (("--seed", "-1"), "--seed: invalid value '-1': give a whole number from 0"),
         (("--baseline", "no-such-run"), "--baseline no-such-run: no such file or baseline"),
         (("--scorecard", "a-file/out"), "cannot write the scorecard to a-file/out"),
         (("--store", "a-file/store"), "a-file/store"),

@@ -152,4 +152,6 @@ def test_smoke_mode_without_a_folder_is_refused(capsys):
 
 def test_an_unknown_recipe_lists_what_there_is(tmp_path, capsys):
     assert main(["train", "huge-llava", "--out", str(tmp_path), "--work", str(tmp_path / "w")]) == 2
-    assert "tiny-llava, tiny-qwen2-vl" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "tiny-llava, tiny-qwen2-vl" in said
+    assert "controls are planted, " in said

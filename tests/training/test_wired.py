@@ -84,6 +84,13 @@ def test_the_command_writes_a_control_that_loads(tmp_path, capsys):
     assert "layer 3 head 7" in (tmp_path / "made" / "README.md").read_text()
 
 
+@pytest.mark.parametrize("options", [("--seed", "5"), ("--smoke",)])
+def test_options_of_training_are_refused_for_a_control(tmp_path, capsys, options):
+    assert main(["train", "planted", *options, "--out", str(tmp_path / "made")]) == 2
+    assert "planted is a control" in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()
+
+
 def test_the_planted_heads_are_elsewhere_in_planted_elsewhere():
     here, there = (PLANS[n].truth()["heads"] for n in ("planted", "planted-elsewhere"))
     for stage in here:
