@@ -30,9 +30,9 @@ CODES = ("relative", "absolute", "features")
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Measure how well place in the block, place in the image and features explain the last token, layer by layer.
+    """Measure how well place in the block, place in the image and features explain the last token, by layer.
 
-    The neighbours of each trial in the plane of two principal components are measured as well.
+    Also the neighbours of each trial in the plane of two principal components.
 
     Returns:
         `r` [code, half, layer] and `r_draws` [code, half, draw, layer] (scenes resampled); `between`
