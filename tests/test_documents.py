@@ -188,12 +188,19 @@ def test_the_worked_example_of_contributing_applies_and_is_in_the_catalogue(with
     program = """
 import sys
 from harness.experiments.catalogue import find_experiment, list_measured
-found = find_experiment("margin")
+found = find_experiment("answer_lead")
 print(found.load_reading().__name__, *(e.name for e in list_measured(found)), "torch" in sys.modules)
 """
-    assert run_python(with_example, program).split() == ["Margin", "behaviour", "margin", "False"]
+    assert run_python(with_example, program).split() == [
+        "AnswerLead",
+        "behaviour",
+        "answer_lead",
+        "False",
+    ]
     claims = (with_example / "claims" / "visual_symbols").glob("test_*.py")
-    assert any("def test_the_right_color_leads(margin, judge)" in p.read_text() for p in claims)
+    assert any(
+        "def test_the_right_color_leads(answer_lead, judge)" in p.read_text() for p in claims
+    )
 
 
 @pytest.mark.deep
@@ -203,7 +210,7 @@ from harness.experiments.catalogue import find_experiment
 from harness.measuring.experiment import measure_alone
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
-experiment = find_experiment("margin")
+experiment = find_experiment("answer_lead")
 data = measure_alone(experiment, load(find("planted", read_registry())), trials=24)
 estimate = experiment.load_reading()(data).average()
 print(estimate.n, estimate.interval(0.95)[0] > 1)

@@ -55,7 +55,10 @@ def select_kept_scores(
 
 
 def average_scores(mediation: xr.Dataset, stage: str) -> NDArray[np.float64]:
-    """Mean mediation score of every head, float64 [L, H]; all 0 if no trial was kept."""
+    """Average the mediation score of every head over the trials that mediation kept for the stage.
+
+    float64 [L, H]; all 0 if it kept none.
+    """
     scores, _ = select_kept_scores(mediation, stage)
     return scores.mean(0) if len(scores) else np.zeros(scores.shape[1:])
 

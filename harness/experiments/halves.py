@@ -31,7 +31,7 @@ class Halves:
 
     @classmethod
     def deal(cls, scenes: NDArray[np.str_], rng: np.random.Generator) -> Halves:
-        """Deal whole scenes out at random.
+        """Deal the trials out to the halves at random, all trials about one scene to the same half.
 
         Raises:
             ValueError: Fewer than two scenes.

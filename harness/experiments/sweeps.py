@@ -39,7 +39,7 @@ def list_head_counts(subject: Subject, found: int) -> tuple[int, ...]:
 
 
 def scale_head_count(subject: Subject, published: int, of: int) -> int:
-    """The number of heads that is as large a part of this subject's heads as in the paper's model; at least 1.
+    """Scale the paper's number of heads to this subject: the same share of all its heads, at least 1.
 
     Args:
         subject: The model.

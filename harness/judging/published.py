@@ -38,7 +38,7 @@ class PublishedHead:
 
 @dataclass(frozen=True)
 class Published:
-    """What one paper shows of its models.
+    """The numbers that one paper prints about its models: curves, peaks and heads.
 
     Every lookup gives None for a subject, or a part of it, that the paper does not show. A pair or
     stage that it shows for no subject at all is a mistake in the caller and raises ValueError.

@@ -49,6 +49,6 @@ def limit_rows(rows: int) -> int:
 
 
 def cut_batches(count: int, rows: int) -> Iterator[slice]:
-    """Cut `count` trials into slices, each with as many as `limit_rows` allows of `rows`."""
+    """Cut `count` trials into slices of at most `rows`, fewer where memory ran out."""
     size = limit_rows(rows)
     return (slice(start, min(start + size, count)) for start in range(0, count, size))

@@ -60,7 +60,7 @@ class Reading:
 
 
 def count_trials(scenes: xr.DataArray | NDArray[np.str_]) -> Sizes:
-    """Trials and scenes, from the scene of each trial [n]."""
+    """Count the trials and the different scenes among them, from the scene of each trial [n]."""
     return {"n": len(scenes), "clusters": len(np.unique(scenes))}
 
 
@@ -99,7 +99,7 @@ def estimate_gain(
 
 
 def estimate_drawn(value: float, draws: NDArray[np.float64], *, n: int, clusters: int) -> Estimate:
-    """An estimate from bootstrap draws [D]; unsettled if the scenes of some draws do not vary.
+    """Make an estimate of bootstrap draws [D]; an unsettled one if some draws have no value.
 
     A draw of few scenes can be one target over and over, and has no correlation.
     """

@@ -79,7 +79,9 @@ class Transplant:
 def draw_transplants(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
 ) -> list[Transplant]:
-    """Transplants over all ordered pairs of blocks, each pair about equally often.
+    """Draw pairs of a source and a recipient scene whose objects stand in two different corner blocks.
+
+    Each ordered pair of corners comes about equally often.
 
     The recipient's prompt leaves out both candidates, so that without the transplant either could come next;
     the source's target is one of the two objects that it describes.

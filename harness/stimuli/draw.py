@@ -45,7 +45,7 @@ def draw_array(scene: Scene) -> NDArray[np.uint8]:
 
 @lru_cache(maxsize=4096)
 def sprite(obj: Object, side: int) -> NDArray[np.uint8]:
-    """One object in a white cell of `side` pixels, uint8 [side, side, 3], read-only."""
+    """Draw one object on a white square of `side` pixels, uint8 [side, side, 3], read-only."""
     mask = silhouette(obj.shape, side * SUPERSAMPLING)
     cover = np.asarray(mask.reduce(SUPERSAMPLING), np.float64)[..., None] / 255
     color = np.asarray(COLORS[obj.color], np.float64)

@@ -33,7 +33,7 @@ class Progress:
         self.begun = self.spoke = clock()
 
     def say(self, *lines: str, who: str = "") -> None:
-        """Print lines of a process, each after how far the run has come.
+        """Print what a process reports, each line behind a count such as "[62/158, 60 s left]".
 
         Args:
             lines: What the process says, in order.

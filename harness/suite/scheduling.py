@@ -71,7 +71,7 @@ class ClaimsScheduling(LoadScopeScheduling):
         self._latest: dict[Worker, str] = {}
 
     def schedule(self) -> None:
-        """Read what the tests are about, then hand out the first units."""
+        """Read which measurements each test needs, then give each worker its first group of tests."""
         if self._tests is None:
             self._tests = self._read_tests()
         super().schedule()

@@ -18,7 +18,7 @@ VOCABULARY_PART = 2**14
 def compute_logits(
     subject: Subject, hidden: torch.Tensor, read: torch.Tensor | None
 ) -> torch.Tensor:
-    """Logits that follow from the residual stream after the last layer.
+    """Compute the logits that follow from the residual stream after the last layer.
 
     Args:
         subject: The model.

@@ -21,7 +21,7 @@ def capture(
     tokens: torch.Tensor,
     layers: Sequence[int] | None = None,
 ) -> torch.Tensor:
-    """Activations at given tokens of every row.
+    """Read the activations at given tokens of every row.
 
     Args:
         subject: The model.
@@ -43,7 +43,7 @@ def capture_sites(
     sites: Sequence[tuple[Site, torch.Tensor]],
     layers: Sequence[int] | None = None,
 ) -> list[torch.Tensor]:
-    """Activations at several sites, all read in one run of the model.
+    """Read the activations at several sites, all in one run of the model.
 
     Args:
         subject: The model.

@@ -54,7 +54,7 @@ class CleanRun:
     def advance(
         self, index: int, hidden: torch.Tensor, edits: Sequence[tuple[int, Edit]]
     ) -> torch.Tensor:
-        """Run one layer on V variants.
+        """Run one decoder layer on V differently edited copies of its input.
 
         Args:
             index: Which layer.

@@ -37,7 +37,7 @@ class NotReached(Refused, ConnectionError):
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Where a subject's decoder layers are.
+    """Where the decoder layers run if not in this process: NDIF, a server, or here packed as if sent.
 
     Attributes:
         model: The model's twin under nnsight, which stands for the model there.

@@ -23,7 +23,7 @@ from harness.tracing.trace import Read, run
 
 
 class Continuation(NamedTuple):
-    """The most likely next token of every row, n times, on the CPU.
+    """The n tokens with which every row goes on, each the likeliest after those before, on the CPU.
 
     Attributes:
         ids: int64 [B, n]. A row that has ended repeats its end-of-sequence token.
@@ -41,7 +41,7 @@ def generate(
     edits: Sequence[Edit] = (),
     ablated: Sequence[tuple[int, int]] = (),
 ) -> list[str]:
-    """Greedy continuation of every row, as text.
+    """Continue every row with the likeliest next token, again and again, and return the text.
 
     Args:
         subject: The model.
@@ -73,7 +73,7 @@ def generate_ids(
     edits: Sequence[Edit] = (),
     ablated: Sequence[tuple[int, int]] = (),
 ) -> Continuation:
-    """Greedy continuation of every row, as `generate` makes it, but as tokens with their logits."""
+    """Continue every row as `generate` does, but return tokens with their logits."""
     _check(subject, batch, steps, edits, ablated)
     ends = torch.tensor(sorted(_find_ends(subject)), dtype=torch.int64)
     ended = torch.zeros(len(batch), dtype=torch.bool)

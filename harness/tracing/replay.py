@@ -42,7 +42,7 @@ def replay(
     at: torch.Tensor | None = None,
     rows: int | None = None,
 ) -> torch.Tensor:
-    """Logits of every trial under every variant, each on its own.
+    """Compute the logits of every trial under every variant, each on its own.
 
     Args:
         subject: The model.

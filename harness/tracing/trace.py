@@ -28,7 +28,7 @@ nnsight leave all inputs as they are; else it takes the three axes of position_i
 
 
 class Read(NamedTuple):
-    """Something to read in a run.
+    """What to read in a run: one site of one layer, at given tokens.
 
     Attributes:
         layer: Decoder layer, 0-based.

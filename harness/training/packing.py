@@ -24,7 +24,7 @@ from harness.training.tasks import TRAINING_TASKS
 
 @dataclass(frozen=True)
 class Packed:
-    """One batch: B images, T tokens a row.
+    """One training batch: B images, each with all prompts about it in one row of T tokens.
 
     Attributes:
         inputs: What the inner model takes: `input_ids` [B, T], `position_ids`, the 4-D additive
@@ -44,7 +44,7 @@ class Packed:
     completes: NDArray[np.bool_]
 
     def prompt_weights(self) -> torch.Tensor:
-        """Weight of each supervised token, float32: prompts weigh the same, and weights add up to 1."""
+        """Loss weight, float32, of each learned token; every prompt counts the same, and all add up to 1."""
         _, index, sizes = np.unique(self.owners, return_inverse=True, return_counts=True)
         return torch.from_numpy(1 / (sizes[index] * len(sizes))).float()
 
@@ -120,7 +120,7 @@ def pack(
 
 
 def supervised_logits(subject: Untrained, batch: Packed) -> torch.Tensor:
-    """Logits at the supervised tokens, float32 [supervised, vocabulary]."""
+    """Compute the logits at the supervised tokens, float32 [supervised, vocabulary]."""
     hidden = subject.model.model(**batch.inputs, use_cache=False).last_hidden_state
     return subject.model.lm_head(hidden.flatten(0, 1)[batch.supervised])
 

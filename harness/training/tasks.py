@@ -177,7 +177,7 @@ def look_beside(scene: Scene, rng: np.random.Generator) -> Prompt | None:
 
 
 def count(scene: Scene, rng: np.random.Generator) -> Prompt | None:
-    """The question how many objects there are."""
+    """Ask how many objects there are."""
     return prompts.count_question(len(scene))
 
 

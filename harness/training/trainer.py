@@ -73,12 +73,12 @@ class Recipe:
 
     @property
     def whole(self) -> int:
-        """Steps of both parts."""
+        """The number of training steps of both parts together."""
         return self.steps + self.further
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then a cosine to a tenth of the highest rate; once for each part."""
+    """The rate at one step: it warms up, then decays along a cosine to a tenth; once for each part."""
     steps, highest = recipe.steps, recipe.rate
     if step >= steps:
         step, steps, highest = step - steps, recipe.further, recipe.further_rate

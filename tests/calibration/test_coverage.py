@@ -51,7 +51,7 @@ def test_coverage_names_every_situation_and_says_each(monkeypatch):
     assert found != room.coverage(20, seed=1)
 
 
-def test_a_situation_does_not_depend_on_its_place(monkeypatch):
+def test_a_simulated_situation_gives_the_same_alone_and_among_others(monkeypatch):
     name = list(room.SITUATIONS)[-1]
     alone = {name: room.SITUATIONS[name]}
     expected = room.coverage(50)[name]

@@ -157,7 +157,7 @@ def test_without_the_gate_needed_experiments_run_ungated_and_are_kept_apart(made
     assert measuring().measure(made.last, ENTRY).data.identical(gated.data)
 
 
-def test_the_gate_on_its_own_has_two_measurements(made, measuring):
+def test_gated_and_ungated_measurements_have_different_keys(made, measuring):
     keys = {measuring(gate=g).measure(made.first, ENTRY).key for g in (True, False)}
     assert len(keys) == 2
     assert made.runs == ["first", "first, ungated"]

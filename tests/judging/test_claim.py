@@ -31,7 +31,7 @@ def test_above_and_below_differ_only_in_direction():
     assert hash(dataclasses.replace(low, direction="above")) == hash(high)
 
 
-def test_below_passes_on_everything_it_is_given():
+def test_below_hands_all_its_arguments_to_the_threshold():
     low = below(1, unit="r", origin="chosen by us", note="why", exceptions={"llava": 2})
     assert low == Threshold(1.0, "below", "r", "chosen by us", "why", {"llava": 2.0})
 
@@ -71,7 +71,7 @@ def test_what_we_chose_needs_a_note():
         ({"exceptions": {"llava": math.nan}}, "llava"),
     ],
 )
-def test_a_threshold_names_the_mistake(change, message):
+def test_a_malformed_threshold_is_refused_with_the_mistake(change, message):
     good = {"value": 0.4, "direction": "above", "unit": "r", "origin": STATED}
     with pytest.raises(ValueError, match=message):
         Threshold(**{**good, **change})

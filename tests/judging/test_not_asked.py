@@ -61,7 +61,7 @@ def test_what_is_not_applicable_needs_a_reason(reason):
         Estimate.inapplicable(reason)
 
 
-def test_estimates_apply_unless_they_say_otherwise():
+def test_absent_and_unsettled_estimates_count_as_applicable():
     assert Estimate.absent(WHY).applies
     assert Estimate.unsettled(WHY).applies
 

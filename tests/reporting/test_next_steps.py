@@ -29,7 +29,7 @@ def test_after_the_embedded_subjects_come_the_controls_and_then_a_model_of_ones_
     assert first(CONTROL) == "pytest claims --subject ./checkpoint"
 
 
-def test_a_part_of_the_claims_is_followed_by_all_of_them():
+def test_after_some_claims_the_next_command_asks_all():
     assert first(GREEN, embedded={"tiny"}, narrowed=True) == "pytest claims"
     assert first(GREEN, asked=MINE, narrowed=True) == "pytest claims --subject ./mine"
 

@@ -118,7 +118,7 @@ def test_claims_that_only_the_baseline_has_are_named():
     assert "other" not in text
 
 
-def test_nothing_to_explain_is_said():
+def test_a_scorecard_with_no_surprises_says_so():
     assert "Every claim is supported." in render(card(record()))
     same = card(record(verdict="refuted", baseline="refuted"))
     assert "Nothing differs from the baseline." in render(same)

@@ -120,7 +120,7 @@ def test_beyond_the_draws_the_larger_of_spread_and_outermost_distance_decides(cl
         assert (spread > (0.1 - draws.min()) * grown) == (tails == "light")
 
 
-def test_one_sided_draws_and_draws_of_few_values_do_not_reach_beyond_themselves():
+def test_intervals_of_one_sided_or_few_valued_draws_end_at_the_outermost_draw():
     draws = np.random.default_rng(0).normal(size=1000)
     layers = np.r_[np.full(998, 2.0), 1.0, 3.0]
     same = np.full(1000, 2.0)

@@ -257,7 +257,7 @@ def test_a_p_value_never_falls_below_the_resolution():
     assert mean(VALUES + 1e9, SINGLE).p_value(0, "above") == 1e-9
 
 
-def test_a_p_value_on_neither_side_is_refused():
+def test_a_direction_other_than_above_or_below_is_refused():
     with pytest.raises(ValueError, match="'over'"):
         mean(VALUES, SINGLE).p_value(0, "over")
 

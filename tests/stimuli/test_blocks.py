@@ -98,7 +98,7 @@ def test_candidates_are_where_the_source_target_is_in_its_block_and_in_the_image
 
 
 @given(SEEDS)
-def test_candidates_differ_are_not_mentioned_and_are_not_the_source_target(seed):
+def test_both_candidates_are_unmentioned_and_differ_from_each_other_and_the_source_target(seed):
     for pair in draw_transplants(GRID, NINE, 12, seeded(seed)):
         assert len({pair.relative, pair.absolute, pair.source.target}) == 3
         for candidate in (pair.relative, pair.absolute):

@@ -101,7 +101,7 @@ def test_a_question_is_asked_without_an_instruction_in_either(of_family, told, h
         ("In this image how many objects are there. Answer:", True),
     ],
 )
-def test_whole_prompts_are_told_from_beginnings_of_sentences(text, question):
+def test_questions_are_told_from_sentences_to_complete(text, question):
     assert is_question(text) == question
 
 

@@ -50,7 +50,7 @@ def test_an_unknown_variant_lists_what_there_is(name):
 
 
 @pytest.mark.parametrize("name", ["untrained:017", "untrained:²", "untrained:9" + 20 * "9"])
-def test_a_seed_has_one_name(name):
+def test_a_seed_spelt_another_way_is_an_unknown_variant(name):
     with pytest.raises(UnknownSubject, match="there are: untrained:SEED"):
         find(name, REGISTRY)
 

@@ -70,7 +70,7 @@ def test_a_control_without_an_expected_verdict_is_red(run, expecting, monkeypatc
     result.stdout.fnmatch_lines(["*fixtures/controls.toml: missing*"])
 
 
-def test_a_baseline_does_not_stand_in_for_the_table(run, expecting, pytester):
+def test_controls_are_judged_by_their_table_even_if_a_baseline_is_named(run, expecting, pytester):
     expecting()
     run("-k", "holds", "--scorecard", "before", "--baseline", "none")
     result = run(*CHOSEN, "--baseline", "before/scorecard.json", subject="shortcut")

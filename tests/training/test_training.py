@@ -137,7 +137,7 @@ def test_every_word_of_every_task_is_in_the_vocabulary():
     assert "red" in words()
 
 
-def test_the_rate_rises_and_falls():
+def test_the_learning_rate_warms_up_and_then_decays_to_a_tenth():
     recipe = Recipe("tiny-llava")
     rates = [learning_rate(recipe, step) for step in range(recipe.steps)]
     assert max(rates) == pytest.approx(recipe.rate)

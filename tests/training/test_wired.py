@@ -231,7 +231,7 @@ def test_two_heads_in_one_place_are_refused(control):
         install(layers, [head, head], 0.01, 0)
 
 
-def test_signs_are_even():
+def test_random_signs_are_plus_and_minus_about_equally_often():
     drawn = signs((100, 100), torch.Generator().manual_seed(0))
     assert set(drawn.unique().tolist()) == {-1.0, 1.0}
     assert abs(drawn.mean()) < 0.05

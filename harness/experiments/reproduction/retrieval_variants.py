@@ -49,7 +49,7 @@ class StageVariants:
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Scores of the heads under each way of measuring.
+    """Measure the scores of heads in the paper's way and in ways that depart from it.
 
     Returns:
         `at_patch`, `at_last` [trial]: score of the best ID retrieval head, with logits read at the patched

@@ -39,7 +39,7 @@ CROWDED = objects(f"{c} {s}" for c in ("red", "blue") for s in ("circle", "squar
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to measure.
+    """One way to measure RSA: the paper's, or one that departs from it.
 
     Attributes:
         crowded: Few colors and shapes.
@@ -69,7 +69,7 @@ VARIANTS = {
 
 @dataclass(frozen=True)
 class Curve:
-    """What one variant gives.
+    """The curve of RSA over layers that one variant gives.
 
     Attributes:
         r: Correlation of the states with the target's position at every layer, [L].
@@ -87,7 +87,7 @@ class Curve:
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Curves of all variants; the peak's layer comes from trials of its own.
+    """Measure the curves of all variants; the peak's layer comes from trials of its own.
 
     Returns:
         `r` [variant, layer], `draws` [variant, draw, layer], `n`, `scenes`, `right` [variant]; `peak`: the

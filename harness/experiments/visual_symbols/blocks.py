@@ -30,7 +30,9 @@ CODES = ("relative", "absolute", "features")
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Correlations with three codes, planes of two components, and the neighbours in each plane.
+    """Measure how well place in the block, place in the image and features explain the last token, by layer.
+
+    Also the neighbours of each trial in the plane of two principal components.
 
     Returns:
         `r` [code, half, layer] and `r_draws` [code, half, draw, layer] (scenes resampled); `between`

@@ -25,7 +25,7 @@ FACTORS = ("position", "identity")
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Planes of every layer, and whether a trial's five nearest neighbours share its cell or object.
+    """Measure the plane of every layer, and whether a trial's five nearest neighbours share its cell or object.
 
     Returns:
         `plane` [layer, trial, axis], fitted per layer on all trials; `agrees` bool

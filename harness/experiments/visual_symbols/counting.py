@@ -44,7 +44,7 @@ class Counts:
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Answers with heads silenced at every token.
+    """Ask how many objects there are while heads are silenced at every token.
 
     Returns:
         `right`, `valid` bool [which, k, trial]: the count is right, and there is a number at all; `random`

@@ -66,7 +66,7 @@ class MeasuredSet:
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Similarity and answers on all four sets.
+    """Measure on all four sets of scenes how position is represented and which answers are right.
 
     Returns:
         `r` [set, place, half, layer], `r_draws` [set, place, draw, layer] on the evaluation half; `right`

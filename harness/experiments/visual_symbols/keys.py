@@ -71,7 +71,7 @@ EDITS: dict[str, KeyEdit | None] = {
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Answers to the question for one object's color under each edit.
+    """Ask for one object's color under each edit of the keys.
 
     Returns:
         `swapped`, `own` bool [edit, trial] on the evaluation half: whether the other object's color is

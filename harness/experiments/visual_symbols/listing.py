@@ -103,7 +103,7 @@ class FirstObject:
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Lists made, and lists gone on with after the ID of the first object was put in.
+    """Have lists made, and have them gone on with after the ID of the first object was put in.
 
     Half of the images are sources. Of the others one half chooses how many heads, the other is judged.
 

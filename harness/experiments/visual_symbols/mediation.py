@@ -28,7 +28,7 @@ PATIENCE = 4
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Mediation scores of all heads, on contrasts that the subject answers right on both sides (section 3.4).
+    """Measure mediation scores of all heads, on contrasts answered right on both sides (section 3.4).
 
     Returns:
         `score` float [condition, trial, layer, head] in logits, NaN for trials that could not be found;
@@ -39,7 +39,7 @@ def measure(request: Request) -> xr.Dataset:
 
 
 def measure_ungated(request: Request) -> xr.Dataset:
-    """Mediation scores as in `measure`, on all contrasts, also those answered wrong.
+    """Measure mediation scores as `measure` does, on all contrasts, also those answered wrong.
 
     For calibration, which asks subjects that answer none right.
     """

@@ -60,7 +60,7 @@ class Prototypes:
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Accuracy on low-entropy 3x3 scenes with and without the prototypes.
+    """Measure accuracy on low-entropy 3x3 scenes with and without the prototypes.
 
     Returns:
         `plain` bool [trial]; `repaired`, `misled` bool [trial]: with the prototype of the true position, and

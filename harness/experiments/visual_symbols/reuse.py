@@ -36,7 +36,7 @@ DESCRIBED = 180
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Answers to questions about space before and after a position ID is added.
+    """Ask questions about space before and after a position ID is added.
 
     Returns:
         `before`, `after` bool [trial]: right; `pulled`, `unpulled` bool [trial]: whether the answer is the

@@ -36,7 +36,7 @@ HALVES = ("all", "estimation", "evaluation")
 
 
 def measure(request: Request) -> xr.Dataset:
-    """RSA curves with bootstrap draws.
+    """Measure for each pair how RSA runs over the layers, with bootstrap draws.
 
     Returns:
         `r` [pair, half, layer], `r_draws` [pair, half, draw, layer] (scenes resampled),

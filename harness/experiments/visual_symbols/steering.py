@@ -50,7 +50,7 @@ def measure(request: Request) -> xr.Dataset:
 
 
 def measure_drawn(request: Request) -> xr.Dataset:
-    """As `measure`, on flat shapes on white."""
+    """Sweep and judge as `measure` does, on flat shapes on white."""
     return _measure_pairs(request, _draw_pairs(request, solids=False))
 
 

@@ -29,7 +29,7 @@ CANDIDATES = ("relative", "absolute")
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Answers of the recipients with the ID selection heads of the sources, for every number of heads.
+    """Ask about each recipient with the ID selection heads of its source, for every number of heads.
 
     Returns:
         `names` bool [candidate, k, trial]: whether the answer is that candidate's color, with the k best

@@ -10,6 +10,9 @@ class Behaviour(Reading):
     """Turns right and wrong answers into accuracy."""
 
     def accuracy(self, which: str) -> Estimate:
-        """Share of right answers on one of SETS, or of TASKS; Wilson interval, clustered by scene."""
+        """Share of right answers in one set of trials, such as "two objects".
+
+        The names are in `harness/experiments/tasks.py`. Wilson interval, clustered by scene.
+        """
         chosen = self.data.sel(set=which)
         return estimate_share(chosen.right, chosen.scene)

@@ -18,7 +18,7 @@ class Blocks(Reading):
 
     @property
     def layer(self) -> int:
-        """Where the relative code is strongest, on the estimation half."""
+        """The layer where place in the block is represented best, on the estimation half."""
         return find_peak(self.data.r.sel(code="relative", half="estimation").values)
 
     def strength(self, code: str) -> Estimate:
@@ -27,7 +27,10 @@ class Blocks(Reading):
         return self._estimate(value, draws)
 
     def lead(self) -> Estimate:
-        """r of relative minus r of absolute positions at the relative peak layer, evaluation half."""
+        """How much better place in the block explains activations than place in the image does.
+
+        The difference of r on the evaluation half, at the layer chosen on the other half (see `layer`).
+        """
         (a, a_draws), (b, b_draws) = self._read("relative"), self._read("absolute")
         return self._estimate(a - b, a_draws - b_draws)
 

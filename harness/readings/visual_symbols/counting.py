@@ -15,7 +15,7 @@ class Counting(Reading):
     """
 
     def accuracy(self, which: str) -> Estimate:
-        """Share of right counts with those heads silenced."""
+        """Share of right counts while the heads of one order are silenced."""
         return estimate_share(self._select(which), self.data.scene)
 
     def gap(self) -> Estimate:

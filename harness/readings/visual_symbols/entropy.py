@@ -75,7 +75,7 @@ class Entropy(Reading):
         return estimate_drawn(low.r / high.r, low.draws / high.draws, **sizes)
 
     def accuracy(self, which: str) -> Estimate:
-        """Share of right colors on "high 3x3" and so on."""
+        """Share of right colors in one set, named by entropy and grid, such as "high 3x3"."""
         chosen = self.data.sel(set=which)
         return estimate_share(chosen.right, chosen.scene)
 

@@ -102,7 +102,7 @@ class WiredHead:
 
 
 def signs(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
-    """Random -1 and 1, float32."""
+    """Draw -1 and 1 at random, float32."""
     return 2.0 * torch.randint(0, 2, tuple(shape), generator=generator) - 1
 
 

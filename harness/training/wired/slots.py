@@ -59,44 +59,44 @@ Rows = NDArray[np.float64]
 
 
 def at(slot: str) -> slice:
-    """Where a slot is in the residual stream."""
+    """The dimensions of the residual stream that a slot takes up."""
     return slice(_STARTS[slot], _STARTS[slot] + SLOTS[slot])
 
 
 def read_slot(slot: str, size: float = 1.0) -> Rows:
-    """Rows that read a slot, one per dimension, times `size`: float64 [slot's width, WIDTH]."""
+    """Weights that read a slot, one row per dimension, times `size`: float64 [slot's width, WIDTH]."""
     rows = np.zeros((SLOTS[slot], WIDTH))
     rows[:, at(slot)] = size * np.eye(SLOTS[slot])
     return rows
 
 
 def read_constant(size: float = 1.0) -> Rows:
-    """The row that reads `size` at every token, [1, WIDTH]."""
+    """Weights that give `size` at every token, [1, WIDTH]."""
     return read_slot("constant", size / CONSTANT)
 
 
 def read_article() -> Rows:
-    """The row that reads 1 at the word before an object is named ("a"), [1, WIDTH]."""
+    """Weights that give 1 at the word before an object is named ("a"), and 0 elsewhere, [1, WIDTH]."""
     return read_slot("article")
 
 
 def read_full_stop() -> Rows:
-    """The row that reads 1 at full stops, [1, WIDTH]: a question ends with one, a description goes on."""
+    """Weights that give 1 at full stops, [1, WIDTH]: a question ends with one, a description goes on."""
     return read_slot("question")
 
 
 def read_and() -> Rows:
-    """The row that reads 1 at "and", [1, WIDTH]."""
+    """Weights that give 1 at "and", and 0 elsewhere, [1, WIDTH]."""
     return read_slot("and")
 
 
 def read_shape_word() -> Rows:
-    """The row that reads 1 at words for shapes, where a mention ends, [1, WIDTH]."""
+    """Weights that give 1 at the shape word that ends a mention, and 0 elsewhere, [1, WIDTH]."""
     return read_slot("said_shape").sum(0, keepdims=True)
 
 
 def blank() -> Rows:
-    """The row that reads 1 at image tokens without an object, [1, WIDTH].
+    """Weights that give 1 at image tokens without an object, and 0 elsewhere, [1, WIDTH].
 
     Heads that have nothing to look for look there, and bring nothing back.
     """
