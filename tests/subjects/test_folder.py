@@ -181,3 +181,18 @@ assert (entry.dtype, entry.arrangement) == ("float32", "plain")
 assert not {{"torch", "transformers"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_every_template_of_a_folder_is_part_of_its_fingerprint(bare):
+    """Also one in a sub-folder: with another template other tokens are asked."""
+
+    def fingerprint():
+        return find(str(bare), REGISTRY).fingerprint()
+
+    before = fingerprint()
+    template = bare / "additional_chat_templates" / "default.jinja"
+    template.parent.mkdir()
+    template.write_text(chats.QWEN)
+    with_template = fingerprint()
+    template.write_text(chats.QWEN + " ")
+    assert len({before, with_template, fingerprint()}) == 3

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from harness.judging.claim import above, claim
 from harness.statistics.estimate import Estimate, proportion
-from harness.statistics.looks import ALL_TRIALS
+from harness.statistics.looks import ALL_TRIALS, Look
 from harness.judging.verdict import Judgement, Verdict
 
 HALF = above(0.5, unit="share", origin="stated in the paper")
-ASKED, UNCLEAR, NEVER = [], [], []
+ASKED, UNCLEAR, NEVER, BACK = [], [], [], []
 
 def stated(name):
     return claim(id=f"made_up.1.{name}", statement="This is so.", source="Nobody 2026", threshold=HALF)
@@ -71,6 +71,13 @@ def test_measured_whole(judge):
     judge.look = ALL_TRIALS
     judge(of(0.52, judge.look.count_trials(200)))
 
+@stated("goes_back")
+def test_goes_back(judge):
+    BACK.append(judge.look)
+    assert len(BACK) < 4, "asked again and again"
+    judge.look = Look(0)
+    judge(of(0.5, 48))
+
 @pytest.fixture
 def broken(n):
     raise ValueError("no such weights")
@@ -99,6 +106,7 @@ def test_each_claim_is_asked_until_it_is_settled(asked):
         "nothing_to_ask": 200,
         "absent_so_far": 200,
         "measured_whole": 200,
+        "goes_back": 48,
     }
     verdicts = {name: r["verdict"] for name, r in records.items()}
     assert verdicts == {
@@ -109,6 +117,7 @@ def test_each_claim_is_asked_until_it_is_settled(asked):
         "nothing_to_ask": "not_applicable",
         "absent_so_far": "supported",
         "measured_whole": "inconclusive",
+        "goes_back": "inconclusive",
         "never_asked": "not_applicable",
         "raises": "error",
         "setup": "error",
@@ -118,7 +127,7 @@ def test_each_claim_is_asked_until_it_is_settled(asked):
 
 def test_each_claim_is_reported_once_and_the_run_says_that_looks_differ(asked, pytester):
     result, records = asked
-    result.assert_outcomes(passed=3, failed=4, skipped=2, errors=1)
+    result.assert_outcomes(passed=3, failed=5, skipped=2, errors=1)
     cases = ET.parse(pytester.path / "out.xml").findall(".//testcase")
     assert len(cases) == len(records)
     claims = [p.get("value") for p in cases[0].findall(".//property[@name='claim']")]
