@@ -150,7 +150,7 @@ def test_a_stored_measurement_is_found_without_loading_if_its_key_is_known_befor
 ):
     import xarray as xr
 
-    experiment = Experiment("none", lambda *_: xr.Dataset({"x": 1}), trials=8)
+    experiment = Experiment("none", lambda _: xr.Dataset({"x": 1}), trials=8, source="made_up:none")
     asked = []
 
     def subject_of(entry):
