@@ -86,7 +86,7 @@ def copy(tmp_path):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / file).write_text(text)
     catalogue = tmp_path / "harness" / "experiments" / "catalogue.py"
-    before, end, after = catalogue.read_text().partition("\n)\n\n\ndef find_experiment")
+    before, end, after = catalogue.read_text().partition("\n)\n\n\ndef check_catalogue")
     assert end
     catalogue.write_text(before + "\n" + LINE.rstrip() + end + after)
     return tmp_path
