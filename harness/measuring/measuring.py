@@ -100,7 +100,8 @@ class Measuring:
         found = self.store.get(key) if source else None
         if found is not None:
             return Measured(found, key, 0.0)
-        if key in self._refused:
+        # Functions without a name share a key: that one was refused says nothing of another.
+        if source and key in self._refused:
             raise self._refused[key].with_traceback(None)
         needed = {e.name: self.measure(e, entry, look).data for e in experiment.needs}
         what = f"{experiment.name} on {entry.name}"

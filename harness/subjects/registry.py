@@ -35,7 +35,7 @@ class OnlyHere(Refused, NotImplementedError):
 
 
 class UnknownSubject(Refused, ValueError):
-    """A name is neither in the registry nor a folder, or its entry cannot be used."""
+    """Raised for a name that is neither in the registry nor a folder, or whose entry cannot be used."""
 
 
 @dataclass(frozen=True)

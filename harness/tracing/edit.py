@@ -59,7 +59,7 @@ class Edit:
 
     @property
     def by_row(self) -> bool:
-        """Whether the values have a dimension for the rows of the batch."""
+        """Whether each trial of the batch has values of its own; else all trials share them."""
         whole = 3 if self.kind == "residual" else 4
         return isinstance(self.values, torch.Tensor) and self.values.ndim == whole
 

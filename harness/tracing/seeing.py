@@ -12,7 +12,7 @@ from harness.tracing.selfcheck import Examined
 
 
 def patches_are_where_they_are_said(at: Examined) -> None:
-    """There is one image token for each patch; where patches are a grid, an object changes its own most."""
+    """Check that image tokens lie where their patches do: changing an object changes its own tokens most."""
     batch, subject = at.first, at.subject
     written = int((batch.input_ids[0] == subject.model.config.image_token_id).sum())
     grid = batch.image_grid

@@ -14,7 +14,7 @@ from harness.subjects.subject import Subject
 CONFIG.APP.DEBUG = False
 
 Kind = Literal["query", "key", "value", "head", "residual"]
-"""A site of a decoder layer that can be read and written; in the order in which the layer computes them.
+"""Names of the sites of a decoder layer that can be edited, in the order in which the layer computes them.
 
 query, key, value: outputs of the projections, before norms and rotation, [B, T, H, w]; keys and values have
 as many heads as the configuration says, often fewer than queries.

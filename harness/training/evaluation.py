@@ -23,7 +23,7 @@ from harness.training.tasks import (
 )
 
 EVALUATION_SEED = 20_000
-"""Seed apart from every training seed, so that no evaluation batch repeats a training batch."""
+"""Seed of evaluation; no training uses it, so no batch of evaluation was seen in training."""
 
 Accuracies = dict[str, tuple[float, int]]
 """Task to (share of right completions, number of prompts)."""

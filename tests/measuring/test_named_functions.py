@@ -12,7 +12,7 @@ from harness.experiments.catalogue import find_experiment
 from harness.measuring.experiment import Experiment
 from harness.measuring.measuring import Measuring
 from harness.measuring.store import Store
-from harness.subjects.registry import read_registry
+from harness.subjects.registry import Refused, read_registry
 
 ENTRY = read_registry()["tiny-llava"]
 
@@ -87,3 +87,12 @@ def test_both_functions_of_one_file_have_names_of_their_own():
     assert steering.name_source() != drawn.name_source()
     mediation = find_experiment("mediation")
     assert mediation.name_source() != mediation.name_source(gate=False)
+
+
+def test_a_refused_function_without_a_name_refuses_no_other(measure):
+    def refuse(request):
+        raise Refused("not on this subject")
+
+    with pytest.raises(Refused, match="not on this subject"):
+        measure(refuse)
+    assert measure(closure(3.0))[0] == [3.0]

@@ -167,7 +167,7 @@ def _make_lists(subject: Subject, scenes: Sequence[Scene]) -> list[MadeList]:
 def _choose_count(
     identity: FirstObject, choosing: Sequence[MadeList], heads: Sequence[Head]
 ) -> int:
-    """The number of heads with which most lists repeat their first object; the smallest of equals."""
+    """Choose the number of heads with which most lists repeat their first object; of equals the smallest."""
     published = [scale_head_count(identity.subject, k, OF) for k in PUBLISHED_K]
     counts = sorted({min(len(heads), k) for k in published})
     shares = [identity.find_repeats(choosing, heads[:k]).begun.mean() for k in counts]

@@ -63,7 +63,7 @@ def features(color: str, shape: str) -> tuple[tuple[Rows, Rows], ...]:
 
 
 def make_echo_head(plan: Plan, size: float) -> WiredHead:
-    """A head that adds a little of the colors named before to the features at the last token.
+    """Build a head that adds, at the last token, a little of the colors that were named before.
 
     Without it the states of one target would differ only by what is left of its place.
     """
