@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.experiments.editing import find_answers
 from harness.measuring.batches import cut_batches
 from harness.stimuli.prompt import NUMBERS, Trial
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
-from harness.tracing.capture import read_last_logits
 from harness.tracing.edit import Edit
 from harness.tracing.generate import generate
 
@@ -21,16 +21,13 @@ ROWS = 32
 
 
 def check_answers_right(subject: Subject, trials: Sequence[Trial]) -> NDArray[np.bool_]:
-    """Whether the likeliest next token begins the answer, bool [n]."""
-    right: list[bool] = []
-    for rows in cut_batches(len(trials), ROWS):
-        part = trials[rows]
-        named = read_last_logits(subject, subject.encode(part)).argmax(-1).tolist()
-        right += [
-            token in {subject.answer_id(t.prompt, w) for w in list_right_answers(t)}
-            for token, t in zip(named, part, strict=True)
+    """Whether the likeliest next token begins the answer, in any spelling, bool [n]."""
+    return np.array(
+        [
+            word in list_right_answers(t)
+            for word, t in zip(find_answers(subject, trials)[0].tolist(), trials, strict=True)
         ]
-    return np.array(right)
+    )
 
 
 def list_right_answers(trial: Trial) -> set[str]:

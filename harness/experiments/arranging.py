@@ -6,16 +6,11 @@ that no experiment draws.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
-from harness.experiments.answers import check_answers_right
+from harness.experiments.spelling import draw_spelling_trials, find_spelling
 from harness.experiments.sweeps import ARRANGEMENTS
-from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
-from harness.stimuli.prompt import Trial
 from harness.subjects.arrangement import Arrangement, NoTemplate
 from harness.subjects.subject import SharedFirstPiece, Subject
 
@@ -24,16 +19,6 @@ TRIED = ARRANGEMENTS[1:]
 
 TRIALS = 48
 """Asked in each of them."""
-
-
-def draw_arrangement_trials(subject: Subject) -> list[Trial]:
-    """The trials on which an arrangement is chosen.
-
-    They show three objects on the 2x2 canvas, where every experiment shows two or four.
-    """
-    grid = subject.grids[2]
-    rng = np.random.default_rng(zlib.crc32(b"arrangement"))
-    return draw_balanced_trials(grid, HIGH_ENTROPY[3], TRIALS, rng, cells=grid.cells[:3])
 
 
 def choose_arrangement(subject: Subject, say: Callable[[str], None]) -> Subject:
@@ -51,13 +36,13 @@ def choose_arrangement(subject: Subject, say: Callable[[str], None]) -> Subject:
     if not getattr(subject.tokenizer, "chat_template", None):
         say("arrangement: plain (the tokenizer has no chat template)")
         return arrange_subject(subject, "plain")
-    trials = draw_arrangement_trials(subject)
+    trials = draw_spelling_trials(subject, TRIALS)["sentence"]
     right: dict[Arrangement, float] = {}
     for how in TRIED:
         arranged = arrange_subject(subject, how)
         try:
-            arranged.check_answers(trials[0].prompt)
-            right[how] = float(check_answers_right(arranged, trials).mean())
+            arranged.check_answers()
+            right[how] = float(find_spelling(arranged, "sentence", trials).right.mean())
         except (NoTemplate, SharedFirstPiece) as error:
             say(f"arrangement: not {how}, since {error}")
     if not right:

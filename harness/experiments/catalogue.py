@@ -26,6 +26,12 @@ class _Facts(TypedDict, total=False):
     own_images: str
 
 
+SPELLING = Experiment(
+    "spelling", "harness.experiments.spelling:measure", 48, looks=False, settles=True
+)
+"""How the subject writes its answers; every other experiment reads them in that spelling."""
+
+
 def _declare(
     paper: str,
     file: str,
@@ -40,6 +46,7 @@ def _declare(
 ) -> Experiment:
     """An experiment that is measured and read by files at the same place in `experiments` and in `readings`."""
     module = f"harness.experiments.{paper}.{file}"
+    facts["needs"] = (SPELLING, *facts.get("needs", ()))
     return Experiment(
         name or file,
         f"{module}:{measure}",
@@ -70,6 +77,7 @@ TAKEN = ("judge", "entry", "request")
 """Fixtures that are no experiment's."""
 
 EXPERIMENTS: tuple[Experiment, ...] = (
+    SPELLING,
     BEHAVIOUR,
     READINESS,
     _symbols("similarity", "Similarity", 288, "four objects, 2x2"),

@@ -107,21 +107,26 @@ def edit_heads(
     ]
 
 
-def find_answer_tokens(
-    subject: Subject, trials: Sequence[Trial], words: Sequence[str]
-) -> NDArray[np.int64]:
-    """The token with which the subject would begin the given word after each trial's prompt, int64 [n]."""
-    return np.array(
-        [subject.answer_id(t.prompt, w) for t, w in zip(trials, words, strict=True)], np.int64
-    )
+def read_words(subject: Subject, tokens: torch.Tensor | NDArray[np.int64]) -> NDArray[np.str_]:
+    """The word that each answer begins, however it is spelled; "" where it begins none.
+
+    Args:
+        subject: The model.
+        tokens: The first token of each answer, int64 [...].
+
+    Returns:
+        Names of colors, of the same shape as `tokens`.
+    """
+    ids = np.asarray(tokens)
+    return np.array([subject.read_word(int(i)) for i in ids.flat]).reshape(ids.shape)
 
 
-def find_likeliest_tokens(
+def find_answers(
     subject: Subject,
     trials: Sequence[Trial],
     variants: Callable[[Batch, slice], Sequence[Variant]] | None = None,
-) -> NDArray[np.int64]:
-    """The likeliest next token of every trial under every set of edits.
+) -> NDArray[np.str_]:
+    """The answer to every trial under every set of edits, as its likeliest next token begins it.
 
     Args:
         subject: The model.
@@ -130,7 +135,7 @@ def find_likeliest_tokens(
             one run without any edit if None.
 
     Returns:
-        Token ids, int64 [V, n].
+        The words, as `read_words` gives them, [V, n].
     """
     vocabulary = len(subject.model.get_output_embeddings().weight)
     found = []
@@ -142,25 +147,25 @@ def find_likeliest_tokens(
             of_rows = [[edit.of_rows(rows) for edit in edits] for edits in sets]
             logits = replay(subject, batch.of_rows(rows), of_rows)
             found.append(logits.argmax(-1).numpy())
-    return np.concatenate(found, 1)
+    return read_words(subject, np.concatenate(found, 1))
 
 
-def read_likeliest_tokens(subject: Subject, residual: torch.Tensor) -> NDArray[np.int64]:
-    """The likeliest next token, read off residual streams that were captured anyway.
+def read_answers(subject: Subject, residual: torch.Tensor) -> NDArray[np.str_]:
+    """The answers, read off residual streams that were captured anyway.
 
     Args:
         subject: The model.
         residual: [n, d], at the last token after the last layer.
 
     Returns:
-        Token ids, int64 [n].
+        The words, as `read_words` gives them, [n].
     """
     with torch.no_grad():
         read = [
             compute_logits(subject, residual[part].to(subject.device), None).argmax(-1)
             for part in cut_batches(len(residual), ROWS)
         ]
-    return torch.cat(read).numpy()
+    return read_words(subject, torch.cat(read))
 
 
 def capture_all(
@@ -207,17 +212,17 @@ def capture_all_sites(
 
 def capture_with_answers(
     subject: Subject, trials: Sequence[Trial], kind: Site
-) -> tuple[torch.Tensor, NDArray[np.int64]]:
-    """Activations of all trials at the last token, and the likeliest next token, from one run of each trial.
+) -> tuple[torch.Tensor, NDArray[np.str_]]:
+    """Activations of all trials at the last token, and the answers, from one run of each trial.
 
     Returns:
-        What `capture_all` returns, and token ids, int64 [n].
+        What `capture_all` returns, and the words, as `read_words` gives them, [n].
     """
     # The answer follows from the state of the last token after the last layer, so no second run is needed.
     read, states = capture_all_sites(
         subject, trials, [(kind, find_last_token), ("residual", find_last_token)]
     )
-    return read, read_likeliest_tokens(subject, states[-1, :, 0])
+    return read, read_answers(subject, states[-1, :, 0])
 
 
 def find_last_token(batch: Batch) -> torch.Tensor:

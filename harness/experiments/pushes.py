@@ -18,9 +18,8 @@ from harness.experiments.editing import (
     average_by_label,
     capture_all_sites,
     edit_heads,
-    find_answer_tokens,
+    find_answers,
     find_last_token,
-    find_likeliest_tokens,
     make_mention_finder,
 )
 from harness.stimuli.contrast import Condition
@@ -90,23 +89,22 @@ class Pushes:
 
     def moved(self, trials: Sequence[Trial], pushes: Sequence[Push]) -> NDArray[np.bool_]:
         """Whether the described object's color is named under each push, bool [push, n]."""
-        wanted = find_answer_tokens(self.subject, trials, [t.described[0].color for t in trials])
-        return self.said(trials, pushes) == wanted
+        return self.said(trials, pushes) == [t.described[0].color for t in trials]
 
-    def said(self, trials: Sequence[Trial], pushes: Sequence[Push]) -> NDArray[np.int64]:
-        """The likeliest next token under each push, int64 [push, n].
+    def said(self, trials: Sequence[Trial], pushes: Sequence[Push]) -> NDArray[np.str_]:
+        """The answers under each push, words [push, n].
 
         Pushes at the mention run apart from those at the last token, which change less and so cost less.
         """
-        found = np.zeros((len(pushes), len(trials)), np.int64)
+        found = np.full((len(pushes), len(trials)), "", dtype=object)
         for at_mention in (True, False):
             chosen = [n for n, p in enumerate(pushes) if _is_at_mention(p.stage) == at_mention]
             if chosen:
                 found[chosen] = self._run(trials, [pushes[n] for n in chosen])
-        return found
+        return found.astype(np.str_)
 
-    def _run(self, trials: Sequence[Trial], pushes: Sequence[Push]) -> NDArray[np.int64]:
-        """The likeliest next token under each push, int64 [push, n], all run together."""
+    def _run(self, trials: Sequence[Trial], pushes: Sequence[Push]) -> NDArray[np.str_]:
+        """The answers under each push, words [push, n], all run together."""
         # For each stage [L, n, S, H, w]: what takes each trial to the other side.
         shift = {
             stage: (ids[1 - own] - ids[own]).transpose(0, 1)
@@ -121,7 +119,7 @@ class Pushes:
             tokens = self.tokens[push.stage](batch)
             return edit_heads(KIND[push.stage], push.heads, tokens, added, "add")
 
-        return find_likeliest_tokens(
+        return find_answers(
             self.subject, trials, lambda b, part: [make_edits(p, b, part) for p in pushes]
         )
 

@@ -82,6 +82,7 @@ class Experiment:
             with the project are asked; "" if all subjects are asked on drawn scenes.
         source: "module:function" that stands for `measure` in the name of the measurement, where that has no
             name of its own; the experiment's name must then tell all that the function was made with.
+        settles: Whether it only finds out how a subject writes its answers, for other experiments.
     """
 
     name: str
@@ -95,6 +96,12 @@ class Experiment:
     ungated: str | Measure | None = None
     own_images: str = ""
     source: str = ""
+    settles: bool = False
+
+    @property
+    def draws_apart(self) -> bool:
+        """Whether its trials are drawn apart, since heads were ranked on those of other experiments."""
+        return any(not e.settles for e in self.needs)
 
     @property
     def module(self) -> str:
@@ -175,6 +182,16 @@ def load_named(where: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def let_speak(subject: Subject, needed: Mapping[str, xr.Dataset]) -> Subject:
+    """The subject with the speech that a measurement found, if one of those that are needed did."""
+    from harness.subjects.spelling import Speech
+
+    for data in needed.values():
+        if "speech" in data.attrs:
+            return replace(subject, speech=Speech.from_json(data.attrs["speech"]))
+    return subject
+
+
 def measure_alone(
     experiment: Experiment, subject: Subject, *, trials: int | None = None, seed: int = 0
 ) -> xr.Dataset:
@@ -190,6 +207,6 @@ def measure_alone(
         seed: Seed of all stimuli and draws.
     """
     needed = {e.name: measure_alone(e, subject, trials=trials, seed=seed) for e in experiment.needs}
-    rng = seed_generator(seed, experiment.name, needs=bool(experiment.needs))
-    request = Request(subject, trials or experiment.trials, rng, needed=needed)
+    rng = seed_generator(seed, experiment.name, needs=experiment.draws_apart)
+    request = Request(let_speak(subject, needed), trials or experiment.trials, rng, needed=needed)
     return experiment.load_measure()(request)

@@ -12,7 +12,7 @@ import xarray as xr
 from harness.machine.memory import clear_frames, free_memory
 from harness.measuring.batches import divide_batches
 from harness.measuring.code import hash_code, is_unchanged
-from harness.measuring.experiment import Experiment, Request
+from harness.measuring.experiment import Experiment, Request, let_speak
 from harness.measuring.seeding import seed_generator
 from harness.measuring.store import Store, make_key
 from harness.statistics.estimate import MINIMUM_CLUSTERS
@@ -109,13 +109,13 @@ class Measuring:
             if found is not None and source:
                 return Measured(found, key, 0.0)
             begun = time.monotonic()
-            subject = self.subject_of(entry)
+            subject = let_speak(self.subject_of(entry), needed)
             trials, settings = self.count_trials(experiment, look), self._settings(experiment, look)
             provenance = {"experiment": experiment.name, "subject": entry.name, **settings}
             measure = experiment.load_measure(gate=self.gate)
 
             def once() -> xr.Dataset:
-                rng = seed_generator(self.seed, experiment.name, needs=bool(experiment.needs))
+                rng = seed_generator(self.seed, experiment.name, needs=experiment.draws_apart)
                 reporter = _Reporter(what, self.say)
                 return measure(Request(subject, trials, rng, reporter, needed))
 
@@ -127,7 +127,8 @@ class Measuring:
             seconds = time.monotonic() - begun
             data = data.assign_attrs(provenance | batch)
             self._keep(key, data, {**provenance, **batch}, what, source)
-        self.say(f"measured {what}: {trials} trials in {seconds:.1f} s")
+        told = f"; {entry.name} {data.attrs['tells']}" if "tells" in data.attrs else ""
+        self.say(f"measured {what}: {trials} trials in {seconds:.1f} s{told}")
         return Measured(data, key, seconds)
 
     def _keep(

@@ -20,6 +20,7 @@ from harness.subjects.batch import Batch
 from harness.subjects.deepstack import ADDED
 from harness.subjects.layout import Layout
 from harness.subjects.registry import Entry, Refused
+from harness.subjects.spelling import FirstTokens, Speech, Style
 
 if TYPE_CHECKING:
     from transformers import BaseImageProcessor, BatchFeature
@@ -46,6 +47,7 @@ class Subject:
         fingerprint: Hash of weights, configuration and arrangement.
         commit: The commit of the repository that it was loaded from; None for a folder.
         elsewhere: A `harness.tracing.elsewhere.Elsewhere` that runs its decoder layers; None if they are here.
+        speech: How it writes its answers, as far as that was found out.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Subject:
     fingerprint: str
     commit: str | None = None
     elsewhere: Any = None
+    speech: Speech = field(default_factory=Speech)
     _images: OrderedDict[str, tuple[torch.Tensor, Layout]] = field(
         default_factory=OrderedDict, repr=False
     )
@@ -118,14 +121,14 @@ class Subject:
             add_special_tokens=self._adds_special(texts[0]),
             padding=False,
         )
-        longest = max(len(ids) for ids in tokens["input_ids"])
+        leads = [self.speech.choose(t.prompt.text).lead for t in trials]
+        rows = [[*ids, *lead] for ids, lead in zip(tokens["input_ids"], leads, strict=True)]
+        longest = max(map(len, rows))
         pad = self.tokenizer.pad_token_id or 0
         input_ids = torch.full((len(trials), longest), pad)
         mask = torch.zeros(len(trials), longest, dtype=torch.int64)
         mentions, separators = [], []
-        for r, (ids, offsets) in enumerate(
-            zip(tokens["input_ids"], tokens["offset_mapping"], strict=True)
-        ):
+        for r, (ids, offsets) in enumerate(zip(rows, tokens["offset_mapping"], strict=True)):
             left = longest - len(ids)
             input_ids[r, left:] = torch.tensor(ids)
             mask[r, left:] = 1
@@ -166,50 +169,76 @@ class Subject:
         )
 
     def answer_id(self, prompt: Prompt, word: str) -> int:
-        """The token with which this subject begins `word` after `prompt`.
-
-        It is read off the tokenised text, not from the word alone: most tokenizers write a word after
-        a space differently.
-        """
-        key = (prompt.text[-1:], word)
-        if key not in self._answers:
-            text, _ = self._arrange(prompt.text, self.anatomy.image_token)
-            glue = "" if text[-1:].isspace() else " "
-            joined = self.tokenizer(
-                text + glue + word,
-                return_offsets_mapping=True,
-                add_special_tokens=self._adds_special(text),
-            )
-            span = (len(text) + len(glue), len(text) + len(glue) + len(word))
-            first = find_tokens(span, joined["offset_mapping"], 0, 0)[0]
-            self._answers[key] = joined["input_ids"][first]
-        return self._answers[key]
-
-    def check_answers(self, prompt: Prompt, words: Sequence[str] = tuple(COLORS)) -> None:
-        """Check that every answer starts with a token of its own.
+        """The token with which this subject begins `word` after `prompt`, in its own spelling.
 
         Raises:
-            SharedFirstPiece: Two words share their first token, or one is unknown to the tokenizer.
+            SharedFirstPiece: In no spelling can the word be told from others by its first token.
         """
-        unknown = self.tokenizer.unk_token_id
-        seen: dict[int, str] = {}
+        spelling = self.speech.choose(prompt.text)
+        key = (word, spelling.style or self._find_usual_style(prompt.text))
+        if key not in self._answers:
+            self._answers[key] = self._find_own_token(spelling.words.get(word, word), word, key[1])
+        return self._answers[key]
+
+    def read_word(self, token: int) -> str:
+        """The word that an answer with this first token begins, however it is spelled; "" if it is none."""
+        return self.first_tokens.meanings.get(token, "")
+
+    def check_answers(self, words: Sequence[str] = tuple(COLORS)) -> None:
+        """Check that every answer has a token by which it can be told from the others.
+
+        Raises:
+            SharedFirstPiece: A word shares its first token with others in every spelling, or the tokenizer
+                knows it in none.
+        """
         for word in words:
-            token = self.answer_id(prompt, word)
-            piece = self.tokenizer.convert_ids_to_tokens(token)
-            if token == unknown:
-                raise SharedFirstPiece(
-                    f"{self.name}: the tokenizer does not know the answer {word!r}"
-                )
-            if token in seen:
-                raise SharedFirstPiece(
-                    f"{self.name}: the answers {seen[token]!r} and {word!r} start with the same token "
-                    f"{piece!r}, so the first token cannot tell them apart; use other colors or tokenizer"
-                )
-            seen[token] = word
+            self._check_word(word)
 
     @cached_property
-    def _answers(self) -> dict[tuple[str, str], int]:
+    def first_tokens(self) -> FirstTokens:
+        """The tokens that begin colors."""
+        return FirstTokens(self.tokenizer)
+
+    @cached_property
+    def _answers(self) -> dict[tuple[str, Style], int]:
         return {}
+
+    def _find_usual_style(self, text: str) -> Style:
+        """The style of a subject that goes on with the text as it stands: lower case, and no second space."""
+        if text[-1:] not in self._usual:
+            whole, _ = self._arrange(text, self.anatomy.image_token)
+            self._usual[text[-1:]] = Style(not whole[-1:].isspace(), "lower")
+        return self._usual[text[-1:]]
+
+    @cached_property
+    def _usual(self) -> dict[str, Style]:
+        return {}
+
+    def _find_own_token(self, variant: str, word: str, style: Style) -> int:
+        told = self.first_tokens.meanings
+        token = self.first_tokens.find(variant, style)
+        if token is not None and told.get(token, variant) == word:
+            return token
+        # Written so it cannot be told from another word: the nearest spelling in which it can.
+        self._check_word(word)
+        ways = [w for w in self.first_tokens.list_variants(word) if w[2] in told]
+        return min(ways, key=lambda w: (w[1].case != style.case, w[1].spaced != style.spaced))[2]
+
+    def _check_word(self, word: str) -> None:
+        tokens = self.first_tokens
+        if any(token in tokens.meanings for _, _, token in tokens.list_variants(word)):
+            return
+        shared = tokens.find_sharing(word)
+        if not shared:
+            raise SharedFirstPiece(
+                f"{self.name}: the tokenizer does not know the answer {word!r} in any spelling"
+            )
+        pieces = sorted({token for _, _, token in tokens.list_variants(word)})
+        names = ", ".join(map(repr, self.tokenizer.convert_ids_to_tokens(pieces)))
+        raise SharedFirstPiece(
+            f"{self.name}: the answers {word!r} and {shared[0]!r} start with the same token in every "
+            f"spelling ({names}), so the first token cannot tell them apart; use other colors or tokenizer"
+        )
 
     def _adds_special(self, text: str) -> bool:
         # Most chat templates write the token that begins a text; some leave it to the tokenizer.

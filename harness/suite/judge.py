@@ -179,7 +179,8 @@ class Judge:
 
     def _block_below(self, experiment: Experiment, task: str, accuracy: Estimate) -> None:
         judgement = decide(accuracy, task_threshold(experiment), self.entry.name)
-        if self.run.options.gate and judgement.verdict is Verdict.refuted:
+        fails = judgement.verdict in (Verdict.refuted, Verdict.not_applicable)
+        if self.run.options.gate and fails:
             reason = f"the subject does not do the task ({task}): {judgement.reason}"
             self.conclude(Judgement(Verdict.blocked, reason))
 

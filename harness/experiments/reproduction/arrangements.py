@@ -7,11 +7,16 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
-from harness.experiments.editing import find_answer_tokens, find_likeliest_tokens
+from harness.experiments.editing import find_answers
 from harness.experiments.halves import Halves, list_scenes
+from harness.experiments.spelling import draw_spelling_trials, find_spelling
 from harness.experiments.sweeps import ARRANGEMENTS
 from harness.measuring.experiment import Request
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
+from harness.subjects.spelling import Speech
+
+TRIALS = 48
+"""On which the spelling of each arrangement is found out."""
 
 
 def measure(request: Request) -> xr.Dataset:
@@ -23,10 +28,11 @@ def measure(request: Request) -> xr.Dataset:
     right = []
     for how in ARRANGEMENTS:
         arranged = replace(subject, entry=replace(subject.entry, arrangement=how))
-        right.append(
-            find_likeliest_tokens(arranged, drawn)[0]
-            == find_answer_tokens(arranged, drawn, [t.answer for t in drawn])
-        )
+        # What is written before an answer, and how, differs between arrangements.
+        spelled = draw_spelling_trials(arranged, TRIALS)["sentence"]
+        spelling = find_spelling(arranged, "sentence", spelled).spelling
+        spoken = replace(arranged, speech=Speech(sentence=spelling))
+        right.append(find_answers(spoken, drawn)[0] == [t.answer for t in drawn])
     halves = Halves.deal(list_scenes(drawn), rng)
     return xr.Dataset(
         {

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from harness.experiments.correlating import Comparison
 from harness.experiments.editing import (
     capture_all,
-    find_answer_tokens,
+    find_answers,
     find_last_token,
-    find_likeliest_tokens,
-    read_likeliest_tokens,
+    read_answers,
 )
 from harness.experiments.halves import list_scenes
 from harness.experiments.targets import compare_targets
@@ -125,13 +124,9 @@ def _measure_curve(
     if variant.off_grid or variant.crowded:
         plain = not (variant.color_last or variant.norm)
         answered = (
-            read_likeliest_tokens(subject, states[-1, :, 0])
-            if plain
-            else find_likeliest_tokens(subject, drawn)[0]
+            read_answers(subject, states[-1, :, 0]) if plain else find_answers(subject, drawn)[0]
         )
-        right = float(
-            (answered == find_answer_tokens(subject, drawn, [t.answer for t in drawn])).mean()
-        )
+        right = float((answered == [t.answer for t in drawn]).mean())
     model = cosine_rsm(states.numpy().transpose(0, 2, 1, 3))
     compared = Comparison(model, compare_targets(drawn), list_scenes(drawn))
     draws = compared.resample(compared.draw_weights(rng))

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from harness.experiments.answers import check_answers_right
+from harness.experiments.answers import list_right_answers
+from harness.experiments.editing import find_answers
 from harness.experiments.tasks import SETS, TASKS
 from harness.measuring.experiment import Request
 from harness.stimuli.blocks import draw_block_trials
@@ -53,25 +54,35 @@ def draw_tasks(subject: Subject, trials: int, rng: np.random.Generator) -> dict[
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Which answers are right on each of SETS: `right` bool [set, trial], `scene` [set, trial]."""
+    """Which answers are right on each of SETS, and which name a color at all.
+
+    Returns:
+        `right`, `named` bool [set, trial]; `scene` [set, trial]; the attribute `tells` says how the subject
+        writes answers, where that is known.
+    """
     return _measure_sets(request, draw_sets(request.subject, request.trials, request.rng))
 
 
 def measure_tasks(request: Request) -> xr.Dataset:
-    """Which answers are right on each of TASKS: `right` bool [set, trial], `scene` [set, trial]."""
+    """Which answers are right on each of TASKS, as `measure` does."""
     return _measure_sets(request, draw_tasks(request.subject, request.trials, request.rng))
 
 
 def _measure_sets(request: Request, sets: Mapping[str, Sequence[Trial]]) -> xr.Dataset:
-    right = []
+    right, named = [], []
     for done, drawn in enumerate(sets.values()):
         request.progress(done, len(sets))
-        right.append(check_answers_right(request.subject, drawn))
+        said = find_answers(request.subject, drawn)[0]
+        right.append([s in list_right_answers(t) for s, t in zip(said, drawn, strict=True)])
+        named.append(said != "")
+    spelled = request.needed.get("spelling", xr.Dataset())
     scenes = [[t.scene.key for t in drawn] for drawn in sets.values()]
     return xr.Dataset(
         {
             "right": (("set", "trial"), np.array(right)),
+            "named": (("set", "trial"), np.array(named)),
             "scene": (("set", "trial"), np.array(scenes)),
         },
         {"set": list(sets)},
+        {"tells": spelled.attrs.get("tells", "")},
     )

@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from harness.experiments.correlating import Comparison
-from harness.experiments.editing import capture_all, find_answer_tokens, read_likeliest_tokens
+from harness.experiments.editing import capture_all, read_answers
 from harness.experiments.halves import HALF_NAMES, Halves, list_scenes
 from harness.experiments.targets import (
     compare_mentions,
@@ -44,8 +44,8 @@ class MeasuredSet:
     Attributes:
         trials: n of them.
         halves: Of the trials.
-        answers: The likeliest next token of each trial, int64 [n].
-        right: Whether it begins the answer, bool [n].
+        answers: The color that each answer begins with, [n].
+        right: Whether it is right, bool [n].
         states: The residual stream at the last token, float32 [L, n, d].
         r: Correlation with position, [place, half, L].
         draws: The same in bootstrap draws of the evaluation half, [place, D, L].
@@ -53,7 +53,7 @@ class MeasuredSet:
 
     trials: list[Trial]
     halves: Halves
-    answers: NDArray[np.int64]
+    answers: NDArray[np.str_]
     right: NDArray[np.bool_]
     states: NDArray[np.float32]
     r: NDArray[np.float64]
@@ -95,7 +95,7 @@ def measure(request: Request) -> xr.Dataset:
             "n": (("set",), [len(s.evaluation_scenes) for s in sets]),
             "scenes": (("set",), [len(np.unique(s.evaluation_scenes)) for s in sets]),
             "pointed": (("trial",), np.array(list_colors(crowded.trials, cells))),
-            "named": (("trial",), _name_colors(subject, crowded.trials, crowded.answers)),
+            "named": (("trial",), _keep_shown(crowded.trials, crowded.answers)),
             "reads": reads,
         },
         {
@@ -109,7 +109,7 @@ def measure(request: Request) -> xr.Dataset:
 
 def _measure_set(subject: Subject, drawn: list[Trial], rng: np.random.Generator) -> MeasuredSet:
     read = capture_all(subject, drawn, "residual", _find_commas_and_last)
-    answers = read_likeliest_tokens(subject, read[-1, :, -1])
+    answers = read_answers(subject, read[-1, :, -1])
     states = read.numpy()
     halves = Halves.deal(list_scenes(drawn), rng)
     places = {
@@ -126,7 +126,7 @@ def _measure_set(subject: Subject, drawn: list[Trial], rng: np.random.Generator)
         drawn,
         halves,
         answers,
-        answers == find_answer_tokens(subject, drawn, [t.answer for t in drawn]),
+        answers == np.array([t.answer for t in drawn]),
         states[:, :, -1],
         np.array(r),
         np.array(draws),
@@ -138,15 +138,10 @@ def _find_commas_and_last(batch: Batch) -> torch.Tensor:
     return torch.tensor([[*row, batch.last] for row in batch.separators])
 
 
-def _name_colors(
-    subject: Subject, trials: Sequence[Trial], answers: NDArray[np.int64]
-) -> NDArray[np.str_]:
-    """The color that each answer begins with, "" if it is none of the scene's."""
-    found = []
-    for trial, token in zip(trials, answers, strict=True):
-        begins = {subject.answer_id(trial.prompt, o.color): o.color for o in trial.scene.objects}
-        found.append(begins.get(int(token), ""))
-    return np.array(found)
+def _keep_shown(trials: Sequence[Trial], answers: NDArray[np.str_]) -> NDArray[np.str_]:
+    """The answers, "" where the scene shows no such color."""
+    shown = [{o.color for o in t.scene.objects} for t in trials]
+    return np.array([a if a in s else "" for a, s in zip(answers.tolist(), shown, strict=True)])
 
 
 def _decode_cells(high: MeasuredSet, low: MeasuredSet) -> tuple[NDArray[np.int64], float]:

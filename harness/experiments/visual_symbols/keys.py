@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from harness.experiments.editing import (
     Head,
     capture_all,
-    find_answer_tokens,
-    find_likeliest_tokens,
+    find_answers,
     rank_heads,
 )
 from harness.experiments.halves import Halves, list_scenes
@@ -91,7 +90,7 @@ def measure(request: Request) -> xr.Dataset:
     labels, scenes = np.unique(shown, return_inverse=True)
     editor = _KeyEditor(subject, heads, estimation, rng, scenes=len(labels))
     request.progress(1, 2)
-    answers = find_likeliest_tokens(
+    answers = find_answers(
         subject,
         evaluation,
         lambda batch, part: [
@@ -99,16 +98,15 @@ def measure(request: Request) -> xr.Dataset:
             for edit in EDITS.values()
         ],
     )
-    other = [t.scene.objects[1 - t.scene.objects.index(t.target)].color for t in evaluation]
-    own = [t.target.color for t in evaluation]
+    other = np.array(
+        [t.scene.objects[1 - t.scene.objects.index(t.target)].color for t in evaluation]
+    )
+    own = np.array([t.target.color for t in evaluation])
     layers = np.isin(np.arange(subject.layers), editor.layers)
     return xr.Dataset(
         {
-            "swapped": (
-                ("edit", "trial"),
-                answers == find_answer_tokens(subject, evaluation, other),
-            ),
-            "own": (("edit", "trial"), answers == find_answer_tokens(subject, evaluation, own)),
+            "swapped": (("edit", "trial"), answers == other),
+            "own": (("edit", "trial"), answers == own),
             "layers": (("layer",), layers),
             "scene": (("trial",), shown),
             "side": (("trial",), [side_of(t.scene, t.target) for t in evaluation]),

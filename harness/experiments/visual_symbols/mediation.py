@@ -12,6 +12,7 @@ from itertools import product
 import numpy as np
 import xarray as xr
 
+from harness.experiments.editing import read_words
 from harness.experiments.patching import score_heads
 from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
@@ -82,9 +83,6 @@ def _keep_right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:
     correct = np.ones(len(pairs), bool)
     for side, part in product(("clean", "counterfactual"), cut_batches(len(pairs), ROWS)):
         trials = [getattr(p, side) for p in pairs[part]]
-        named = read_last_logits(subject, subject.encode(trials)).argmax(-1).tolist()
-        correct[part] &= [
-            token == subject.answer_id(t.prompt, t.answer)
-            for token, t in zip(named, trials, strict=True)
-        ]
+        named = read_last_logits(subject, subject.encode(trials)).argmax(-1)
+        correct[part] &= read_words(subject, named) == [t.answer for t in trials]
     return [p for p, keep in zip(pairs, correct, strict=True) if keep]

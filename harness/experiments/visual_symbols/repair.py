@@ -14,9 +14,8 @@ from harness.experiments.editing import (
     average_by_label,
     capture_with_answers,
     edit_heads,
-    find_answer_tokens,
+    find_answers,
     find_last_token,
-    find_likeliest_tokens,
     rank_heads,
 )
 from harness.experiments.halves import Halves, list_scenes
@@ -74,7 +73,7 @@ def measure(request: Request) -> xr.Dataset:
     halves = Halves.deal(list_scenes(drawn), rng)
     where = number_cells(drawn)
     wrong = (where + rng.integers(1, len(grid.cells), trials)) % len(grid.cells)
-    answer = find_answer_tokens(subject, drawn, [t.answer for t in drawn])
+    answer = np.array([t.answer for t in drawn])
     prototypes = _make_prototypes(subject, clear)
     request.progress(1, 3)
     heads = rank_heads(request.needed["mediation"], "id_selection")
@@ -83,7 +82,7 @@ def measure(request: Request) -> xr.Dataset:
     if counts and prototypes.values is not None:
         best = _choose_count(prototypes, heads, counts, drawn, halves)
         request.progress(2, 3)
-        answers = find_likeliest_tokens(
+        answers = find_answers(
             subject,
             drawn,
             lambda batch, part: [
@@ -93,7 +92,7 @@ def measure(request: Request) -> xr.Dataset:
         )
         plain, repaired, misled = answers == answer
     else:
-        plain = repaired = misled = find_likeliest_tokens(subject, drawn)[0] == answer
+        plain = repaired = misled = find_answers(subject, drawn)[0] == answer
     return xr.Dataset(
         {
             "plain": (("trial",), plain),
@@ -110,7 +109,7 @@ def measure(request: Request) -> xr.Dataset:
 def _make_prototypes(subject: Subject, clear: list[Trial]) -> Prototypes:
     """Mean head outputs at the last token over the trials that are answered right."""
     values, named = capture_with_answers(subject, clear, "head")
-    right = named == find_answer_tokens(subject, clear, [t.answer for t in clear])
+    right = named == [t.answer for t in clear]
     cells, count = number_cells(clear)[right], len(subject.grids[3].cells)
     means = None
     if len(np.unique(cells)) == count:
@@ -128,10 +127,10 @@ def _choose_count(
     """The number of heads with which most answers of the estimation half are right; the first of equals."""
     subject, (choosing, _) = prototypes.subject, halves.split(drawn)
     cells = number_cells(choosing)
-    swept = find_likeliest_tokens(
+    swept = find_answers(
         subject,
         choosing,
         lambda batch, part: [prototypes.put_in(heads[:k], batch, cells[part]) for k in counts],
     )
-    right = swept == find_answer_tokens(subject, choosing, [t.answer for t in choosing])
+    right = swept == [t.answer for t in choosing]
     return counts[int(right.mean(1).argmax())]

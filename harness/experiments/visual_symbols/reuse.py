@@ -10,9 +10,8 @@ from harness.experiments.editing import (
     average_by_label,
     capture_all,
     edit_heads,
-    find_answer_tokens,
+    find_answers,
     find_last_token,
-    find_likeliest_tokens,
     rank_heads,
 )
 from harness.experiments.halves import list_scenes
@@ -62,9 +61,9 @@ def measure(request: Request) -> xr.Dataset:
         added = [ALPHA * ids[cells[part]].transpose(0, 1) for cells in places]
         return [[], *(edit_heads("head", heads, tokens, shift, "add") for shift in added)]
 
-    plain, after, pulled = find_likeliest_tokens(subject, drawn, add_ids)
-    answer = find_answer_tokens(subject, drawn, [t.answer for t in drawn])
-    wrong = find_answer_tokens(subject, drawn, list_colors(drawn, places[1]))
+    plain, after, pulled = find_answers(subject, drawn, add_ids)
+    answer = np.array([t.answer for t in drawn])
+    wrong = np.array(list_colors(drawn, places[1]))
     return xr.Dataset(
         {
             "before": (("trial",), plain == answer),

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.editing import Head, draw_matched_heads, find_answer_tokens, rank_heads
+from harness.experiments.editing import Head, draw_matched_heads, rank_heads
 from harness.experiments.halves import HALF_NAMES, Halves
 from harness.experiments.pushes import NO_PUSH, Push, Pushes
 from harness.experiments.sweeps import ALPHAS, list_head_counts
@@ -86,8 +86,8 @@ def _measure_pairs(request: Request, drawn: list[Trial]) -> xr.Dataset:
     chosen = {stage: _choose_setting(subject, stage, settings, swept, rng) for stage in steered}
     request.progress(1, 2)
     answers = _ask_all(pushes, evaluation, settings, chosen.values())
-    described = find_answer_tokens(subject, evaluation, [t.described[0].color for t in evaluation])
-    right = find_answer_tokens(subject, evaluation, [t.answer for t in evaluation])
+    described = np.array([t.described[0].color for t in evaluation])
+    right = np.array([t.answer for t in evaluation])
     tested = np.array([answers[s] == described for s in settings])
     moved = {push: answer == described for push, answer in answers.items()}
     ks = list(list_head_counts(subject, subject.layers * subject.heads))
@@ -150,8 +150,8 @@ def _ask_all(
     evaluation: list[Trial],
     settings: Sequence[Push],
     chosen: Iterable[ChosenSetting],
-) -> dict[Push, NDArray[np.int64]]:
-    """The answers to the images of the evaluation half under every push, token ids [n] each.
+) -> dict[Push, NDArray[np.str_]]:
+    """The answers to the images of the evaluation half under every push, words [n] each.
 
     All is asked of one clean run of each image: no push, every setting, and the controls of the chosen ones.
     """

@@ -12,9 +12,8 @@ import xarray as xr
 from harness.experiments.editing import (
     capture_with_answers,
     edit_heads,
-    find_answer_tokens,
+    find_answers,
     find_last_token,
-    find_likeliest_tokens,
     rank_heads,
 )
 from harness.experiments.halves import Halves, list_scenes
@@ -50,21 +49,19 @@ def measure(request: Request) -> xr.Dataset:
         tokens, of_part = find_last_token(batch), values[:, part]
         return [[], *(edit_heads("head", heads[:k], tokens, of_part, "replace") for k in counts)]
 
-    answers = find_likeliest_tokens(subject, recipients, transplant)
+    answers = find_answers(subject, recipients, transplant)
     colors = {
         "relative": [p.relative.color for p in pairs],
         "absolute": [p.absolute.color for p in pairs],
     }
-    names = np.stack(
-        [answers == find_answer_tokens(subject, recipients, colors[c]) for c in CANDIDATES]
-    )
+    names = np.stack([answers == np.array(colors[c]) for c in CANDIDATES])
     halves = Halves.deal(list_scenes(recipients), rng)
     return xr.Dataset(
         {
             "names": (("candidate", "k", "trial"), names),
             "right": (
                 ("trial",),
-                named == find_answer_tokens(subject, sources, [t.answer for t in sources]),
+                named == np.array([t.answer for t in sources]),
             ),
             "scene": (("trial",), halves.scenes),
             "part": (("trial",), halves.names),
