@@ -12,9 +12,9 @@ from harness.experiments.editing import (
     average_by_label,
     draw_matched_heads,
     edit_heads,
-    find_answer_tokens,
+    find_answers,
     find_last_token,
-    find_likeliest_tokens,
+    read_words,
 )
 from harness.measuring.experiment import Request
 from harness.readings.exchange import compare_with_controls
@@ -123,9 +123,9 @@ def test_exchanged_keys_exchange_answers_only_where_keys_have_a_place(of):
 
 def test_without_edits_the_answer_is_the_models_own(planted, pairs):
     batch = planted.encode(pairs)
-    assert np.array_equal(
-        find_likeliest_tokens(planted, pairs)[0],
-        read_last_logits(planted, batch).argmax(-1).numpy(),
+    named = read_last_logits(planted, batch).argmax(-1).tolist()
+    assert find_answers(planted, pairs)[0].tolist() == planted.tokenizer.convert_ids_to_tokens(
+        named
     )
 
 
@@ -177,5 +177,9 @@ def test_an_edit_that_draws_all_answers_to_one_side_is_no_exchange():
 
 
 def test_answer_ids_are_the_tokens_of_the_answers(planted, pairs):
-    tokens = find_answer_tokens(planted, pairs, [t.answer for t in pairs])
-    assert planted.tokenizer.convert_ids_to_tokens(tokens.tolist()) == [t.answer for t in pairs]
+    tokens = np.array([planted.answer_id(t.prompt, t.answer) for t in pairs])
+    words = [t.answer for t in pairs]
+    assert planted.tokenizer.convert_ids_to_tokens(tokens.tolist()) == words
+    assert read_words(planted, tokens).tolist() == words
+    other = planted.tokenizer.convert_tokens_to_ids("square")
+    assert read_words(planted, np.array([[other]])).tolist() == [[""]]

@@ -17,8 +17,8 @@ from harness.experiments.arranging import (
     TRIALS,
     arrange_subject,
     choose_arrangement,
-    draw_arrangement_trials,
 )
+from harness.experiments.spelling import draw_spelling_trials
 from harness.runs.subject_holder import SubjectHolder
 from harness.stimuli.contrast import draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
@@ -234,8 +234,8 @@ def test_what_was_chosen_is_part_of_the_fingerprint(trained):
 
 def test_an_arrangement_is_chosen_on_scenes_that_no_experiment_draws(trained):
     subject, *_ = trained
-    drawn = draw_arrangement_trials(subject)
-    assert len(drawn) == TRIALS
+    drawn = [t for trials in draw_spelling_trials(subject, TRIALS).values() for t in trials]
+    assert len(drawn) == 2 * TRIALS
     assert {len(t.scene) for t in drawn} == {3}
     two, rng = subject.grids[2], np.random.default_rng(0)
     judged = draw_balanced_trials(two, HIGH_ENTROPY[3], 8, rng)
@@ -256,11 +256,12 @@ def test_a_subject_without_a_template_is_asked_plainly(checkpoints):
 def test_a_run_chooses_an_arrangement_once_and_reports_it(family_folders, monkeypatch, better):
     tried = []
 
-    def right(subject, trials):
+    def found(subject, form, trials):
         tried.append(subject.entry.arrangement)
-        return np.array([subject.entry.arrangement == better] * len(trials))
+        right = np.array([subject.entry.arrangement == better] * len(trials))
+        return SimpleNamespace(right=right)
 
-    monkeypatch.setattr(arranging, "check_answers_right", right)
+    monkeypatch.setattr(arranging, "find_spelling", found)
     said = []
     holder = SubjectHolder("cpu", "sdpa", said.append)
     entry = auto(find(str(family_folders["pixtral"]), read_registry()))
@@ -278,10 +279,10 @@ def test_an_arrangement_in_which_answers_cannot_be_told_apart_is_not_taken(
 ):
     rightly = Subject.check_answers
 
-    def check(subject, prompt, *words):
+    def check(subject, *words):
         if subject.entry.arrangement == "chat":
             raise SharedFirstPiece("'green' and 'gray' start with the same token")
-        rightly(subject, prompt, *words)
+        rightly(subject, *words)
 
     monkeypatch.setattr(Subject, "check_answers", check)
     subject = load(auto(find(str(family_folders["qwen3_vl"]), read_registry())))
