@@ -27,7 +27,12 @@ class _Facts(TypedDict, total=False):
 
 
 SPELLING = Experiment(
-    "spelling", "harness.experiments.spelling:measure", 48, looks=False, settles=True
+    "spelling",
+    "harness.experiments.spelling:measure",
+    48,
+    reading="harness.readings.spelling:Spelling",
+    looks=False,
+    settles=True,
 )
 """How the subject writes its answers; every other experiment reads them in that spelling."""
 

@@ -1,4 +1,4 @@
-"""How many answers name a color at all, and how many the right one, on the scenes that spellings are found on."""
+"""How many answers name a color, and how many the right one, where the spelling was found out."""
 
 from __future__ import annotations
 

@@ -282,7 +282,11 @@ def test_accuracy_counts_what_is_right():
     scene = np.array([[f"s{i}" for i in range(200)]] * 3)
     reading = Behaviour(
         xr.Dataset(
-            {"right": (("set", "trial"), right), "scene": (("set", "trial"), scene)},
+            {
+                "right": (("set", "trial"), right),
+                "named": (("set", "trial"), np.ones_like(right)),
+                "scene": (("set", "trial"), scene),
+            },
             {"set": list(SETS)},
         )
     )
