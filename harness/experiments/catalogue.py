@@ -164,7 +164,9 @@ def find_gate(experiment: Experiment) -> Experiment | None:
 def list_measured(
     experiment: Experiment, *, gate: bool = True, blocked: bool = False
 ) -> list[Experiment]:
-    """Every experiment that is measured for one: that of its task first, then those it builds on, then itself.
+    """Every experiment that is measured for one: that of its task first, then those it needs, then itself.
+
+    Before each stands what it needs in turn.
 
     Args:
         experiment: From the catalogue.
@@ -172,5 +174,7 @@ def list_measured(
         blocked: Whether the subject fails the task, so that nothing but the task is measured.
     """
     asked = find_gate(experiment) if gate else None
-    before = [asked] if asked else []
-    return before if blocked else [*before, *experiment.needs, experiment]
+    wanted = [asked] if asked else []
+    if not blocked:
+        wanted += [*experiment.needs, experiment]
+    return list(dict.fromkeys(e for one in wanted for e in (*one.needs, one)))

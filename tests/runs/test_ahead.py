@@ -26,7 +26,7 @@ def test_what_an_experiment_needs_comes_before_it():
         assert set(names) <= set(order)
         for place, experiment in enumerate(ahead.choose_experiments(names)):
             assert {e.name for e in experiment.needs} <= set(order[:place])
-    with pytest.raises(BadOption, match=r"unknown experiment 'kees'; there are: behaviour, "):
+    with pytest.raises(BadOption, match=r"unknown experiment 'kees'; there are: spelling, "):
         ahead.choose_experiments(["kees"])
 
 
@@ -37,7 +37,7 @@ def test_after_measuring_ahead_pytest_only_judges(tmp_path, capsys):
     assert main(["measure", *FEW, *store, *asked]) == 0
     printed = capsys.readouterr().out
     assert "measured behaviour on tiny-llava" in printed
-    assert "2 of 2 measurements are in" in printed
+    assert "3 of 3 measurements are in" in printed
     assert main(["measure", *FEW, *store, *asked]) == 0
     assert "measured" not in capsys.readouterr().out.replace("measurements", "")
     judging = subprocess.run(
@@ -61,7 +61,7 @@ def test_a_failed_measurement_is_reported_and_stops_nothing(tmp_path, capsys, mo
     asked = ["--experiment", "broken", "--experiment", "arrangements"]
     assert main(["measure", *FEW, "--store", str(tmp_path), *asked]) == 1
     captured = capsys.readouterr()
-    assert "1 of 2 measurements are in" in captured.out
+    assert "2 of 3 measurements are in" in captured.out
     assert captured.err == "broken on tiny-llava: no such luck\n"
 
 

@@ -101,8 +101,8 @@ def test_what_is_measured_for_a_claim_begins_with_what_it_builds_on():
     def names(experiment, **options):
         return [e.name for e in list_measured(find_experiment(experiment), **options)]
 
-    assert names("keys") == ["readiness", "mediation", "keys"]
-    assert names("similarity") == ["behaviour", "similarity"]
-    assert names("keys", blocked=True) == ["readiness"]
-    assert names("keys", gate=False) == ["mediation", "keys"]
-    assert names("arrangements") == ["arrangements"]
+    assert names("keys") == ["spelling", "readiness", "mediation", "keys"]
+    assert names("similarity") == ["spelling", "behaviour", "similarity"]
+    assert names("keys", blocked=True) == ["spelling", "readiness"]
+    assert names("keys", gate=False) == ["spelling", "mediation", "keys"]
+    assert names("arrangements") == ["spelling", "arrangements"]

@@ -43,7 +43,7 @@ def test_mistakes_of_a_claim_are_told_by_name(run, pytester):
         in (found["number"]["reason"])
     )
     assert found["misspelt"]["reason"].startswith(
-        "there is no fixture 'kees'; experiments are: behaviour, readiness, "
+        "there is no fixture 'kees'; experiments are: spelling, behaviour, "
     )
 
 
