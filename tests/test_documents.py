@@ -193,6 +193,7 @@ print(found.load_reading().__name__, *(e.name for e in list_measured(found)), "t
 """
     assert run_python(with_example, program).split() == [
         "AnswerLead",
+        "spelling",
         "behaviour",
         "answer_lead",
         "False",
