@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_CHATML = """\
+CHATML = """\
 {%- for turn in messages -%}
 <|im_start|>{{ turn.role }}
 {% for part in turn.content -%}
@@ -48,8 +48,8 @@ GEMMA = """\
 {% endif -%}
 """
 
-# Nothing stands before the model's turn, which is a string, as is the system's; that one is joined to the last of
-# the user's. Roles take turns.
+# Nothing stands before the model's turn, which is a string, as is the system's; that one is joined to the last
+# of the user's. Roles take turns.
 PIXTRAL = """\
 {{- bos_token -}}
 {%- set told = namespace(text='') -%}
@@ -114,8 +114,8 @@ IMAGE_LAST = _SORTED.replace(
     "PARTS", f"({_WORDS}) + (({_IMAGES}) | replace('image', '\\nIMAGE')) + ' '"
 )
 
-QWEN = _CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
-ONEVISION = _CHATML.replace("IMAGE", "<image>{{ '\\n' }}")
-INTERNVL = _CHATML.replace("IMAGE", "<IMG_CONTEXT>{{ '\\n' }}")
+QWEN = CHATML.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
+ONEVISION = CHATML.replace("IMAGE", "<image>{{ '\\n' }}")
+INTERNVL = CHATML.replace("IMAGE", "<IMG_CONTEXT>{{ '\\n' }}")
 IDEFICS = _CAPTIONED.replace("BEGIN", "")
 SMOLVLM = _CAPTIONED.replace("BEGIN", "<|im_start|>")

@@ -71,7 +71,9 @@ def tell_arrangement(entry: Entry, arrangement: str) -> str:
         why = f"not {usual}, as a model of its family is by name: leave out --arrangement for that"
     elif usual == "auto":
         unusable = ", of which it can use none" if arrangement == "plain" else ""
-        why = f"tried as a model of its family is by name{unusable}; --arrangement asks it otherwise"
+        why = (
+            f"tried as a model of its family is by name{unusable}; --arrangement asks it otherwise"
+        )
     else:
         why = "as a model of its family is by name; --arrangement auto tries its chat template"
     return f"{entry.name}: asked {arrangement} ({why})"

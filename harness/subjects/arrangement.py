@@ -41,11 +41,11 @@ UNUSABLE = (
     SyntaxError,
 )
 """Errors of a template. It is a program that comes with the checkpoint: one written for text alone is given an
-image, and any may count too far, call itself, or nest too deep. No memory is short where a page of text is written,
-so that `MemoryError` is the template's own."""
+image, and any may count too far, call itself, or nest too deep. Memory is not short where a page of text is
+written, so that `MemoryError` is the template's own."""
 
 SHOWN = 240
-"""Characters at most of what a template wrote, in the message that refuses it."""
+"""Characters at most of what a template wrote or raised, in the message that refuses it."""
 
 
 class NoTemplate(Refused, ValueError):
@@ -68,14 +68,14 @@ def arrange_text(
         how: The arrangement. A question cannot be begun in the model's turn: prefilled, it is asked as in chat.
         text: The prompt.
         image: The text that stands for the image, from its `Layout`.
-        suffix: Is written after a question (`harness.subjects.wording.add_suffix`), not after a sentence or list.
+        suffix: Is written after a question, not after a sentence or list; see `harness.subjects.wording`.
 
     Raises:
         ValueError: No such arrangement, or "auto", which must be replaced by one before.
-        NoTemplate: There is no template, or it raises, or what it writes lacks the image or the prompt, holds one
-            of them twice, or has the image after the prompt. The message is one line.
+        NoTemplate: There is no template, or it raises, or what it writes lacks the image or the prompt, holds
+            one of them twice, or has the image after the prompt. The message is one line.
     """
-    if how not in get_args(Arrangement):
+    if how == "auto" or how not in get_args(Arrangement):
         raise ValueError(f"no arrangement {how!r}; one of {', '.join(get_args(Arrangement))}")
     said = add_suffix(text, suffix)
     if how == "plain":
@@ -126,7 +126,7 @@ def _write_chat(
     instruction: str,
 ) -> str:
     """Write the chat in the first way that the template takes, the image as the template writes it."""
-    raised = lacking = ""
+    lacking, raised = "", None
     for turns in _list_ways(how, text, instruction):
         begun = turns[-1]["role"] == "assistant"
         end = {"continue_final_message": True} if begun else {"add_generation_prompt": True}
@@ -134,27 +134,28 @@ def _write_chat(
             whole = tokenizer.apply_chat_template(turns, tokenize=False, **end)
         except UNUSABLE as error:
             # Of several errors the last counts: that of the simplest way.
-            raised = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raised = error
             continue
-        # Only a system turn is left out as a whole; in the user's the instruction stands beside image or prompt.
+        # Only a system turn is left out as a whole; in the user's turn something else would be missing too.
         told = instruction if turns[0]["role"] == "system" else ""
         fault = _find_fault(whole, anatomy.placeholder or anatomy.image_token, text, told)
         if not fault:
             return whole
         lacking = lacking or f"gives {repr(whole)[:SHOWN]}, where {fault}"
     # What was written tells more than an error of another way.
-    problem = lacking or f"cannot be used with an image: {raised}"
+    reason = (str(raised).strip().splitlines() or [type(raised).__name__])[0]
+    problem = lacking or f"cannot be used with an image: {reason[:SHOWN]}"
     source = getattr(tokenizer, "name_or_path", "")
     raise NoTemplate(
         f"the chat template{source and f' of {source}'} {problem}; it is not of the family {anatomy.family}: "
         "use one that is, or --arrangement plain"
-    )
+    ) from raised
 
 
 def _list_ways(
     how: Literal["chat", "prefilled"], text: str, instruction: str
 ) -> Iterator[list[Turn]]:
-    """The ways to write a chat, best first; templates differ in the turns and the kinds of content they take."""
+    """The ways to write a chat, best first; templates differ in the turns and in the content that they take."""
     if not instruction:
         yield [_user_turn(text)]
     elif how == "prefilled":

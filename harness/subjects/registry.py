@@ -156,9 +156,9 @@ def read_registry(path: Path | None = None) -> dict[str, Entry]:
 def find(name: str, registry: dict[str, Entry], *, family: str | None = None) -> Entry:
     """Find the entry of a name, or make one for a folder.
 
-    A folder with a chat template has the arrangement of its family's wording, as the hub's models of that family
-    have; one without has "plain". It is loaded in the dtype of most of its weights, or in float32 if that dtype
-    is not in BYTES.
+    A folder with a chat template has the arrangement of its family (`harness.subjects.wording`), as the hub's
+    models of that family have; one without has "plain". It is loaded in the dtype of most of its weights, or in
+    float32 if that dtype is not in BYTES.
 
     Args:
         name: A name from the registry or a path. A name may be followed by a variant: "untrained:17" has

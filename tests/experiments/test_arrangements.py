@@ -50,9 +50,7 @@ def test_without_a_template_there_is_nothing_to_compare(subject):
     ],
     ids=["joins strings", "raises", "is cut off", "calls what a list has not"],
 )
-def test_a_template_for_text_alone_leaves_the_subject_asked_plainly(
-    subject, template, reason
-):
+def test_a_template_for_text_alone_leaves_the_subject_asked_plainly(subject, template, reason):
     tokenizer = deepcopy(subject.tokenizer)
     tokenizer.chat_template = template
     entry = replace(subject.entry, arrangement="auto")
