@@ -16,7 +16,7 @@ from harness.experiments.answers import check_answers_right
 from harness.experiments.sweeps import ARRANGEMENTS
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial
-from harness.subjects.arrangement import Arrangement, NoTemplate
+from harness.subjects.arrangement import Arrangement, NoTemplate, check_template
 from harness.subjects.subject import SharedFirstPiece, Subject
 
 TRIED = ARRANGEMENTS[1:]
@@ -56,6 +56,7 @@ def choose_arrangement(subject: Subject, say: Callable[[str], None]) -> Subject:
     for how in TRIED:
         arranged = arrange_subject(subject, how)
         try:
+            check_template(subject.tokenizer, subject.anatomy, how)
             arranged.check_answers(trials[0].prompt)
             right[how] = float(check_answers_right(arranged, trials).mean())
         except (NoTemplate, SharedFirstPiece) as error:

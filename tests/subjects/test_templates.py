@@ -174,7 +174,12 @@ def test_whatever_a_template_raises_is_a_refusal_in_one_line(family_folders, tem
 
 
 @pytest.mark.parametrize("how", ["chat", "auto"])
-@pytest.mark.parametrize("template", [chats.TEXT_ONLY, "{{ 1 // 0 }}", chats.GEMMA])
+@pytest.mark.parametrize(
+    "template",
+    # In the last, sentences can be begun in the model's turn, but no question can be asked.
+    [chats.TEXT_ONLY, "{{ 1 // 0 }}", chats.GEMMA, chats.IMAGE_LAST.replace("IMAGE", "[IMG]")],
+    ids=["for text alone", "raises", "of another family", "image last"],
+)
 def test_check_subject_says_in_one_line_that_a_template_cannot_be_used(
     family_folders, tmp_path, capsys, monkeypatch, template, how
 ):
