@@ -23,6 +23,7 @@ from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial, color_question
 from harness.subjects.spelling import FORMS, SYNONYMS, Form, Speech, Spelling, Style
 from harness.subjects.subject import Subject
+from harness.subjects.wording import WORDINGS
 from harness.tracing.capture import read_last_logits
 from harness.tracing.generate import generate_ids
 
@@ -99,7 +100,8 @@ def find_spelling(subject: Subject, form: Form, trials: Sequence[Trial]) -> Foun
 
 
 def _list_suffixes(subject: Subject, form: Form) -> Sequence[str]:
-    return ("",)
+    """What a prompt of a form may have to end in, in the order in which it is tried."""
+    return WORDINGS[subject.anatomy.family].suffixes if form == "question" else ("",)
 
 
 def _try_suffix(

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.stimuli.scene import COLORS
-from harness.subjects.arrangement import is_question
+from harness.subjects.wording import tell_form
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -78,8 +78,9 @@ class Speech:
     question: Spelling = Spelling()
 
     def choose(self, text: str) -> Spelling:
-        """The spelling of answers to a prompt."""
-        return self.question if is_question(text) else self.sentence
+        """The spelling of answers to a prompt; entries of lists are read as whole texts, in any spelling."""
+        form = tell_form(text)
+        return Spelling() if form == "list" else getattr(self, form)
 
     def to_json(self) -> str:
         """Write it as JSON, for the attributes of a measurement."""

@@ -247,7 +247,9 @@ class Subject:
 
     def _arrange(self, text: str, image: str) -> tuple[str, int]:
         """The whole text that the tokenizer sees, and where the prompt begins in it."""
-        return arrange_text(self.tokenizer, self.anatomy, self.entry.arrangement, text, image)
+        suffix = self.speech.choose(text).suffix
+        how = self.entry.arrangement
+        return arrange_text(self.tokenizer, self.anatomy, how, text, image, suffix)
 
     def processed(self, scenes: Sequence[Scene]) -> tuple[BatchFeature, dict[str, torch.Tensor]]:
         """Output of the image processor, and the part of it that the vision tower takes."""
