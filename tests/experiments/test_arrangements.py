@@ -29,7 +29,19 @@ def test_every_arrangement_is_asked_of_a_subject_with_a_template(family_folders)
 
 def test_without_a_template_there_is_nothing_to_compare(subject):
     data = measure(Request(subject, 24, np.random.default_rng(0)))
-    assert not Arrangements(data).difference().applies
+    found = Arrangements(data).difference()
+    assert not found.applies
+    assert "the tokenizer has no chat template" in found.reason
+
+
+def test_with_a_template_for_text_alone_there_is_nothing_to_compare(subject):
+    tokenizer = deepcopy(subject.tokenizer)
+    tokenizer.chat_template = "{{ messages[0]['content'].strip() }}"
+    asked = replace(subject, tokenizer=tokenizer)
+    found = Arrangements(measure(Request(asked, 24, np.random.default_rng(0)))).difference()
+    assert not found.applies
+    assert "\n" not in found.reason
+    assert "--arrangement plain" in found.reason
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from harness.experiments.spelling import draw_spelling_trials, find_spelling
 from harness.experiments.sweeps import ARRANGEMENTS
 from harness.measuring.experiment import Request
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
+from harness.subjects.arrangement import NoTemplate, check_template
 from harness.subjects.spelling import Speech
 
 TRIALS = 48
@@ -20,10 +21,16 @@ TRIALS = 48
 
 
 def measure(request: Request) -> xr.Dataset:
-    """Accuracy in every arrangement (protocol, section 9, number 7): `right` [how, trial], `part` [trial]."""
+    """Accuracy in every arrangement (protocol, section 9, number 7): `right` [how, trial], `part` [trial].
+
+    Without a chat template that can hold an image there is only the attribute `no_chat`, the reason.
+    """
     subject, trials, rng = request.subject, request.trials, request.rng
-    if not getattr(subject.tokenizer, "chat_template", None):
-        return xr.Dataset(attrs={"no_chat": 1})
+    try:
+        for how in ARRANGEMENTS:
+            check_template(subject.tokenizer, subject.anatomy, how)
+    except NoTemplate as reason:
+        return xr.Dataset(attrs={"no_chat": str(reason)})
     drawn = draw_balanced_trials(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
     right = []
     for how in ARRANGEMENTS:

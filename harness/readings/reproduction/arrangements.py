@@ -12,7 +12,7 @@ class Arrangements(Reading):
     def difference(self) -> Estimate:
         """How much more accurate the best arrangement is than the worst, both chosen on the other half."""
         if "no_chat" in self.data.attrs:
-            return Estimate.inapplicable("its tokenizer has no chat template")
+            return Estimate.inapplicable(str(self.data.attrs["no_chat"]))
         chosen, judged = (select_half(self.data, h) for h in ("estimation", "evaluation"))
         shares = chosen.right.astype(float).mean("trial").values
         best, worst = (judged.right[int(how)] for how in (shares.argmax(), shares.argmin()))
