@@ -57,7 +57,6 @@ LAST = ("counting", "retrieval_variants")
 
 HEAD = """\
 # Seconds that each experiment takes at the shape of {subject} with random weights: [trials, seconds].
-# {machine}.
 # `claims power` draws a line through them, and scales it to other models by their parameters. Made by:
 # python benchmarks/gpu_seconds.py --device cuda --toml fixtures/gpu_seconds.toml
 """
@@ -190,8 +189,9 @@ def write_toml(found: dict[str, Any]) -> str:
     where = found["machine"]
     said = f"{where['device']}, {where['dtype']}, torch {where['torch']}, {where['date']}"
     lines = [
-        HEAD.format(subject=found["subject"], machine=said),
+        HEAD.format(subject=found["subject"]),
         f'subject = "{found["subject"]}"',
+        f'machine = "{said}"',
         f"parameters = {found['parameters']:.3f}",
         "",
         "[seconds]",

@@ -20,7 +20,10 @@ from harness.measuring.measuring import Measuring
 from harness.readings.reading import Reading
 from harness.runs.options import Options
 from harness.statistics.looks import ALL_TRIALS, AUTO, Look
+from harness.subjects.registry import read_registry
 from harness.suite.judge import choose_look
+
+EMBEDDED, PAPER = (read_registry()[name] for name in ("tiny-llava", "llava-1.5-7b"))
 
 
 def test_experiments_that_others_need_always_use_all_trials():
@@ -81,8 +84,8 @@ def test_an_experiment_without_looks_asks_all_trials_at_once():
         ([looked, whole], [64, 160], 0.994),
         ([whole, replace(looked, trials=90)], [160, 90], 0.96),
     ):
-        look = choose_look(Look(0), experiments)
-        assert [measuring.count_trials(e, look) for e in experiments] == asked
+        look = choose_look(Look(0), experiments, "embedded")
+        assert [measuring.count_trials(e, EMBEDDED, look) for e in experiments] == asked
         assert look.level == pytest.approx(level)
-    assert choose_look(Look(0), []) == Look(0)
-    assert choose_look(ALL_TRIALS, [looked]) == ALL_TRIALS
+    assert choose_look(Look(0), [], "embedded") == Look(0)
+    assert choose_look(ALL_TRIALS, [looked], "embedded") == ALL_TRIALS
