@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from harness.calibration.power import (
     read_gpu_seconds,
 )
 from harness.calibration.runs import collect_claims
+from harness.cli.main import main
 from harness.experiments.catalogue import EXPERIMENTS
 from harness.machine.files import ROOT
 from harness.statistics.estimate import proportion
@@ -176,9 +178,9 @@ def test_a_threshold_of_zero_says_how_little_it_asks(find):
 
 
 def test_a_simulated_gain_is_the_published_one_and_loses_some_right_answers():
-    judged, rng = draw_judged("repair", 40_000), np.random.default_rng(0)
+    judged, rng = draw_judged("repair", 10_000), np.random.default_rng(0)
     found = draw_gain(0.1, 0.6, judged, rng)
-    assert found.value == pytest.approx(0.1, abs=0.015)
+    assert found.value == pytest.approx(0.1, abs=0.02)
     lost = (found.evidence.values < 0).mean()
     assert lost == pytest.approx(LOST * 0.6, abs=0.01)
 
@@ -223,3 +225,23 @@ def test_seconds_lie_on_the_line_through_what_was_measured_and_grow_with_paramet
 
 def test_measured_seconds_are_of_experiments_that_exist():
     assert set(read_gpu_seconds().points) <= {e.name for e in EXPERIMENTS}
+
+
+def test_the_command_prints_a_row_for_each_model_and_writes_the_same(capsys, tmp_path):
+    file = tmp_path / "power.json"
+    assert main(["power", "--claim", "b.repeats_first", "--json", str(file)]) == 0
+    out = capsys.readouterr().out
+    written = json.loads(file.read_text())
+    assert len(written["rows"]) == 5
+    for row in written["rows"]:
+        (line,) = [x for x in out.splitlines() if x.split()[:1] == [row["subject"]]]
+        assert f"{row['published']:.3f}" in line
+        assert f"{row['power']:.2f}" in line
+    assert "turns 5% of the right ones wrong" in " ".join(out.split())
+
+
+def test_a_name_without_published_values_is_an_error_of_one_line(capsys):
+    assert main(["power", "--subject", "tiny-llava"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("claims power: the paper publishes no value of 'tiny-llava'")
+    assert err.count("\n") == 1

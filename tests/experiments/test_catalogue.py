@@ -89,3 +89,21 @@ def test_an_experiment_without_looks_asks_all_trials_at_once():
         assert look.level == pytest.approx(level)
     assert choose_look(Look(0), [], "embedded") == Look(0)
     assert choose_look(ALL_TRIALS, [looked], "embedded") == ALL_TRIALS
+
+
+def test_subjects_of_the_papers_size_have_the_trials_that_published_effects_need():
+    """Embedded ones keep theirs, and a number that is asked for holds for both."""
+    experiment = Experiment("mine", print, trials=160, paper_trials=1000)
+    for trials, embedded, paper in ((None, 160, 1000), (AUTO, 64, 400), (60, 60, 60)):
+        measuring = Measuring(None, None, trials=trials, seed=0, setting={}, say=print)
+        assert measuring.count_trials(experiment, EMBEDDED, Look(1)) == embedded
+        assert measuring.count_trials(experiment, PAPER, Look(1)) == paper
+    assert choose_look(Look(0), [replace(experiment, trials=90)], "embedded") == Look(2)
+    assert choose_look(Look(0), [replace(experiment, trials=90)], "paper") == Look(0)
+    assert replace(experiment, paper_trials=0).count_trials("paper") == 160
+
+
+def test_no_experiment_has_fewer_trials_on_subjects_of_the_papers_size():
+    assert all(
+        e.count_trials("paper") >= e.count_trials("embedded") == e.trials for e in EXPERIMENTS
+    )
