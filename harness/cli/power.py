@@ -37,7 +37,7 @@ def add_arguments(subparsers: Subparsers) -> None:
         help="how likely a run finds what is published, and how many trials make it likely",
         description="For each claim and each model with a published value: the chance that the verdict is "
         "supported if that value is true, with the trials by default, and the trials that make it 0.9. It is "
-        "computed with the suite's own intervals and verdicts, in about a minute; no model is needed. "
+        "computed with the suite's own intervals and verdicts, in one or two minutes; no model is needed. "
         "Seconds are estimates for one GPU.",
         epilog="exit status: 0 the table is printed; 2 a name has no published value",
     )
@@ -98,7 +98,9 @@ def render(made: Iterable[Row], rows: list[Row]) -> Iterator[str]:
             f"{value:{side}{width}}"
             for value, (_, width, side) in zip(values, COLUMNS, strict=True)
         )
-        yield f"  {line}  {row.note}".rstrip()
+        yield f"  {line}"
+        if row.note:
+            yield f"    {row.note}"
 
 
 def format_seconds(seconds: float | None) -> str:
