@@ -27,24 +27,49 @@ from harness.training.vocabulary import build_tokenizer
 
 
 def _qwen2_vl_7b(token: Callable[[str], int], layers: int | None) -> PreTrainedConfig:
-    return Qwen2VLConfig(
-        vision_config=dict(
-            depth=32, embed_dim=1280, hidden_size=3584, mlp_ratio=4, num_heads=16, patch_size=14
-        ),
-        text_config=dict(
+    return _qwen2_vl(
+        token,
+        vision=dict(embed_dim=1280, depth=32, num_heads=16),
+        text=dict(
             vocab_size=152064,
             hidden_size=3584,
             intermediate_size=18944,
             num_hidden_layers=layers or 28,
             num_attention_heads=28,
             num_key_value_heads=4,
-            max_position_embeddings=32768,
-            rope_parameters={
-                "rope_type": "default",
-                "rope_theta": 1e6,
-                "mrope_section": [16, 24, 24],
-            },
         ),
+        sections=(16, 24, 24),
+    )
+
+
+def _qwen2_vl_tiny(token: Callable[[str], int], layers: int | None) -> PreTrainedConfig:
+    # With more words than the tokenizer has, as the published model's random answers have them.
+    return _qwen2_vl(
+        token,
+        vision=dict(embed_dim=32, depth=2, num_heads=2),
+        text=dict(
+            vocab_size=512,
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=layers or 2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+        ),
+        sections=(2, 3, 3),
+    )
+
+
+def _qwen2_vl(
+    token: Callable[[str], int],
+    *,
+    vision: dict[str, int],
+    text: dict[str, int],
+    sections: tuple[int, int, int],
+) -> PreTrainedConfig:
+    rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": list(sections)}
+    return Qwen2VLConfig(
+        vision_config=dict(**vision, hidden_size=text["hidden_size"], mlp_ratio=4, patch_size=14),
+        text_config=dict(**text, max_position_embeddings=32768, rope_parameters=rope),
         image_token_id=token("<|image_pad|>"),
         video_token_id=token("<|video_pad|>"),
         vision_start_token_id=token("<|vision_start|>"),
@@ -82,20 +107,24 @@ def _llava_15_7b(token: Callable[[str], int], layers: int | None) -> PreTrainedC
 SHAPES = {"qwen2-vl-7b": "qwen2_vl", "llava-1.5-7b": "llava"}
 """Name to family."""
 
+TINY = "qwen2-vl-tiny"
+"""No published shape: Qwen2-VL's architecture with few of everything, to try a benchmark on a CPU."""
+
 
 def shaped(name: str, *, device: str, dtype: torch.dtype, layers: int | None = None) -> Subject:
     """A subject of a published shape with weights drawn where it is.
 
     Args:
-        name: In SHAPES.
+        name: In SHAPES, or TINY.
         device: Where it is made; the weights are never on another.
         dtype: Of the weights.
         layers: Decoder layers, fewer than published for a short run.
     """
-    anatomy = ANATOMIES[SHAPES[name]]
+    anatomy = ANATOMIES[SHAPES.get(name, "qwen2_vl")]
     tokenizer = build_tokenizer(anatomy.image_token)
-    if name == "qwen2-vl-7b":
-        config = _qwen2_vl_7b(tokenizer.convert_tokens_to_ids, layers)
+    if anatomy.family == "qwen2_vl":
+        configure = _qwen2_vl_tiny if name == TINY else _qwen2_vl_7b
+        config = configure(tokenizer.convert_tokens_to_ids, layers)
         processor = Qwen2VLImageProcessorPil()
     else:
         config = _llava_15_7b(tokenizer.convert_tokens_to_ids, layers)

@@ -54,3 +54,43 @@ def test_an_unknown_subject_is_named(tmp_path):
     )
     assert done.returncode == 2
     assert "unknown subject 'nobody'" in done.stderr
+
+
+def test_seconds_of_a_gpu_are_written_as_they_are_read(monkeypatch, tmp_path):
+    from harness.calibration import power
+
+    monkeypatch.syspath_prepend(str(FOLDER))
+    written = importlib.import_module("gpu_seconds").write_toml(
+        {
+            "subject": "a model",
+            "parameters": 8.29,
+            "machine": {"device": "a GPU", "dtype": "float32", "torch": "2", "date": "2026-11-26"},
+            "experiments": {"keys": [{"trials": 48, "seconds": 1.5}]},
+        }
+    )
+    monkeypatch.setattr(power, "SECONDS", tmp_path / "gpu_seconds.toml")
+    power.SECONDS.write_text(written)
+    found = power.read_gpu_seconds.__wrapped__()
+    assert (found.subject, found.parameters) == ("a model", 8.29)
+    assert found.points == {"keys": [(48, 1.5)]}
+
+
+def test_the_second_measurement_fits_into_the_limit_and_has_more_trials_or_is_none(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    choose = importlib.import_module("gpu_seconds").choose_trials
+    assert choose(48, 2.0, 160, 25.0) == 160
+    assert choose(48, 10.0, 160, 25.0) == 120
+    assert choose(48, 20.0, 160, 25.0) is None
+    assert choose(48, 1.0, 50, 25.0) is None
+
+
+@pytest.mark.deep
+def test_every_experiment_is_timed_with_random_weights(tmp_path):
+    out = tmp_path / "seconds.json"
+    script = [sys.executable, str(FOLDER / "gpu_seconds.py"), "--tiny", "--limit", "0.1"]
+    names = ["--experiment", "keys", "--experiment", "repair", "--experiment", "listing"]
+    done = subprocess.run([*script, *names, "--json", str(out)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(out.read_text())
+    assert set(found["experiments"]) == {"mediation", "keys", "repair", "listing"}
+    assert all(p["seconds"] > 0 for points in found["experiments"].values() for p in points)

@@ -83,6 +83,17 @@ assert not BLOCKED & set(sys.modules)
     assert result.stdout == "supported\n", result.stderr
 
 
+def test_powers_are_computed_without_torch():
+    script = """
+from harness.cli.main import main
+assert main(["power", "--claim", "b.repeats_first", "--subject", "llava-1.5-7b"]) == 0
+assert not BLOCKED & set(sys.modules)
+"""
+    result = run(script, MODELS)
+    assert result.returncode == 0, result.stderr
+    assert "llava-1.5-7b" in result.stdout
+
+
 @pytest.mark.deep
 def test_a_stored_run_is_judged_without_torch(tmp_path):
     """Section 3.1, measured once: judged again where torch cannot be imported, the records agree."""

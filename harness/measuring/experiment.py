@@ -53,7 +53,7 @@ class OwnImages(NamedTuple):
 
     Attributes:
         digest: Hash of the images; part of the measurement's name.
-        trials: How many trials they give.
+        trials: How many trials they give, at most as many as were asked for.
         measure: The function that measures on them.
     """
 
@@ -70,6 +70,8 @@ class Experiment:
         name: Its name in the store and in messages, and the name of its fixture for claims.
         measure: The function that measures, or where it is: "module:function".
         trials: How many by default (the paper's number where it states one).
+        paper_trials: How many by default on subjects of the paper's size, where the smallest published effect
+            needs more (`claims power`); 0 for as many as on others.
         reading: Where the class is that reads the measurement: "module:class"; "" if no claim reads it.
         requires: The task that a subject must do before it is measured; None if there is none.
         least: Share of right answers in that task below which claims are blocked.
@@ -88,6 +90,7 @@ class Experiment:
     name: str
     measure: str | Measure
     trials: int
+    paper_trials: int = 0
     reading: str = ""
     requires: str | None = None
     least: float = 0.60
@@ -102,6 +105,10 @@ class Experiment:
     def draws_apart(self) -> bool:
         """Whether its trials are drawn apart, since heads were ranked on those of other experiments."""
         return any(not e.settles for e in self.needs)
+
+    def count_trials(self, scale: str) -> int:
+        """How many trials by default, on subjects of a scale: "embedded" or "paper" (see `Entry`)."""
+        return self.paper_trials if scale == "paper" and self.paper_trials else self.trials
 
     @property
     def module(self) -> str:
@@ -140,12 +147,15 @@ class Experiment:
         Raises:
             harness.stimuli.photographs.NoData: There are no images; the message says how to get them.
         """
-        images: OwnImages = load_named(f"{self.module}:read_images")(folder)
+        read_images: Callable[[Path, int], OwnImages] = load_named(f"{self.module}:read_images")
+        # Only subjects of the paper's size are asked on them.
+        images = read_images(folder, self.count_trials("paper"))
         return replace(
             self,
             name=f"{self.name} on {images.digest}",
             measure=images.measure,
             trials=images.trials,
+            paper_trials=0,
             own_images="",
             source=f"{self.module}:read_images",
         )
@@ -203,10 +213,11 @@ def measure_alone(
     Args:
         experiment: From the catalogue, or one's own.
         subject: The model.
-        trials: How many for every experiment; each experiment's own number if None.
+        trials: How many for every experiment; each experiment's own number for a subject of that size if None.
         seed: Seed of all stimuli and draws.
     """
     needed = {e.name: measure_alone(e, subject, trials=trials, seed=seed) for e in experiment.needs}
     rng = seed_generator(seed, experiment.name, needs=experiment.draws_apart)
-    request = Request(let_speak(subject, needed), trials or experiment.trials, rng, needed=needed)
+    count = trials or experiment.count_trials(subject.entry.scale)
+    request = Request(let_speak(subject, needed), count, rng, needed=needed)
     return experiment.load_measure()(request)

@@ -80,11 +80,12 @@ class Measuring:
         self.trials, self.seed, self.setting, self.gate = trials, seed, setting, gate
         self._refused: dict[str, Refused] = {}
 
-    def count_trials(self, experiment: Experiment, look: Look = ALL_TRIALS) -> int:
-        """How many trials an experiment has at a look."""
+    def count_trials(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> int:
+        """How many trials an experiment has on a subject at a look."""
+        whole = experiment.count_trials(entry.scale)
         if self.trials == AUTO:
-            return look.count_trials(experiment.trials) if experiment.looks else experiment.trials
-        return self.trials if isinstance(self.trials, int) else experiment.trials
+            return look.count_trials(whole) if experiment.looks else whole
+        return self.trials if isinstance(self.trials, int) else whole
 
     def measure(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> Measured:
         """The measurement of one experiment on one subject, on `count_trials` trials.
@@ -110,7 +111,8 @@ class Measuring:
                 return Measured(found, key, 0.0)
             begun = time.monotonic()
             subject = let_speak(self.subject_of(entry), needed)
-            trials, settings = self.count_trials(experiment, look), self._settings(experiment, look)
+            settings = self._settings(experiment, entry, look)
+            trials = self.count_trials(experiment, entry, look)
             provenance = {"experiment": experiment.name, "subject": entry.name, **settings}
             measure = experiment.load_measure(gate=self.gate)
 
@@ -162,15 +164,15 @@ class Measuring:
         built_on = [self.find_key(e, entry, look) for e in experiment.needs]
         source = experiment.name_source(gate=self.gate) or ""
         code = hash_code([source.partition(":")[0]])
-        settings = self._settings(experiment, look)
+        settings = self._settings(experiment, entry, look)
         return make_key(
             experiment.name, fingerprint, code, source=source, needs=built_on, **settings
         )
 
-    def _settings(self, experiment: Experiment, look: Look) -> dict[str, str | int]:
+    def _settings(self, experiment: Experiment, entry: Entry, look: Look) -> dict[str, str | int]:
         """What a measurement depends on besides the subject and the code."""
         settings: dict[str, str | int] = {
-            "trials": self.count_trials(experiment, look),
+            "trials": self.count_trials(experiment, entry, look),
             "seed": self.seed,
             **self.setting,
         }

@@ -41,7 +41,7 @@ class PlannedMeasurement(NamedTuple):
         subject: Name of the subject.
         experiment: Name of the experiment.
         key: Its name in the store; "" if that is known only once the subject is loaded.
-        share: How many trials it has, as a share of the experiment's own number.
+        share: How many trials it has, as a share of the experiment's own number on subjects that ship.
     """
 
     subject: str

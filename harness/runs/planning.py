@@ -87,8 +87,10 @@ def _list_experiments(run: Run, test: ClaimTest) -> list[Experiment]:
 def _plan(measuring: Measuring, experiment: Experiment, entry: Entry) -> PlannedMeasurement:
     if measuring.trials == AUTO:
         # How many trials settle a claim is known only once it is settled.
-        return PlannedMeasurement(entry.name, experiment.name, "", 1.0)
-    share = measuring.count_trials(experiment) / experiment.trials
+        share = experiment.count_trials(entry.scale) / experiment.trials
+        return PlannedMeasurement(entry.name, experiment.name, "", share)
+    # Seconds are known for the number of trials that the subjects that ship have.
+    share = measuring.count_trials(experiment, entry) / experiment.trials
     return PlannedMeasurement(
         entry.name, experiment.name, predict_key(measuring, experiment, entry), share
     )

@@ -110,13 +110,14 @@ class Run:
 
     def measure(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> Measured:
         """The measurement of an experiment on a subject; each process makes or reads it once."""
-        trials = self.measuring.count_trials(experiment, look)
+        trials = self.measuring.count_trials(experiment, entry, look)
         key = (experiment, entry, trials)
         if key not in self._measured:
             self._measured[key] = self.measuring.measure(experiment, entry, look)
             if self.options.trials == AUTO:
                 measured = f"{entry.name} {experiment.name}"
-                self.journal.note_asked(measured, trials, experiment.trials)
+                whole = experiment.count_trials(entry.scale)
+                self.journal.note_asked(measured, trials, whole)
         return self._measured[key]
 
     def find_baseline(self, claim: Claim, entry: Entry) -> Verdict | None:

@@ -195,18 +195,19 @@ def task_threshold(experiment: Experiment) -> Threshold:
     )
 
 
-def choose_look(look: Look, experiments: list[Experiment]) -> Look:
+def choose_look(look: Look, experiments: list[Experiment], scale: str) -> Look:
     """The look at which a claim begins: the first one that has enough trials in each of its experiments.
 
     Args:
         look: The earliest look that may be chosen.
         experiments: All experiments of the claim. If there are some and none has looks, all trials are used.
+        scale: That of the subject (see `Entry`), which may have more trials.
     """
     looked = [e for e in experiments if e.looks]
     if experiments and not looked:
         return ALL_TRIALS
     for experiment in looked:
-        look = look.skip_to(experiment.trials)
+        look = look.skip_to(experiment.count_trials(scale))
     return look
 
 

@@ -179,7 +179,7 @@ def entry(request: pytest.FixtureRequest) -> Entry:
 def judge(request: pytest.FixtureRequest, entry: Entry) -> Judge:
     """The judge of one claim on one subject; called with an estimate, it ends the test as the verdict says."""
     experiments = [e for e in EXPERIMENTS if e.name in request.fixturenames]
-    look = choose_look(request.node.stash.get(LOOK, ALL_TRIALS), experiments)
+    look = choose_look(request.node.stash.get(LOOK, ALL_TRIALS), experiments, entry.scale)
     found = Judge(get_run(request.config), request.node.function.claim, entry, look)
     request.node.stash[JUDGE] = found
     return found

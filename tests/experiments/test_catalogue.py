@@ -20,7 +20,10 @@ from harness.measuring.measuring import Measuring
 from harness.readings.reading import Reading
 from harness.runs.options import Options
 from harness.statistics.looks import ALL_TRIALS, AUTO, Look
+from harness.subjects.registry import read_registry
 from harness.suite.judge import choose_look
+
+EMBEDDED, PAPER = (read_registry()[name] for name in ("tiny-llava", "llava-1.5-7b"))
 
 
 def test_experiments_that_others_need_always_use_all_trials():
@@ -89,8 +92,26 @@ def test_an_experiment_without_looks_asks_all_trials_at_once():
         ([looked, whole], [64, 160], 0.994),
         ([whole, replace(looked, trials=90)], [160, 90], 0.96),
     ):
-        look = choose_look(Look(0), experiments)
-        assert [measuring.count_trials(e, look) for e in experiments] == asked
+        look = choose_look(Look(0), experiments, "embedded")
+        assert [measuring.count_trials(e, EMBEDDED, look) for e in experiments] == asked
         assert look.level == pytest.approx(level)
-    assert choose_look(Look(0), []) == Look(0)
-    assert choose_look(ALL_TRIALS, [looked]) == ALL_TRIALS
+    assert choose_look(Look(0), [], "embedded") == Look(0)
+    assert choose_look(ALL_TRIALS, [looked], "embedded") == ALL_TRIALS
+
+
+def test_subjects_of_the_papers_size_have_the_trials_that_published_effects_need():
+    """Embedded ones keep theirs, and a number that is asked for holds for both."""
+    experiment = Experiment("mine", print, trials=160, paper_trials=1000)
+    for trials, embedded, paper in ((None, 160, 1000), (AUTO, 64, 400), (60, 60, 60)):
+        measuring = Measuring(None, None, trials=trials, seed=0, setting={}, say=print)
+        assert measuring.count_trials(experiment, EMBEDDED, Look(1)) == embedded
+        assert measuring.count_trials(experiment, PAPER, Look(1)) == paper
+    assert choose_look(Look(0), [replace(experiment, trials=90)], "embedded") == Look(2)
+    assert choose_look(Look(0), [replace(experiment, trials=90)], "paper") == Look(0)
+    assert replace(experiment, paper_trials=0).count_trials("paper") == 160
+
+
+def test_no_experiment_has_fewer_trials_on_subjects_of_the_papers_size():
+    assert all(
+        e.count_trials("paper") >= e.count_trials("embedded") == e.trials for e in EXPERIMENTS
+    )

@@ -29,9 +29,6 @@ from harness.tracing.edit import Edit
 PUBLISHED_K, OF = (50, 100, 200), 784
 """Selection heads replaced in Figure 45; as large a part of Qwen2.5-VL-7B's heads is taken elsewhere."""
 
-PHOTOGRAPHS = 1000
-"""Images: 500 sources, since only a mean over many objects is free of content (protocol, E10)."""
-
 LISTED = 48
 """Images that must be listed, so that each part of them tells something."""
 
@@ -186,11 +183,15 @@ def _begin_list(scene: Scene, first: str) -> Trial:
     return Trial(scene, Prompt(text, ""), (), UNKNOWN)
 
 
-def read_images(folder: Path) -> OwnImages:
+def read_images(folder: Path, trials: int) -> OwnImages:
     """The experiment on COCO 2017 validation images (appendix B).
+
+    Args:
+        folder: Where they are.
+        trials: How many are used, if there are as many.
 
     Raises:
         harness.stimuli.photographs.NoData: They are not there; the message says how to get them.
     """
-    scenes = read_coco(folder, PHOTOGRAPHS, np.random.default_rng(0))
-    return OwnImages(digest_of(scenes), PHOTOGRAPHS, partial(_measure_scenes, scenes=scenes))
+    scenes = read_coco(folder, trials, np.random.default_rng(0))
+    return OwnImages(digest_of(scenes), len(scenes), partial(_measure_scenes, scenes=scenes))

@@ -27,9 +27,6 @@ from harness.stimuli.prompt import Trial
 from harness.stimuli.questions import describe_other_side, draw_side_pairs, side_of
 from harness.subjects.subject import Subject
 
-PHOTOGRAPHS = 200
-"""Images (section 4.2)."""
-
 RANDOM_SETS = 5
 CONTROLS = ("top", "random", "away", "best on test")
 """The best heads pushed towards the other side; as many others, in the same layers; the best pushed away; and,
@@ -223,17 +220,21 @@ def _tabulate_choice(
     }
 
 
-def read_images(folder: Path) -> OwnImages:
+def read_images(folder: Path, trials: int) -> OwnImages:
     """The experiment on a user's photographs, as `harness.stimuli.photographs` reads them.
+
+    Args:
+        folder: Where they are.
+        trials: How many are asked about, if there are as many.
 
     Raises:
         harness.stimuli.photographs.NoData: There are none; the message says how to get them.
     """
-    scenes = read_photographs(folder, 2 * PHOTOGRAPHS, np.random.default_rng(0))
+    scenes = read_photographs(folder, 2 * trials, np.random.default_rng(0))
 
     def measure_photographs(request: Request) -> xr.Dataset:
         sides = request.rng.integers(2, size=len(scenes)).tolist()
         drawn = [describe_other_side(s, side) for s, side in zip(scenes, sides, strict=True)]
         return _measure_pairs(request, drawn[: request.trials])
 
-    return OwnImages(digest_of(scenes), PHOTOGRAPHS, measure_photographs)
+    return OwnImages(digest_of(scenes), min(trials, len(scenes)), measure_photographs)
