@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.answers import continue_prompts, read_number
 from harness.experiments.editing import Head, average_scores
 from harness.experiments.halves import list_scenes
 from harness.experiments.sweeps import scale_head_count
+from harness.experiments.written import continue_prompts, read_number
 from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.prompt import Trial, ask_to_enumerate

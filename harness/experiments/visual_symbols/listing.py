@@ -12,10 +12,10 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.answers import continue_prompts, read_first_entry
 from harness.experiments.editing import Head, capture_all, edit_heads, find_last_token, rank_heads
 from harness.experiments.halves import Halves
 from harness.experiments.sweeps import scale_head_count
+from harness.experiments.written import continue_prompts, read_first_entry
 from harness.measuring.experiment import OwnImages, Request
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_coco

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.experiments.answers import ROWS, continue_prompts, read_first_entry, read_number
+from harness.experiments.written import ROWS, continue_prompts, read_first_entry, read_number
 from harness.stimuli.prompt import NUMBERS, numbered_list
 from harness.stimuli.scene import COLORS, SHAPES, Object
 
@@ -121,7 +121,7 @@ class Words:
 @pytest.fixture
 def words(monkeypatch):
     made = Words()
-    monkeypatch.setattr("harness.experiments.answers.generate", made.generate)
+    monkeypatch.setattr("harness.experiments.written.generate", made.generate)
     return made
 
 
