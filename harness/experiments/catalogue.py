@@ -91,8 +91,10 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     # A quarter is twice what naming any other of eight objects gives; the paper improves subjects from 0.52 on.
     _symbols("reuse", "Reuse", 216, "directly beside", least=0.25, needs=HEADS),
     _symbols("entropy", "Entropy", 160, "nine objects"),
-    _symbols("listing", "Listing", 160, "numbered list", needs=HEADS, own_images="coco"),
-    _symbols("counting", "Counting", 120, "counting", needs=HEADS),
+    # These two tell by their own answers, in the subject's own words, whether it does the task.
+    _symbols("listing", "Listing", 160, needs=HEADS, own_images="coco"),
+    # A claim asks for 0.70 with heads silenced, which a subject that counts no better as it is could not give.
+    _symbols("counting", "Counting", 120, least=0.85, needs=HEADS),
     _symbols("repair", "Repair", 144, "nine objects", needs=HEADS),
     _reproduction("retrieval_variants", "RetrievalVariants", 96, "two objects", needs=HEADS),
     _reproduction("similarity_variants", "SimilarityVariants", 100, "four objects, 2x2"),
@@ -159,5 +161,7 @@ def list_measured(
         blocked: Whether the subject fails the task, so that nothing but the task is measured.
     """
     asked = find_gate(experiment) if gate else None
-    before = [asked] if asked else []
-    return before if blocked else [*before, *experiment.needs, experiment]
+    if asked is None:
+        # Where the measurement itself tells whether the subject does the task, nothing comes before it.
+        return [*experiment.needs, experiment]
+    return [asked] if blocked else [asked, *experiment.needs, experiment]

@@ -104,5 +104,7 @@ def test_what_is_measured_for_a_claim_begins_with_what_it_builds_on():
     assert names("keys") == ["readiness", "mediation", "keys"]
     assert names("similarity") == ["behaviour", "similarity"]
     assert names("keys", blocked=True) == ["readiness"]
+    # Whether it counts is told by the counts themselves.
+    assert names("counting", blocked=True) == names("counting") == ["mediation", "counting"]
     assert names("keys", gate=False) == ["mediation", "keys"]
     assert names("arrangements") == ["arrangements"]
