@@ -2,6 +2,9 @@
 
 The ID of "the first object" is the mean over many images, so that no single object is in it. Asked of
 photographs; the embedded subjects are shown solids on textured ground, which they were trained to list.
+
+An object comes again where its noun does: a "red bus" and a "bus" are one. How often that happens without the
+ID is no claim: lists that name the same noun twice are left out before, as in the paper, so it never happens.
 """
 
 from harness.judging.claim import above, claim
@@ -30,8 +33,23 @@ def test_the_first_object_comes_again(listing, judge):
 
 
 @claim(
+    id="visual_symbols.b.repeats_first_exactly",
+    statement="With the ID of the first object put in, the model lists it again in the same words.",
+    source="Assouel et al. 2026, appendix B; how a repetition was told is not stated there",
+    threshold=above(
+        0.40,
+        unit="share of lists",
+        origin="chosen by us",
+        note="two thirds of what is asked of nouns: 11 of 22 and 17 of 22 answers that the reproduction stored",
+    ),
+)
+def test_the_first_object_comes_again_word_for_word(listing, judge):
+    judge(listing.exact())
+
+
+@claim(
     id="visual_symbols.b.repeats_first_specific",
-    statement="Replacing as many random heads does not.",
+    statement="Replacing as many random heads of the same layers does not.",
     source="Assouel et al. 2026, appendix B; the control is ours",
     threshold=above(
         0.45,

@@ -73,7 +73,8 @@ class Experiment:
         paper_trials: How many by default on subjects of the paper's size, where the smallest published effect
             needs more (`claims power`); 0 for as many as on others.
         reading: Where the class is that reads the measurement: "module:class"; "" if no claim reads it.
-        requires: The task that a subject must do before it is measured; None if there is none.
+        requires: The task that a subject must do before it is measured; None if there is none, or if the trials
+            of the experiment tell how well it is done (`task_accuracy` of its reading).
         least: Share of right answers in that task below which claims are blocked.
         needs: Experiments whose measurements it builds on, such as those that find the heads it edits.
         looks: Whether fewer trials may settle a claim (see `harness.statistics.looks`). False where a gate or

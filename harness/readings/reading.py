@@ -37,7 +37,10 @@ class Reading:
     look: Look = ALL_TRIALS
 
     def task_accuracy(self) -> Estimate | None:
-        """How often the subject does the task on these very trials; None if the measurement does not tell."""
+        """How often the subject does the task on these very trials; None if the measurement does not tell.
+
+        Claims are blocked where it is surely less than the experiment asks for.
+        """
         return None
 
     def _find_bounds(self, estimate: Estimate) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 It gives the experiment's reading for one subject, measured now or taken from the store. If the subject fails
 the task that the experiment requires, the claim is blocked before anything expensive is measured, with the
-accuracy at the task as the reason.
+accuracy at the task as the reason; if it fails the task on the experiment's own trials, after these were.
 """
 
 from __future__ import annotations

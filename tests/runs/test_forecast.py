@@ -104,5 +104,8 @@ def test_what_is_measured_for_a_claim_begins_with_what_it_builds_on():
     assert names("keys") == ["spelling", "readiness", "mediation", "keys"]
     assert names("similarity") == ["spelling", "behaviour", "similarity"]
     assert names("keys", blocked=True) == ["spelling", "readiness"]
+    # Whether it counts is told by the counts themselves.
+    counting = ["spelling", "mediation", "counting"]
+    assert names("counting", blocked=True) == names("counting") == counting
     assert names("keys", gate=False) == ["spelling", "mediation", "keys"]
     assert names("arrangements") == ["spelling", "arrangements"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import xarray as xr
 from made_up import CLAIMS, scorecard
 
 from harness.judging.claim import Claim, above
+from harness.judging.verdict import Outcome
 from harness.measuring.experiment import Experiment
 from harness.statistics.looks import ALL_TRIALS, Look
 from harness.subjects.registry import read_registry
@@ -58,3 +61,37 @@ def test_the_look_stays_once_something_was_measured_at_it():
     ):
         judge.look = ALL_TRIALS
     assert judge.look == Look(1)
+
+
+@pytest.mark.parametrize(
+    ("right", "gate", "verdict"),
+    [(10, True, "blocked"), (10, False, None), (30, True, None), (36, True, None)],
+    ids=["surely too few", "no gate", "perhaps enough", "enough"],
+)
+def test_a_task_that_a_measurement_tells_of_is_judged_on_its_own_trials(right, gate, verdict):
+    data = xr.Dataset(
+        {
+            "plain": (("trial",), np.arange(40) < right),
+            "scene": (("trial",), [f"s{i}" for i in range(40)]),
+        }
+    )
+    experiment = Experiment(
+        "own", print, 40, reading="harness.readings.visual_symbols.counting:Counting", least=0.7
+    )
+    concluded = []
+
+    def record(claim, entry, judgement, *rest, **facts):
+        concluded.append(judgement)
+        return None, SimpleNamespace(outcome=Outcome.skipped)
+
+    run = SimpleNamespace(
+        measure=lambda *asked: SimpleNamespace(data=data, key="k"),
+        options=SimpleNamespace(gate=gate),
+        record=record,
+    )
+    judge = Judge(run, CLAIM, read_registry()["tiny-llava"])
+    monkeyed = patch.object(Judge, "message", lambda self: "")
+    with monkeyed, pytest.raises(pytest.skip.Exception) if verdict else nullcontext():
+        assert judge.measure(experiment).data is data
+    assert [j.verdict.value for j in concluded] == ([verdict] if verdict else [])
+    assert all("does not do the task (own): 0.25" in j.reason for j in concluded)

@@ -16,10 +16,7 @@ from harness.stimuli.contrast import draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, draw_balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.stimuli.questions import (
-    continue_list,
     draw_color_questions,
-    draw_counting_questions,
-    draw_listing_scenes,
     draw_side_pairs,
     draw_spatial_questions,
 )
@@ -38,7 +35,7 @@ def draw_sets(subject: Subject, trials: int, rng: np.random.Generator) -> dict[s
 
 
 def draw_tasks(subject: Subject, trials: int, rng: np.random.Generator) -> dict[str, list[Trial]]:
-    """Draw trials of the tasks of sections 4.1 to 4.5 and of the appendices, by names of TASKS."""
+    """Draw trials of the tasks of sections 4.1 to 4.5 and of appendix D, by names of TASKS."""
     two, three, nine = subject.grids[2], subject.grids[3], HIGH_ENTROPY[3]
     drawn = [
         draw_block_trials(three, nine, trials, rng),
@@ -47,8 +44,6 @@ def draw_tasks(subject: Subject, trials: int, rng: np.random.Generator) -> dict[
         draw_color_questions(two, nine, trials, rng),
         [q.trial for q in draw_spatial_questions(three, nine, trials, rng)],
         draw_balanced_trials(three, nine, trials, rng),
-        draw_counting_questions(three, trials, rng),
-        [continue_list(s, ()) for s in draw_listing_scenes(two, nine, trials, rng)],
     ]
     return dict(zip(TASKS, drawn, strict=True))
 

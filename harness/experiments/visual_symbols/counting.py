@@ -9,10 +9,11 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.answers import continue_prompts, read_number
 from harness.experiments.editing import Head, average_scores
 from harness.experiments.halves import list_scenes
-from harness.experiments.sweeps import scale_head_count
+from harness.experiments.random_heads import RandomHeads
+from harness.experiments.sweeps import scale_head_share
+from harness.experiments.written import continue_prompts, read_number
 from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.prompt import Trial, ask_to_enumerate
@@ -25,7 +26,9 @@ PUBLISHED_K, OF = (50, 250, 500), 2560
 JUDGED = 250
 """K at which the paper has 0% for the best heads and 87% for the worst."""
 
-RANDOM_SETS = 5
+TOKENS = 300
+"""Tokens of an answer, at most, as in the public reproduction: a list of eight objects and the number (E11)."""
+
 ORDERS = ("top", "bottom", "smallest")
 """Highest scores first, lowest (most negative) first, and smallest in size first: "bottom" may mean either."""
 
@@ -46,61 +49,76 @@ class Counts:
 def measure(request: Request) -> xr.Dataset:
     """Ask how many objects there are while heads are silenced at every token.
 
+    Nothing is silenced where no head has a positive score, or where no count is right as it is.
+
     Returns:
-        `right`, `valid` bool [which, k, trial]: the count is right, and there is a number at all; `random`
-        bool [draw, trial]: right under random heads at the judged K; `plain`, `plain_valid` [trial];
-        `scene` [trial]. `k` is the published number of heads that the part taken stands for.
+        `plain` bool [trial]: the count is right without ablation; `count` int64 [trial]: the right one;
+        `scene` [trial]; `heads`: how many have a positive mediation score. And where heads were silenced
+        `right`, `valid` bool [which, k, trial]: the count is right, and there is a number at all; `random` bool
+        [trial]: right under random heads, as many in every layer as the best at the judged K; `draw` int64
+        [trial]: which of their draws. `k` is the published number of heads that the part taken stands for;
+        "top" has no head without a positive score.
     """
     subject, rng = request.subject, request.rng
     drawn = draw_counting_questions(subject.grids[3], request.trials, rng)
     scores = np.max([average_scores(request.needed["mediation"], c) for c in CONDITIONS], 0)
     ranked = _rank_heads(scores)
+    plain = _count_without(subject, drawn, [])
+    found = xr.Dataset(
+        {
+            "plain": (("trial",), plain.right),
+            "count": (("trial",), np.array([len(t.scene) for t in drawn])),
+            "scene": (("trial",), list_scenes(drawn)),
+            "heads": len(ranked["top"]),
+            "judged": JUDGED,
+        }
+    )
+    if not ranked["top"] or not plain.right.any():
+        return found
     chosen = [
-        ranked[order][: scale_head_count(subject, k, OF)] for order in ORDERS for k in PUBLISHED_K
+        ranked[order][: scale_head_share(subject, k, OF)] for order in ORDERS for k in PUBLISHED_K
     ]
     counts = []
     for done, heads in enumerate(chosen):
-        request.progress(done, len(chosen))
+        request.progress(done, len(chosen) + 1)
         counts.append(_count_without(subject, drawn, heads))
-    shape = (len(ORDERS), len(PUBLISHED_K), request.trials)
-    many = scale_head_count(subject, JUDGED, OF)
-    random = []
-    for _ in range(RANDOM_SETS):
-        heads = [divmod(int(i), subject.heads) for i in rng.permutation(scores.size)[:many]]
-        random.append(_count_without(subject, drawn, heads))
-    plain = _count_without(subject, drawn, [])
-    return xr.Dataset(
-        {
-            "right": (("which", "k", "trial"), np.reshape([c.right for c in counts], shape)),
-            "valid": (("which", "k", "trial"), np.reshape([c.valid for c in counts], shape)),
-            "random": (("draw", "trial"), np.array([c.right for c in random])),
-            "plain": (("trial",), plain.right),
-            "plain_valid": (("trial",), plain.valid),
-            "scene": (("trial",), list_scenes(drawn)),
-            "judged": JUDGED,
-        },
-        {"which": list(ORDERS), "k": list(PUBLISHED_K)},
+    best = ranked["top"][: scale_head_share(subject, JUDGED, OF)]
+    random = RandomHeads.deal(best, subject, list_scenes(drawn), rng)
+    by_chance = random.ask(
+        drawn, lambda trials, heads: _count_without(subject, trials, heads).right
     )
+    shape = (len(ORDERS), len(PUBLISHED_K), request.trials)
+    return found.assign(
+        right=(("which", "k", "trial"), np.reshape([c.right for c in counts], shape)),
+        valid=(("which", "k", "trial"), np.reshape([c.valid for c in counts], shape)),
+        random=(("trial",), by_chance),
+        draw=(("trial",), random.draws),
+    ).assign_coords(which=list(ORDERS), k=list(PUBLISHED_K))
 
 
 def _rank_heads(scores: NDArray[np.float64]) -> dict[str, list[Head]]:
-    """All heads in each of ORDERS, from their scores [L, H]; of equals the earlier layer, the lower head."""
+    """The heads in each of ORDERS, from their scores [L, H]; of equals the earlier layer, the lower head.
+
+    At the top are those with a positive score alone, so that heads that do nothing never stand for the best.
+    """
     keys = {"top": -scores, "bottom": scores, "smallest": np.abs(scores)}
-    return {
+    ranked = {
         order: [divmod(int(i), scores.shape[1]) for i in np.argsort(key, axis=None, kind="stable")]
         for order, key in keys.items()
     }
+    ranked["top"] = [head for head in ranked["top"] if scores[head] > 0]
+    return ranked
 
 
-def _count_without(subject: Subject, trials: list[Trial], heads: Sequence[Head]) -> Counts:
+def _count_without(subject: Subject, trials: Sequence[Trial], heads: Sequence[Head]) -> Counts:
     """Let the subject count while heads are silenced at every token.
 
     Small subjects give the number at once; all others are asked as in the paper, for a list that ends with it.
     """
-    asked, words = trials, 1
+    asked, tokens = list(trials), 1
     if subject.entry.scale != "embedded":
-        asked, words = [ask_to_enumerate(t) for t in trials], 100
-    named = [read_number(text) for text in continue_prompts(subject, asked, words, ablated=heads)]
+        asked, tokens = [ask_to_enumerate(t) for t in trials], TOKENS
+    named = [read_number(text) for text in continue_prompts(subject, asked, tokens, ablated=heads)]
     return Counts(
         np.array([n == len(t.scene) for n, t in zip(named, trials, strict=True)]),
         np.array([n is not None for n in named]),

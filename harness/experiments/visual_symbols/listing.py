@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,10 +12,11 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.answers import continue_prompts, read_first_entry
 from harness.experiments.editing import Head, capture_all, edit_heads, find_last_token, rank_heads
 from harness.experiments.halves import Halves
+from harness.experiments.random_heads import RandomHeads
 from harness.experiments.sweeps import scale_head_count
+from harness.experiments.written import continue_prompts, find_noun, read_first_entry
 from harness.measuring.experiment import OwnImages, Request
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_coco
@@ -27,15 +28,16 @@ from harness.subjects.subject import Subject
 from harness.tracing.edit import Edit
 
 PUBLISHED_K, OF = (50, 100, 200), 784
-"""Selection heads replaced in Figure 45; as large a part of Qwen2.5-VL-7B's heads is taken elsewhere."""
+"""Selection heads replaced in Figure 45; for small subjects, as large a part as of Qwen2.5-VL-7B's heads."""
 
 LISTED = 48
 """Images that must be listed, so that each part of them tells something."""
 
 WORDS = 2
-"""Of an entry: a color and a noun, or what the subject says in their place."""
+"""Tokens of an entry of small subjects, whose tokens are words: a color and a noun."""
 
-RANDOM_SETS = 5
+TOKENS = 36
+"""Tokens of an entry of all others, enough for the longest and the number after it: it must not be cut off."""
 
 UNKNOWN = Object("black", "circle")
 """Stands for the target of a list in the subject's own words: it has none, and nothing reads it."""
@@ -64,11 +66,11 @@ class Repeats:
     """Whether the next entry of each list repeats the first one.
 
     Attributes:
-        begun: It begins with the same word, bool [n].
+        noun: It has the same noun, bool [n].
         exact: All its words are the same, bool [n].
     """
 
-    begun: NDArray[np.bool_]
+    noun: NDArray[np.bool_]
     exact: NDArray[np.bool_]
 
 
@@ -91,11 +93,11 @@ class FirstObject:
             values = self.values[:, None].expand(-1, len(batch), -1, -1, -1)
             return edit_heads("head", heads, find_last_token(batch), values, "replace")
 
-        texts = continue_prompts(self.subject, [x.asked_second for x in lists], WORDS, put_in)
+        texts = _write_entries(self.subject, [x.asked_second for x in lists], put_in)
         pairs = [(text, x.first) for text, x in zip(texts, lists, strict=True)]
         return Repeats(
-            np.array([text.split()[:1] == first.split()[:1] for text, first in pairs]),
-            np.array([text.startswith(first) for text, first in pairs]),
+            np.array([find_noun(text) == find_noun(first) for text, first in pairs]),
+            np.array([text.lower() == first.lower() for text, first in pairs]),
         )
 
 
@@ -105,9 +107,13 @@ def measure(request: Request) -> xr.Dataset:
     Half of the images are sources. Of the others one half chooses how many heads, the other is judged.
 
     Returns:
-        `repeated`, `random`, `plain` bool [trial]: whether the next object begins like the first one, with
-        the ID, with as many random heads replaced (any of them), and as it is; `exact` bool [trial]: the
-        same in all words; `scene` [trial]; `heads`, `listed`, `shown`: images that were listed, of how many.
+        `named` bool [image]: a first object was named, one that is there where it is known what is; `image`
+        [image]: the scene; `heads`: how many select an ID; `kept`: contrasts on which mediation looked for
+        them; `listed`: images that were listed. And where there are heads and at least `LISTED` such images:
+        `repeated`, `plain` bool [trial]: whether the next object has the noun of the first one, with the ID
+        and as it is; `random` bool [trial]: the same with as many random heads of the same layers replaced;
+        `draw` int64 [trial]: which of their draws; `exact` bool [trial]: the same in all words; `scene`
+        [trial]; `replaced`: how many heads.
     """
     subject, trials, rng = request.subject, request.trials, request.rng
     scenes = draw_listing_scenes(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
@@ -115,49 +121,71 @@ def measure(request: Request) -> xr.Dataset:
 
 
 def _measure_scenes(request: Request, scenes: Sequence[Scene]) -> xr.Dataset:
-    subject, rng = request.subject, request.rng
-    lists = _make_lists(subject, scenes)
+    subject, rng, mediation = request.subject, request.rng, request.needed["mediation"]
+    asked = [continue_list(s, ()) if len(s) else _begin_list(s, "") for s in scenes]
+    firsts = _write_entries(subject, asked)
+    lists = _keep_lists(subject, asked, firsts)
     request.progress(1, 3)
     keys = np.array([x.asked.scene.key for x in lists])
-    facts = {"listed": len(lists), "shown": len(scenes)}
-    heads = rank_heads(request.needed["mediation"], "id_selection")
+    heads = rank_heads(mediation, "id_selection")
+    found = xr.Dataset(
+        {
+            "named": (("image",), [_is_there(s, f) for s, f in zip(scenes, firsts, strict=True)]),
+            "image": (("image",), [s.key for s in scenes]),
+            "heads": len(heads),
+            "kept": int(mediation.kept.sel(condition="id_selection")),
+            "listed": len(np.unique(keys)),
+        }
+    )
     if len(np.unique(keys)) < LISTED or not heads:
-        return xr.Dataset({"heads": 0 if not heads else -1, **facts})
+        return found
     halves = Halves.deal(keys, rng)
     sources, others = halves.split(lists)
     values = capture_all(subject, [x.asked for x in sources], "head", find_last_token)
     identity = FirstObject(subject, values.mean(1))
     parts = Halves.deal(keys[halves.second], rng)
     choosing, judged = parts.split(others)
-    best = _choose_count(identity, choosing, heads)
+    best = heads[: _choose_count(identity, choosing, heads)]
     request.progress(2, 3)
-    repeats = identity.find_repeats(judged, heads[:best])
-    random = [identity.find_repeats(judged, s).begun for s in _draw_heads(subject, best, rng)]
-    return xr.Dataset(
-        {
-            "repeated": (("trial",), repeats.begun),
-            "exact": (("trial",), repeats.exact),
-            "random": (("draw", "trial"), np.array(random)),
-            "plain": (("trial",), identity.find_repeats(judged, []).begun),
-            "scene": (("trial",), parts.scenes[parts.second]),
-            "heads": best,
-            **facts,
-        }
+    repeats = identity.find_repeats(judged, best)
+    judged_scenes = parts.scenes[parts.second]
+    random = RandomHeads.deal(best, subject, judged_scenes, rng)
+    return found.assign(
+        repeated=(("trial",), repeats.noun),
+        exact=(("trial",), repeats.exact),
+        random=(("trial",), random.ask(judged, lambda x, of: identity.find_repeats(x, of).noun)),
+        draw=(("trial",), random.draws),
+        plain=(("trial",), identity.find_repeats(judged, []).noun),
+        scene=(("trial",), judged_scenes),
+        replaced=len(best),
     )
 
 
-def _make_lists(subject: Subject, scenes: Sequence[Scene]) -> list[MadeList]:
-    """The images of which the subject lists two objects that begin with different words."""
-    asked = [continue_list(s, ()) if len(s) else _begin_list(s, "") for s in scenes]
-    firsts = [read_first_entry(text) for text in continue_prompts(subject, asked, WORDS)]
-    made = [MadeList(t, first) for t, first in zip(asked, firsts, strict=True) if first]
-    texts = continue_prompts(subject, [x.asked_second for x in made], WORDS)
-    seconds = [read_first_entry(text) for text in texts]
+def _write_entries(
+    subject: Subject,
+    asked: Sequence[Trial],
+    edits: Callable[[Batch, slice], Sequence[Edit]] | None = None,
+) -> list[str]:
+    """The entry with which the subject goes on with each list, "" where there is none."""
+    tokens = WORDS if subject.entry.scale == "embedded" else TOKENS
+    return [read_first_entry(text) for text in continue_prompts(subject, asked, tokens, edits)]
+
+
+def _is_there(scene: Scene, entry: str) -> bool:
+    """Whether an entry names an object of the scene, or any object where it is not known what is shown."""
+    noun = find_noun(entry)
+    return noun in {o.shape for o in scene.objects} if len(scene) else bool(noun)
+
+
+def _keep_lists(subject: Subject, asked: Sequence[Trial], firsts: Sequence[str]) -> list[MadeList]:
+    """The images of which the subject lists two objects with different nouns."""
+    made = [MadeList(t, first) for t, first in zip(asked, firsts, strict=True) if find_noun(first)]
+    seconds = _write_entries(subject, [x.asked_second for x in made])
     return [
         x
         for x, second in zip(made, seconds, strict=True)
-        # A first word in common could not tell a repetition from a true answer.
-        if second and x.first.split()[0] != second.split()[0]
+        # A noun in common could not tell a repetition from a true answer.
+        if find_noun(second) and find_noun(x.first) != find_noun(second)
     ]
 
 
@@ -167,14 +195,8 @@ def _choose_count(
     """Choose the number of heads with which most lists repeat their first object; of equals the smallest."""
     published = [scale_head_count(identity.subject, k, OF) for k in PUBLISHED_K]
     counts = sorted({min(len(heads), k) for k in published})
-    shares = [identity.find_repeats(choosing, heads[:k]).begun.mean() for k in counts]
+    shares = [identity.find_repeats(choosing, heads[:k]).noun.mean() for k in counts]
     return counts[int(np.argmax(shares))]
-
-
-def _draw_heads(subject: Subject, count: int, rng: np.random.Generator) -> list[list[Head]]:
-    """Sets of as many heads, drawn at random from all of them."""
-    every = [(layer, h) for layer in range(subject.layers) for h in range(subject.heads)]
-    return [[every[i] for i in rng.permutation(len(every))[:count]] for _ in range(RANDOM_SETS)]
 
 
 def _begin_list(scene: Scene, first: str) -> Trial:

@@ -2,36 +2,91 @@
 
 from __future__ import annotations
 
+import numpy as np
 import xarray as xr
 
-from harness.readings.reading import Reading, estimate_gain, estimate_share
+from harness.readings.reading import Reading, count_trials, estimate_gain, estimate_share
 from harness.statistics.estimate import Estimate
 
 
 class Counting(Reading):
-    """Turns counts with silenced heads, at the judged K, into accuracy and its differences.
+    """Turns counts with silenced heads into accuracy and its differences, at the judged K.
 
     Orders of heads are "top", "bottom" and "smallest".
     """
 
-    def accuracy(self, which: str) -> Estimate:
-        """Share of right counts while the heads of one order are silenced."""
-        return estimate_share(self._select(which), self.data.scene)
+    def task_accuracy(self) -> Estimate:
+        """Share of right counts without ablation."""
+        return estimate_share(self.data.plain, self.data.scene)
+
+    def accuracy(self) -> Estimate:
+        """Share of right counts while the heads of highest score are silenced."""
+        return self._explain_missing() or estimate_share(self._select("top"), self.data.scene)
+
+    def spared(self, which: str) -> Estimate:
+        """Share of right counts without the heads of another order, where those of highest score are missed."""
+        return self._explain_unmoved() or estimate_share(self._select(which), self.data.scene)
 
     def gap(self) -> Estimate:
         """How much more accurate counts are without the heads of lowest score than without those of highest."""
-        return estimate_gain(self._select("bottom"), self._select("top"), self.data.scene)
+        return self._explain_missing() or estimate_gain(
+            self._select("bottom"), self._select("top"), self.data.scene
+        )
 
     def against_random(self) -> Estimate:
-        """How much more accurate counts are without random heads than without those of highest score."""
-        random = self.data.random.values.astype(float).mean(0)
-        return estimate_gain(random, self._select("top"), self.data.scene)
+        """How much more accurate counts are without random heads than without those of highest score.
+
+        The interval is clustered by the draw of random heads that a scene was asked with.
+        """
+        return self._explain_missing() or estimate_gain(
+            self.data.random, self._select("top"), self.data.draw
+        )
+
+    def dose(self) -> Estimate:
+        """How much more accurate counts are without few of the heads of highest score than without many."""
+        if missing := self._explain_missing():
+            return missing
+        few = self._select("top", int(self.data.k.min()))
+        if not few.any():
+            return Estimate.inapplicable(
+                "the fewest heads already cost all counts, so more heads cannot cost more",
+                **count_trials(self.data.scene),
+            )
+        return estimate_gain(few, self._select("top"), self.data.scene)
 
     def valid(self) -> Estimate:
-        """Share of answers that give a number at all while the heads of highest score are silenced."""
-        valid = self.data.valid.sel(which="top", k=int(self.data.judged))
-        return estimate_share(valid, self.data.scene)
+        """Share of answers with a number at all without the heads of highest score, where these are missed."""
+        return self._explain_unmoved() or estimate_share(
+            self.data.valid.sel(which="top", k=int(self.data.judged)), self.data.scene
+        )
 
-    def _select(self, which: str) -> xr.DataArray:
-        """Whether each count is right with those heads silenced, [trial]."""
-        return self.data.right.sel(which=which, k=int(self.data.judged))
+    def _explain_missing(self) -> Estimate | None:
+        """The estimate where no head can be silenced or no count be lost; None where they can."""
+        sizes = count_trials(self.data.scene)
+        if not int(self.data.heads):
+            return Estimate.inapplicable(
+                "mediation ranks no head, so there is none to silence", **sizes
+            )
+        always_one = float(np.unique(self.data["count"], return_counts=True)[1].max()) / sizes["n"]
+        if self._find_bounds(self.task_accuracy())[0] <= always_one:
+            return Estimate.inapplicable(
+                "counts without ablation are not surely better than saying always the same number",
+                **sizes,
+            )
+        return None
+
+    def _explain_unmoved(self) -> Estimate | None:
+        """The estimate where the best heads are not missed: it says nothing then if others are not, either."""
+        if missing := self._explain_missing():
+            return missing
+        lost = estimate_gain(self.data.plain, self._select("top"), self.data.scene)
+        if self._find_bounds(lost)[0] > 0:
+            return None
+        return Estimate.inapplicable(
+            "counts are not surely worse without the heads of highest score, so that nothing is spared",
+            **count_trials(self.data.scene),
+        )
+
+    def _select(self, which: str, k: int | None = None) -> xr.DataArray:
+        """Whether each count is right with those heads silenced, [trial]; at the judged K if none is given."""
+        return self.data.right.sel(which=which, k=int(self.data.judged) if k is None else k)

@@ -1,0 +1,96 @@
+"""Random heads to hold against the best ones, drawn anew for every few scenes: intervals know of the draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.experiments.editing import Head, draw_matched_heads
+from harness.subjects.subject import Subject
+
+Item = TypeVar("Item")
+
+DRAWS = 24
+"""Sets of random heads, at most: twice as many as clusters that an interval needs."""
+
+
+@dataclass(frozen=True)
+class RandomHeads:
+    """Sets of random heads, each for the trials about some of the scenes.
+
+    Attributes:
+        draws: Which set each trial is asked with, int64 [n]: what the interval of a comparison is clustered by.
+        sets: The heads of each set.
+    """
+
+    draws: NDArray[np.int64]
+    sets: list[list[Head]]
+
+    @classmethod
+    def deal(
+        cls,
+        heads: Sequence[Head],
+        subject: Subject,
+        scenes: NDArray[np.str_],
+        rng: np.random.Generator,
+    ) -> RandomHeads:
+        """Draw sets of other heads, each as many as the given ones, and as many in every layer.
+
+        Where a layer has too few others, the nearest layers that have some give them.
+
+        Args:
+            heads: To be matched; none of them is drawn.
+            subject: The model.
+            scenes: The scene of each trial [n]; all trials about one scene are asked with the same set.
+            rng: Where the randomness comes from.
+        """
+        keys, numbers = np.unique(scenes, return_inverse=True)
+        count = min(DRAWS, len(keys))
+        dealt = rng.permutation(len(keys)) % count
+        sets = draw_matched_heads(heads, subject, rng, count)
+        filled = [_fill_up(drawn, heads, subject, rng) for drawn in sets]
+        return cls(dealt[numbers].astype(np.int64), filled)
+
+    def ask(
+        self,
+        items: Sequence[Item],
+        answer: Callable[[list[Item], list[Head]], NDArray[np.bool_]],
+    ) -> NDArray[np.bool_]:
+        """What is true of each trial when it is asked with the set of heads that was dealt to it.
+
+        Args:
+            items: One for each trial, n of them.
+            answer: Asks some of them with one set, and returns bool [as many].
+
+        Returns:
+            bool [n].
+        """
+        found = np.zeros(len(items), bool)
+        for number, heads in enumerate(self.sets):
+            rows = np.flatnonzero(self.draws == number)
+            found[rows] = answer([items[i] for i in rows.tolist()], heads)
+        return found
+
+
+def _fill_up(
+    drawn: Sequence[Head], heads: Sequence[Head], subject: Subject, rng: np.random.Generator
+) -> list[Head]:
+    """Add heads of the nearest layers until there are as many as are matched, if the model has that many."""
+    found, free = list(drawn), _list_free(subject, [*drawn, *heads])
+    for layer in sorted({layer for layer, _ in heads}):
+        missing = sum(at == layer for at, _ in heads) - sum(at == layer for at, _ in drawn)
+        for _ in range(min(missing, len(free))):
+            nearest = min(abs(at - layer) for at, _ in free)
+            near = [head for head in free if abs(head[0] - layer) == nearest]
+            found.append(near[int(rng.integers(len(near)))])
+            free.remove(found[-1])
+    return found
+
+
+def _list_free(subject: Subject, taken: Sequence[Head]) -> list[Head]:
+    every = [(layer, head) for layer in range(subject.layers) for head in range(subject.heads)]
+    return sorted(set(every) - set(taken))
