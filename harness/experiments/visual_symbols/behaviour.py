@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from harness.experiments.answers import list_right_answers
 from harness.experiments.editing import find_answers
 from harness.experiments.tasks import SETS, TASKS
 from harness.measuring.experiment import Request
@@ -68,7 +67,7 @@ def _measure_sets(request: Request, sets: Mapping[str, Sequence[Trial]]) -> xr.D
     for done, drawn in enumerate(sets.values()):
         request.progress(done, len(sets))
         said = find_answers(request.subject, drawn)[0]
-        right.append([s in list_right_answers(t) for s, t in zip(said, drawn, strict=True)])
+        right.append(said == [t.answer for t in drawn])
         named.append(said != "")
     spelled = request.needed.get("spelling", xr.Dataset())
     scenes = [[t.scene.key for t in drawn] for drawn in sets.values()]
