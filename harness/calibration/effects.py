@@ -249,6 +249,9 @@ CLEAR_ACCURACY = {
 }
 """Accuracy with high entropy on 3x3 scenes, Figure 7."""
 
+COUNTS_WITHOUT_TOP = {"qwen2.5-vl-32b": 0.0}
+"""Accuracy without the heads of highest score, at 250 and at 500 of them, Figure 46."""
+
 CLEAR_POSITION = {
     "llava-1.5-7b": 0.199,
     "llava-1.5-13b": 0.301,
@@ -306,6 +309,9 @@ EFFECTS: dict[str, Effect] = {
     **_make_effects("entropy", draw_fall, ("4.5.accuracy_falls",), CLEAR_ACCURACY),
     **_make_effects("listing", draw_share, ("b.repeats_first",)),
     **_make_effects("counting", draw_share, ("c.top_heads_needed", "c.bottom_heads_not_needed")),
+    **_make_effects(
+        "counting", draw_gain, ("c.gap", "c.more_heads_more_errors"), COUNTS_WITHOUT_TOP
+    ),
     **_make_effects("repair", draw_gain, ("d.repair",), CROWDED_BEFORE),
 }
 """By claim; every claim with published values has one."""

@@ -125,7 +125,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     _symbols("reuse", "Reuse", 216, "directly beside", paper_trials=320, least=0.25, needs=HEADS),
     _symbols("entropy", "Entropy", 160, "nine objects", paper_trials=260),
     # These two tell by their own answers, in the subject's own words, whether it does the task.
-    # Half of the images of lists are sources: a mean over hundreds of objects is free of content (protocol, E10).
+    # Half of the images of lists are sources: a mean over hundreds of objects is free of content (E10).
     _symbols("listing", "Listing", 160, paper_trials=1000, needs=HEADS, own_images="coco"),
     # A claim asks for 0.70 with heads silenced, which a subject that counts no better as it is could not give.
     _symbols("counting", "Counting", 120, least=0.85, needs=HEADS),

@@ -183,7 +183,7 @@ class Judge:
     def _block_below(
         self, experiment: Experiment, task: str, accuracy: Estimate, look: Look
     ) -> None:
-        """End the test as blocked if the subject surely does worse than asked, or answers what nobody can read."""
+        """End the test as blocked if the subject surely does worse than asked, or cannot be read."""
         judgement = decide(accuracy, task_threshold(experiment), self.entry.name, look)
         fails = judgement.verdict in (Verdict.refuted, Verdict.not_applicable)
         if self.run.options.gate and fails:
