@@ -20,8 +20,8 @@ from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
 from harness.statistics.halves import DRAWS
 
-SMALLEST_LEAD = 0.20
-"""A lead worth finding, as a share of trials: half of what the claims ask for. What is surely less is absent."""
+PRESENT_LEAD = 0.20
+"""A factor with less of a lead has no plane of its own; a share of trials, half of what the claims ask for."""
 
 
 class Components(Reading):
@@ -90,11 +90,12 @@ class Components(Reading):
             if lead.value is None:
                 return lead
             low, high = self._find_bounds(lead)
-            if not low > 0:
-                surely = high < SMALLEST_LEAD
+            if not low > PRESENT_LEAD:
+                surely = high < PRESENT_LEAD
                 return make_missing(
                     f"no plane {'' if surely else 'surely '}separates {factor} above the other factor: its "
-                    f"neighbours agree in {lead.value:.2f} [{low:.2f}, {high:.2f}] more of the trials",
+                    f"neighbours agree in {lead.value:.2f} [{low:.2f}, {high:.2f}] more of the trials, where "
+                    f"{PRESENT_LEAD:.2f} would count",
                     surely=surely,
                     n=lead.n,
                     clusters=lead.clusters,
