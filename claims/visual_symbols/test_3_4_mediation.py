@@ -92,7 +92,7 @@ def test_a_head_retrieves_features(mediation, judge):
     published=PAPER.maxima("id_retrieval"),
 )
 def test_the_retrieval_head_is_as_strong_as_published_ones(mediation, judge):
-    judge(mediation.strength("id_retrieval"))
+    judge(mediation.size("id_retrieval"))
 
 
 @claim(
@@ -103,7 +103,7 @@ def test_the_retrieval_head_is_as_strong_as_published_ones(mediation, judge):
     published=PAPER.maxima("id_selection"),
 )
 def test_the_selection_head_is_as_strong_as_published_ones(mediation, judge):
-    judge(mediation.strength("id_selection"))
+    judge(mediation.size("id_selection"))
 
 
 @claim(
@@ -114,7 +114,7 @@ def test_the_selection_head_is_as_strong_as_published_ones(mediation, judge):
     published=PAPER.maxima("feature_retrieval"),
 )
 def test_the_feature_head_is_as_strong_as_published_ones(mediation, judge):
-    judge(mediation.strength("feature_retrieval"))
+    judge(mediation.size("feature_retrieval"))
 
 
 @claim(

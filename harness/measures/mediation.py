@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 from scipy.stats import mannwhitneyu
 
 from harness.statistics.halves import draw_estimation_half
@@ -120,6 +121,30 @@ def choose_best_head(
     first = draw_estimation_half(scenes, np.random.default_rng(0))
     layer, head = np.unravel_index(scores[first].mean(0).argmax(), scores.shape[1:])
     return first, (int(layer), int(head))
+
+
+def bound_heads(
+    scores: NDArray[np.float64], scenes: NDArray[np.str_], level: float
+) -> NDArray[np.float64]:
+    """Upper limit of every head's mean score, in logits, [L, H]; infinite if there is a single scene.
+
+    Student's limit of the mean, clustered by scene (CR1). The limit of a head lies below its true mean as rarely
+    as the level says, and so does the largest of all limits.
+
+    Args:
+        scores: Mediation score of every head on every trial, [n, L, H].
+        scenes: The scene of each trial [n].
+        level: Of the two-sided interval that the limit belongs to, such as 0.95.
+    """
+    labels, index, sizes = np.unique(scenes, return_inverse=True, return_counts=True)
+    count, means = len(labels), scores.mean(0)
+    if count < 2:
+        return np.full(means.shape, np.inf)
+    sums = np.zeros((count, *means.shape))
+    np.add.at(sums, index, scores)
+    residuals = sums - sizes[:, None, None] * means
+    errors = np.sqrt(count / (count - 1) * (residuals**2).sum(0)) / len(scores)
+    return means + float(stdtrit(count - 1, (1 + level) / 2)) * errors
 
 
 def auroc(scores: ArrayLike, heads: Iterable[tuple[int, int]]) -> float:

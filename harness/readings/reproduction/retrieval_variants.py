@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.readings.reading import Reading, count_trials
-from harness.readings.visual_symbols.mediation import ROUNDING, estimate_presence, spell_stage
+from harness.readings.visual_symbols.mediation import ROUNDING, spell_stage
 from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate, mean
+from harness.statistics.flips import mean_by_flips
 from harness.statistics.halves import DRAWS
 
 
@@ -57,14 +58,14 @@ class RetrievalVariants(Reading):
         read = np.isfinite(scores)
         if not read.any():
             return Estimate.inapplicable(f"no head is ranked for {name}: there is no list to find")
-        presence = estimate_presence(
-            scores[read], chosen.strength_scene.values[read], stage, self.look.level
-        )
-        sizes = {"n": presence.n, "clusters": presence.clusters}
-        if presence.value is None:
-            return Estimate.inapplicable(presence.reason, **sizes)
+        presence = mean_by_flips(scores[read], chosen.strength_scene.values[read])
         if not self._find_bounds(presence)[0] > ROUNDING:
-            return Estimate.unsettled(f"no head surely mediates {name}", **sizes)
+            return Estimate.inapplicable(
+                f"no head surely mediates {name}: there is nothing to miss",
+                presence.n,
+                presence.clusters,
+            )
+        sizes = count_trials(self._select(stage)[1])
         if not self._select(stage)[0].any():
             return Estimate.unsettled(f"all scenes ranked the heads of {name}", **sizes)
         if not np.isfinite(chosen.found.values).any():

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.measures.mediation import (
+    bound_heads,
     choose_best_head,
     count_shared_heads,
     find_top_heads,
@@ -42,8 +43,8 @@ SMALLEST: dict[str, float] = {
 }
 """The smallest size worth finding, in logits: half of the smallest published maximum (Figures 20 to 25).
 
-The published maxima are those of all heads on the trials that chose them, and so are too large. A stage whose
-best head surely scores less is absent if it is not seen at all.
+The published maxima are those of all heads on the trials that chose them, and so are too large. A stage of
+which no head is seen is absent if all heads surely score less.
 """
 
 Head = tuple[int, int]
@@ -57,22 +58,41 @@ class Mediation(Reading):
         """Mean score of the stage's best head, with the interval of a sign-flip test; absent if there is none.
 
         Chosen on the estimation half, read on the other. Whether there is an effect is a question of its own,
-        however small it is: see `strength` and `share` for its size.
+        however small it is: see `size` and `share`. That there is none is not told by one head, since another
+        could be the stage's: all of them must surely be smaller than what is worth finding.
         """
         if missing := self._explain_too_few(stage):
             return missing
-        return estimate_presence(*read_best_head(*self._kept(stage)), stage, self.look.level)
+        scores, scenes = self._kept(stage)
+        found = mean_by_flips(*read_best_head(scores, scenes))
+        low, high = self._find_bounds(found)
+        if low > ROUNDING:
+            return found
+        largest = float(bound_heads(scores, scenes, self.look.level).max())
+        reason = (
+            f"{spell_stage(stage)}: the best one scores {read_value(found):.2g} [{low:.2g}, {high:.2g}] logits "
+            f"on other trials, where {ROUNDING} may be rounding, and all less than {largest:.2g}, where "
+            f"{SMALLEST[stage]} is worth finding"
+        )
+        sizes = count_trials(scenes)
+        if largest < SMALLEST[stage]:
+            return Estimate.absent(f"no head mediates {reason}", **sizes)
+        return Estimate.unsettled(f"no head surely mediates {reason}", **sizes)
 
     def strength(self, stage: str) -> Estimate:
         """Mean score of the stage's best head in logits: chosen on the estimation half, read on the other."""
         return self._explain_too_few(stage) or mean(*read_best_head(*self._kept(stage)))
 
+    def size(self, stage: str) -> Estimate:
+        """`strength` of a stage that has a head; where it is not known, a head chosen by luck has no size."""
+        return self._explain_missing(stage) or self.strength(stage)
+
     def share(self, stage: str) -> Estimate:
         """Mean score of the stage's best head as a share of the clean logit difference (Eq. 1).
 
-        At 1 the one patch takes back the whole lead of the clean answer. Same head and trials as `strength`.
+        At 1 the one patch takes back the whole lead of the clean answer. Same head and trials as `size`.
         """
-        if missing := self._explain_too_few(stage):
+        if missing := self._explain_missing(stage):
             return missing
         scores, scenes = self._kept(stage)
         first, head = choose_best_head(scores, scenes)
@@ -196,12 +216,6 @@ class Mediation(Reading):
             presence = self.presence(stage)
             if presence.value is None:
                 return presence
-            if not self._find_bounds(presence)[0] > ROUNDING:
-                return Estimate.unsettled(
-                    _describe_head(stage, presence, self.look.level, "no head surely mediates"),
-                    presence.n,
-                    presence.clusters,
-                )
             if not self.heads(stage):
                 return Estimate.unsettled(
                     f"the best heads of {spell_stage(stage)} have equal scores, and no list of them is theirs",
@@ -227,35 +241,6 @@ class Mediation(Reading):
             f"only {len(scenes)} of {tried} contrasts are answered right on both sides",
             **count_trials(scenes),
         )
-
-
-def estimate_presence(
-    scores: NDArray[np.float64], scenes: NDArray[np.str_], stage: str, level: float
-) -> Estimate:
-    """Estimate whether a stage has a head, from scores on trials that did not choose it; absent if it has none.
-
-    What is not seen is absent only if it surely is smaller than what is worth finding.
-
-    Args:
-        scores: Mediation scores of one head [n], in logits.
-        scenes: The scene of each trial [n].
-        stage: Named by its condition.
-        level: Of the intervals that tell, such as 0.95.
-    """
-    found = mean_by_flips(scores, scenes)
-    low, high = found.interval(level)
-    if low > ROUNDING or high >= SMALLEST[stage]:
-        return found
-    reason = _describe_head(stage, found, level, "no head mediates")
-    return Estimate.absent(reason, **count_trials(scenes))
-
-
-def _describe_head(stage: str, found: Estimate, level: float, says: str) -> str:
-    low, high = found.interval(level)
-    return (
-        f"{says} {spell_stage(stage)}: the best one scores {found.value:.2g} [{low:.2g}, {high:.2g}] logits "
-        f"on other trials, where {ROUNDING} may be rounding and {SMALLEST[stage]} is worth finding"
-    )
 
 
 def spell_stage(stage: str) -> str:
