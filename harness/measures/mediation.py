@@ -128,8 +128,8 @@ def bound_heads(
 ) -> NDArray[np.float64]:
     """Upper limit of every head's mean score, in logits, [L, H]; infinite if there is a single scene.
 
-    Student's limit of the mean, clustered by scene (CR1). The limit of a head lies below its true mean as rarely
-    as the level says, and so does the largest of all limits.
+    Student's limit of the mean, clustered by scene (CR1). The limit of a head lies below its true mean as
+    rarely as the level says, and so does the largest of all limits.
 
     Args:
         scores: Mediation score of every head on every trial, [n, L, H].

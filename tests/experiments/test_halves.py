@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,6 +11,7 @@ import xarray as xr
 from harness.experiments.correlating import Comparison
 from harness.experiments.halves import HALF_NAMES, Halves, list_ranked_scenes, list_scenes
 from harness.experiments.targets import compare_targets, list_colors, locate_target, number_cells
+from harness.experiments.visual_symbols.components import TARGETS, draw_plane_trials
 from harness.measures.similarity import cosine_rsm, rsa
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
@@ -67,3 +70,14 @@ def test_a_comparison_of_some_trials_is_that_of_their_pairs(trials):
     for r, layer in zip(found.correlate(), states, strict=True):
         expected = rsa(cosine_rsm(layer[:, members]), compare_targets(kept), None, scenes[members])
         assert r == pytest.approx(expected)
+
+
+def test_planes_show_six_targets_at_six_cells_equally_often_and_words_do_not_tell_which():
+    drawn = draw_plane_trials(EMBEDDED_GRIDS[3], 432, np.random.default_rng(0))
+    pairs = Counter((t.target, locate_target(t)) for t in drawn)
+    targets = {target for target, _ in pairs}
+    assert (len(pairs), set(pairs.values()), len(targets)) == (36, {12}, TARGETS)
+    left_out = [len(targets - set(t.described)) for t in drawn]
+    assert 2.5 < np.mean(left_out) < 3.5
+    assert all(t.target not in t.described and len(t.scene) == 6 for t in drawn)
+    assert len(draw_plane_trials(EMBEDDED_GRIDS[3], 50, np.random.default_rng(0))) == 50
