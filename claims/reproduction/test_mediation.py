@@ -2,7 +2,8 @@
 
 It found the heads of the three stages intertwined in several models, and no difference between silencing
 the best and the worst heads. It read logits where the patch is, took one pair of images per condition, and
-ran in bfloat16.
+ran in bfloat16, which rounds the logits before they are subtracted. What deviations hide can be asked only of
+stages that have heads when they are measured as in the paper.
 """
 
 from harness.judging.claim import above, below, claim
@@ -10,12 +11,14 @@ from harness.judging.claim import above, below, claim
 LISTS = (
     "discrepancy: head lists do not agree with the paper's (Figures 20 to 25), ID retrieval least"
 )
+ALIKE = "discrepancy: best and worst heads count alike (Figure 46)"
 
 LIST = below(
     0.80,
     unit="share of the list",
     origin="chosen by us",
-    note="the reproduction's lists for Qwen2.5-VL-32B share 0.05, 0.25 and 0.75 with the paper's",
+    note="the reproduction's lists for Qwen2.5-VL-32B share 0 to 0.05 (by how ties are broken), 0.25 and 0.75 "
+    "with the paper's",
 )
 
 
@@ -24,10 +27,10 @@ LIST = below(
     statement="Read at the patched token, the head that retrieves IDs is not seen.",
     source=f"Deviation 1 of the reproduction; {LISTS}",
     threshold=below(
-        0.50,
-        unit="share of trials",
+        0.10,
+        unit="share of the score at the last token",
         origin="chosen by us",
-        note="of trials in which the best head still scores what would count",
+        note="lists of heads end at a tenth of the highest score",
     ),
 )
 def test_reading_at_the_patch_hides_retrieval(retrieval_variants, judge):
@@ -64,16 +67,30 @@ def test_one_pair_misses_feature_heads(retrieval_variants, judge):
     judge(retrieval_variants.found("feature_retrieval"))
 
 
-@claim(
-    id="reproduction.mediation.zeros",
-    statement="In bfloat16 three of four heads score exactly zero, so that their order is arbitrary.",
-    source="Deviation 2 of the reproduction; discrepancy: best and worst heads count alike (Figure 46)",
-    threshold=above(
-        0.75,
-        unit="share of heads",
-        origin="chosen by us",
-        note="the reproduction's stored scores are zero for 79% to 89% of selection and feature heads",
-    ),
+ZEROS = above(
+    0.75,
+    unit="share of heads",
+    origin="chosen by us",
+    note="the reproduction's stored scores are zero for 79% to 89% of the heads in these two stages; most of "
+    "the order of heads is arbitrary then",
 )
-def test_most_heads_score_zero(retrieval_variants, judge):
-    judge(retrieval_variants.zeros("id_retrieval"))
+
+
+@claim(
+    id="reproduction.mediation.zeros_selection",
+    statement="In bfloat16 most heads score exactly zero in ID selection, so that their order is arbitrary.",
+    source=f"Deviation 2 of the reproduction; {ALIKE}",
+    threshold=ZEROS,
+)
+def test_most_heads_score_zero_in_selection(retrieval_variants, judge):
+    judge(retrieval_variants.zeros("id_selection"))
+
+
+@claim(
+    id="reproduction.mediation.zeros_features",
+    statement="In bfloat16 most heads score exactly zero in feature retrieval, and their order is arbitrary.",
+    source=f"Deviation 2 of the reproduction; {ALIKE}",
+    threshold=ZEROS,
+)
+def test_most_heads_score_zero_in_feature_retrieval(retrieval_variants, judge):
+    judge(retrieval_variants.zeros("feature_retrieval"))

@@ -5,9 +5,12 @@ lies where the target's features put it, wherever the target is. The paper shows
 Qwen2-VL; here each layer is chosen on one half of the scenes and judged on the other. `lead` asks that
 one factor is separated and the other is not, which is what a subject that answers by content lacks at
 every layer. The control `shortcut` refutes the planes of positions; the planes of features hold for it,
-as they must for all who answer right, and are kept from `unbound`, which fails the task. Six of nine
-objects are drawn for each trial: with the paper's fixed six, the words alone name the target and a
-subject shown a blank image "separates features" at its first layer.
+as they must for all who answer right, and are kept from `unbound`, which fails the task.
+
+Targets are six objects at six cells, as in the figure, so that its look says the same of either factor.
+The other objects of a trial are drawn from nine: with the paper's fixed six, the words alone name the
+target and a subject shown a blank image "separates features" at its first layer. The six targets are drawn
+from the same nine, since the paper's are not all among them.
 """
 
 from harness.judging.claim import above, claim
@@ -17,7 +20,7 @@ NEAR_PERFECT = above(
     unit="share of trials",
     origin="chosen by us",
     note="in Figure 1b one pair of the six clusters touches and the other four stand clear: two thirds "
-    "surely separated, and half of the rest",
+    "surely separated, and half of the rest; chance is one sixth",
 )
 
 
@@ -69,3 +72,14 @@ def test_a_layer_separates_features(components, judge):
 )
 def test_features_are_separated_and_positions_are_not(components, judge):
     judge(components.lead("identity"))
+
+
+@claim(
+    id="visual_symbols.3.3.positions_before_features",
+    statement="The plane that separates positions lies in an earlier layer than that of target objects.",
+    source="Assouel et al. 2026, section 3.3, Figure 1b (layers 19 and 27 of Qwen2-VL)",
+    threshold=above(0, unit="layers", origin="stated in the paper"),
+    published={"qwen2-vl-7b": 8},
+)
+def test_the_plane_of_positions_comes_before_that_of_features(components, judge):
+    judge(components.gap())

@@ -5,6 +5,11 @@ target is in its block and where it is in the image; then the ID is transplanted
 same slot and the same cell hold different objects. The control `planted-absolute`, whose IDs are places in the
 image, refutes what `planted` supports. A code relative to the group correlates with places in the image, too,
 and the other way round: `beyond` takes out what the two share.
+
+Of the panels of appendix A.5.3, a and d are claims. b (colored by place in the image) has no number and no
+sentence that could fail: relative IDs separate places in the image in part. c has the caption of e, so that
+what it shows is not known. e (targets in the middle colored by features) has no number, and the paper says
+nothing about how well features separate there.
 """
 
 from harness.judging import published

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 from scipy.stats import mannwhitneyu
 
 from harness.statistics.halves import draw_estimation_half
@@ -42,7 +43,9 @@ def find_top_heads(scores: ArrayLike, k: int = 10, share: float = 0.1) -> list[t
             positive score, so that heads that do nothing never fill it up.
 
     Returns:
-        (layer, head), best first; ties go to the earlier layer, then to the lower head.
+        (layer, head), best first; equal ones in the order of layers and heads. Where the k-th head and the next
+        have the same score, the list ends before all heads of that score: which of them it held would be
+        decided by the order in which they are numbered, not by what they do.
 
     Raises:
         ValueError: Not one matrix of heads, a score is not finite, or k is negative.
@@ -55,9 +58,27 @@ def find_top_heads(scores: ArrayLike, k: int = 10, share: float = 0.1) -> list[t
     if k < 0:
         raise ValueError(f"k is {k}")
     floor = share * s.max(initial=0)
-    best = np.argsort(-s, axis=None, kind="stable")[:k]
-    found = [divmod(int(i), s.shape[1]) for i in best]
-    return [head for head in found if s[head] > 0 and s[head] >= floor]
+    found = compute_listing_chance(s, k) == 1
+    best = np.argsort(-s, axis=None, kind="stable")
+    heads = [divmod(int(i), s.shape[1]) for i in best[: int(found.sum())]]
+    return [head for head in heads if s[head] > 0 and s[head] >= floor]
+
+
+def compute_listing_chance(scores: ArrayLike, k: int) -> NDArray[np.float64]:
+    """Chance of each head to be among the k best, where heads with equal scores are ordered by lot.
+
+    Args:
+        scores: Score of every head, of any shape.
+        k: How many heads are listed.
+
+    Returns:
+        In the shape of the scores; 1 for heads that are listed in any order, 0 for those in none. The sum is k,
+        or the number of heads if that is smaller.
+    """
+    s = np.asarray(scores, np.float64)
+    _, rank, sizes = np.unique(-s.ravel(), return_inverse=True, return_counts=True)
+    before = np.cumsum(sizes) - sizes
+    return np.clip((k - before) / sizes, 0, 1)[rank].reshape(s.shape)
 
 
 def read_best_head(
@@ -77,10 +98,53 @@ def read_best_head(
     Raises:
         ValueError: Fewer than two scenes.
     """
-    # The seed is fixed since the order of trials is random already; no scene is on both sides.
+    first, (layer, head) = choose_best_head(scores, scenes)
+    return scores[~first, layer, head], scenes[~first]
+
+
+def choose_best_head(
+    scores: NDArray[np.float64], scenes: NDArray[np.str_]
+) -> tuple[NDArray[np.bool_], tuple[int, int]]:
+    """The estimation half of the trials, and the head with the highest mean score there.
+
+    Args:
+        scores: Mediation score of every head on every trial, [n, L, H].
+        scenes: The scene of each trial [n]; no scene is on both sides.
+
+    Returns:
+        Which trials belong to the estimation half, bool [n]; and (layer, head).
+
+    Raises:
+        ValueError: Fewer than two scenes.
+    """
+    # The seed is fixed since the order of trials is random already.
     first = draw_estimation_half(scenes, np.random.default_rng(0))
     layer, head = np.unravel_index(scores[first].mean(0).argmax(), scores.shape[1:])
-    return scores[~first, layer, head], scenes[~first]
+    return first, (int(layer), int(head))
+
+
+def bound_heads(
+    scores: NDArray[np.float64], scenes: NDArray[np.str_], level: float
+) -> NDArray[np.float64]:
+    """Upper limit of every head's mean score, in logits, [L, H]; infinite if there is a single scene.
+
+    Student's limit of the mean, clustered by scene (CR1). The limit of a head lies below its true mean as
+    rarely as the level says, and so does the largest of all limits.
+
+    Args:
+        scores: Mediation score of every head on every trial, [n, L, H].
+        scenes: The scene of each trial [n].
+        level: Of the two-sided interval that the limit belongs to, such as 0.95.
+    """
+    labels, index, sizes = np.unique(scenes, return_inverse=True, return_counts=True)
+    count, means = len(labels), scores.mean(0)
+    if count < 2:
+        return np.full(means.shape, np.inf)
+    sums = np.zeros((count, *means.shape))
+    np.add.at(sums, index, scores)
+    residuals = sums - sizes[:, None, None] * means
+    errors = np.sqrt(count / (count - 1) * (residuals**2).sum(0)) / len(scores)
+    return means + float(stdtrit(count - 1, (1 + level) / 2)) * errors
 
 
 def auroc(scores: ArrayLike, heads: Iterable[tuple[int, int]]) -> float:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
+import xarray as xr
 
 from harness.experiments.correlating import Comparison
-from harness.experiments.halves import HALF_NAMES, Halves, list_scenes
+from harness.experiments.halves import HALF_NAMES, Halves, list_ranked_scenes, list_scenes
 from harness.experiments.targets import compare_targets, list_colors, locate_target, number_cells
+from harness.experiments.visual_symbols.components import TARGETS, draw_plane_trials
 from harness.measures.similarity import cosine_rsm, rsa
+from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.stimuli.scene import EMBEDDED_GRIDS
@@ -29,6 +34,17 @@ def test_trials_about_one_scene_are_all_in_one_half(trials):
         t for t, half in zip(trials, halves.names, strict=True) if half == HALF_NAMES[0]
     ] == first
     assert (halves.first != halves.second).all()
+
+
+def test_the_scenes_that_ranked_heads_are_those_of_both_sides_and_of_the_stages_asked_for():
+    sides = {
+        "scene": (("condition", "trial"), [["a", "b"], ["c", "c"], ["d", ""]]),
+        "counterfactual_scene": (("condition", "trial"), [["e", "a"], ["f", "g"], ["h", ""]]),
+    }
+    mediation = xr.Dataset(sides, {"condition": list(CONDITIONS)})
+    assert list_ranked_scenes(mediation) == set("abcdefgh")
+    assert list_ranked_scenes(mediation, ["id_retrieval"]) == set("abe")
+    assert list_ranked_scenes(mediation, ["feature_retrieval"]) == set("dh")
 
 
 def test_the_color_in_the_targets_cell_is_the_targets(trials):
@@ -54,3 +70,14 @@ def test_a_comparison_of_some_trials_is_that_of_their_pairs(trials):
     for r, layer in zip(found.correlate(), states, strict=True):
         expected = rsa(cosine_rsm(layer[:, members]), compare_targets(kept), None, scenes[members])
         assert r == pytest.approx(expected)
+
+
+def test_planes_show_six_targets_at_six_cells_equally_often_and_words_do_not_tell_which():
+    drawn = draw_plane_trials(EMBEDDED_GRIDS[3], 432, np.random.default_rng(0))
+    pairs = Counter((t.target, locate_target(t)) for t in drawn)
+    targets = {target for target, _ in pairs}
+    assert (len(pairs), set(pairs.values()), len(targets)) == (36, {12}, TARGETS)
+    left_out = [len(targets - set(t.described)) for t in drawn]
+    assert 2.5 < np.mean(left_out) < 3.5
+    assert all(t.target not in t.described and len(t.scene) == 6 for t in drawn)
+    assert len(draw_plane_trials(EMBEDDED_GRIDS[3], 50, np.random.default_rng(0))) == 50

@@ -23,7 +23,7 @@ from harness.measuring.experiment import Request
 from harness.readings.visual_symbols.components import Components
 from harness.readings.visual_symbols.similarity import Similarity
 from harness.stimuli.contrast import CONDITIONS, draw_contrasts
-from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, draw_balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.subjects.loading import load
 from harness.subjects.registry import read_registry
 from harness.tracing.capture import capture, read_last_logits
@@ -108,9 +108,7 @@ def test_planes_agree_with_scikit_learn(embedded, states):
 
 def test_the_components_measurement_holds_what_pca_gives(embedded):
     data = components.measure(Request(embedded, 72, np.random.default_rng(0)))
-    trials = draw_balanced_trials(
-        embedded.grids[3], HIGH_ENTROPY[3], 72, np.random.default_rng(0), cells=PCA_CELLS
-    )
+    trials = components.draw_plane_trials(embedded.grids[3], 72, np.random.default_rng(0))
     batch = embedded.encode(trials)
     last = capture(embedded, batch, "residual", torch.full((72, 1), batch.last))[:, :, 0].numpy()
     for layer in (0, 5):

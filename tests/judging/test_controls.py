@@ -36,6 +36,7 @@ def test_every_claim_holds_where_it_is_planted_and_is_told_from_a_control_that_l
 SHOWN_ONLY_TO_SAY_NO = {
     "visual_symbols.3.3.published_curve",
     *(f"visual_symbols.3.4.same_{stage}_heads" for stage in ("retrieval", "selection", "feature")),
+    *(f"visual_symbols.3.4.{stage}_depth" for stage in ("retrieval", "selection", "feature")),
     *(
         f"visual_symbols.4.2.steer_{stage}"
         for stage in ("retrieval", "selection", "features", "selection_specific")

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.stats import ttest_1samp
 
 from harness.measures.mediation import (
+    bound_heads,
+    compute_listing_chance,
     count_shared_heads,
     find_top_heads,
     median_layer,
@@ -76,8 +79,56 @@ def test_heads_are_listed_from_the_highest_score_down():
 @given(matrices, st.integers(0, 25))
 def test_top_heads_agree_with_sorting_by_score_layer_and_head(scores, k):
     order = sorted(np.ndindex(4, 5), key=lambda h: (-scores[h], *h))
-    expected = [h for h in order[:k] if scores[h] > 0 and scores[h] >= 0.1 * scores.max()]
+    tied = {scores[h] for h in order[:k]} & {scores[h] for h in order[k:]}
+    listed = [h for h in order[:k] if scores[h] not in tied]
+    expected = [h for h in listed if scores[h] > 0 and scores[h] >= 0.1 * scores.max()]
     assert find_top_heads(scores, k) == expected
+
+
+@given(matrices, st.integers(0, 25), st.randoms())
+def test_no_list_depends_on_how_heads_are_numbered(scores, k, lot):
+    heads = list(np.ndindex(4, 5))
+    renamed = heads[:]
+    lot.shuffle(renamed)
+    moved = np.zeros((4, 5))
+    for old, new in zip(heads, renamed, strict=True):
+        moved[new] = scores[old]
+    name = dict(zip(heads, renamed, strict=True))
+    assert {name[h] for h in find_top_heads(scores, k)} == set(find_top_heads(moved, k))
+
+
+def test_a_list_ends_before_heads_with_equal_scores_that_it_could_not_hold_all():
+    # As in the reproduction's scores of Qwen2.5-VL-32B: steps of 1/32, and many heads at the cut.
+    scores = np.zeros((64, 40))
+    scores[41, :3] = np.array([9, 8, 7]) / 32
+    scores[::8, 10:24] = 2 / 32
+    assert find_top_heads(scores, 10) == [(41, 0), (41, 1), (41, 2)]
+    assert median_layer(find_top_heads(scores, 10)) == 41
+    assert len(find_top_heads(scores, scores.size)) == 3 + 8 * 14
+    assert find_top_heads([[1.0, 1.0, 1.0]], k=2) == []
+
+
+@given(matrices, st.integers(0, 25))
+def test_the_chance_to_be_listed_is_that_of_a_random_order_of_equals(scores, k):
+    chance = compute_listing_chance(scores, k)
+    assert chance.sum() == pytest.approx(min(k, scores.size))
+    for value in np.unique(scores):
+        assert np.ptp(chance[scores == value]) == 0
+        above = (scores > value).sum()
+        if above >= k:
+            assert (chance[scores == value] == 0).all()
+    certain = {(int(a), int(b)) for a, b in np.argwhere((chance == 1) & (scores > 0))}
+    assert set(find_top_heads(scores, k, share=0)) == certain
+
+
+def test_the_upper_limit_of_a_head_is_students():
+    x = np.random.default_rng(0).normal(size=(30, 2, 3))
+    found = bound_heads(x, np.arange(30).astype(str), 0.95)
+    expected = ttest_1samp(x, 0).confidence_interval(0.95).high
+    assert found == pytest.approx(expected)
+    doubled = bound_heads(np.repeat(x, 2, 0), np.repeat(np.arange(30), 2).astype(str), 0.95)
+    assert doubled == pytest.approx(expected)
+    assert np.isinf(bound_heads(x[:2], np.array(["a", "a"]), 0.95)).all()
 
 
 def test_the_list_stops_below_a_share_of_the_highest_score():

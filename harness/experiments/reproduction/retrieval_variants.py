@@ -17,9 +17,15 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from harness.experiments.editing import Head, average_scores, select_kept_scores
-from harness.experiments.patching import Patches, score_heads
+from harness.experiments.halves import list_ranked_scenes
+from harness.experiments.patching import Patches, read_patched_logits
 from harness.experiments.visual_symbols.mediation import ROWS
-from harness.measures.mediation import find_top_heads, read_best_head
+from harness.measures.mediation import (
+    compute_listing_chance,
+    find_top_heads,
+    mediation_score,
+    read_best_head,
+)
 from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS, Condition, Contrast, draw_contrasts
@@ -30,6 +36,9 @@ from harness.tracing.elsewhere import require_layers
 TOP = 10
 """Heads of a list, as in the protocol's thresholds."""
 
+PATIENCE = 64
+"""Contrasts drawn at most in search of those on other scenes, as a multiple of those wanted."""
+
 
 @dataclass(frozen=True)
 class StageVariants:
@@ -39,7 +48,8 @@ class StageVariants:
         pairs: n contrasts.
         heads: The best heads of the mediation experiment, TOP at most.
         zero: Share of heads that score exactly 0 in bfloat16 in each contrast, [n].
-        found: Share of `heads` among the TOP best of each contrast, [n]; NaN if there are none.
+        found: Share of `heads` among the TOP best of each contrast, where heads of equal scores are ordered by
+            lot, [n]; NaN if there are none.
     """
 
     pairs: list[Contrast]
@@ -51,11 +61,14 @@ class StageVariants:
 def measure(request: Request) -> xr.Dataset:
     """Measure the scores of heads in the paper's way and in ways that depart from it.
 
+    No contrast shows a scene that ranked the heads of its stage.
+
     Returns:
         `at_patch`, `at_last` [trial]: score of the best ID retrieval head, with logits read at the patched
         token and at the last; `zero` [stage, trial]: share of heads that score exactly 0 in bfloat16; `found`
         [stage, trial]: share of the best heads of the mediation experiment, ten at most, among the ten best of
-        that one trial, NaN where the stage has none; `scene` [stage, trial]; `strength` [stage, scored] and
+        that one trial, NaN where the stage has none; `scene` [stage, trial]. All these are NaN, and the scene
+        is "", for trials for which no other scenes could be found. `strength` [stage, scored] and
         `strength_scene`: scores of the best head on the evaluation half of the mediation experiment, NaN and ""
         beyond its trials.
     """
@@ -64,22 +77,26 @@ def measure(request: Request) -> xr.Dataset:
     stages: dict[Condition, StageVariants] = {}
     for done, stage in enumerate(CONDITIONS):
         request.progress(done, len(CONDITIONS))
-        grid = subject.grids[2]
-        pairs = draw_contrasts(stage, grid, HIGH_ENTROPY[3], request.trials, request.rng)
+        pairs = _draw_unseen(request, stage, list_ranked_scenes(mediation, [stage]))
         stages[stage] = _measure_stage(
             half, pairs, find_top_heads(average_scores(mediation, stage), TOP)
         )
     retrieval = stages["id_retrieval"]
     best = retrieval.heads[0] if retrieval.heads else (0, 0)
     read = _read_both_ways(subject, retrieval.pairs, best)
-    scenes = [[p.clean.scene.key for p in s.pairs] for s in stages.values()]
+    scenes = np.full((len(stages), request.trials), "", dtype="<U16")
+    for row, s in zip(scenes, stages.values(), strict=True):
+        row[: len(s.pairs)] = [p.clean.scene.key for p in s.pairs]
     strength, strength_scene = _read_strengths(mediation)
     return xr.Dataset(
         {
-            **{name: (("trial",), scores) for name, scores in read.items()},
-            "zero": (("stage", "trial"), np.stack([s.zero for s in stages.values()])),
-            "found": (("stage", "trial"), np.stack([s.found for s in stages.values()])),
-            "scene": (("stage", "trial"), np.array(scenes)),
+            **{name: (("trial",), _fill(scores, request.trials)) for name, scores in read.items()},
+            "zero": (("stage", "trial"), [_fill(s.zero, request.trials) for s in stages.values()]),
+            "found": (
+                ("stage", "trial"),
+                [_fill(s.found, request.trials) for s in stages.values()],
+            ),
+            "scene": (("stage", "trial"), scenes),
             "strength": (("stage", "scored"), strength),
             "strength_scene": (("stage", "scored"), strength_scene),
         },
@@ -91,15 +108,35 @@ def _measure_stage(half: Subject, pairs: list[Contrast], heads: list[Head]) -> S
     """Score all heads in bfloat16 in each contrast alone; `half` is the subject in bfloat16."""
     zero, found = np.zeros(len(pairs)), np.full(len(pairs), np.nan)
     for part in cut_batches(len(pairs), ROWS):
-        for n, exact in enumerate(score_heads(half, pairs[part]), part.start):
-            # Logits of half precision are told apart by no less than its step.
-            score = torch.from_numpy(exact).bfloat16().double().numpy()
+        clean, patched = map(_round, read_patched_logits(half, pairs[part]))
+        for n, score in enumerate(mediation_score(patched, clean[:, None, None]), part.start):
             zero[n] = (score == 0).mean()
-            best = np.argsort(-score, None, "stable")[:TOP]
-            listed = {divmod(int(i), score.shape[1]) for i in best}
             if heads:
-                found[n] = len(listed & set(heads)) / len(heads)
+                chance = compute_listing_chance(score, TOP)
+                found[n] = np.mean([chance[head] for head in heads])
     return StageVariants(pairs, heads, zero, found)
+
+
+def _round(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round logits to bfloat16, in which a model in half precision gives them before they are subtracted."""
+    return torch.from_numpy(logits).bfloat16().double().numpy()
+
+
+def _draw_unseen(request: Request, stage: Condition, seen: set[str]) -> list[Contrast]:
+    """Draw contrasts of which neither side shows one of the scenes `seen`; fewer if they are hard to find."""
+    grid, wanted = request.subject.grids[2], request.trials
+    found: list[Contrast] = []
+    for _ in range(PATIENCE):
+        pairs = draw_contrasts(stage, grid, HIGH_ENTROPY[3], wanted, request.rng)
+        found += [p for p in pairs if not {p.clean.scene.key, p.counterfactual.scene.key} & seen]
+        if len(found) >= wanted:
+            break
+    return found[:wanted]
+
+
+def _fill(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """The values, followed by NaN up to a length."""
+    return np.pad(values, (0, length - len(values)), constant_values=np.nan)
 
 
 def _read_strengths(

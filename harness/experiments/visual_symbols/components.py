@@ -1,6 +1,7 @@
 """E1: the last token in its plane of two principal components (Assouel et al., Figure 1b).
 
-The paper's six objects let the words alone name the target; here six of nine are drawn for each trial.
+As in the figure, six objects are targets at six cells. Trials of the paper show the same six objects, so that
+the words alone name the one that is left out; here the others of a trial are drawn from nine objects.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from harness.measures.components import NEIGHBOURS, neighbours_agree, project_to
 from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
 from harness.stimuli.design import HIGH_ENTROPY, PCA_CELLS, draw_balanced_trials
+from harness.stimuli.prompt import Trial
+from harness.stimuli.scene import Grid
 from harness.tracing.capture import capture
 
 ROWS = 32
@@ -23,9 +26,14 @@ ROWS = 32
 
 FACTORS = ("position", "identity")
 
+TARGETS = 6
+"""Different targets, as many as cells: a plane has to separate as many objects as positions."""
+
 
 def measure(request: Request) -> xr.Dataset:
     """Measure the plane of every layer, and whether a trial's five nearest neighbours share its cell or object.
+
+    Targets are six objects at six cells (see `draw_plane_trials`).
 
     Returns:
         `plane` [layer, trial, axis], fitted per layer on all trials; `agrees` bool
@@ -33,7 +41,7 @@ def measure(request: Request) -> xr.Dataset:
         `cell`, `identity`, `scene` [trial]; `half` [trial].
     """
     subject, trials, rng = request.subject, request.trials, request.rng
-    drawn = draw_balanced_trials(subject.grids[3], HIGH_ENTROPY[3], trials, rng, cells=PCA_CELLS)
+    drawn = draw_plane_trials(subject.grids[3], trials, rng)
     states = []
     for part in cut_batches(trials, ROWS):
         request.progress(part.start, trials)
@@ -63,3 +71,26 @@ def measure(request: Request) -> xr.Dataset:
         },
         {"factor": list(FACTORS), "layer": np.arange(subject.layers)},
     )
+
+
+def draw_plane_trials(grid: Grid, trials: int, rng: np.random.Generator) -> list[Trial]:
+    """Draw trials with each of TARGETS objects as target at each cell, as equally often as can be.
+
+    The targets are drawn from nine objects, and the others of a trial from all that are left of the nine, so
+    that by the words of the prompt one to four of the six could be left out, three as a rule.
+
+    Args:
+        grid: The 3x3 canvas; its outer columns are used.
+        trials: How many trials.
+        rng: Where the randomness comes from.
+    """
+    objects = HIGH_ENTROPY[3]
+    targets = {objects[i] for i in rng.permutation(len(objects))[:TARGETS]}
+    rounds = -(-trials // (TARGETS * len(PCA_CELLS)))
+    drawn: list[Trial] = []
+    for _ in range(rounds):
+        round_ = draw_balanced_trials(
+            grid, objects, len(objects) * len(PCA_CELLS), rng, cells=PCA_CELLS
+        )
+        drawn += [t for t in round_ if t.target in targets]
+    return drawn[:trials]

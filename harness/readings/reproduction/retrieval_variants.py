@@ -3,41 +3,71 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
-from harness.readings.reading import Reading
-from harness.readings.visual_symbols.mediation import WEAKEST, spell_stage
-from harness.statistics.estimate import Estimate, mean, proportion
+from harness.readings.reading import Reading, count_trials
+from harness.readings.visual_symbols.mediation import ROUNDING, spell_stage
+from harness.statistics.clusters import draw_cluster_weights
+from harness.statistics.draws import from_draws
+from harness.statistics.estimate import Estimate, mean
+from harness.statistics.flips import mean_by_flips
+from harness.statistics.halves import DRAWS
 
 
 class RetrievalVariants(Reading):
     """Turns scores that were measured in other ways into what those ways would have missed."""
 
     def seen_at_patch(self) -> Estimate:
-        """Share of trials in which the best ID retrieval head still counts when read at the patched token."""
-        if not self._is_present("id_retrieval"):
-            return Estimate.inapplicable("no head retrieves IDs, however the logits are read")
-        counts = self.data.at_patch.values > WEAKEST["id_retrieval"]
-        return proportion(counts, self.data.scene.sel(stage="id_retrieval").values)
+        """Score of the best ID retrieval head at the patched token, as a share of that at the last token."""
+        if missing := self._explain_missing("id_retrieval"):
+            return missing
+        there, scenes = self._select("id_retrieval")
+        at_patch, at_last = self.data.at_patch.values[there], self.data.at_last.values[there]
+        if not self._find_bounds(mean(at_last, scenes))[0] > ROUNDING:
+            return Estimate.unsettled(
+                "the head does not surely retrieve IDs on these trials", **count_trials(scenes)
+            )
+        weights = draw_cluster_weights(scenes, DRAWS, np.random.default_rng(0))
+        draws = (weights @ at_patch) / (weights @ at_last)
+        return from_draws(float(at_patch.mean() / at_last.mean()), draws, **count_trials(scenes))
 
     def zeros(self, stage: str) -> Estimate:
-        """Share of heads that score exactly 0 in one contrast in bfloat16."""
-        chosen = self.data.sel(stage=stage)
-        return mean(chosen.zero.values, chosen.scene.values)
+        """Share of heads that score exactly 0 in one contrast in bfloat16, for a stage that has heads."""
+        return self._average(stage, "zero")
 
     def found(self, stage: str) -> Estimate:
         """Share of the true list that one contrast in bfloat16 finds."""
-        if not self._is_present(stage):
-            name = spell_stage(stage)
-            return Estimate.inapplicable(f"no head mediates {name}: there is no list to find")
-        chosen = self.data.sel(stage=stage)
-        return mean(chosen.found.values, chosen.scene.values)
+        return self._average(stage, "found")
 
-    def _is_present(self, stage: str) -> bool:
-        """Whether the stage's best head surely counts, by the trials of the mediation experiment."""
+    def _average(self, stage: str, variable: str) -> Estimate:
+        if missing := self._explain_missing(stage):
+            return missing
+        there, scenes = self._select(stage)
+        return mean(self.data[variable].sel(stage=stage).values[there], scenes)
+
+    def _select(self, stage: str) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
+        """Which trials were measured, bool [trial], and the scenes of these [n]."""
+        scenes = self.data.scene.sel(stage=stage).values
+        return scenes != "", scenes[scenes != ""]
+
+    def _explain_missing(self, stage: str) -> Estimate | None:
+        """Nothing can be missed where the mediation experiment has no head, nor told without other scenes."""
         chosen = self.data.sel(stage=stage)
+        name = spell_stage(stage)
         scores = chosen.strength.values
         read = np.isfinite(scores)
         if not read.any():
-            return False
-        low, _ = self._find_bounds(mean(scores[read], chosen.strength_scene.values[read]))
-        return low > WEAKEST[stage]
+            return Estimate.inapplicable(f"no head is ranked for {name}: there is no list to find")
+        presence = mean_by_flips(scores[read], chosen.strength_scene.values[read])
+        if not self._find_bounds(presence)[0] > ROUNDING:
+            return Estimate.inapplicable(
+                f"no head surely mediates {name}: there is nothing to miss",
+                presence.n,
+                presence.clusters,
+            )
+        sizes = count_trials(self._select(stage)[1])
+        if not self._select(stage)[0].any():
+            return Estimate.unsettled(f"all scenes ranked the heads of {name}", **sizes)
+        if not np.isfinite(chosen.found.values).any():
+            return Estimate.unsettled(f"all of the best heads of {name} have equal scores", **sizes)
+        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from harness.measures.components import NEIGHBOURS
 from harness.readings.reading import (
@@ -11,16 +12,42 @@ from harness.readings.reading import (
     count_trials,
     estimate_gain,
     estimate_share,
+    make_missing,
     select_half,
 )
+from harness.statistics.clusters import draw_cluster_weights
+from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
+from harness.statistics.halves import DRAWS
+
+PRESENT_LEAD = 0.20
+"""A factor with less of a lead has no plane of its own; a share of trials, half of what the claims ask for."""
 
 
 class Components(Reading):
     """Turns neighbours in planes into shares of trials whose neighbours agree.
 
-    Factors are "position" (six cells) and "identity" (nine objects).
+    Factors are "position" (six cells) and "identity" (six objects).
     """
+
+    def gap(self) -> Estimate:
+        """Layers from the plane of positions to that of objects; both found anew in each draw of scenes.
+
+        The plane of a factor is that which separates it most above the other. A factor that no plane separates
+        above the other has no plane, and neither has the order.
+        """
+        if missing := self._explain_missing() or self._explain_no_plane():
+            return missing
+        agrees, scenes = self.data.agrees, self.data.scene.values
+        lead = agrees.sel(factor="position").astype(float) - agrees.sel(factor="identity")
+        values = lead.transpose("trial", "layer").values
+        weights = draw_cluster_weights(scenes, DRAWS, np.random.default_rng(0))
+        draws = weights @ values
+        return from_draws(
+            float(_count_layers_between(values.sum(0))),
+            _count_layers_between(draws),
+            **count_trials(scenes),
+        )
 
     def separating_layer(self, factor: str) -> int:
         """The layer whose plane separates a factor best, on the estimation half."""
@@ -57,6 +84,24 @@ class Components(Reading):
                     )
         return None
 
+    def _explain_no_plane(self) -> Estimate | None:
+        for factor in self.data.factor.values.tolist():
+            lead = self.lead(factor)
+            if lead.value is None:
+                return lead
+            low, high = self._find_bounds(lead)
+            if not low > PRESENT_LEAD:
+                surely = high < PRESENT_LEAD
+                return make_missing(
+                    f"no plane {'' if surely else 'surely '}separates {factor} above the other factor: its "
+                    f"neighbours agree in {lead.value:.2f} [{low:.2f}, {high:.2f}] more of the trials, where "
+                    f"{PRESENT_LEAD:.2f} would count",
+                    surely=surely,
+                    n=lead.n,
+                    clusters=lead.clusters,
+                )
+        return None
+
     def _find_shares(self) -> xr.DataArray:
         """Share of trials whose neighbours agree [factor, layer], on the estimation half."""
         return self._select("estimation").agrees.astype(float).mean("trial")
@@ -68,3 +113,8 @@ class Components(Reading):
         """The factor itself, then the other one."""
         own, other = sorted(self.data.factor.values.tolist(), key=lambda name: name != factor)
         return own, other
+
+
+def _count_layers_between(leads: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Layers from the highest to the lowest lead of position over identity [..., L], the first of equals."""
+    return np.asarray(leads.argmin(-1) - leads.argmax(-1))

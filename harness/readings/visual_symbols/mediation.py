@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.measures.mediation import (
+    bound_heads,
+    choose_best_head,
     count_shared_heads,
     find_top_heads,
     median_layer,
     read_best_head,
 )
-from harness.readings.reading import Reading, count_trials, make_missing
+from harness.measures.participation import estimate_participation
+from harness.readings.reading import Reading, count_trials, read_value
 from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
-from harness.statistics.estimate import Estimate, mean
-from harness.statistics.halves import DRAWS, PERMUTATIONS
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, mean
+from harness.statistics.flips import mean_by_flips
+from harness.statistics.halves import DRAWS
+from harness.statistics.jackknife import from_jackknife
 from harness.stimuli.contrast import CONDITIONS
 
 TOP = 10
 """Heads that stand for a stage, as in the threshold of the protocol; at least a tenth of the highest score."""
 
-WEAKEST: dict[str, float] = {
-    "id_retrieval": 0.1,
-    "id_selection": 0.2,
-    "feature_retrieval": 0.5,
+ROUNDING = 0.001
+"""Logits below which a score may be rounding, so that a head that scores less has not been seen to do anything.
+
+Heads of the controls that carry nothing score up to 6e-5 in float32, all on one side of zero in some.
+"""
+
+SMALLEST: dict[str, float] = {
+    "id_retrieval": 0.07,
+    "id_selection": 0.13,
+    "feature_retrieval": 0.30,
 }
-"""Logits that the best head of a stage must reach; below, the stage has no heads and no place in an order."""
+"""The smallest size worth finding, in logits: half of the smallest published maximum (Figures 20 to 25).
+
+The published maxima are those of all heads on the trials that chose them, and so are too large. A stage of
+which no head is seen is absent if all heads surely score less.
+"""
 
 Head = tuple[int, int]
 """Layer and head."""
@@ -38,31 +54,87 @@ Head = tuple[int, int]
 class Mediation(Reading):
     """Turns scores of heads into strength, depth and overlap of the stages, named by their condition."""
 
-    def strength(self, stage: str) -> Estimate:
-        """Mean score of the stage's best head: chosen on the estimation half, read on the other."""
+    def presence(self, stage: str) -> Estimate:
+        """Mean score of the stage's best head, with the interval of a sign-flip test; absent if there is none.
+
+        Chosen on the estimation half, read on the other. Whether there is an effect is a question of its own,
+        however small it is: see `size` and `share`. That there is none is not told by one head, since another
+        could be the stage's: all of them must surely be smaller than what is worth finding.
+        """
+        if missing := self._explain_too_few(stage):
+            return missing
         scores, scenes = self._kept(stage)
-        if len(np.unique(scenes)) < 2:
-            return self._explain_too_few(stage)
-        return mean(*read_best_head(scores, scenes))
+        found = mean_by_flips(*read_best_head(scores, scenes))
+        low, high = self._find_bounds(found)
+        if low > ROUNDING:
+            return found
+        largest = float(bound_heads(scores, scenes, self.look.level).max())
+        reason = (
+            f"{spell_stage(stage)}: the best one scores {read_value(found):.2g} [{low:.2g}, {high:.2g}] logits "
+            f"on other trials, where {ROUNDING} may be rounding, and all less than {largest:.2g}, where "
+            f"{SMALLEST[stage]} is worth finding"
+        )
+        sizes = count_trials(scenes)
+        if largest < SMALLEST[stage]:
+            return Estimate.absent(f"no head mediates {reason}", **sizes)
+        return Estimate.unsettled(f"no head surely mediates {reason}", **sizes)
+
+    def strength(self, stage: str) -> Estimate:
+        """Mean score of the stage's best head in logits: chosen on the estimation half, read on the other."""
+        return self._explain_too_few(stage) or mean(*read_best_head(*self._kept(stage)))
+
+    def size(self, stage: str) -> Estimate:
+        """`strength` of a stage that has a head; where it is not known, a head chosen by luck has no size."""
+        return self._explain_missing(stage) or self.strength(stage)
+
+    def share(self, stage: str) -> Estimate:
+        """Mean score of the stage's best head as a share of the clean logit difference (Eq. 1).
+
+        At 1 the one patch takes back the whole lead of the clean answer. Same head and trials as `size`.
+        """
+        if missing := self._explain_missing(stage):
+            return missing
+        scores, scenes = self._kept(stage)
+        first, head = choose_best_head(scores, scenes)
+        moved, clean = scores[~first, *head], self.data.clean.sel(condition=stage).values
+        lead = clean[: len(first)][~first]
+        sizes = count_trials(scenes[~first])
+        if not self._find_bounds(mean(lead, scenes[~first]))[0] > 0:
+            return Estimate.unsettled("the clean answer does not surely lead the other", **sizes)
+        weights = draw_cluster_weights(scenes[~first], DRAWS, np.random.default_rng(0))
+        draws = (weights @ moved) / (weights @ lead)
+        return from_draws(float(moved.mean() / lead.mean()), draws, **sizes)
 
     def heads(self, stage: str) -> list[Head]:
-        """The stage's top heads over all trials, as (layer, head), best first."""
+        """The stage's top heads over all trials, as (layer, head), best first; none where no trial was kept."""
         return find_top_heads(self.mean_scores(stage), TOP)
 
     def mean_scores(self, stage: str) -> NDArray[np.float64]:
-        """Mean score of every head over all trials, float64 [layer, head]."""
-        return self._kept(stage)[0].mean(0)
+        """Mean score of every head over all trials, float64 [layer, head]; 0 where no trial was kept."""
+        scores = self._kept(stage)[0]
+        return scores.mean(0) if len(scores) else np.zeros(scores.shape[1:])
 
     def depth_gap(self, earlier: str, later: str) -> Estimate:
         """How many layers the median layer of one stage's top heads lies before that of another's."""
         if missing := self._explain_missing(earlier, later):
             return missing
-        first, second = (
-            np.array([median_layer(heads) for heads in self._draw_heads(s)])
-            for s in (earlier, later)
+        (first, first_draws), (second, second_draws) = map(self._find_depth, (earlier, later))
+        return self._estimate(second - first, second_draws - first_draws, (earlier, later))
+
+    def depth_error(self, stage: str, theirs: Sequence[Head] | None) -> Estimate:
+        """Distance of the median layer of a stage's top heads to the published one, as a share of all layers.
+
+        Args:
+            stage: Named by its condition.
+            theirs: Published (layer, head) pairs of the same subject, best first; None if there are none.
+        """
+        if missing := self._explain_unpublished(theirs) or self._explain_missing(stage):
+            return missing
+        own, draws = self._find_depth(stage)
+        expected, layers = median_layer((theirs or ())[:TOP]), self.data.sizes["layer"]
+        return self._estimate(
+            abs(own - expected) / layers, np.abs(draws - expected) / layers, (stage,)
         )
-        value = median_layer(self.heads(later)) - median_layer(self.heads(earlier))
-        return self._estimate(value, second - first, (earlier, later))
 
     def overlap(self) -> Estimate:
         """The largest share of top heads that two stages have in common, of the shorter list."""
@@ -74,34 +146,21 @@ class Mediation(Reading):
         value = max(_share_of_common(self.heads(a), self.heads(b)) for a, b in couples)
         return self._estimate(value, draws, CONDITIONS)
 
-    def significant(self, stage: str) -> list[Head]:
-        """Heads above what no head reaches in 95% of sign flips, and at least a tenth of the highest score.
-
-        Each scene's scores change sign as one, and the highest mean over heads is kept: one threshold for all
-        heads, however many there are.
-        """
-        scores, scenes = self._kept(stage)
-        labels, index = np.unique(scenes, return_inverse=True)
-        sums = np.zeros((len(labels), *scores.shape[1:]))
-        np.add.at(sums, index, scores)
-        flips = np.random.default_rng(0).choice((-1.0, 1.0), size=(PERMUTATIONS, len(labels)))
-        highest = np.tensordot(flips, sums, axes=1).reshape(PERMUTATIONS, -1).max(1) / len(scores)
-        limit = float(np.quantile(highest, 0.95))
-        means = self.mean_scores(stage)
-        return [h for h in find_top_heads(means, means.size) if means[h] > limit]
-
     def sparsity(self) -> Estimate:
-        """The largest share of all heads that counts as one stage's: significant, and a tenth of the best."""
+        """The largest effective share of heads that carry one stage, see `estimate_participation`."""
         if missing := self._explain_missing(*CONDITIONS):
             return missing
-        found = {s: set(self.significant(s)) for s in CONDITIONS}
-        whole = self.mean_scores(CONDITIONS[0]).size
-        draws = [
-            [len(found[s] & set(heads)) / whole for heads in self._draw_heads(s, whole)]
-            for s in CONDITIONS
-        ]
-        value = max(len(heads) for heads in found.values()) / whole
-        return self._estimate(value, np.max(draws, 0), CONDITIONS)
+        shares = []
+        for stage in CONDITIONS:
+            scores, scenes = self._kept(stage)
+            share, without = estimate_participation(scores, scenes)
+            if not (np.isfinite(share) and np.isfinite(without).all()):
+                return Estimate.unsettled(
+                    f"noise hides how many heads carry {spell_stage(stage)}: raise --trials",
+                    **count_trials(scenes),
+                )
+            shares.append(from_jackknife(share, without, n=len(scenes)))
+        return _find_largest(shares)
 
     def replicated(self, stage: str, theirs: Sequence[Head] | None) -> Estimate:
         """Share of the ten best published heads of this subject that are among the twenty best here.
@@ -110,11 +169,9 @@ class Mediation(Reading):
             stage: Named by its condition.
             theirs: Published (layer, head) pairs of the same subject, best first; None if there are none.
         """
-        if not theirs:
-            return Estimate.inapplicable("the paper shows no heads of this subject")
-        if missing := self._explain_missing(stage):
+        if missing := self._explain_unpublished(theirs) or self._explain_missing(stage):
             return missing
-        wanted = set(theirs[:TOP])
+        wanted = set((theirs or ())[:TOP])
         listed = self._draw_heads(stage, 2 * TOP, share=0.0)
         draws = np.array([len(wanted & set(heads)) for heads in listed])
         own = set(find_top_heads(self.mean_scores(stage), 2 * TOP, share=0.0))
@@ -141,31 +198,48 @@ class Mediation(Reading):
         """An estimate that rests on as many trials and scenes as the stage with fewest."""
         sizes = [count_trials(self._kept(s)[1]) for s in stages]
         n, clusters = min(s["n"] for s in sizes), min(s["clusters"] for s in sizes)
+        if not np.isfinite(draws).all():
+            return Estimate.unsettled(
+                "in some draws of scenes all of the best heads have equal scores: raise --trials",
+                n,
+                clusters,
+            )
         return from_draws(value, draws, n=n, clusters=clusters)
+
+    def _find_depth(self, stage: str) -> tuple[float, NDArray[np.float64]]:
+        """Median layer of the stage's top heads, and in each bootstrap draw; NaN where all of them tie."""
+        draws = [median_layer(heads) for heads in self._draw_heads(stage)]
+        return median_layer(self.heads(stage)), np.array(draws)
 
     def _explain_missing(self, *stages: str) -> Estimate | None:
         for stage in stages:
-            strength = self.strength(stage)
-            if strength.value is None:
-                return strength
-            low, high = self._find_bounds(strength)
-            if not low > WEAKEST[stage]:
-                surely = high < WEAKEST[stage]
-                return make_missing(
-                    f"no head {'' if surely else 'surely '}mediates {spell_stage(stage)}: the best one "
-                    f"scores {strength.value:.2f} [{low:.2f}, {high:.2f}] logits, where "
-                    f"{WEAKEST[stage]} would count",
-                    surely=surely,
-                    n=strength.n,
-                    clusters=strength.clusters,
+            presence = self.presence(stage)
+            if presence.value is None:
+                return presence
+            if not self.heads(stage):
+                return Estimate.unsettled(
+                    f"the best heads of {spell_stage(stage)} have equal scores, and no list of them is theirs",
+                    **count_trials(self._kept(stage)[1]),
                 )
         return None
 
-    def _explain_too_few(self, stage: str) -> Estimate:
-        chosen = self.data.sel(condition=stage)
+    def _explain_unpublished(self, theirs: Sequence[Head] | None) -> Estimate | None:
+        if theirs:
+            return None
+        return Estimate.inapplicable("the paper shows no heads of this subject")
+
+    def _explain_too_few(self, stage: str) -> Estimate | None:
+        scenes = self._kept(stage)[1]
+        tried = int(self.data.sel(condition=stage).drawn)
+        if not len(scenes):
+            return Estimate.inapplicable(
+                f"none of {tried} contrasts is answered right on both sides, so that no head is ranked"
+            )
+        if len(np.unique(scenes)) >= MINIMUM_CLUSTERS:
+            return None
         return Estimate.unsettled(
-            f"only {int(chosen.kept)} of {int(chosen.drawn)} contrasts are answered right on both sides",
-            **count_trials(self._kept(stage)[1]),
+            f"only {len(scenes)} of {tried} contrasts are answered right on both sides",
+            **count_trials(scenes),
         )
 
 
@@ -175,5 +249,23 @@ def spell_stage(stage: str) -> str:
 
 
 def _share_of_common(a: Collection[Head], b: Collection[Head]) -> float:
-    """Share of the shorter list of heads that stands in the other, too."""
-    return count_shared_heads(a, b) / max(1, min(len(a), len(b)))
+    """Share of the shorter list of heads that stands in the other, too; NaN if one is empty."""
+    return count_shared_heads(a, b) / min(len(a), len(b)) if a and b else float("nan")
+
+
+def _find_largest(estimates: Sequence[Estimate]) -> Estimate:
+    """The largest of several quantities, with an interval that holds it as often as its level says.
+
+    All are below a number if the upper limit of each is; that one is above it must not rest on the luckiest of
+    several lower limits, so that these share the tail.
+    """
+
+    def interval(level: float) -> tuple[float, float]:
+        shared = 1 - (1 - level) / len(estimates)
+        low = max(e.interval(shared)[0] for e in estimates)
+        high = max(e.interval(level)[1] for e in estimates)
+        return low, high
+
+    largest = max(estimates, key=read_value)
+    n, clusters = min(e.n for e in estimates), min(e.clusters for e in estimates)
+    return replace(largest, interval=interval, n=n, clusters=clusters)
