@@ -54,6 +54,7 @@ ASSUMPTIONS = (
     "if that is more (measured on embedded subjects and the control planted)",
     "a correlation, or a difference of two, has a standard error of {correlation} over the root of the judged "
     "trials (largest of the same subjects)",
+    "the head that carries a stage is the one that the other half of the trials chooses",
     "photographs show a scene of their own each, and all of them can be listed",
 )
 """What the powers rest on besides published values; the spreads are to be filled in."""
@@ -281,7 +282,10 @@ EFFECTS: dict[str, Effect] = {
     **_make_effects(
         "mediation",
         draw_score,
-        ("3.4.id_retrieval", "3.4.id_selection", "3.4.feature_retrieval"),
+        (
+            *("3.4.id_retrieval", "3.4.id_selection", "3.4.feature_retrieval"),
+            *("3.4.retrieval_size", "3.4.selection_size", "3.4.features_size"),
+        ),
     ),
     **_make_effects(
         "blocks", draw_correlation, ("4.1.relative_position", "4.1.relative_over_absolute")
@@ -314,4 +318,10 @@ EFFECTS: dict[str, Effect] = {
     ),
     **_make_effects("repair", draw_gain, ("d.repair",), CROWDED_BEFORE),
 }
-"""By claim; every claim with published values has one."""
+"""By claim; every claim with published values has one, but those of `UNSIMULATED`."""
+
+UNSIMULATED = {
+    "visual_symbols.3.3.positions_before_features": "the layers of two planes are published for one subject, "
+    "without a curve that could tell how far they vary",
+}
+"""Claims with published values whose power is not known, and why."""

@@ -82,7 +82,7 @@ MEDIATION = _symbols(
     "Mediation",
     50,
     "two objects",
-    paper_trials=480,
+    paper_trials=170,
     ungated="measure_ungated",
     looks=False,
 )
