@@ -30,6 +30,10 @@ nothing: the answer without an edit
 """
 
 
+UNEDITED = ("content", "nothing")
+"""Explanations that do without the edit."""
+
+
 @dataclass(frozen=True)
 class Rivals:
     """The answers of n edited trials beside what each explanation predicts.
@@ -68,11 +72,17 @@ class Rivals:
     def compare(self, name: str, other: str) -> Estimate | None:
         """By how much more answers one explanation predicts than another, where they predict different words.
 
+        What would be said without an edit is no sign of an edit: an explanation by the edit is scored only
+        where it predicts a change. The other one keeps its base rate, which makes the difference too small
+        rather than too large.
+
         Returns:
             The paired difference of the two shares; None if no trial tells the two apart.
         """
         first, second = self._words(name), self._words(other)
         apart = (first != second) & (first != "") & (second != "")
+        if name not in UNEDITED and "nothing" in self.names:
+            apart &= first != self._words("nothing")
         if not apart.any():
             return None
         said, scenes = self.said[apart], tuple(map(str, self.scenes[apart]))

@@ -8,9 +8,9 @@ import torch
 
 from harness.experiments.editing import (
     capture_all,
+    find_answers,
     find_last_token,
-    find_likeliest_tokens,
-    read_likeliest_tokens,
+    read_answers,
 )
 from harness.experiments.visual_symbols.keys import ALPHA, EDITS, _KeyEditor
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
@@ -21,8 +21,8 @@ def test_answers_read_off_captured_states_are_those_of_a_run(subject):
     trials = draw_balanced_trials(subject.grids[2], HIGH_ENTROPY[3], 20, np.random.default_rng(0))
     states = capture_all(subject, trials, "residual", find_last_token)
     assert (
-        read_likeliest_tokens(subject, states[-1, :, -1]).tolist()
-        == find_likeliest_tokens(subject, trials)[0].tolist()
+        read_answers(subject, states[-1, :, -1]).tolist()
+        == find_answers(subject, trials)[0].tolist()
     )
 
 
