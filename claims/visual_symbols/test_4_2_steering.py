@@ -26,10 +26,10 @@ SPECIFIC = above(
     note="at least 0.70 with the best heads and at most 0.30 with others; the paper has no such control",
 )
 UNEDITED = below(
-    0.20,
+    0.30,
     unit="share of answers",
     origin="chosen by us",
-    note="with the edit it must be 0.70 at least; 35 scenes without one such answer can tell 0.10 from it",
+    note="what is left to controls of the 0.70 that an edit must reach; the paper shows no base rate",
 )
 LEADS = above(
     0.0,

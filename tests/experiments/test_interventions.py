@@ -126,7 +126,7 @@ def test_similarity_tells_relative_from_absolute(of):
 
 def test_exchanged_keys_exchange_answers_only_where_keys_have_a_place(of):
     keys = Keys(of(KEYS, "planted", 48))
-    assert keys.swapped().value == 1
+    assert keys.swapped().value > 0.9
     assert keys.swapped("none").value == 0
     assert keys.specific().interval(0.95)[0] > 0.5
     assert Keys(of(KEYS, "shortcut", 48)).swapped().value < 0.3
