@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from harness.measures.rivals import EXPLANATIONS
+from harness.measures.explanations import EXPLANATIONS
 from harness.stimuli.prompt import Trial
 
 Predictions = Mapping[str, ArrayLike]

@@ -12,7 +12,7 @@ from harness.statistics.estimate import Estimate
 
 
 class RivalReading(Reading):
-    """Compares explanations of answers under an edit; explanations are those of `harness.measures.rivals`.
+    """Compares explanations of answers under an edit, by the names of `harness.measures.explanations`.
 
     Where an experiment edits at several stages, `which` names one of them.
     """

@@ -11,7 +11,7 @@ from harness.experiments.rivals import (
     tabulate_predictions,
     tabulate_rivals,
 )
-from harness.measures.rivals import EXPLANATIONS
+from harness.measures.explanations import EXPLANATIONS
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.scene import EMBEDDED_GRIDS
 
