@@ -65,11 +65,16 @@ def average_scores(mediation: xr.Dataset, stage: str) -> NDArray[np.float64]:
     return scores.mean(0) if len(scores) else np.zeros(scores.shape[1:])
 
 
-def find_heads_that_matter(mediation: xr.Dataset) -> set[Head]:
-    """Heads whose mean mediation score surely differs from 0 at any stage, in either direction.
+WEAK = 0.1
+"""Heads below this share of the highest score are in no list (`find_top_heads`)."""
 
-    Controls that edit other heads are drawn from the rest. Each head is asked alone, at 95% and clustered by
-    scene: that bars one head in twenty by chance, and lets none by that matters and could be told.
+
+def find_heads_that_matter(mediation: xr.Dataset) -> set[Head]:
+    """Heads that count for any stage, in either direction; controls are drawn from the others.
+
+    Their mean mediation score surely differs from 0, and is a tenth of the highest at least, as in the paper's
+    lists. Each head is asked alone, at 95% and clustered by scene: that bars a few by chance, and lets none by
+    that counts and could be told.
     """
     found: set[Head] = set()
     for stage in mediation.condition.values.tolist():
@@ -83,6 +88,7 @@ def find_heads_that_matter(mediation: xr.Dataset) -> set[Head]:
         count = len(labels)
         errors = np.sqrt(count / (count - 1) * (sums**2).sum(0)) / len(scores)
         surely = np.abs(means) > float(stdtrit(count - 1, 0.975)) * errors
+        surely &= np.abs(means) >= WEAK * means.max(initial=0)
         found |= {(int(layer), int(head)) for layer, head in np.argwhere(surely)}
     return found
 

@@ -128,7 +128,8 @@ def test_exchanged_keys_exchange_answers_only_where_keys_have_a_place(of):
     keys = Keys(of(KEYS, "planted", 48))
     assert keys.swapped().value > 0.9
     assert keys.swapped("none").value == 0
-    assert keys.specific().interval(0.95)[0] > 0.5
+    assert keys.specific().value > 0.5
+    assert keys.specific().interval(0.95)[0] > 0
     assert Keys(of(KEYS, "shortcut", 48)).swapped().value < 0.3
 
 
@@ -266,12 +267,12 @@ def test_no_judged_scene_ranked_the_heads_that_are_edited(of, experiment):
     assert not ranked & {*judged.scene.values.tolist(), *judged.asked_scene.values.tolist()}
 
 
-def test_heads_that_matter_are_at_least_those_that_were_planted(of):
+def test_heads_that_matter_are_those_that_were_planted(of):
     mediation = of(find_experiment("mediation"), "planted", 24)
     found = find_heads_that_matter(mediation)
     plan = PLANS["planted"]
-    for stage in (plan.retrieval, plan.selection, plan.features):
-        assert {(stage.layer, head) for head in stage.heads} <= found
+    stages = (plan.retrieval, plan.selection, plan.features)
+    assert found == {(stage.layer, head) for stage in stages for head in stage.heads}
 
 
 def test_no_head_that_is_spared_is_drawn_even_where_a_layer_has_no_other(planted):
