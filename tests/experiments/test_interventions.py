@@ -246,7 +246,7 @@ def test_scenes_of_three_objects_tell_position_ids_from_copied_words(of, stage):
     read = Steering(of(STEERING_DRAWN, "planted", 48))
     for rival in ("copying", "ordinal"):
         lead = read.lead_over_rivals(stage, over=[rival])
-        assert (lead.value, lead.n) == (1, 24)
+        assert (lead.value, lead.n) == (1, 48)
 
 
 def test_an_edit_at_the_mention_does_not_tell_position_ids_from_copied_words(of):

@@ -62,7 +62,7 @@ def measure(request: Request) -> xr.Dataset:
         `chosen_alpha`, `heads` [stage], 0 where the stage has no heads; `right`, `before` bool [trial]:
         without an edit, whether the answer is right and whether it is the described object; `scene`, `side`
         [trial]: of the target. `said`, `predicted`, `asked_scene` as `tabulate_rivals` gives them for every
-        stage, of the evaluation half and of as many triples (`draw_side_triples`).
+        stage, of the evaluation half and of `trials` triples (`draw_side_triples`).
     """
     return _measure_drawn(request, solids=True)
 
@@ -80,7 +80,7 @@ def _measure_drawn(request: Request, *, solids: bool) -> xr.Dataset:
         request.trials,
         list_ranked_scenes(request.needed["mediation"]),
     )
-    triples = draw_side_triples(grid, HIGH_ENTROPY[3], request.trials // 2, rng, solids=solids)
+    triples = draw_side_triples(grid, HIGH_ENTROPY[3], request.trials, rng, solids=solids)
     return _measure_pairs(request, drawn, triples)
 
 
