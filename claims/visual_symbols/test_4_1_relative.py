@@ -10,21 +10,34 @@ Of the panels of appendix A.5.3, a and d are claims. b (colored by place in the 
 sentence that could fail: relative IDs separate places in the image in part. c has the caption of e, so that
 what it shows is not known. e (targets in the middle colored by features) has no number, and the paper says
 nothing about how well features separate there.
+
+The last claim on transplants holds the paper's explanation against its rivals, on the same answers. In scenes
+of ours each names an object of its own: the one at the same place in the group, the one at the same place in
+the image, the one that the text has at the same place, the one that the prompt leaves out, and the one that
+the source's answer was. How many heads are transplanted is chosen on other scenes.
+
+Not asked: that relative coding is weaker in LLaVA than in Qwen (a claim is about one subject; the thresholds of
+LLaVA are half of its own published values, and the published column of a scorecard shows the two side by side).
 """
 
 from harness.judging import published
 from harness.judging.claim import above, below, claim
 
 PAPER = published.load("assouel2026")
-WEAK = {"llava-1.5-7b": 0.0, "llava-1.5-13b": 0.0}
-HALF = "half of the published gaps of the Qwen family and Idefics2; the paper finds little in LLaVA"
+HALF = "half of the published values of the Qwen family and Idefics2; for LLaVA half of its own"
 
 
 @claim(
     id="visual_symbols.4.1.relative_position",
     statement="The target's position within the group is represented at the last token.",
     source="Assouel et al. 2026, section 4.1, Figures 2 and 26 to 28",
-    threshold=above(0.35, unit="r", origin="chosen by us", note=HALF, exceptions=WEAK),
+    threshold=above(
+        0.35,
+        unit="r",
+        origin="chosen by us",
+        note=HALF,
+        exceptions={"llava-1.5-7b": 0.18, "llava-1.5-13b": 0.19},
+    ),
     published=PAPER.peaks("relative@last"),
 )
 def test_position_in_the_group_is_represented(blocks, judge):
@@ -35,7 +48,13 @@ def test_position_in_the_group_is_represented(blocks, judge):
     id="visual_symbols.4.1.relative_over_absolute",
     statement="Position within the group is represented more strongly than position in the image.",
     source="Assouel et al. 2026, section 4.1, Figures 2 and 26 to 28",
-    threshold=above(0.15, unit="r", origin="chosen by us", note=HALF, exceptions=WEAK),
+    threshold=above(
+        0.15,
+        unit="r",
+        origin="chosen by us",
+        note=HALF,
+        exceptions={"llava-1.5-7b": 0.035, "llava-1.5-13b": 0.05},
+    ),
     published=PAPER.leads("relative@last", "absolute@last"),
 )
 def test_relative_positions_lead(blocks, judge):
@@ -51,7 +70,6 @@ def test_relative_positions_lead(blocks, judge):
         unit="partial r",
         origin="chosen by us",
         note="more than half of the 0.35 asked of r itself",
-        exceptions=WEAK,
     ),
 )
 def test_relative_positions_are_not_absolute_ones_in_disguise(blocks, judge):
@@ -103,7 +121,7 @@ def test_a_transplanted_id_points_within_the_group(transplant, judge):
     },
 )
 def test_a_transplanted_id_does_not_point_into_the_image(transplant, judge):
-    judge(transplant.share("absolute"))
+    judge(transplant.share_if_moved("absolute"))
 
 
 @claim(
@@ -119,6 +137,21 @@ def test_a_transplanted_id_does_not_point_into_the_image(transplant, judge):
 )
 def test_the_transplant_is_what_moves_the_answer(transplant, judge):
     judge(transplant.gain())
+
+
+@claim(
+    id="visual_symbols.4.1.transplant_over_rivals",
+    statement="The place within the group predicts more answers after a transplant than any rival explanation.",
+    source="Assouel et al. 2026, section 4.1, Figure 13; the rivals are ours",
+    threshold=above(
+        0.0,
+        unit="share of answers",
+        origin="chosen by us",
+        note="where a rival predicts as many, nothing says which explanation is right",
+    ),
+)
+def test_the_place_in_the_group_explains_a_transplant_best(transplant, judge):
+    judge(transplant.lead_over_rivals())
 
 
 @claim(

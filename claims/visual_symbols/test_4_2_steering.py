@@ -6,9 +6,17 @@ in drawn scenes, which is where a control with a known mechanism can be asked. H
 strongly is chosen on the images that the IDs come from, and judged on others. An edit that merely breaks
 the model moves answers anywhere: `specific` asks for more than other heads of the same layers do, and more
 than the opposite push.
+
+In the paper's pairs the object on the other side is the one that the prompt has named, so that an answer which
+moves there repeats a word, too. So drawn scenes of three objects stand beside them, in which the object on the
+other side is not named: there rival explanations predict other words. At ID retrieval, which is edited at the
+mention itself, an ID moved elsewhere leaves the named object unnamed, whatever else is shown: that claim tells
+position IDs from content, and not from copying.
+
+Not asked: rivals on photographs, whose scenes are the user's, and show two objects.
 """
 
-from harness.judging.claim import above, claim
+from harness.judging.claim import above, below, claim
 
 NINE_TENTHS = "the lowest published bar is 0.789, with a half width of 0.07"
 SPECIFIC = above(
@@ -17,6 +25,19 @@ SPECIFIC = above(
     origin="chosen by us",
     note="at least 0.70 with the best heads and at most 0.30 with others; the paper has no such control",
 )
+UNEDITED = below(
+    0.30,
+    unit="share of answers",
+    origin="chosen by us",
+    note="what is left to controls of the 0.70 that an edit must reach; the paper shows no base rate",
+)
+LEADS = above(
+    0.0,
+    unit="share of answers",
+    origin="chosen by us",
+    note="where a rival predicts as many, nothing says which explanation is right",
+)
+RIVALS = "Assouel et al. 2026, section 4.2; drawn scenes and rivals are ours"
 FIGURE = "Assouel et al. 2026, section 4.2, Figures 3 and 37 to 43"
 OURS = "Assouel et al. 2026, section 4.2; drawn scenes are ours"
 
@@ -93,6 +114,36 @@ def test_selection_heads_are_what_steers_photographs(steering, judge):
 
 
 @claim(
+    id="visual_symbols.4.2.steer_features_specific",
+    statement="In photorealistic images, neither other heads nor the opposite push do what feature heads do.",
+    source="Assouel et al. 2026, section 4.2; the controls are ours",
+    threshold=SPECIFIC,
+)
+def test_feature_heads_are_what_steers_photographs(steering, judge):
+    judge(steering.specific("feature_retrieval"))
+
+
+@claim(
+    id="visual_symbols.4.2.steer_retrieval_specific",
+    statement="In photorealistic images, neither other heads nor the opposite push do what retrieval heads do.",
+    source="Assouel et al. 2026, section 4.2; the controls are ours",
+    threshold=SPECIFIC,
+)
+def test_retrieval_heads_are_what_steers_photographs(steering, judge):
+    judge(steering.specific("id_retrieval"))
+
+
+@claim(
+    id="visual_symbols.4.2.steer_unedited",
+    statement="In photorealistic images, the model rarely names the other object without an edit.",
+    source="Assouel et al. 2026, section 4.2; the base rate is ours",
+    threshold=UNEDITED,
+)
+def test_photographs_are_answered_rightly_without_an_edit(steering, judge):
+    judge(steering.unedited())
+
+
+@claim(
     id="visual_symbols.4.2.drawn_selection",
     statement="In drawn scenes, editing ID selection heads makes the model name the other object.",
     source=OURS,
@@ -150,3 +201,43 @@ def test_feature_heads_are_what_steers_drawings(steering_drawn, judge):
 )
 def test_retrieval_heads_are_what_steers_drawings(steering_drawn, judge):
     judge(steering_drawn.specific("id_retrieval"))
+
+
+@claim(
+    id="visual_symbols.4.2.drawn_unedited",
+    statement="In drawn scenes, the model rarely names the other object without an edit.",
+    source="Assouel et al. 2026, section 4.2; the base rate is ours",
+    threshold=UNEDITED,
+)
+def test_drawings_are_answered_rightly_without_an_edit(steering_drawn, judge):
+    judge(steering_drawn.unedited())
+
+
+@claim(
+    id="visual_symbols.4.2.drawn_selection_over_rivals",
+    statement="Position IDs predict more answers under edited selection heads than any rival explanation.",
+    source=RIVALS,
+    threshold=LEADS,
+)
+def test_position_ids_explain_edited_selection_best(steering_drawn, judge):
+    judge(steering_drawn.lead_over_rivals("id_selection"))
+
+
+@claim(
+    id="visual_symbols.4.2.drawn_features_over_rivals",
+    statement="Position IDs predict more answers under edited feature heads than any rival explanation.",
+    source=RIVALS,
+    threshold=LEADS,
+)
+def test_position_ids_explain_edited_queries_best(steering_drawn, judge):
+    judge(steering_drawn.lead_over_rivals("feature_retrieval"))
+
+
+@claim(
+    id="visual_symbols.4.2.drawn_retrieval_over_rivals",
+    statement="Position IDs predict more answers under edited retrieval heads than content does.",
+    source=RIVALS,
+    threshold=LEADS,
+)
+def test_position_ids_explain_edited_retrieval_best(steering_drawn, judge):
+    judge(steering_drawn.lead_over_rivals("id_retrieval"))

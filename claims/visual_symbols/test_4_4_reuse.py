@@ -2,8 +2,12 @@
 space.
 
 Twice the ID of the asked-for object's position is added to the selection heads, nothing taken away. A gain
-could be leaked features; so the ID of a wrong position must pull answers to what is there. Subjects that
-are right already have nothing to gain: not applicable, as the paper leaves them out.
+could be leaked features; so the ID of a wrong position must pull answers to what is there, and predict more
+of them than the question itself does, its words, or what is said without an edit. Subjects that are right
+already have nothing to gain: not applicable, as the paper leaves them out. That no relation suffers is not
+applicable, either, where no ID moves an answer.
+
+Not asked: each relation by itself (a quarter of the questions; the one that gains least is asked).
 """
 
 from harness.judging.claim import above, claim
@@ -56,3 +60,18 @@ def test_no_relation_suffers(reuse, judge):
 )
 def test_a_wrong_id_misleads(reuse, judge):
     judge(reuse.pulled())
+
+
+@claim(
+    id="visual_symbols.4.4.wrong_position_over_rivals",
+    statement="A wrong position's ID predicts more answers than any rival explanation.",
+    source="Assouel et al. 2026, section 4.4; the control and the rivals are ours",
+    threshold=above(
+        0.0,
+        unit="share of answers",
+        origin="chosen by us",
+        note="where a rival predicts as many, nothing says which explanation is right",
+    ),
+)
+def test_position_ids_explain_answers_about_space_best(reuse, judge):
+    judge(reuse.lead_over_rivals())

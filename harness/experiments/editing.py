@@ -6,12 +6,14 @@ intervention is judged on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import product
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from harness.measures.mediation import find_top_heads
 from harness.measuring.batches import cut_batches
@@ -63,25 +65,65 @@ def average_scores(mediation: xr.Dataset, stage: str) -> NDArray[np.float64]:
     return scores.mean(0) if len(scores) else np.zeros(scores.shape[1:])
 
 
+WEAK = 0.1
+"""Heads below this share of the highest score are in no list (`find_top_heads`)."""
+
+
+def find_heads_that_matter(mediation: xr.Dataset) -> set[Head]:
+    """Heads that count for any stage, in either direction; controls are drawn from the others.
+
+    Their mean mediation score surely differs from 0, and is a tenth of the highest at least, as in the paper's
+    lists. Each head is asked alone, at 95% and clustered by scene: that bars a few by chance, and lets none by
+    that counts and could be told.
+    """
+    found: set[Head] = set()
+    for stage in mediation.condition.values.tolist():
+        scores, scenes = select_kept_scores(mediation, stage)
+        labels, index = np.unique(scenes, return_inverse=True)
+        if len(labels) < 2:
+            continue
+        means = scores.mean(0)
+        sums = np.zeros((len(labels), *means.shape))
+        np.add.at(sums, index, scores - means)
+        count = len(labels)
+        errors = np.sqrt(count / (count - 1) * (sums**2).sum(0)) / len(scores)
+        surely = np.abs(means) > float(stdtrit(count - 1, 0.975)) * errors
+        surely &= np.abs(means) >= WEAK * means.max(initial=0)
+        found |= {(int(layer), int(head)) for layer, head in np.argwhere(surely)}
+    return found
+
+
 def draw_matched_heads(
-    heads: Sequence[Head], subject: Subject, rng: np.random.Generator, sets: int
+    heads: Sequence[Head],
+    subject: Subject,
+    rng: np.random.Generator,
+    sets: int,
+    spared: Collection[Head] = (),
 ) -> list[list[Head]]:
-    """Draw sets of other heads at random, each with as many in every layer as the given ones, if it has them.
+    """Draw sets of other heads at random, each with as many in every layer as the given ones.
+
+    Where a layer has not enough others, the rest are drawn from all layers, if there are any.
 
     Args:
         heads: To be matched; none of them is drawn.
         subject: The model.
         rng: Where the randomness comes from.
         sets: How many.
+        spared: Others that are not drawn, either.
     """
     drawn = []
     for _ in range(sets):
         chosen: list[Head] = []
         for layer in sorted({layer for layer, _ in heads}):
             taken = {h for at, h in heads if at == layer}
-            free = sorted(set(range(subject.heads)) - taken)
+            barred = taken | {h for at, h in spared if at == layer}
+            free = sorted(set(range(subject.heads)) - barred)
             many = min(len(taken), len(free))
             chosen += [(layer, int(h)) for h in rng.permutation(free)[:many]]
+        used: set[Head] = {*heads, *spared, *chosen}
+        rest = [h for h in product(range(subject.layers), range(subject.heads)) if h not in used]
+        missing = len(heads) - len(chosen)
+        chosen += [rest[i] for i in rng.permutation(len(rest))[:missing]]
         drawn.append(chosen)
     return drawn
 

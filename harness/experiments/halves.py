@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,6 +15,9 @@ from harness.stimuli.contrast import CONDITIONS, Condition
 from harness.stimuli.prompt import Trial
 
 Item = TypeVar("Item")
+
+ROUNDS = 50
+"""How many times the wanted number of trials is drawn before drawing is given up."""
 
 HALF_NAMES = ("estimation", "evaluation")
 
@@ -61,6 +64,33 @@ class Halves:
 def list_scenes(trials: Sequence[Trial]) -> NDArray[np.str_]:
     """The key of each trial's scene [n]; trials with the same key show the same image."""
     return np.array([t.scene.key for t in trials])
+
+
+def draw_unranked_trials(
+    draw: Callable[[int], list[Trial]], trials: int, ranked: Collection[str]
+) -> list[Trial]:
+    """Draw trials until there are enough whose scenes ranked no heads.
+
+    Args:
+        draw: Draws a number of trials at random.
+        trials: How many are wanted.
+        ranked: Keys of the scenes that are passed over, see `list_ranked_scenes`.
+
+    Returns:
+        Trials in the order in which they were drawn.
+
+    Raises:
+        ValueError: Hardly any scene is left.
+    """
+    found: list[Trial] = []
+    for _ in range(ROUNDS):
+        found += [t for t in draw(trials) if t.scene.key not in ranked]
+        if len(found) >= trials:
+            return found[:trials]
+    raise ValueError(
+        f"of {ROUNDS * trials} trials drawn only {len(found)} show scenes that did not rank heads: "
+        "lower the trials of the experiment mediation"
+    )
 
 
 def list_ranked_scenes(mediation: xr.Dataset, stages: Sequence[Condition] = CONDITIONS) -> set[str]:

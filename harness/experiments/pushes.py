@@ -7,7 +7,7 @@ side. A push adds the difference between the other side's ID and the own one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -46,16 +46,32 @@ class Push:
         stage: One of the three conditions.
         heads: (layer, head) pairs.
         alpha: What the difference of the two IDs is multiplied with before it is added.
+        by_trial: The heads of each trial, where every trial has its own; then `heads` is empty.
     """
 
     stage: Condition
     heads: tuple[Head, ...]
     alpha: float
+    by_trial: tuple[tuple[Head, ...], ...] = ()
 
     @property
     def away(self) -> Push:
         """The same heads, pushed the other way."""
-        return Push(self.stage, self.heads, -self.alpha)
+        return replace(self, alpha=-self.alpha)
+
+    @property
+    def edited(self) -> tuple[Head, ...]:
+        """All heads that are pushed in any trial."""
+        return self.heads or tuple(sorted({h for of_trial in self.by_trial for h in of_trial}))
+
+    def select(self, layers: int, heads: int) -> torch.Tensor:
+        """Which heads are pushed in which trial, 0 or 1: float32 [L, 1 or n, 1, H, 1]."""
+        rows = self.by_trial or (self.heads,)
+        chosen = torch.zeros(layers, len(rows), 1, heads, 1)
+        for row, of_trial in enumerate(rows):
+            for layer, head in of_trial:
+                chosen[layer, row, 0, head] = 1
+        return chosen
 
 
 NO_PUSH = Push("id_selection", (), 0.0)
@@ -113,11 +129,15 @@ class Pushes:
         }
 
         def make_edits(push: Push, batch: Batch, part: slice) -> list[Edit]:
-            if not push.heads:
+            if not push.edited:
                 return []
             added = push.alpha * shift[push.stage][:, part]
+            if push.by_trial:
+                # To heads that are not pushed in a trial, 0 is added.
+                chosen = push.select(self.subject.layers, self.subject.heads)
+                added = added * chosen[:, part]
             tokens = self.tokens[push.stage](batch)
-            return edit_heads(KIND[push.stage], push.heads, tokens, added, "add")
+            return edit_heads(KIND[push.stage], push.edited, tokens, added, "add")
 
         return find_answers(
             self.subject, trials, lambda b, part: [make_edits(p, b, part) for p in pushes]

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics.estimate import Estimate, difference
+from harness.statistics.estimate import Estimate
+from harness.statistics.evidence import Evidence
+from harness.statistics.least import take_least
+from harness.statistics.paired import estimate_change
 
 
 def compare_with_controls(
-    moved: NDArray[np.float64],
-    controls: Sequence[NDArray[np.float64]],
+    moved: NDArray[np.bool_],
+    *,
+    drawn: NDArray[np.bool_],
+    fixed: NDArray[np.bool_],
     sides: NDArray[np.int64],
     scenes: NDArray[np.str_],
 ) -> Estimate:
-    """How much more often an edit exchanges two objects than the strongest control does.
+    """How much more often an edit exchanges two objects than the stronger of two controls does.
 
-    An edit that draws every answer to one side moves half of them and exchanges nothing. So each control is
-    taken on the side where it moves least, and compared on the trials of that side.
+    An edit that draws every answer to one side moves half of them and exchanges nothing. So a control that is
+    the same for all trials is taken on the side where it moves least, and compared on the trials of that
+    side. One that is drawn anew for each scene draws to no side, and is compared on all trials.
 
     Args:
         moved: Whether each answer became the other object's, [n].
-        controls: The same, or a mean over draws, under each control, [n] each.
+        drawn: The same under a control that every scene has a draw of its own of, [n].
+        fixed: The same under a control that is the same for all trials, [n].
         sides: 0 or 1 for each trial, [n].
         scenes: The scene of each trial, by which the interval is clustered, [n].
+
+    Returns:
+        The lesser of the two differences of shares; its interval knows that it was chosen (`take_least`).
     """
-    compared = []
-    for control in controls:
-        of = [np.flatnonzero(sides == side) for side in (0, 1)]
-        chosen = min((part for part in of if len(part)), key=lambda part: control[part].mean())
-        compared.append(
-            (moved[chosen].astype(float), control[chosen].astype(float), scenes[chosen])
-        )
-    edited, control, shown = min(compared, key=lambda c: (c[0] - c[1]).mean())
-    return difference(edited, control, shown)
+    of = [part for side in (0, 1) if (part := sides == side).any()]
+    least = min(of, key=lambda part: float(fixed[part].mean()))
+    return take_least(
+        [
+            subtract_shares(moved, drawn, scenes),
+            subtract_shares(moved[least], fixed[least], scenes[least]),
+        ]
+    )
+
+
+def subtract_shares(
+    moved: NDArray[np.bool_], control: NDArray[np.bool_], scenes: NDArray[np.str_]
+) -> Estimate:
+    """The share of answers moved by an edit less that moved by a control, on the same trials [n]."""
+    items = tuple(map(str, scenes))
+    edited, other = (Evidence(np.asarray(m, float), items) for m in (moved, control))
+    shares = float(other.values.mean()), float(edited.values.mean())
+    return estimate_change(other, edited, shares, len(set(items)))

@@ -92,6 +92,70 @@ def draw_transplants(
     return [_draw_transplant(grid, objects, first, second, rng) for first, second in order]
 
 
+def draw_contested_transplants(
+    grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator
+) -> list[Transplant]:
+    """Draw pairs in which rival explanations of a transplanted ID name five different objects.
+
+    The recipient shows four objects that the source does not show, and its prompt leaves out one of them. Of
+    the three that it mentions, the last is neither candidate; and the source has three objects and mentions
+    two, so that its target, too, comes third in the text. So the answer is one object if the ID is a place in
+    the group, another if it is a place in the image, the third if it is a place in the text, the fourth if
+    the recipient answers by content, and none of these if the source's answer is carried over.
+
+    Each ordered pair of corners comes about equally often.
+
+    Raises:
+        ValueError: Fewer than seven objects.
+    """
+    if len(objects) < 7:
+        raise ValueError(f"{len(objects)} objects for two scenes of three and of four")
+    couples = list(permutations(CORNERS, 2))
+    rounds = -(-trials // len(couples))
+    order = [couples[i] for _ in range(rounds) for i in rng.permutation(len(couples))][:trials]
+    return [_draw_contested(grid, objects, first, second, rng) for first, second in order]
+
+
+def _draw_contested(
+    grid: Grid,
+    objects: Sequence[Object],
+    first: tuple[int, int],
+    second: tuple[int, int],
+    rng: np.random.Generator,
+) -> Transplant:
+    where, same_slot = _draw_shared_cell(first, second, rng)
+    shown = [objects[i] for i in rng.permutation(len(objects))[:7]]
+    target, *others = shown[:3]
+    corners = [Cell(first[0] + r, first[1] + c) for r, c in CORNERS]
+    beside = [corners[i] for i in rng.permutation(4) if corners[i] != where]
+    source = Scene(grid, (target, *others), (where, *beside[:2]))
+    relative, absolute, third, unnamed = shown[3:]
+    free = [Cell(second[0] + r, second[1] + c) for r, c in CORNERS]
+    left = [free[i] for i in rng.permutation(4) if free[i] not in (same_slot, where)]
+    recipient = Scene(grid, (relative, absolute, third, unnamed), (same_slot, where, *left))
+    told = tuple((relative, absolute)[i] for i in rng.permutation(2))
+    described = (*told, third)
+    return Transplant(
+        Trial(source, scene_description(others, target), tuple(others), target),
+        Trial(recipient, scene_description(described, unnamed), described, unnamed),
+        relative=relative,
+        absolute=absolute,
+    )
+
+
+def _draw_shared_cell(
+    first: tuple[int, int], second: tuple[int, int], rng: np.random.Generator
+) -> tuple[Cell, Cell]:
+    """A cell that two blocks share, and the cell of the second at the slot which that is of the first."""
+    shared = [
+        Cell(r, c)
+        for r, c in product(range(3), repeat=2)
+        if all(0 <= r - corner[0] <= 1 and 0 <= c - corner[1] <= 1 for corner in (first, second))
+    ]
+    where = shared[rng.integers(len(shared))]
+    return where, Cell(second[0] + where.row - first[0], second[1] + where.column - first[1])
+
+
 def _draw_transplant(
     grid: Grid,
     objects: Sequence[Object],
@@ -99,17 +163,11 @@ def _draw_transplant(
     second: tuple[int, int],
     rng: np.random.Generator,
 ) -> Transplant:
-    shared = [
-        Cell(r, c)
-        for r, c in product(range(3), repeat=2)
-        if all(0 <= r - corner[0] <= 1 and 0 <= c - corner[1] <= 1 for corner in (first, second))
-    ]
-    where = shared[rng.integers(len(shared))]
+    where, same_slot = _draw_shared_cell(first, second, rng)
     slot = (where.row - first[0], where.column - first[1])
     four = [objects[i] for i in rng.permutation(len(objects))[:4]]
     source = block_scene(grid, four, first)
     target = four[CORNERS.index(slot)]
-    same_slot = Cell(second[0] + slot[0], second[1] + slot[1])
     candidates = (same_slot, where)
     others = [o for o in four if o != target]
     others = [others[i] for i in rng.permutation(3)]

@@ -80,10 +80,40 @@ def draw_side_pairs(
     ):
         scene = _draw_beside(grid, objects, rng, same_row=not solids)
         if solids:
-            kind = BACKDROPS[index % len(BACKDROPS)]
-            scene = replace(scene, setting=Backdrop(kind, int(rng.integers(2**31))))
+            scene = replace(scene, setting=_draw_backdrop(index, rng))
         found.append(describe_other_side(scene, side))
     return found
+
+
+def draw_side_triples(
+    grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator, *, solids: bool
+) -> list[Trial]:
+    """Trials about three objects of which the prompt names one, and only the others stand side by side.
+
+    In a pair, the object on the other side is the one that the prompt has named, so that an answer which is
+    moved there repeats a word, too. Here the object on the other side of the target is not named; the named one
+    is on the target's own side. Either of the two unnamed ones can follow without an edit. Arguments are those
+    of `draw_side_pairs`, and each side is the target's about equally often.
+    """
+    found = []
+    for index, side in enumerate(
+        int(s) for s in np.resize((0, 1), trials)[rng.permutation(trials)]
+    ):
+        target, other, named = (objects[i] for i in rng.permutation(len(objects))[:3])
+        row, last = int(rng.integers(2)) * (grid.rows - 1), grid.rows - 1
+        own, across = side * last, (1 - side) * last
+        cells = (Cell(row, own), Cell(row, across), Cell(last - row, own))
+        scene = Scene(grid, (target, other, named), cells)
+        if solids:
+            scene = replace(scene, setting=_draw_backdrop(index, rng))
+        prompt = scene_description((named,), target, commas=False)
+        found.append(Trial(scene, prompt, (named,), target))
+    return found
+
+
+def _draw_backdrop(index: int, rng: np.random.Generator) -> Backdrop:
+    """A ground for the scene of that index, each kind about equally often."""
+    return Backdrop(BACKDROPS[index % len(BACKDROPS)], int(rng.integers(2**31)))
 
 
 def describe_other_side(scene: Scene, side: int) -> Trial:
@@ -158,7 +188,7 @@ def draw_listing_scenes(
         drawn = draw_balanced_trials(grid, objects, 1, rng)[0].scene
         count = int(rng.integers(2, len(grid.cells) + 1))
         kept = rng.permutation(len(drawn))[:count]
-        setting = Backdrop(BACKDROPS[index % len(BACKDROPS)], int(rng.integers(2**31)))
+        setting = _draw_backdrop(index, rng)
         shown, cells = (tuple(of[i] for i in kept) for of in (drawn.objects, drawn.cells))
         found.append(Scene(grid, shown, cells, setting))
     return found

@@ -9,7 +9,13 @@ import pytest
 import xarray as xr
 
 from harness.experiments.correlating import Comparison
-from harness.experiments.halves import HALF_NAMES, Halves, list_ranked_scenes, list_scenes
+from harness.experiments.halves import (
+    HALF_NAMES,
+    Halves,
+    draw_unranked_trials,
+    list_ranked_scenes,
+    list_scenes,
+)
 from harness.experiments.targets import compare_targets, list_colors, locate_target, number_cells
 from harness.experiments.visual_symbols.components import TARGETS, draw_plane_trials
 from harness.measures.similarity import cosine_rsm, rsa
@@ -45,6 +51,24 @@ def test_the_scenes_that_ranked_heads_are_those_of_both_sides_and_of_the_stages_
     assert list_ranked_scenes(mediation) == set("abcdefgh")
     assert list_ranked_scenes(mediation, ["id_retrieval"]) == set("abe")
     assert list_ranked_scenes(mediation, ["feature_retrieval"]) == set("dh")
+
+
+def test_trials_whose_scenes_ranked_heads_are_drawn_anew(trials):
+    ranked = {t.scene.key for t in trials[:20]}
+    rng = np.random.default_rng(3)
+    found = draw_unranked_trials(
+        lambda count: draw_balanced_trials(EMBEDDED_GRIDS[2], HIGH_ENTROPY[2], count, rng),
+        30,
+        ranked,
+    )
+    assert len(found) == 30
+    assert not ranked & {t.scene.key for t in found}
+
+
+def test_without_a_scene_that_ranked_no_head_nothing_is_drawn(trials):
+    ranked = {t.scene.key for t in trials}
+    with pytest.raises(ValueError, match="only 0 show scenes that did not rank heads"):
+        draw_unranked_trials(lambda count: trials[:count], 30, ranked)
 
 
 def test_the_color_in_the_targets_cell_is_the_targets(trials):

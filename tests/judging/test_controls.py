@@ -39,10 +39,15 @@ SHOWN_ONLY_TO_SAY_NO = {
     *(f"visual_symbols.3.4.{stage}_depth" for stage in ("retrieval", "selection", "feature")),
     *(
         f"visual_symbols.4.2.steer_{stage}"
-        for stage in ("retrieval", "selection", "features", "selection_specific")
+        for stage in ("retrieval", "selection", "features", "unedited")
+    ),
+    *(
+        f"visual_symbols.4.2.steer_{stage}_specific"
+        for stage in ("retrieval", "selection", "features")
     ),
     "visual_symbols.4.4.no_relation_suffers",
     "visual_symbols.4.4.wrong_position_pulls",
+    "visual_symbols.4.4.wrong_position_over_rivals",
     "visual_symbols.4.5.mentions_lose_position",
     "visual_symbols.4.5.last_token_loses_position",
     "visual_symbols.4.5.less_than_half_is_left",

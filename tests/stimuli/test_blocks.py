@@ -10,6 +10,7 @@ from harness.stimuli.blocks import (
     CORNERS,
     block_scene,
     draw_block_trials,
+    draw_contested_transplants,
     draw_transplants,
     slot_of,
 )
@@ -144,7 +145,29 @@ def test_the_source_target_of_opposite_blocks_is_in_the_middle_and_of_others_in_
         assert Cell(1, 1) in cells
 
 
-@pytest.mark.parametrize("draw", [draw_block_trials, draw_transplants])
+@given(SEEDS)
+def test_rivals_of_a_contested_transplant_name_five_different_objects(seed):
+    for pair in draw_contested_transplants(GRID, NINE, 12, seeded(seed)):
+        source, recipient = pair.source, pair.recipient
+        assert slot_of(recipient.scene, pair.relative) == slot_of(source.scene, source.target)
+        cell = source.scene.cell_of(source.target)
+        assert recipient.scene.cell_of(pair.absolute) == cell
+        assert len(source.described) == 2
+        in_text = recipient.described[len(source.described)]
+        (unnamed,) = set(recipient.scene.objects) - set(recipient.described)
+        assert unnamed == recipient.target
+        rivals = {pair.relative, pair.absolute, in_text, unnamed, source.target}
+        assert len({o.color for o in rivals}) == 5
+        assert len(source.scene) == 3
+        assert corner_of(recipient.scene) in CORNERS
+
+
+def test_contested_transplants_need_two_scenes_of_different_objects():
+    with pytest.raises(ValueError, match="6 objects"):
+        draw_contested_transplants(GRID, NINE[:6], 1, seeded())
+
+
+@pytest.mark.parametrize("draw", [draw_block_trials, draw_transplants, draw_contested_transplants])
 def test_a_seed_decides_every_draw(draw):
     for grid in (PAPER_GRIDS[3], EMBEDDED_GRIDS[3]):
         assert draw(grid, NINE, 40, seeded(7)) == draw(grid, NINE, 40, seeded(7))

@@ -15,6 +15,7 @@ from harness.stimuli.questions import (
     draw_counting_questions,
     draw_listing_scenes,
     draw_side_pairs,
+    draw_side_triples,
     draw_spatial_questions,
     side_of,
 )
@@ -285,3 +286,18 @@ def test_questions_follow_from_their_seed():
 
     assert everything(3) == everything(3)
     assert all(a != b for a, b in zip(everything(3), everything(4), strict=True))
+
+
+@given(st.sampled_from(GRIDS), SEEDS, st.integers(1, 30), st.booleans())
+def test_in_a_triple_the_object_on_the_other_side_is_not_the_named_one(grids, seed, n, solids):
+    trials = draw_side_triples(grids[2], NINE, n, seeded(seed), solids=solids)
+    assert about_equal(Counter(side_of(t.scene, t.target) for t in trials), (0, 1))
+    for trial in trials:
+        (named,) = trial.described
+        own = side_of(trial.scene, trial.target)
+        (across,) = (o for o in trial.scene.objects if side_of(trial.scene, o) != own)
+        assert {trial.target, named, across} == set(trial.scene.objects)
+        assert trial.scene.cell_of(across).row == trial.scene.cell_of(trial.target).row
+        assert across.color not in trial.prompt.text
+        assert named.name in trial.prompt.text
+        assert (trial.scene.setting is not None) == solids

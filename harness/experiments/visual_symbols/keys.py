@@ -22,7 +22,13 @@ from harness.experiments.editing import (
     find_answers,
     rank_heads,
 )
-from harness.experiments.halves import Halves, list_scenes
+from harness.experiments.halves import (
+    Halves,
+    draw_unranked_trials,
+    list_ranked_scenes,
+    list_scenes,
+)
+from harness.experiments.rivals import tabulate_rivals
 from harness.measuring.experiment import Request
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.prompt import Trial
@@ -75,16 +81,23 @@ def measure(request: Request) -> xr.Dataset:
     Returns:
         `swapped`, `own` bool [edit, trial] on the evaluation half: whether the other object's color is
         named, and the queried object's own; `layers` [layer] bool: which are edited; `scene`, `side` [trial]:
-        of the queried object.
+        of the queried object. `said`, `predicted`, `asked_scene` as `tabulate_rivals` gives them for every
+        edit; the question has no color and asks for no second object, so that nothing is there to be copied or
+        counted off.
     """
     subject, trials, rng = request.subject, request.trials, request.rng
-    drawn = draw_color_questions(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
+    mediation = request.needed["mediation"]
+    drawn = draw_unranked_trials(
+        lambda count: draw_color_questions(subject.grids[2], HIGH_ENTROPY[3], count, rng),
+        trials,
+        list_ranked_scenes(mediation, ["feature_retrieval"]),
+    )
     # Of the image as it is shown: some families cut an image into tiles or not, as its size has it.
     if subject.encode(drawn[:1]).image_grid is None:
         return xr.Dataset(attrs={"no_grid": 1})
     halves = Halves.deal(list_scenes(drawn), rng)
     estimation, evaluation = halves.split(drawn)
-    heads = rank_heads(request.needed["mediation"], "feature_retrieval")[:TOP]
+    heads = rank_heads(mediation, "feature_retrieval")[:TOP]
     shown = halves.scenes[halves.second]
     # One number per scene: what is drawn for it is drawn for no other.
     labels, scenes = np.unique(shown, return_inverse=True)
@@ -103,6 +116,12 @@ def measure(request: Request) -> xr.Dataset:
     )
     own = np.array([t.target.color for t in evaluation])
     layers = np.isin(np.arange(subject.layers), editor.layers)
+    explained = {
+        "relative": other,
+        "absolute": other,
+        "content": own,
+        "nothing": answers[list(EDITS).index("none")],
+    }
     return xr.Dataset(
         {
             "swapped": (("edit", "trial"), answers == other),
@@ -110,6 +129,7 @@ def measure(request: Request) -> xr.Dataset:
             "layers": (("layer",), layers),
             "scene": (("trial",), shown),
             "side": (("trial",), [side_of(t.scene, t.target) for t in evaluation]),
+            **tabulate_rivals(answers, ("edit", list(EDITS)), [explained], shown),
         },
         {"edit": list(EDITS)},
     )

@@ -15,6 +15,7 @@ from harness.experiments.editing import (
     rank_heads,
 )
 from harness.experiments.halves import list_scenes
+from harness.experiments.rivals import tabulate_rivals
 from harness.experiments.sweeps import scale_head_count
 from harness.experiments.targets import list_colors, number_cell, number_cells
 from harness.measuring.experiment import Request
@@ -30,6 +31,9 @@ ALPHA = 2.0
 TOP, OF = 100, 784
 """Selection heads edited (section 4.4), of the heads of Qwen2-VL-7B; as large a part is taken elsewhere."""
 
+EDITS = ("none", "right position", "wrong position")
+"""No edit, the ID of the position that is asked for, and the ID of another."""
+
 DESCRIBED = 180
 """Scene descriptions, at least, from which the IDs are estimated."""
 
@@ -40,7 +44,8 @@ def measure(request: Request) -> xr.Dataset:
     Returns:
         `before`, `after` bool [trial]: right; `pulled`, `unpulled` bool [trial]: whether the answer is the
         object at a wrong position, with and without that position's ID; `relation`, `scene` [trial];
-        `heads`: how many are edited.
+        `heads`: how many are edited. `said`, `predicted`, `asked_scene` as `tabulate_rivals` gives them for
+        every edit; what is predicted is where the ID of the wrong position points.
     """
     subject, rng = request.subject, request.rng
     asked = draw_spatial_questions(subject.grids[3], HIGH_ENTROPY[3], request.trials, rng)
@@ -64,6 +69,16 @@ def measure(request: Request) -> xr.Dataset:
     plain, after, pulled = find_answers(subject, drawn, add_ids)
     answer = np.array([t.answer for t in drawn])
     wrong = np.array(list_colors(drawn, places[1]))
+    scenes = list_scenes(drawn)
+    reference = [t.described[0].color for t in drawn]
+    explained = {
+        "relative": wrong,
+        "absolute": wrong,
+        "ordinal": reference,
+        "content": answer,
+        "copying": reference,
+        "nothing": plain,
+    }
     return xr.Dataset(
         {
             "before": (("trial",), plain == answer),
@@ -71,8 +86,11 @@ def measure(request: Request) -> xr.Dataset:
             "pulled": (("trial",), pulled == wrong),
             "unpulled": (("trial",), plain == wrong),
             "relation": (("trial",), np.array([a.relation for a in asked])),
-            "scene": (("trial",), list_scenes(drawn)),
+            "scene": (("trial",), scenes),
             "heads": len(heads),
+            **tabulate_rivals(
+                np.stack([plain, after, pulled]), ("edit", EDITS), [explained], scenes
+            ),
         }
     )
 

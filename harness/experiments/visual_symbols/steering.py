@@ -13,48 +13,72 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from harness.experiments.editing import Head, draw_matched_heads, rank_heads
-from harness.experiments.halves import HALF_NAMES, Halves
+from harness.experiments.editing import (
+    Head,
+    draw_matched_heads,
+    find_heads_that_matter,
+    rank_heads,
+)
+from harness.experiments.halves import (
+    HALF_NAMES,
+    Halves,
+    draw_unranked_trials,
+    list_ranked_scenes,
+)
 from harness.experiments.pushes import NO_PUSH, Push, Pushes
+from harness.experiments.rivals import find_unnamed_color, tabulate_rivals
 from harness.experiments.sweeps import ALPHAS, list_head_counts
 from harness.measuring.experiment import OwnImages, Request
 from harness.stimuli.contrast import CONDITIONS, Condition
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_photographs
 from harness.stimuli.prompt import Trial
-from harness.stimuli.questions import describe_other_side, draw_side_pairs, side_of
+from harness.stimuli.questions import (
+    describe_other_side,
+    draw_side_pairs,
+    draw_side_triples,
+    side_of,
+)
 from harness.subjects.subject import Subject
 
-RANDOM_SETS = 5
 CONTROLS = ("top", "random", "away", "best on test")
 """The best heads pushed towards the other side; as many others, in the same layers; the best pushed away; and,
-as the public reproduction did, the setting that is best on the very images it is judged on."""
+as the public reproduction did, the setting that is best on the very images it is judged on.
+
+Every image has a set of other heads of its own, so that an interval over images knows that they were drawn."""
 
 
 def measure(request: Request) -> xr.Dataset:
     """Sweep on one half of the images, and judge the best setting on the other.
 
     Returns:
-        `sweep` [stage, half, k, alpha]: share that names the described object, NaN where not run; `move_layers`
+        `sweep` [stage, half, k, alpha]: share that names the described object, NaN where not run; `moved`
         bool [stage, control, trial] on the evaluation half at the chosen setting; `chosen_k`,
         `chosen_alpha`, `heads` [stage], 0 where the stage has no heads; `right`, `before` bool [trial]:
         without an edit, whether the answer is right and whether it is the described object; `scene`, `side`
-        [trial]: of the target.
+        [trial]: of the target. `said`, `predicted`, `asked_scene` as `tabulate_rivals` gives them for every
+        stage, of the evaluation half and of `trials` triples (`draw_side_triples`).
     """
-    return _measure_pairs(request, _draw_pairs(request, solids=True))
+    return _measure_drawn(request, solids=True)
 
 
 def measure_drawn(request: Request) -> xr.Dataset:
     """Sweep and judge as `measure` does, on flat shapes on white."""
-    return _measure_pairs(request, _draw_pairs(request, solids=False))
+    return _measure_drawn(request, solids=False)
 
 
-def _draw_pairs(request: Request, *, solids: bool) -> list[Trial]:
-    """Pairs of objects: solids on textured ground, or flat shapes on white."""
-    grid = request.subject.grids[2]
-    return draw_side_pairs(grid, HIGH_ENTROPY[3], request.trials, request.rng, solids=solids)
+def _measure_drawn(request: Request, *, solids: bool) -> xr.Dataset:
+    """Steer solids on textured ground, or flat shapes on white, in scenes that ranked no heads."""
+    grid, rng = request.subject.grids[2], request.rng
+    drawn = draw_unranked_trials(
+        lambda count: draw_side_pairs(grid, HIGH_ENTROPY[3], count, rng, solids=solids),
+        request.trials,
+        list_ranked_scenes(request.needed["mediation"]),
+    )
+    triples = draw_side_triples(grid, HIGH_ENTROPY[3], request.trials, rng, solids=solids)
+    return _measure_pairs(request, drawn, triples)
 
 
 @dataclass(frozen=True)
@@ -63,24 +87,31 @@ class ChosenSetting:
 
     Attributes:
         push: The setting that moved most answers of the estimation half.
-        others: The same push of as many other heads of the same layers, drawn at random.
+        others: The same push of as many other heads of the same layers, drawn anew for each image from those
+            that matter for no stage.
     """
 
     push: Push
-    others: tuple[Push, ...]
+    others: Push
 
 
-def _measure_pairs(request: Request, drawn: list[Trial]) -> xr.Dataset:
-    subject, rng = request.subject, request.rng
+def _measure_pairs(request: Request, drawn: list[Trial], triples: list[Trial]) -> xr.Dataset:
+    subject, rng, mediation = request.subject, request.rng, request.needed["mediation"]
     halves = Halves.deal(np.array([_find_image(t) for t in drawn]), rng)
     estimation, evaluation = halves.split(drawn)
-    ranked = {stage: rank_heads(request.needed["mediation"], stage) for stage in CONDITIONS}
+    ranked = {stage: rank_heads(mediation, stage) for stage in CONDITIONS}
     settings = _list_settings(subject, ranked)
     steered = [stage for stage in CONDITIONS if any(s.stage == stage for s in settings)]
     pushes = Pushes(subject, steered, estimation)
     request.progress(0, 2)
     swept = pushes.moved(estimation, settings)
-    chosen = {stage: _choose_setting(subject, stage, settings, swept, rng) for stage in steered}
+    best = {stage: _find_best(stage, settings, swept) for stage in steered}
+    scenes = halves.scenes[halves.second]
+    spared = find_heads_that_matter(mediation)
+    chosen = {
+        stage: ChosenSetting(push, _draw_others(subject, push, scenes, spared, rng))
+        for stage, push in best.items()
+    }
     request.progress(1, 2)
     answers = _ask_all(pushes, evaluation, settings, chosen.values())
     described = np.array([t.described[0].color for t in evaluation])
@@ -93,11 +124,12 @@ def _measure_pairs(request: Request, drawn: list[Trial]) -> xr.Dataset:
         {
             "right": (("trial",), answers[NO_PUSH] == right),
             "before": (("trial",), moved[NO_PUSH]),
-            "scene": (("trial",), halves.scenes[halves.second]),
+            "scene": (("trial",), scenes),
             "side": (("trial",), [side_of(t.scene, t.target) for t in evaluation]),
             "sweep": _tabulate_sweep(settings, (swept, tested), ks, alphas),
             "moved": _tabulate_controls(chosen, settings, tested, moved, len(evaluation)),
             **_tabulate_choice(ranked, chosen),
+            **_ask_triples(pushes, best, answers, evaluation, triples),
         },
         {
             "stage": list(CONDITIONS),
@@ -129,17 +161,64 @@ def _find_best(stage: Condition, settings: Sequence[Push], moved: NDArray[np.boo
     return settings[of_stage[int(moved[of_stage].mean(1).argmax())]]
 
 
-def _choose_setting(
+def _draw_others(
     subject: Subject,
-    stage: Condition,
-    settings: Sequence[Push],
-    swept: NDArray[np.bool_],
+    push: Push,
+    scenes: NDArray[np.str_],
+    spared: set[Head],
     rng: np.random.Generator,
-) -> ChosenSetting:
-    """The best setting of a stage on the estimation half, and random heads to hold against it."""
-    best = _find_best(stage, settings, swept)
-    sets = draw_matched_heads(best.heads, subject, rng, RANDOM_SETS)
-    return ChosenSetting(best, tuple(Push(stage, tuple(heads), best.alpha) for heads in sets))
+) -> Push:
+    """The same push of other heads, drawn anew for each of the scenes [n] and none of them spared."""
+    labels, numbers = np.unique(scenes, return_inverse=True)
+    sets = draw_matched_heads(push.heads, subject, rng, len(labels), spared)
+    by_trial = tuple(tuple(sorted(sets[number])) for number in numbers.tolist())
+    return Push(push.stage, (), push.alpha, by_trial)
+
+
+def _ask_triples(
+    pushes: Pushes,
+    best: Mapping[Condition, Push],
+    answers: Mapping[Push, NDArray[np.str_]],
+    evaluation: list[Trial],
+    triples: list[Trial],
+) -> xr.Dataset:
+    """What is said under the chosen push of every stage beside what rivals predict, of pairs and of triples."""
+    asked = [*evaluation, *triples]
+    every = [NO_PUSH, *best.values()]
+    of_triples = dict(zip(every, pushes.said(triples, every), strict=True)) if triples else {}
+    both = {
+        push: np.concatenate([answers[push], of_triples[push]]) if triples else answers[push]
+        for push in every
+    }
+    said = np.array([both[best.get(stage, NO_PUSH)] for stage in CONDITIONS])
+    predicted = [_predict(asked, stage) | {"nothing": both[NO_PUSH]} for stage in CONDITIONS]
+    scenes = np.array([_find_image(t) for t in asked])
+    return tabulate_rivals(said, ("stage", list(CONDITIONS)), predicted, scenes)
+
+
+def _predict(asked: Sequence[Trial], stage: Condition) -> dict[str, ArrayLike]:
+    """What each explanation predicts of the answers to pairs and triples, pushed at a stage: words [n] each.
+
+    In a pair the object on the other side is the named one. A triple has an unnamed one there. ID retrieval is
+    edited at the mention of the named object: in a triple, that leaves open which of the two others is named.
+    """
+    other = []
+    for trial in asked:
+        across = [o for o in trial.scene.objects if side_of(trial.scene, o) != _own_side(trial)]
+        alone = len(trial.scene) == 2 or stage != "id_retrieval"
+        other.append(across[0].color if alone else "")
+    named = [t.described[0].color for t in asked]
+    return {
+        "relative": other,
+        "absolute": other,
+        "ordinal": named,
+        "content": [find_unnamed_color(t) for t in asked],
+        "copying": named,
+    }
+
+
+def _own_side(trial: Trial) -> int:
+    return side_of(trial.scene, trial.target)
 
 
 def _ask_all(
@@ -154,7 +233,7 @@ def _ask_all(
     """
     asked = dict.fromkeys([NO_PUSH, *settings])
     for of_stage in chosen:
-        asked |= dict.fromkeys([*of_stage.others, of_stage.push.away])
+        asked |= dict.fromkeys([of_stage.others, of_stage.push.away])
     return dict(zip(asked, pushes.said(evaluation, list(asked)), strict=True))
 
 
@@ -196,11 +275,11 @@ def _tabulate_controls(
         moved: The same for every push that was asked, by push.
         trials: Of the evaluation half.
     """
-    found = np.zeros((len(CONDITIONS), len(CONTROLS), trials))
+    found = np.zeros((len(CONDITIONS), len(CONTROLS), trials), bool)
     for stage, of_stage in chosen.items():
-        random = np.mean([moved[other] for other in of_stage.others], 0)
         top, best_on_test = of_stage.push, _find_best(stage, settings, tested)
-        found[CONDITIONS.index(stage)] = moved[top], random, moved[top.away], moved[best_on_test]
+        pushes = (top, of_stage.others, top.away, best_on_test)
+        found[CONDITIONS.index(stage)] = [moved[push] for push in pushes]
     return xr.Variable(("stage", "control", "trial"), found)
 
 
@@ -235,6 +314,6 @@ def read_images(folder: Path, trials: int) -> OwnImages:
     def measure_photographs(request: Request) -> xr.Dataset:
         sides = request.rng.integers(2, size=len(scenes)).tolist()
         drawn = [describe_other_side(s, side) for s, side in zip(scenes, sides, strict=True)]
-        return _measure_pairs(request, drawn[: request.trials])
+        return _measure_pairs(request, drawn[: request.trials], [])
 
     return OwnImages(digest_of(scenes), min(trials, len(scenes)), measure_photographs)

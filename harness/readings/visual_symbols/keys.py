@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from harness.readings.exchange import compare_with_controls
-from harness.readings.reading import Reading, estimate_gain, estimate_share, read_value
+from harness.readings.reading import estimate_gain, estimate_share
+from harness.readings.rivals import RivalReading
 from harness.statistics.estimate import Estimate
 
+PAPER = "both objects"
+"""The paper's edit."""
 
-class Keys(Reading):
+
+class Keys(RivalReading):
     """Turns answers under edits of keys into shares; edits are named as in the measurement."""
 
-    def swapped(self, edit: str = "both objects") -> Estimate:
+    def own(self, edit: str = "none") -> Estimate:
+        """Share of answers that are the queried object's own color, by default without an edit."""
+        return self._explain_missing() or estimate_share(
+            self.data.own.sel(edit=edit), self.data.scene
+        )
+
+    def swapped(self, edit: str = PAPER) -> Estimate:
         """Share of answers that are the other object's color."""
         return self._explain_missing() or estimate_share(
             self.data.swapped.sel(edit=edit), self.data.scene
@@ -21,27 +31,27 @@ class Keys(Reading):
 
         The controls edit the background, or add random directions.
         """
-        if missing := self._explain_missing():
-            return missing
-        swapped = self.data.swapped.astype(float)
-        moved, scenes = swapped.sel(edit="both objects"), self.data.scene
-        background = [swapped.sel(edit="background").values]
-        # One direction draws all answers to one side; here each scene has one of its own.
-        random = estimate_gain(moved, swapped.sel(edit="random direction"), scenes)
-        still = compare_with_controls(
-            moved.values, background, self.data.side.values, scenes.values
+        swapped = self.data.swapped
+        return self._explain_missing() or compare_with_controls(
+            swapped.sel(edit=PAPER).values,
+            drawn=swapped.sel(edit="random direction").values,
+            fixed=swapped.sel(edit="background").values,
+            sides=self.data.side.values,
+            scenes=self.data.scene.values,
         )
-        return min(random, still, key=read_value)
 
     def lost(self, edit: str) -> Estimate:
         """How much less often answers become the other object's than under the paper's edit."""
         return self._explain_missing() or estimate_gain(
-            self.data.swapped.sel(edit="both objects"),
+            self.data.swapped.sel(edit=PAPER),
             self.data.swapped.sel(edit=edit),
             self.data.scene,
         )
 
-    def _explain_missing(self) -> Estimate | None:
+    def _select_edit(self, which: str) -> dict[str, str | int]:
+        return {"edit": PAPER}
+
+    def _explain_missing(self, which: str = "") -> Estimate | None:
         if "no_grid" in self.data.attrs:
             return Estimate.inapplicable("its image tokens are no grid: objects have no patches")
         layers = int(self.data.layers.sum())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.readings.reading import Reading, count_trials, estimate_gain, estimate_share
+from harness.readings.reading import count_trials, estimate_gain, estimate_share
+from harness.readings.rivals import RivalReading
 from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
@@ -15,7 +16,7 @@ CEILING = 0.95
 """Above this accuracy without the ID there is nothing to improve (protocol, E8)."""
 
 
-class Reuse(Reading):
+class Reuse(RivalReading):
     """Turns answers to questions about space, with and without position IDs, into differences of accuracy."""
 
     def gain(self) -> Estimate:
@@ -24,8 +25,11 @@ class Reuse(Reading):
         return missing or estimate_gain(self.data.after, self.data.before, self.data.scene)
 
     def worst(self) -> Estimate:
-        """How much accuracy rises with the right position ID, for the spatial relation where it rises least."""
-        if missing := self._explain_missing() or self._explain_ceiling():
+        """How much accuracy rises with the right position ID, for the spatial relation where it rises least.
+
+        Where an ID moves no answer, no relation can suffer: that is not applicable.
+        """
+        if missing := self._explain_missing() or self._explain_ceiling() or self._explain_idle():
             return missing
         gained = self.data.after.values.astype(float) - self.data.before.values
         scenes = self.data.scene.values
@@ -43,6 +47,22 @@ class Reuse(Reading):
         """Share of answers that are the object at a wrong position whose ID is put in."""
         return self._explain_missing() or estimate_share(self.data.pulled, self.data.scene)
 
+    def _explain_idle(self) -> Estimate | None:
+        """The estimate where IDs neither change accuracy nor pull answers; None if they surely do either."""
+        low, high = self._find_bounds(
+            estimate_gain(self.data.after, self.data.before, self.data.scene)
+        )
+        pull = estimate_gain(self.data.pulled, self.data.unpulled, self.data.scene)
+        if low > 0 or high < 0 or self._find_bounds(pull)[0] > 0:
+            return None
+        return Estimate.inapplicable(
+            "the IDs move no more answers than chance does, so that no relation suffers says nothing",
+            **count_trials(self.data.scene),
+        )
+
+    def _select_edit(self, which: str) -> dict[str, str | int]:
+        return {"edit": "wrong position"}
+
     def _explain_ceiling(self) -> Estimate | None:
         before = float(self.data.before.values.mean())
         if before <= CEILING:
@@ -52,6 +72,6 @@ class Reuse(Reading):
             **count_trials(self.data.scene),
         )
 
-    def _explain_missing(self) -> Estimate | None:
+    def _explain_missing(self, which: str = "") -> Estimate | None:
         reason = "no head selects an ID, so there is none to reuse"
         return self._explain_no_heads(int(self.data.heads), reason)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from harness.readings.exchange import compare_with_controls
-from harness.readings.reading import Reading, estimate_gain, estimate_share
+from harness.readings.reading import estimate_gain, estimate_share
+from harness.readings.rivals import RivalReading
 from harness.statistics.estimate import Estimate
 
 
-class Steering(Reading):
+class Steering(RivalReading):
     """Turns answers under pushed position IDs into shares; stages are named as in mediation."""
 
     def task_accuracy(self) -> Estimate:
         """Share of the evaluation images answered right without an edit."""
         return estimate_share(self.data.right, self.data.scene)
+
+    def unedited(self) -> Estimate:
+        """Share of answers that are the described object's without an edit."""
+        return estimate_share(self.data.before, self.data.scene)
 
     def swapped(self, stage: str) -> Estimate:
         """Share of answers that are the described object's, at the setting chosen on the other half."""
@@ -22,14 +27,16 @@ class Steering(Reading):
     def specific(self, stage: str) -> Estimate:
         """How much more often answers become the described object's than under the stronger of two controls.
 
-        The controls push other heads of the same layers, or the same heads the other way.
+        The controls push other heads of the same layers, which matter for no stage and are drawn anew for each
+        scene, or the same heads the other way.
         """
         moved = self.data.moved.sel(stage=stage)
         return self._explain_missing(stage) or compare_with_controls(
             moved.sel(control="top").values,
-            [moved.sel(control=c).values for c in ("random", "away")],
-            self.data.side.values,
-            self.data.scene.values,
+            drawn=moved.sel(control="random").values,
+            fixed=moved.sel(control="away").values,
+            sides=self.data.side.values,
+            scenes=self.data.scene.values,
         )
 
     def optimism(self, stage: str) -> Estimate:
@@ -38,6 +45,9 @@ class Steering(Reading):
         best, top = (moved.sel(control=c) for c in ("best on test", "top"))
         return self._explain_missing(stage) or estimate_gain(best, top, self.data.scene)
 
-    def _explain_missing(self, stage: str) -> Estimate | None:
+    def _select_edit(self, which: str) -> dict[str, str | int]:
+        return {"stage": which}
+
+    def _explain_missing(self, which: str = "") -> Estimate | None:
         reason = "no head has a positive mediation score for this stage, so there is none to steer"
-        return self._explain_no_heads(int(self.data.heads.sel(stage=stage)), reason)
+        return self._explain_no_heads(int(self.data.heads.sel(stage=which)), reason)

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness.readings.reading import (
-    Reading,
     count_trials,
     estimate_gain,
     estimate_share,
     select_half,
 )
+from harness.readings.rivals import RivalReading
 from harness.statistics.estimate import Estimate
 
+CANDIDATES = ("relative", "absolute")
 
-class Transplant(Reading):
+
+class Transplant(RivalReading):
     """Turns answers after transplants into shares of the two candidates, "relative" and "absolute"."""
 
     @property
     def heads(self) -> int | None:
-        """The number of heads that makes most answers one of the two candidates; None if there are no heads.
+        """The number of heads that turns most answers into either candidate; None if there are no heads.
 
-        It is chosen on the estimation half. The reproduction takes the number with most relative answers, but
+        It is chosen on the estimation half, by answers that are not what is said without a transplant: either
+        candidate can follow without one. The reproduction takes the number with most relative answers, but
         where IDs are absolute no number gives any, and one that only confuses the subject might be taken.
         """
-        chosen = select_half(self.data, "estimation").isel(k=slice(1, None))
+        chosen = self.data.isel(k=slice(1, None))
+        chosen = chosen.isel(asked=np.flatnonzero(chosen.asked_part.values == "estimation"))
         if not chosen.sizes["k"]:
             return None
-        either = chosen.names.any("candidate").transpose("k", "trial").values.mean(1)
-        return int(chosen.k.values[either.argmax()])
+        said = chosen.said.transpose("k", "asked").values
+        relative, absolute, before = (
+            chosen.predicted.sel(explanation=e).values for e in (*CANDIDATES, "nothing")
+        )
+        turned = ((said == relative) | (said == absolute)) & (said != before) & (said != "")
+        return int(chosen.k.values[turned.mean(1).argmax()])
 
     def accuracy(self) -> Estimate:
         """Share of sources that are answered right."""
@@ -39,14 +49,33 @@ class Transplant(Reading):
         chosen = select_half(self.data, "evaluation").sel(candidate=candidate)
         return estimate_share(chosen.names.sel(k=self.heads), chosen.scene)
 
-    def gain(self) -> Estimate:
-        """How much more often the relative candidate is named than without a transplant."""
+    def share_if_moved(self, candidate: str) -> Estimate:
+        """The same share, where the transplant makes either candidate more frequent; else not applicable.
+
+        Either can follow without a transplant: that one is rarely named says something only where it moves.
+        """
+        return self._explain_missing() or self._explain_idle() or self.share(candidate)
+
+    def gain(self, candidate: str = "relative") -> Estimate:
+        """How much more often a candidate is named than without a transplant."""
         if missing := self._explain_missing():
             return missing
-        chosen = select_half(self.data, "evaluation").sel(candidate="relative")
+        chosen = select_half(self.data, "evaluation").sel(candidate=candidate)
         return estimate_gain(chosen.names.sel(k=self.heads), chosen.names.sel(k=0), chosen.scene)
 
-    def _explain_missing(self) -> Estimate | None:
+    def _explain_idle(self) -> Estimate | None:
+        """The estimate where the transplant makes neither candidate more frequent; None if it does one."""
+        if any(self._find_bounds(self.gain(candidate))[0] > 0 for candidate in CANDIDATES):
+            return None
+        return Estimate.inapplicable(
+            "the transplant makes neither candidate more frequent than it is without: it points nowhere",
+            **count_trials(select_half(self.data, "evaluation").scene),
+        )
+
+    def _select_edit(self, which: str) -> dict[str, str | int]:
+        return {"k": self.heads or 0}
+
+    def _explain_missing(self, which: str = "") -> Estimate | None:
         reason = "no head selects an ID, so there is none to transplant"
         sizes = count_trials(select_half(self.data, "evaluation").scene)
         return self._explain_no_heads(self.heads or 0, reason, sizes)
