@@ -22,7 +22,7 @@ from harness.statistics.estimate import Estimate, difference, mean, proportion
 from harness.statistics.halves import DRAWS, draw_estimation_half
 from harness.stimuli.blocks import draw_transplants
 from harness.stimuli.contrast import draw_contrasts
-from harness.stimuli.design import HIGH_ENTROPY, draw_entropy_trials
+from harness.stimuli.design import EVERY_OBJECT, HIGH_ENTROPY, draw_entropy_trials
 from harness.stimuli.prompt import Trial
 from harness.stimuli.questions import (
     draw_color_questions,
@@ -199,7 +199,7 @@ def draw_judged(experiment: str, trials: int) -> Judged:
     two, three, objects = PAPER_GRIDS[2], PAPER_GRIDS[3], HIGH_ENTROPY[3]
     match experiment:
         case "keys":
-            return _judge_half(draw_color_questions(two, objects, trials, rng), rng)
+            return _judge_half(draw_color_questions(two, EVERY_OBJECT, trials, rng), rng)
         case "transplant":
             pairs = draw_transplants(three, objects, trials, rng)
             return _judge_half([p.recipient for p in pairs], rng)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.stimuli.prompt import Trial, scene_description
-from harness.stimuli.scene import Cell, Grid, Object, Scene, objects
+from harness.stimuli.scene import COLORS, SHAPES, Cell, Grid, Object, Scene, objects
 
 HIGH_ENTROPY = {
     2: objects(("red circle", "blue square", "green triangle", "purple heart")),
@@ -30,6 +30,9 @@ HIGH_ENTROPY = {
     ),
 }
 """Objects that share no feature, one per cell of the grid (section 4.5)."""
+
+EVERY_OBJECT = objects(f"{color} {shape}" for color in COLORS for shape in SHAPES)
+"""Every color with every shape."""
 
 LOW_ENTROPY = {
     2: objects(f"{c} {s}" for c in ("green", "blue") for s in ("triangle", "square")),

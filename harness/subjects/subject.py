@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from harness.stimuli.design import EVERY_OBJECT, HIGH_ENTROPY
 from harness.stimuli.draw import draw
 from harness.stimuli.prompt import Prompt, Span, Trial
-from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Scene
+from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Object, Scene
 from harness.subjects.anatomy import Anatomy
 from harness.subjects.arrangement import arrange_text
 from harness.subjects.batch import Batch
@@ -94,6 +95,15 @@ class Subject:
     def grids(self) -> dict[int, Grid]:
         """The grids that this subject is shown, by their number of rows."""
         return EMBEDDED_GRIDS if self.entry.scale == "embedded" else PAPER_GRIDS
+
+    @property
+    def pair_objects(self) -> tuple[Object, ...]:
+        """The objects of which two are shown side by side.
+
+        Nine make only 144 such scenes, most of which rank heads in models of the paper's size; so these are shown
+        every color with every shape.
+        """
+        return HIGH_ENTROPY[3] if self.entry.scale == "embedded" else EVERY_OBJECT
 
     def encode(self, trials: Sequence[Trial]) -> Batch:
         """Encode trials as one batch.

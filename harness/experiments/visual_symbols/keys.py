@@ -30,7 +30,6 @@ from harness.experiments.halves import (
 )
 from harness.experiments.rivals import tabulate_rivals
 from harness.measuring.experiment import Request
-from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.prompt import Trial
 from harness.stimuli.questions import SIDES, draw_color_questions, side_of
 from harness.stimuli.scene import Cell
@@ -88,7 +87,7 @@ def measure(request: Request) -> xr.Dataset:
     subject, trials, rng = request.subject, request.trials, request.rng
     mediation = request.needed["mediation"]
     drawn = draw_unranked_trials(
-        lambda count: draw_color_questions(subject.grids[2], HIGH_ENTROPY[3], count, rng),
+        lambda count: draw_color_questions(subject.grids[2], subject.pair_objects, count, rng),
         trials,
         list_ranked_scenes(mediation, ["feature_retrieval"]),
     )

@@ -32,7 +32,6 @@ from harness.experiments.rivals import find_unnamed_color, tabulate_rivals
 from harness.experiments.sweeps import ALPHAS, list_head_counts
 from harness.measuring.experiment import OwnImages, Request
 from harness.stimuli.contrast import CONDITIONS, Condition
-from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_photographs
 from harness.stimuli.prompt import Trial
 from harness.stimuli.questions import (
@@ -71,13 +70,13 @@ def measure_drawn(request: Request) -> xr.Dataset:
 
 def _measure_drawn(request: Request, *, solids: bool) -> xr.Dataset:
     """Steer solids on textured ground, or flat shapes on white, in scenes that ranked no heads."""
-    grid, rng = request.subject.grids[2], request.rng
+    grid, objects, rng = request.subject.grids[2], request.subject.pair_objects, request.rng
     drawn = draw_unranked_trials(
-        lambda count: draw_side_pairs(grid, HIGH_ENTROPY[3], count, rng, solids=solids),
+        lambda count: draw_side_pairs(grid, objects, count, rng, solids=solids),
         request.trials,
         list_ranked_scenes(request.needed["mediation"]),
     )
-    triples = draw_side_triples(grid, HIGH_ENTROPY[3], request.trials, rng, solids=solids)
+    triples = draw_side_triples(grid, objects, request.trials, rng, solids=solids)
     return _measure_pairs(request, drawn, triples)
 
 
