@@ -1,4 +1,4 @@
-"""The two halves of an experiment's trials: what is chosen on the first is judged on the second."""
+"""Which trials choose and which judge: the two halves of an experiment, and the scenes that ranked heads."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from harness.statistics.halves import draw_estimation_half
+from harness.stimuli.contrast import CONDITIONS, Condition
 from harness.stimuli.prompt import Trial
 
 Item = TypeVar("Item")
@@ -59,3 +61,17 @@ class Halves:
 def list_scenes(trials: Sequence[Trial]) -> NDArray[np.str_]:
     """The key of each trial's scene [n]; trials with the same key show the same image."""
     return np.array([t.scene.key for t in trials])
+
+
+def list_ranked_scenes(mediation: xr.Dataset, stages: Sequence[Condition] = CONDITIONS) -> set[str]:
+    """The keys of all scenes by which the mediation experiment ranked heads, those of both sides of a contrast.
+
+    An experiment that edits these heads must judge them on other scenes.
+
+    Args:
+        mediation: The measurement of the mediation experiment.
+        stages: The stages whose heads are used.
+    """
+    chosen = mediation.sel(condition=list(stages))
+    keys = {str(k) for name in ("scene", "counterfactual_scene") for k in chosen[name].values.flat}
+    return keys - {""}

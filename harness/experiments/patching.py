@@ -31,9 +31,30 @@ def score_heads(subject: Subject, pairs: Sequence[Contrast]) -> NDArray[np.float
     Raises:
         ValueError: The two sides of a contrast are not the same prompt.
     """
+    clean, patched = read_patched_logits(subject, pairs)
+    return mediation_score(patched, clean[:, None, None])
+
+
+def read_patched_logits(
+    subject: Subject, pairs: Sequence[Contrast]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The logits of the two answers of Eq. 1, without a patch and with each head patched alone.
+
+    Args:
+        subject: The model.
+        pairs: N contrasts that patch at the same place, the mention or the last token.
+
+    Returns:
+        Logits of (the answer that the patch predicts, the clean answer): float64 [N, 2] without a patch, and
+        [N, layer, head, 2] with it.
+
+    Raises:
+        ValueError: The two sides of a contrast are not the same prompt.
+    """
     heads = list(np.ndindex(subject.layers, subject.heads))
-    moved = Patches.of(subject, pairs, heads).scores()
-    return moved.T.reshape(-1, subject.layers, subject.heads)
+    before, patched = Patches.of(subject, pairs, heads).read_logits()
+    shape = (len(pairs), subject.layers, subject.heads, 2)
+    return before, patched.transpose(1, 0, 2).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -86,7 +107,14 @@ class Patches:
         return cls(subject, clean, tokens, read, edits)
 
     def scores(self, *, at_patch: bool = False) -> NDArray[np.float64]:
-        """The mediation score (Eq. 1) of every patch, float64 [heads, N], in logits.
+        """The mediation score (Eq. 1) of every patch, float64 [heads, N], in logits; see `read_logits`."""
+        before, patched = self.read_logits(at_patch=at_patch)
+        return mediation_score(patched, before)
+
+    def read_logits(
+        self, *, at_patch: bool = False
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The logits of the answers of `read` without a patch [N, 2], and under every patch [heads, N, 2].
 
         Args:
             at_patch: Read the logits at the patched token, as the public reproduction did (protocol, section 9,
@@ -94,8 +122,8 @@ class Patches:
         """
         at = self.tokens[:, -1] if at_patch else None
         variants: list[list[Edit]] = [[], *([edit] for edit in self.edits)]
-        before, *patched = replay(self.subject, self.clean, variants, self.read, at=at).numpy()
-        return mediation_score(np.stack(patched), before)
+        logits = replay(self.subject, self.clean, variants, self.read, at=at).double().numpy()
+        return logits[0], logits[1:]
 
 
 def find_patched_tokens(batch: Batch, pairs: Sequence[Contrast]) -> torch.Tensor:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from harness.experiments.correlating import Comparison
-from harness.experiments.halves import HALF_NAMES, Halves, list_scenes
+from harness.experiments.halves import HALF_NAMES, Halves, list_ranked_scenes, list_scenes
 from harness.experiments.targets import compare_targets, list_colors, locate_target, number_cells
 from harness.measures.similarity import cosine_rsm, rsa
+from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.stimuli.scene import EMBEDDED_GRIDS
@@ -29,6 +31,17 @@ def test_trials_about_one_scene_are_all_in_one_half(trials):
         t for t, half in zip(trials, halves.names, strict=True) if half == HALF_NAMES[0]
     ] == first
     assert (halves.first != halves.second).all()
+
+
+def test_the_scenes_that_ranked_heads_are_those_of_both_sides_and_of_the_stages_asked_for():
+    sides = {
+        "scene": (("condition", "trial"), [["a", "b"], ["c", "c"], ["d", ""]]),
+        "counterfactual_scene": (("condition", "trial"), [["e", "a"], ["f", "g"], ["h", ""]]),
+    }
+    mediation = xr.Dataset(sides, {"condition": list(CONDITIONS)})
+    assert list_ranked_scenes(mediation) == set("abcdefgh")
+    assert list_ranked_scenes(mediation, ["id_retrieval"]) == set("abe")
+    assert list_ranked_scenes(mediation, ["feature_retrieval"]) == set("dh")
 
 
 def test_the_color_in_the_targets_cell_is_the_targets(trials):

@@ -13,7 +13,8 @@ import numpy as np
 import xarray as xr
 
 from harness.experiments.editing import read_words
-from harness.experiments.patching import score_heads
+from harness.experiments.patching import read_patched_logits
+from harness.measures.mediation import mediation_score
 from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS, Contrast, draw_contrasts
@@ -32,9 +33,11 @@ def measure(request: Request) -> xr.Dataset:
     """Measure mediation scores of all heads, on contrasts answered right on both sides (section 3.4).
 
     Returns:
-        `score` float [condition, trial, layer, head] in logits, NaN for trials that could not be found;
-        `scene` [condition, trial]; `drawn`, `kept` [condition]: contrasts tried, and those that the
-        subject got right on both sides.
+        `score` float [condition, trial, layer, head] in logits; `clean` float [condition, trial]: by how many
+        logits the clean answer leads the one that the patch predicts in the clean run, which is the reference
+        of Eq. 1; both NaN for trials that could not be found. `scene`, `counterfactual_scene` [condition,
+        trial]: keys of the scenes of the two sides, "" for those trials. `drawn`, `kept` [condition]:
+        contrasts tried, and those that the subject got right on both sides.
     """
     return _measure_contrasts(request, only_right=True)
 
@@ -50,7 +53,8 @@ def measure_ungated(request: Request) -> xr.Dataset:
 def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
     subject, trials, rng = request.subject, request.trials, request.rng
     score = np.full((len(CONDITIONS), trials, subject.layers, subject.heads), np.nan)
-    scene = np.full((len(CONDITIONS), trials), "", dtype="<U16")
+    clean = np.full(score.shape[:2], np.nan)
+    scene, counterfactual = (np.full(score.shape[:2], "", dtype="<U16") for _ in range(2))
     drawn, kept = [], []
     for c, condition in enumerate(CONDITIONS):
         tried = found = 0
@@ -61,8 +65,11 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
             wanted = usable[: trials - found]
             for part in cut_batches(len(wanted), ROWS):
                 span = slice(found + part.start, found + part.stop)
-                score[c, span] = score_heads(subject, wanted[part])
+                before, patched = read_patched_logits(subject, wanted[part])
+                score[c, span] = mediation_score(patched, before[:, None, None])
+                clean[c, span] = before[:, 1] - before[:, 0]
                 scene[c, span] = [p.clean.scene.key for p in wanted[part]]
+                counterfactual[c, span] = [p.counterfactual.scene.key for p in wanted[part]]
             found += len(wanted)
             request.progress(c * trials + found, len(CONDITIONS) * trials)
         drawn.append(tried)
@@ -70,7 +77,9 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
     return xr.Dataset(
         {
             "score": (("condition", "trial", "layer", "head"), score),
+            "clean": (("condition", "trial"), clean),
             "scene": (("condition", "trial"), scene),
+            "counterfactual_scene": (("condition", "trial"), counterfactual),
             "drawn": (("condition",), drawn),
             "kept": (("condition",), kept),
         },
