@@ -99,7 +99,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     # A quarter is twice what naming any other of eight objects gives; the paper improves subjects from 0.52 on.
     _symbols("reuse", "Reuse", 216, "directly beside", least=0.25, needs=HEADS),
     _symbols("entropy", "Entropy", 160, "nine objects"),
-    _symbols("degrade", "Degrade", 162, "nine objects", needs=HEADS),
+    _symbols("degrade", "Degrade", 180, "nine objects", needs=HEADS),
     _symbols("through_selection", "ThroughSelection", 96, "two objects", needs=HEADS),
     _symbols("blank", "Blank", 96, "nine objects"),
     _symbols("listing", "Listing", 160, "numbered list", needs=HEADS, own_images="coco"),

@@ -48,6 +48,10 @@ EDITS = ("other cell", "random direction", "other heads")
 """The ID of another cell is mixed in; a random direction as long; the ID in other heads of the same layers."""
 
 
+SHOWN = 20
+"""Trials for each position of the target, at least, so that half of them give every position its mean."""
+
+
 @dataclass(frozen=True)
 class Degraded:
     """Trials, and what is mixed into what their heads give.
@@ -109,12 +113,13 @@ def measure(request: Request) -> xr.Dataset:
 
     Returns:
         `right`, `follows` bool [edit, step, trial]: whether the target is named, and whether the object of the
-        cell whose ID is mixed in; `scene` [trial]; `heads`: how many are edited, 0 if there is nothing to
-        edit.
+        cell whose ID is mixed in; `scene` [trial]; `ranked`: heads that mediation ranked; `heads`: how many
+        are edited, 0 if there are none or some cell has no mean.
     """
     subject, rng = request.subject, request.rng
     grid = subject.grids[3]
-    drawn = draw_balanced_trials(grid, HIGH_ENTROPY[3], request.trials, rng)
+    trials = max(request.trials, SHOWN * len(grid.cells))
+    drawn = draw_balanced_trials(grid, HIGH_ENTROPY[3], trials, rng)
     halves = Halves.deal(list_scenes(drawn), rng)
     outputs, named = capture_with_answers(subject, drawn, "head")
     request.progress(1, 3)
@@ -140,6 +145,7 @@ def measure(request: Request) -> xr.Dataset:
             "right": (("edit", "step", "trial"), answers == [t.answer for t in judged]),
             "follows": (("edit", "step", "trial"), answers == pointed[halves.second]),
             "scene": (("trial",), halves.scenes[halves.second]),
+            "ranked": len(heads),
             "heads": best,
         },
         {"edit": list(EDITS), "step": list(STEPS)},

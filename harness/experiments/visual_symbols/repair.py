@@ -88,8 +88,9 @@ def measure(request: Request) -> xr.Dataset:
         same by color alone. `follows` bool [edit, trial]: whether the object at the wrong position is named,
         under each of FOLLOWED. `points_right` bool [trial]: whether the last token is decoded to the target
         without an edit. `part`, `scene` [trial]; `held`, `decoded` bool [clear], `clear_scene` [clear]: which
-        clear trials test the decoder, and which it decodes to their target; `correct`: clear trials behind
-        the prototypes. The attribute `scored` says what of an answer was compared.
+        clear trials test the decoder, and which it decodes to their target; `ranked`: heads that mediation
+        ranked; `correct`: clear trials behind the prototypes. The attribute `scored` says what of an answer was
+        compared.
     """
     subject, trials, rng = request.subject, request.trials, request.rng
     grid = subject.grids[3]
@@ -146,6 +147,7 @@ def measure(request: Request) -> xr.Dataset:
             "held": (("clear",), decoder.held),
             "decoded": (("clear",), decoder.found),
             "clear_scene": (("clear",), clear.halves.scenes),
+            "ranked": len(heads),
             "heads": best,
             "misled_heads": misled,
             "correct": int(right.sum()),

@@ -71,5 +71,11 @@ class Degrade(Reading):
                 f"{clean.value:.0%} of clear scenes are named right: no answers that could turn wrong",
                 **count_trials(self.data.scene),
             )
-        reason = "no head selects an ID, or no mean of some cell can be had: nothing to degrade"
-        return self._explain_no_heads(int(self.data.heads), reason)
+        if int(self.data.ranked) and not int(self.data.heads):
+            return Estimate.inapplicable(
+                "no trial of some position was answered right, so that its ID is not known",
+                **count_trials(self.data.scene),
+            )
+        return self._explain_no_heads(
+            int(self.data.heads), "no head selects an ID: none to degrade"
+        )

@@ -120,8 +120,13 @@ class Repair(Reading):
         )
 
     def _explain_no_ids(self, heads: int) -> Estimate | None:
-        reason = "no head selects an ID, or no prototype can be had: nothing to put in"
-        return self._explain_no_heads(heads, reason, count_trials(self._evaluation.scene))
+        sizes = count_trials(self._evaluation.scene)
+        if int(self.data.ranked) and not heads:
+            return Estimate.inapplicable(
+                "no clear scene of some position is named right, so that there is no ID of it to put in",
+                **sizes,
+            )
+        return self._explain_no_heads(heads, "no head selects an ID: none to put one in", sizes)
 
     def _tell_scored(self, estimate: Estimate, color: bool = False) -> Estimate:
         """The same estimate, whose method says what of an answer was compared."""
