@@ -107,8 +107,6 @@ def test_the_id_of_a_wrong_position_leads_to_what_is_there(measured):
     read = Repair(measured(REPAIR, "planted"))
     assert read.harm().interval(0.95)[0] > 0.3
     assert read.misled().interval(0.95)[0] > 0.3
-    assert not read.gain().applies
-    assert not read.gain_where_wrong().applies
 
 
 def test_damage_alone_does_not_mislead(measured):
