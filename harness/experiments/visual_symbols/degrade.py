@@ -74,17 +74,23 @@ class Degraded:
         trials = [t for t, keep in zip(self.trials, chosen.tolist(), strict=True) if keep]
         return Degraded(self.subject, trials, self.outputs[:, of], self.ids[:, of])
 
-    def count_moved(self, heads: list[Head], wanted: NDArray[np.str_], count: int) -> float:
-        """Share of answers that become the wanted color [n] with the whole ID of another cell in some heads."""
-        marked = mark_heads(heads[:count], self.subject, len(self.trials))
+    def choose_count(
+        self, heads: list[Head], counts: tuple[int, ...], wanted: NDArray[np.str_]
+    ) -> int:
+        """The number of heads in which the whole ID of another cell makes most answers the wanted color [n].
+
+        The first of equals.
+        """
+        marked = [mark_heads(heads[:k], self.subject, len(self.trials)) for k in counts]
         answers = find_answers(
             self.subject,
             self.trials,
             lambda batch, part: [
-                mix_in(marked[part], find_last_token(batch), self.ids[:, part], 1.0)
+                mix_in(of_count[part], find_last_token(batch), self.ids[:, part], 1.0)
+                for of_count in marked
             ],
         )
-        return float((answers[0] == wanted).mean())
+        return counts[int((answers == wanted).mean(1).argmax())]
 
     def ask(self, heads: list[Head], rng: np.random.Generator) -> NDArray[np.str_]:
         """The answers under every edit of EDITS at every step, words [edit, step, n]."""
@@ -136,8 +142,7 @@ def measure(request: Request) -> xr.Dataset:
         means = average_by_label(outputs[:, torch.from_numpy(learned)], cells[learned], count)
         every = Degraded(subject, drawn, outputs, means[torch.from_numpy(other)].transpose(0, 1))
         choosing = every.select(halves.first)
-        moved = [choosing.count_moved(heads, pointed[halves.first], k) for k in counts]
-        best = counts[int(np.argmax(moved))]
+        best = choosing.choose_count(heads, counts, pointed[halves.first])
         request.progress(2, 3)
         answers = every.select(halves.second).ask(heads[:best], rng)
     return xr.Dataset(

@@ -111,15 +111,13 @@ def measure(request: Request) -> xr.Dataset:
         means = average_by_label(
             clear.outputs[:, torch.from_numpy(right)], clear.cells[right], cells
         )
-        repairing, misleading = (
-            means[torch.from_numpy(to)].transpose(0, 1) for to in (crowded.cells, wrong)
-        )
-        best = _choose_count(subject, crowded, heads, counts, repairing, crowded.cells)
-        misled = _choose_count(subject, crowded, heads, counts, misleading, wrong)
+        best = _choose_count(subject, crowded, heads, counts, means, crowded.cells)
+        misled = _choose_count(subject, crowded, heads, counts, means, wrong)
         request.progress(2, 3)
+        misleading = _pick_prototypes(means, wrong)
         noise = draw_same_norm(misleading - crowded.outputs, crowded.halves.scenes, rng)
         of_edit = {
-            "repaired": (heads[:best], repairing),
+            "repaired": (heads[:best], _pick_prototypes(means, crowded.cells)),
             "wrong position": (heads[:misled], misleading),
             "random vector": (heads[:misled], crowded.outputs + noise),
         }
@@ -171,6 +169,11 @@ def _draw_wrong_cells(trials: list[Trial], rng: np.random.Generator) -> NDArray[
     return np.array(found)
 
 
+def _pick_prototypes(means: torch.Tensor, cells: NDArray[np.int64]) -> torch.Tensor:
+    """The prototype of one cell [cells, L, 1, H, w] for every trial, [L, n, 1, H, w]."""
+    return means[torch.from_numpy(cells)].transpose(0, 1)
+
+
 def _put_in(heads: list[Head], values: torch.Tensor, batch: Batch, part: slice) -> list[Edit]:
     """Edits that put values [L, n, 1, H, w] of all trials in place of what the heads give at the last token."""
     return edit_heads("head", heads, find_last_token(batch), values[:, part], "replace")
@@ -181,20 +184,21 @@ def _choose_count(
     crowded: Seen,
     heads: list[Head],
     counts: tuple[int, ...],
-    values: torch.Tensor,
+    means: torch.Tensor,
     wanted: NDArray[np.int64],
 ) -> int:
     """The number of heads with which most answers of the estimation half begin with the color in a wanted cell.
 
-    The first of equals. Colors are read off the first token, in one run of each trial for all numbers.
+    They get the prototype of that cell. The first of equals. Colors are read off the first token, in one run of
+    each trial for all numbers.
     """
     first = crowded.halves.first
     choosing, _ = crowded.halves.split(crowded.trials)
-    of_half = values[:, torch.from_numpy(first)]
+    values = _pick_prototypes(means, wanted[first])
     swept = find_answers(
         subject,
         choosing,
-        lambda batch, part: [_put_in(heads[:k], of_half, batch, part) for k in counts],
+        lambda batch, part: [_put_in(heads[:k], values, batch, part) for k in counts],
     )
     reached = swept == np.array(list_colors(choosing, wanted[first]))
     return counts[int(reached.mean(1).argmax())]

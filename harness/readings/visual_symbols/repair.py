@@ -11,14 +11,12 @@ from harness.readings.decoding import CELLS, explain_unreadable
 from harness.readings.reading import (
     Reading,
     count_trials,
-    estimate_drawn,
     estimate_gain,
     estimate_share,
     select_half,
 )
-from harness.statistics.clusters import draw_cluster_weights
-from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate
-from harness.statistics.halves import DRAWS
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, proportion
+from harness.statistics.shares import Sign, add_shares
 
 TESTABLE = 0.85
 """Above this accuracy with low entropy there is little to repair (protocol, E12)."""
@@ -56,23 +54,27 @@ class Repair(Reading):
         )
         if missing:
             return missing
-        gain = chosen.repaired.values.astype(float) - chosen.plain.values
         wrong, scenes = ~chosen.points_right.values, chosen.scene.values
         clusters = min(len(np.unique(scenes[of])) for of in (wrong, ~wrong))
         n = int(min(wrong.sum(), (~wrong).sum()))
         if clusters < MINIMUM_CLUSTERS:
             return Estimate.inapplicable(
-                f"the last token points wrong in {wrong.sum()} of {len(wrong)} scenes: too few of one kind to "
-                "compare",
+                f"the last token points wrong in {wrong.sum()} of {len(wrong)} scenes: too few of one "
+                "kind to compare",
                 n=n,
                 clusters=clusters,
             )
-        weights = draw_cluster_weights(scenes, DRAWS, np.random.default_rng(0)).astype(float)
-        with np.errstate(invalid="ignore"):
-            draws = [(weights[:, of] @ gain[of]) / weights[:, of].sum(1) for of in (wrong, ~wrong)]
-        value = float(gain[wrong].mean() - gain[~wrong].mean())
-        found = estimate_drawn(value, draws[0] - draws[1], n=n, clusters=clusters)
-        return self._tell_scored(found)
+        plain, repaired = chosen.plain.values, chosen.repaired.values
+        shares: list[tuple[Sign, Estimate]] = [
+            (sign, proportion(event[of], scenes[of]))
+            for of, event, sign in (
+                (wrong, repaired & ~plain, 1),
+                (wrong, plain & ~repaired, -1),
+                (~wrong, repaired & ~plain, -1),
+                (~wrong, plain & ~repaired, 1),
+            )
+        ]
+        return self._tell_scored(add_shares(shares, n=n, clusters=clusters))
 
     def harm(self) -> Estimate:
         """How much less often the object is named right with the prototype of a wrong position."""
