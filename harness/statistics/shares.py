@@ -14,8 +14,8 @@ Sign = Literal[1, -1]
 def add_shares(shares: Sequence[tuple[Sign, Estimate]], *, n: int, clusters: int) -> Estimate:
     """Add and subtract shares, each with an interval of its own, by Newcombe's square-and-add method (1998).
 
-    Each side of the interval is the root of the summed squares of how far the shares reach to that side. Unlike a
-    t interval or a bootstrap it keeps its width where an event never happened, as it often does among few trials.
+    Each side of the interval is the root of the summed squares of how far the shares reach to that side.
+    Unlike a t interval or a bootstrap it keeps its width where an event never happened, as among few trials.
 
     Args:
         shares: Each with the sign that it enters with; taken as independent.
