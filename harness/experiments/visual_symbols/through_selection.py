@@ -104,7 +104,7 @@ def measure(request: Request) -> xr.Dataset:
     retrieval, selection = (rank_heads(mediation, s) for s in ("id_retrieval", "id_selection"))
     pairs, drawn = _draw_pairs(request, list_ranked_scenes(mediation))
     request.progress(1, 3)
-    scenes = np.array([p.clean.scene.key for p in pairs])
+    scenes = np.array([p.clean.scene.key for p in pairs], dtype=np.str_)
     counts = [list_head_counts(subject, len(heads)) for heads in (retrieval, selection)]
     effect, judged, chosen = np.zeros((len(HELD), 0)), scenes[:0], (0, 0)
     if all(counts) and len(np.unique(scenes)) > 1:
