@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from harness.readings.decoding import CELLS, explain_unreadable
 from harness.readings.reading import (
@@ -65,15 +66,14 @@ class Repair(Reading):
                 clusters=clusters,
             )
         plain, repaired = chosen.plain.values, chosen.repaired.values
-        shares: list[tuple[Sign, Estimate]] = [
-            (sign, proportion(event[of], scenes[of]))
-            for of, event, sign in (
-                (wrong, repaired & ~plain, 1),
-                (wrong, plain & ~repaired, -1),
-                (~wrong, repaired & ~plain, -1),
-                (~wrong, plain & ~repaired, 1),
-            )
+        won, lost = repaired & ~plain, plain & ~repaired
+        terms: list[tuple[Sign, NDArray[np.bool_], NDArray[np.bool_]]] = [
+            (1, won, wrong),
+            (-1, lost, wrong),
+            (-1, won, ~wrong),
+            (1, lost, ~wrong),
         ]
+        shares = [(sign, proportion(event[of], scenes[of])) for sign, event, of in terms]
         return self._tell_scored(add_shares(shares, n=n, clusters=clusters))
 
     def harm(self) -> Estimate:
