@@ -8,6 +8,7 @@ import pytest
 from harness.experiments.catalogue import find_experiment
 from harness.experiments.editing import average_scores
 from harness.experiments.halves import list_ranked_scenes
+from harness.experiments.visual_symbols.degrade import _draw_other_cells
 from harness.experiments.visual_symbols.repair import _draw_wrong_cells
 from harness.experiments.visual_symbols.through_selection import _find_enough
 from harness.measuring.experiment import Request
@@ -149,3 +150,11 @@ def test_the_fewest_heads_that_nearly_reach_the_largest_effect_are_taken():
     assert _find_enough(np.array([0.1, 0.97, 0.99, 1.0])) == 1
     assert _find_enough(np.array([0.5, 0.9, 0.7])) == 1
     assert _find_enough(np.array([-3.0, -1.0, -2.0])) == 1
+
+
+def test_ids_are_mixed_in_only_of_other_cells_whose_id_is_known():
+    cells = np.arange(9).repeat(5)
+    found = _draw_other_cells(cells, np.array([1, 4, 7]), np.random.default_rng(0))
+    assert set(found.tolist()) == {1, 4, 7}
+    assert (found != cells).all()
+    assert (_draw_other_cells(cells, cells[:0], np.random.default_rng(0)) != cells).all()

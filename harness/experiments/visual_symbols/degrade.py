@@ -120,7 +120,7 @@ def measure(request: Request) -> xr.Dataset:
     Returns:
         `right`, `follows` bool [edit, step, trial]: whether the target is named, and whether the object of the
         cell whose ID is mixed in; `scene` [trial]; `ranked`: heads that mediation ranked; `heads`: how many
-        are edited, 0 if there are none or some cell has no mean.
+        are edited, 0 if there are none or no two cells have a mean.
     """
     subject, rng = request.subject, request.rng
     grid = subject.grids[3]
@@ -129,18 +129,21 @@ def measure(request: Request) -> xr.Dataset:
     halves = Halves.deal(list_scenes(drawn), rng)
     outputs, named = capture_with_answers(subject, drawn, "head")
     request.progress(1, 3)
-    cells, count = number_cells(drawn), len(grid.cells)
-    other = (cells + rng.integers(1, count, len(drawn))) % count
+    cells = number_cells(drawn)
     learned = halves.first & (named == [t.answer for t in drawn])
+    known = np.unique(cells[learned])
+    other = _draw_other_cells(cells, known, rng)
     heads = rank_heads(request.needed["mediation"], "id_selection")
     counts = list_head_counts(subject, len(heads))
     pointed = np.array(list_colors(drawn, other))
     _, judged = halves.split(drawn)
     answers = np.broadcast_to(named[halves.second], (len(EDITS), len(STEPS), len(judged)))
     best = 0
-    if counts and len(np.unique(cells[learned])) == count:
-        means = average_by_label(outputs[:, torch.from_numpy(learned)], cells[learned], count)
-        every = Degraded(subject, drawn, outputs, means[torch.from_numpy(other)].transpose(0, 1))
+    if counts and len(known) > 1:
+        labels = np.searchsorted(known, cells[learned])
+        means = average_by_label(outputs[:, torch.from_numpy(learned)], labels, len(known))
+        ids = means[torch.from_numpy(np.searchsorted(known, other))].transpose(0, 1)
+        every = Degraded(subject, drawn, outputs, ids)
         choosing = every.select(halves.first)
         best = choosing.choose_count(heads, counts, pointed[halves.first])
         request.progress(2, 3)
@@ -155,3 +158,14 @@ def measure(request: Request) -> xr.Dataset:
         },
         {"edit": list(EDITS), "step": list(STEPS)},
     )
+
+
+def _draw_other_cells(
+    cells: NDArray[np.int64], known: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw another cell for each of the given ones, [n], of those with a known ID; of all if none is left."""
+    found = []
+    for own in cells.tolist():
+        others = known[known != own] if len(known) > 1 else cells[cells != own]
+        found.append(int(rng.choice(others)))
+    return np.array(found)

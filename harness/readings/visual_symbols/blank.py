@@ -5,8 +5,8 @@ from __future__ import annotations
 from harness.readings.reading import Reading, count_trials, estimate_share
 from harness.statistics.estimate import Estimate
 
-ANSWERED = 0.5
-"""Scenes that must be named right with their image for it to mean anything that they are not without it."""
+ANSWERED = 1 / 3
+"""Scenes that must be named right with their image for a loss to mean anything: three times chance."""
 
 
 class Blank(Reading):

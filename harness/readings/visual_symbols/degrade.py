@@ -9,8 +9,8 @@ from harness.readings.reading import Reading, count_trials, estimate_gain, estim
 from harness.statistics.estimate import Estimate
 from harness.statistics.halves import draw_estimation_half
 
-ANSWERED = 0.5
-"""Scenes that must be named right without an edit for errors to mean anything."""
+ANSWERED = 1 / 3
+"""Scenes that must be named right without an edit for errors to mean anything: three times chance."""
 
 
 class Degrade(Reading):
@@ -73,7 +73,7 @@ class Degrade(Reading):
             )
         if int(self.data.ranked) and not int(self.data.heads):
             return Estimate.inapplicable(
-                "no trial of some position was answered right, so that its ID is not known",
+                "too few trials were answered right for the IDs of two positions to be known",
                 **count_trials(self.data.scene),
             )
         return self._explain_no_heads(
