@@ -1,13 +1,17 @@
 """Assouel et al. 2026, section 3.1: the task.
 
-An image shows N objects, the prompt names N - 1 of them, and the subject goes on with the one that is
-left out. Everything else in the paper is asked of models that do this; a subject that does not is
-blocked from the claims that need it. Doing it is no sign of binding: what is left out can be found by
-content alone, and the control `shortcut` is as good at it as `planted`. The controls that these claims
-refute are `unbound`, which sees everything and cannot tell which is left, and `untrained`.
+An image shows N objects, the prompt names N - 1 of them, and the subject goes on with the one that is left
+out. Everything else in the paper is asked of models that do this; a subject that does not is blocked from the
+claims that need it. Doing it is no sign of binding: what is left out can be found by content alone, and the
+control `shortcut` is as good at it as `planted`. The controls that these claims refute are `unbound`, which
+sees everything and cannot tell which is left, and `untrained`.
+
+Where a scene shows all objects there are, its words alone leave only one, and a subject could name it by
+elimination, as a reviewer of the paper noted. So the task of nine objects is asked about a blank image as
+well.
 """
 
-from harness.judging.claim import above, claim
+from harness.judging.claim import above, below, claim
 
 CEILING = above(
     0.95,
@@ -50,3 +54,18 @@ def test_names_the_fourth_of_four(behaviour, judge):
 )
 def test_names_the_sixth_of_six(behaviour, judge):
     judge(behaviour.accuracy("six objects, outer columns"))
+
+
+@claim(
+    id="visual_symbols.3.1.not_by_elimination",
+    statement="Without the image the one of nine objects that the text leaves out is not named.",
+    source="Assouel et al. 2026, section 3.1; the blank image is ours, as a reviewer asked",
+    threshold=below(
+        0.33,
+        unit="share right",
+        origin="chosen by us",
+        note="three times as many as by guessing among nine colors; elimination would name all",
+    ),
+)
+def test_the_text_alone_does_not_tell_what_is_left(blank, judge):
+    judge(blank.without_image())

@@ -1,10 +1,14 @@
 """Assouel et al. 2026, section 4.5 and Figures 6, 7: where features are shared, IDs are less accurate.
 
 Scenes whose objects share no feature are compared with scenes that pair few colors with few shapes.
-Similarity is the mean of five layers at the peak, which is chosen on the other half of the scenes. A
-subject without IDs has none to lose. That accuracy falls is no sign of IDs: the control `shortcut`, which
-looks for what was not named, fails where everything was. Whether a wrong answer is what the ID points to is
-asked for each trial.
+Similarity is read as it was published: with nine objects the mean of five layers at the peak, with four the
+peak itself, which is chosen on the other half of the scenes. A subject without IDs has none to lose. Answers
+are written out; color and shape must both be right, since published accuracies lie below what guessing among
+three colors gives, and the color alone is asked beside it. Of a subject that says no shape, such as the
+controls, the color alone is judged in both, and the record's method says so. That accuracy falls is no sign
+of IDs: the control `shortcut`, which looks for what was not named, fails where everything was. Whether a
+wrong answer is what the ID points to is asked for each trial, if the ID can be read at all.
+`test_4_5_cause.py` asks for the cause.
 """
 
 from harness.judging.claim import above, below, claim
@@ -118,6 +122,21 @@ def test_four_objects_lose_position(entropy, judge):
 )
 def test_accuracy_falls(entropy, judge):
     judge(entropy.accuracy_gap("3x3"))
+
+
+@claim(
+    id="visual_symbols.4.5.color_accuracy_falls",
+    statement="With shared features, more answers begin with a wrong color.",
+    source="Assouel et al. 2026, section 4.5; color alone is ours",
+    threshold=above(
+        0.05,
+        unit="share right",
+        origin="chosen by us",
+        note="as for color and shape, of which the paper scores both",
+    ),
+)
+def test_the_accuracy_of_colors_falls(entropy, judge):
+    judge(entropy.accuracy_gap("3x3", color=True))
 
 
 @claim(

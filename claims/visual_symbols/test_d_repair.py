@@ -1,8 +1,11 @@
 """Assouel et al. 2026, appendix D and Table 1: IDs from clear scenes repair errors in crowded ones.
 
-The mean activation of the selection heads for a position, taken from scenes without shared features,
-replaces that of a crowded scene. How many heads is chosen on other scenes. A subject with few errors has
-little to repair: not applicable.
+The mean activation of the selection heads for a position, taken from scenes without shared features, replaces
+that of a crowded scene. How many heads is chosen on other scenes. A subject with few errors has little to
+repair: not applicable. Answers are written out; color and shape must both be right, and the color alone is
+asked beside it. Of a subject that says no shape, such as the controls, the color alone is judged in both. If
+errors come from wrong IDs, then repair must help most where the last token pointed to a wrong position, which
+is asked of each crowded scene with a decoder learned on clear ones.
 """
 
 from harness.judging.claim import above, claim
@@ -30,6 +33,36 @@ def test_clear_ids_repair_errors(repair, judge):
 
 
 @claim(
+    id="visual_symbols.d.repair_of_color",
+    statement="IDs from scenes of distinct features make more answers begin with the right color.",
+    source="Assouel et al. 2026, appendix D; color alone is ours",
+    threshold=above(
+        0.03,
+        unit="share right",
+        origin="chosen by us",
+        note="as for color and shape, of which the paper scores both",
+    ),
+)
+def test_clear_ids_repair_colors(repair, judge):
+    judge(repair.gain(color=True))
+
+
+@claim(
+    id="visual_symbols.d.repairs_wrong_ids",
+    statement="They help more where the last token pointed to a wrong position than where to the right one.",
+    source="Assouel et al. 2026, appendix D; per trial as its reviewers asked, ours",
+    threshold=above(
+        0.0,
+        unit="share right",
+        origin="chosen by us",
+        note="the paper gives no number; where the ID was right there is nothing to repair",
+    ),
+)
+def test_repair_helps_where_the_id_was_wrong(repair, judge):
+    judge(repair.gain_where_wrong())
+
+
+@claim(
     id="visual_symbols.d.wrong_position_harms",
     statement="The ID of a wrong position makes more answers wrong.",
     source="Assouel et al. 2026, appendix D; the control is ours",
@@ -42,3 +75,18 @@ def test_clear_ids_repair_errors(repair, judge):
 )
 def test_a_wrong_id_harms(repair, judge):
     judge(repair.harm())
+
+
+@claim(
+    id="visual_symbols.d.wrong_position_misleads",
+    statement="The ID of a wrong position makes the model name what is there, as no random vector does.",
+    source="Assouel et al. 2026, appendix D; the control is ours",
+    threshold=above(
+        0.10,
+        unit="share of answers",
+        origin="chosen by us",
+        note="any damage makes answers wrong; an ID that points must lead them to its object",
+    ),
+)
+def test_a_wrong_id_misleads(repair, judge):
+    judge(repair.misled())

@@ -124,6 +124,9 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     # A quarter is twice what naming any other of eight objects gives; the paper improves subjects from 0.52 on.
     _symbols("reuse", "Reuse", 216, "directly beside", paper_trials=320, least=0.25, needs=HEADS),
     _symbols("entropy", "Entropy", 160, "nine objects", paper_trials=260),
+    _symbols("degrade", "Degrade", 180, "nine objects", needs=HEADS),
+    _symbols("through_selection", "ThroughSelection", 96, "two objects", needs=HEADS),
+    _symbols("blank", "Blank", 96, "nine objects"),
     # These two tell by their own answers, in the subject's own words, whether it does the task.
     # Half of the images of lists are sources: a mean over hundreds of objects is free of content (E10).
     _symbols("listing", "Listing", 160, paper_trials=1000, needs=HEADS, own_images="coco"),

@@ -64,6 +64,8 @@ SHOWN_ONLY_TO_SAY_NO = {
     "visual_symbols.c.worse_than_random",
     "visual_symbols.c.still_a_number",
     "visual_symbols.d.repair",
+    "visual_symbols.d.repair_of_color",
+    "visual_symbols.d.repairs_wrong_ids",
 }
 """Claims that no control supports: what they would need is planted nowhere yet."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.measures.similarity import find_peak
+from harness.readings.decoding import explain_unreadable
 from harness.readings.reading import (
     Reading,
     Sizes,
@@ -22,9 +23,14 @@ from harness.statistics.draws import from_draws
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate
 from harness.statistics.halves import DRAWS
 
-WINDOW = 5
-"""Consecutive layers that are averaged, as the published bars do (protocol, E9)."""
+WINDOWS = {"3x3": 5, "2x2": 1}
+"""Consecutive layers that are averaged, as what is published of each grid does: bars of 3x3, peaks of 2x2."""
 
+ANSWERED = 1 / 3
+"""Clear scenes that must be named right for a fall of accuracy to mean anything.
+
+It is three times what guessing among nine objects gives; the fewest published are 0.688.
+"""
 
 PRESENT = 0.1
 """Up to this correlation position counts as absent, so that none of it can be lost."""
@@ -35,7 +41,7 @@ class Strength:
     """How strongly position is represented in one set of scenes.
 
     Attributes:
-        r: Mean correlation over five layers at the peak, on the evaluation half.
+        r: Mean correlation over the grid's layers at the peak, on the evaluation half.
         draws: The same in bootstrap draws, [D].
         n: Trials of that half.
         clusters: How many scenes they show.
@@ -54,7 +60,7 @@ class Entropy(Reading):
     """
 
     def position_gap(self, grid: str, place: str) -> Estimate:
-        """Position RSA with high less that with low entropy, mean over five layers at each one's peak."""
+        """Position RSA with high less that with low entropy, at each one's peak or the layers around it."""
         high, low, sizes = self._compare(grid, place)
         return estimate_drawn(high.r - low.r, high.draws - low.draws, **sizes)
 
@@ -74,30 +80,59 @@ class Entropy(Reading):
             )
         return estimate_drawn(low.r / high.r, low.draws / high.draws, **sizes)
 
-    def accuracy(self, which: str) -> Estimate:
-        """Share of right colors in one set, named by entropy and grid, such as "high 3x3"."""
-        chosen = self.data.sel(set=which)
-        return estimate_share(chosen.right, chosen.scene)
+    def accuracy(self, which: str, *, color: bool = False) -> Estimate:
+        """Share of right answers in one set, named by entropy and grid, such as "high 3x3".
 
-    def accuracy_gap(self, grid: str) -> Estimate:
-        """Accuracy with high less that with low entropy; the sets are independent."""
+        Args:
+            which: The set.
+            color: Compare the color alone; else color and shape, if the subject says both.
+        """
+        chosen = self.data.sel(set=which)
+        right = chosen.right_color if color else chosen.right
+        return self._tell_scored(estimate_share(right, chosen.scene), color)
+
+    def accuracy_gap(self, grid: str, *, color: bool = False) -> Estimate:
+        """Accuracy with high less that with low entropy; the sets are independent.
+
+        Not applicable to a subject that does not name the objects of clear scenes either.
+        """
+        answered = self.accuracy(f"high {grid}", color=color)
+        lowest, highest = self._find_bounds(answered)
+        if lowest <= ANSWERED:
+            missing = Estimate.inapplicable if highest < ANSWERED else Estimate.unsettled
+            return missing(
+                f"{answered.value:.0%} of clear scenes are named right ({self._name_scored(color)}): too few "
+                "to ask how many fewer crowded ones are",
+                n=answered.n,
+                clusters=answered.clusters,
+            )
         rng = np.random.default_rng(0)
         values, draws, sizes = [], [], []
         for entropy in ("high", "low"):
             chosen = self.data.sel(set=f"{entropy} {grid}")
-            right, scenes = chosen.right.values.astype(float), chosen.scene.values
+            of = chosen.right_color if color else chosen.right
+            right, scenes = of.values.astype(float), chosen.scene.values
             weights = draw_cluster_weights(scenes, DRAWS, rng)
             values.append(right.mean())
             draws.append((weights @ right) / weights.sum(1))
             sizes.append((len(right), len(np.unique(scenes))))
         n, clusters = (min(x) for x in zip(*sizes, strict=True))
-        return from_draws(values[0] - values[1], draws[0] - draws[1], n=n, clusters=clusters)
+        found = from_draws(values[0] - values[1], draws[0] - draws[1], n=n, clusters=clusters)
+        return self._tell_scored(found, color)
 
     def errors_predicted(self) -> Estimate:
-        """How much more often than by chance a wrong answer is the color that the last token points to.
+        """How much more often than by chance a wrong answer is the object that the last token points to.
 
-        By chance means the colors that the other wrong trials point to.
+        By chance means the objects that the other wrong trials point to.
         """
+        unread = explain_unreadable(
+            self.data.held.values,
+            self.data.decoded.values,
+            self.data.scene.sel(set="high 3x3").values,
+            self.look,
+        )
+        if unread:
+            return unread
         low = self.data.sel(set="low 3x3")
         wrong = ~low.right.values.astype(bool) & (self.data.named.values != "")
         scenes, errors = low.scene[wrong], int(wrong.sum())
@@ -108,20 +143,28 @@ class Entropy(Reading):
             )
         pointed, named = self.data.pointed.values[wrong], self.data.named.values[wrong]
         chance = np.array([(np.delete(pointed, i) == named[i]).mean() for i in range(errors)])
-        return estimate_gain(pointed == named, chance, scenes)
+        return self._tell_scored(estimate_gain(pointed == named, chance, scenes))
+
+    def _name_scored(self, color: bool = False) -> str:
+        return "color alone" if color else str(self.data.attrs["scored"])
+
+    def _tell_scored(self, estimate: Estimate, color: bool = False) -> Estimate:
+        """The same estimate, whose method says what of an answer was compared."""
+        return replace(estimate, method=f"{estimate.method}; {self._name_scored(color)}")
 
     def _compare(self, grid: str, place: str) -> tuple[Strength, Strength, Sizes]:
         """With high entropy, with low, and the smaller numbers of trials and scenes of the two."""
-        high, low = (self._read(f"{entropy} {grid}", place) for entropy in ("high", "low"))
+        window = WINDOWS[grid]
+        high, low = (self._read(f"{entropy} {grid}", place, window) for entropy in ("high", "low"))
         sizes: Sizes = {"n": min(high.n, low.n), "clusters": min(high.clusters, low.clusters)}
         return high, low, sizes
 
-    def _read(self, which: str, place: str) -> Strength:
+    def _read(self, which: str, place: str, layers: int) -> Strength:
         chosen = self.data.sel(set=which, place=place)
         curve = chosen.r.sel(half="estimation").values
         middle = find_peak(curve)
-        first = int(np.clip(middle - WINDOW // 2, 0, max(0, len(curve) - WINDOW)))
-        window = slice(first, first + WINDOW)
+        first = int(np.clip(middle - layers // 2, 0, max(0, len(curve) - layers)))
+        window = slice(first, first + layers)
         return Strength(
             float(chosen.r.sel(half="evaluation").values[window].mean()),
             chosen.r_draws.values[:, window].mean(1),

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-import xarray as xr
+from dataclasses import replace
 
-from harness.readings.reading import Reading, count_trials, estimate_gain, select_half
-from harness.statistics.estimate import Estimate
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from harness.readings.decoding import CELLS, explain_unreadable
+from harness.readings.reading import (
+    Reading,
+    count_trials,
+    estimate_gain,
+    estimate_share,
+    select_half,
+)
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, proportion
+from harness.statistics.shares import Sign, add_shares
 
 TESTABLE = 0.85
 """Above this accuracy with low entropy there is little to repair (protocol, E12)."""
@@ -14,25 +26,111 @@ TESTABLE = 0.85
 class Repair(Reading):
     """Turns answers with and without prototypes into differences of accuracy, on the evaluation half."""
 
-    def gain(self) -> Estimate:
-        """How much more often the object is named right with the prototype of its position."""
-        chosen = select_half(self.data, "evaluation")
-        return self._explain_missing(chosen) or estimate_gain(
-            chosen.repaired, chosen.plain, chosen.scene
+    def gain(self, *, color: bool = False) -> Estimate:
+        """How much more often the object is named right with the prototype of its position.
+
+        Args:
+            color: Compare the color alone; else color and shape, if the subject says both.
+        """
+        chosen, of = self._evaluation, "_color" if color else ""
+        plain, repaired = chosen[f"plain{of}"], chosen[f"repaired{of}"]
+        return (
+            self._explain_few_errors(plain)
+            or self._explain_no_ids(int(self.data.heads))
+            or self._tell_scored(estimate_gain(repaired, plain, chosen.scene), color)
         )
+
+    def gain_where_wrong(self) -> Estimate:
+        """How much larger the gain is where the last token pointed to a wrong position than elsewhere."""
+        chosen = self._evaluation
+        missing = (
+            self._explain_few_errors(chosen.plain)
+            or self._explain_no_ids(int(self.data.heads))
+            or explain_unreadable(
+                self.data.held.values,
+                self.data.decoded.values,
+                self.data.clear_scene.values,
+                self.look,
+            )
+        )
+        if missing:
+            return missing
+        wrong, scenes = ~chosen.points_right.values, chosen.scene.values
+        clusters = min(len(np.unique(scenes[of])) for of in (wrong, ~wrong))
+        n = int(min(wrong.sum(), (~wrong).sum()))
+        if clusters < MINIMUM_CLUSTERS:
+            return Estimate.inapplicable(
+                f"the last token points wrong in {wrong.sum()} of {len(wrong)} scenes: too few of one "
+                "kind to compare",
+                n=n,
+                clusters=clusters,
+            )
+        plain, repaired = chosen.plain.values, chosen.repaired.values
+        won, lost = repaired & ~plain, plain & ~repaired
+        terms: list[tuple[Sign, NDArray[np.bool_], NDArray[np.bool_]]] = [
+            (1, won, wrong),
+            (-1, lost, wrong),
+            (-1, won, ~wrong),
+            (1, lost, ~wrong),
+        ]
+        shares = [(sign, proportion(event[of], scenes[of])) for sign, event, of in terms]
+        return self._tell_scored(add_shares(shares, n=n, clusters=clusters))
 
     def harm(self) -> Estimate:
         """How much less often the object is named right with the prototype of a wrong position."""
-        chosen = select_half(self.data, "evaluation")
-        return self._explain_missing(chosen) or estimate_gain(
-            chosen.plain, chosen.misled, chosen.scene
+        chosen = self._evaluation
+        return (
+            self._explain_guesses(chosen)
+            or self._explain_no_ids(int(self.data.misled_heads))
+            or self._tell_scored(estimate_gain(chosen.plain, chosen.misled, chosen.scene))
         )
 
-    def _explain_missing(self, chosen: xr.Dataset) -> Estimate | None:
-        plain, sizes = float(chosen.plain.values.mean()), count_trials(chosen.scene)
-        if plain > TESTABLE:
+    def misled(self) -> Estimate:
+        """How much more often the object at a wrong position is named with its ID than with a random vector."""
+        chosen = self._evaluation
+        wrong, random = (chosen.follows.sel(edit=e) for e in ("wrong position", "random vector"))
+        return (
+            self._explain_guesses(chosen)
+            or self._explain_no_ids(int(self.data.misled_heads))
+            or self._tell_scored(estimate_gain(wrong, random, chosen.scene))
+        )
+
+    @property
+    def _evaluation(self) -> xr.Dataset:
+        return select_half(self.data, "evaluation")
+
+    def _explain_few_errors(self, plain: xr.DataArray) -> Estimate | None:
+        share = float(plain.values.mean())
+        if share <= TESTABLE:
+            return None
+        return Estimate.inapplicable(
+            f"{share:.0%} of low-entropy scenes are named right: little to repair",
+            **count_trials(self._evaluation.scene),
+        )
+
+    def _explain_guesses(self, chosen: xr.Dataset) -> Estimate | None:
+        """Nothing can be harmed or led astray where answers are guesses already."""
+        plain = estimate_share(chosen.plain, chosen.scene)
+        guessed = 1 / 3 if "alone" in self.data.attrs["scored"] else 1 / CELLS
+        lowest, _ = self._find_bounds(plain)
+        if lowest > guessed:
+            return None
+        return Estimate.inapplicable(
+            f"{plain.value:.0%} of low-entropy scenes are named right ({self.data.attrs['scored']}), and "
+            f"guessing gives {guessed:.0%}: no answer to lead astray",
+            **count_trials(chosen.scene),
+        )
+
+    def _explain_no_ids(self, heads: int) -> Estimate | None:
+        sizes = count_trials(self._evaluation.scene)
+        if int(self.data.ranked) and not heads:
             return Estimate.inapplicable(
-                f"{plain:.0%} of low-entropy scenes are named right: little to repair", **sizes
+                "no clear scene of some position is named right, so that there is no ID of it to put in",
+                **sizes,
             )
-        reason = "no head selects an ID, or no prototype can be had: nothing to put in"
-        return self._explain_no_heads(int(self.data.heads), reason, sizes)
+        return self._explain_no_heads(heads, "no head selects an ID: none to put one in", sizes)
+
+    def _tell_scored(self, estimate: Estimate, color: bool = False) -> Estimate:
+        """The same estimate, whose method says what of an answer was compared."""
+        scored = "color alone" if color else self.data.attrs["scored"]
+        return replace(estimate, method=f"{estimate.method}; {scored}")

@@ -1,0 +1,171 @@
+"""Cause, not correlation: IDs are degraded in clear scenes, and errors must appear (section 4.5).
+
+The paper shows that IDs and answers get worse together where features are shared, and its reviewers asked for
+a cause. Here the scenes stay clear and the IDs alone are made worse: what the ID selection heads give at the
+last token is mixed, step by step, with the mean of another cell, as if the ID were drawn away to it. The same
+is done in a random direction that is as long, and in other heads of the same layers, both drawn anew for
+every scene. Objects have a color of their own each, so the first word of an answer tells which one is named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import NDArray
+
+from harness.experiments.editing import (
+    Head,
+    average_by_label,
+    capture_with_answers,
+    find_answers,
+    find_last_token,
+    rank_heads,
+)
+from harness.experiments.halves import Halves, list_scenes
+from harness.experiments.mixing import (
+    add_to,
+    draw_same_norm,
+    mark_heads,
+    mark_other_heads,
+    mix_in,
+)
+from harness.experiments.sweeps import list_head_counts
+from harness.experiments.targets import list_colors, number_cells
+from harness.measuring.experiment import Request
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
+from harness.stimuli.prompt import Trial
+from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
+from harness.tracing.replay import Variant
+
+STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Share of another cell's ID in what the heads give: from the trial's own to the other's alone."""
+
+EDITS = ("other cell", "random direction", "other heads")
+"""The ID of another cell is mixed in; a random direction as long; the ID in other heads of the same layers."""
+
+
+SHOWN = 20
+"""Trials for each position of the target, at least, so that half of them give every position its mean."""
+
+
+@dataclass(frozen=True)
+class Degraded:
+    """Trials, and what is mixed into what their heads give.
+
+    Attributes:
+        subject: The model.
+        trials: n of them.
+        outputs: What every head gives at the last token without an edit, float32 [L, n, 1, H, w].
+        ids: The mean of another cell, of the same shape.
+    """
+
+    subject: Subject
+    trials: list[Trial]
+    outputs: torch.Tensor
+    ids: torch.Tensor
+
+    def select(self, chosen: NDArray[np.bool_]) -> Degraded:
+        """Some of the trials, bool [n]."""
+        of = torch.from_numpy(chosen)
+        trials = [t for t, keep in zip(self.trials, chosen.tolist(), strict=True) if keep]
+        return Degraded(self.subject, trials, self.outputs[:, of], self.ids[:, of])
+
+    def choose_count(
+        self, heads: list[Head], counts: tuple[int, ...], wanted: NDArray[np.str_]
+    ) -> int:
+        """The number of heads in which the whole ID of another cell makes most answers the wanted color [n].
+
+        The first of equals.
+        """
+        marked = [mark_heads(heads[:k], self.subject, len(self.trials)) for k in counts]
+        answers = find_answers(
+            self.subject,
+            self.trials,
+            lambda batch, part: [
+                mix_in(of_count[part], find_last_token(batch), self.ids[:, part], 1.0)
+                for of_count in marked
+            ],
+        )
+        return counts[int((answers == wanted).mean(1).argmax())]
+
+    def ask(self, heads: list[Head], rng: np.random.Generator) -> NDArray[np.str_]:
+        """The answers under every edit of EDITS at every step, words [edit, step, n]."""
+        scenes = list_scenes(self.trials)
+        own = mark_heads(heads, self.subject, len(self.trials))
+        others = mark_other_heads(heads, self.subject, scenes, rng)
+        random = draw_same_norm(self.ids - self.outputs, scenes, rng)
+
+        def degrade(batch: Batch, part: slice) -> list[Variant]:
+            at, ids = find_last_token(batch), self.ids[:, part]
+            return [
+                *(mix_in(own[part], at, ids, step) for step in STEPS),
+                *(add_to(own[part], at, random[:, part], step) for step in STEPS),
+                *(mix_in(others[part], at, ids, step) for step in STEPS),
+            ]
+
+        answers = find_answers(self.subject, self.trials, degrade)
+        return answers.reshape(len(EDITS), len(STEPS), len(self.trials))
+
+
+def measure(request: Request) -> xr.Dataset:
+    """Measure what is named in high-entropy 3x3 scenes as their IDs are degraded.
+
+    Means come from the trials of the estimation half that are answered right, and there the number of heads is
+    chosen with which most answers become the other cell's object; all else is measured on the evaluation half.
+
+    Returns:
+        `right`, `follows` bool [edit, step, trial]: whether the target is named, and whether the object of the
+        cell whose ID is mixed in; `scene` [trial]; `ranked`: heads that mediation ranked; `heads`: how many
+        are edited, 0 if there are none or no two cells have a mean.
+    """
+    subject, rng = request.subject, request.rng
+    grid = subject.grids[3]
+    trials = max(request.trials, SHOWN * len(grid.cells))
+    drawn = draw_balanced_trials(grid, HIGH_ENTROPY[3], trials, rng)
+    halves = Halves.deal(list_scenes(drawn), rng)
+    outputs, named = capture_with_answers(subject, drawn, "head")
+    request.progress(1, 3)
+    cells = number_cells(drawn)
+    learned = halves.first & (named == [t.answer for t in drawn])
+    known = np.unique(cells[learned])
+    other = _draw_other_cells(cells, known, rng)
+    heads = rank_heads(request.needed["mediation"], "id_selection")
+    counts = list_head_counts(subject, len(heads))
+    pointed = np.array(list_colors(drawn, other))
+    _, judged = halves.split(drawn)
+    answers = np.broadcast_to(named[halves.second], (len(EDITS), len(STEPS), len(judged)))
+    best = 0
+    if counts and len(known) > 1:
+        labels = np.searchsorted(known, cells[learned])
+        means = average_by_label(outputs[:, torch.from_numpy(learned)], labels, len(known))
+        ids = means[torch.from_numpy(np.searchsorted(known, other))].transpose(0, 1)
+        every = Degraded(subject, drawn, outputs, ids)
+        choosing = every.select(halves.first)
+        best = choosing.choose_count(heads, counts, pointed[halves.first])
+        request.progress(2, 3)
+        answers = every.select(halves.second).ask(heads[:best], rng)
+    return xr.Dataset(
+        {
+            "right": (("edit", "step", "trial"), answers == [t.answer for t in judged]),
+            "follows": (("edit", "step", "trial"), answers == pointed[halves.second]),
+            "scene": (("trial",), halves.scenes[halves.second]),
+            "ranked": len(heads),
+            "heads": best,
+        },
+        {"edit": list(EDITS), "step": list(STEPS)},
+    )
+
+
+def _draw_other_cells(
+    cells: NDArray[np.int64], known: NDArray[np.int64], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw another cell for each of the given ones, [n], of those with a known ID; of all if none is left."""
+    found = []
+    for own in cells.tolist():
+        others = known[known != own] if len(known) > 1 else cells[cells != own]
+        found.append(int(rng.choice(others)))
+    return np.array(found)
