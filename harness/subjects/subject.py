@@ -100,8 +100,8 @@ class Subject:
     def pair_objects(self) -> tuple[Object, ...]:
         """The objects of which two are shown side by side.
 
-        Nine make only 144 such scenes, most of which rank heads in models of the paper's size; so these are shown
-        every color with every shape.
+        Nine make only 144 such scenes, most of which rank heads in models of the paper's size; so those are
+        shown every color with every shape.
         """
         return HIGH_ENTROPY[3] if self.entry.scale == "embedded" else EVERY_OBJECT
 
