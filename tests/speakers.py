@@ -1,8 +1,8 @@
 """Oracles that know every answer and write it in one fixed spelling.
 
-What such a subject will write stands in the last token of the prompt that it is given, and in each token that it has
-just written: no layer adds anything, and the row of the output embedding that is most like that state is the token
-that follows. So everything between the prompt and the answer is the suite's own code.
+What such a subject will write stands in the last token of its prompt, and in each token that it has just written:
+no layer adds anything, and the token follows whose row of the output embedding is most like that state. So all that
+stands between the prompt and the answer is the suite's own code.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import torch
 
 from harness.stimuli.prompt import NUMBERS, Trial
 from harness.stimuli.scene import Scene
-from harness.subjects.arrangement import is_question
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
+from harness.subjects.wording import tell_form
 
 SHARP = 20.0
 """Length of the rows of the output embedding, so that the likeliest token has all the probability."""
@@ -139,7 +139,7 @@ class Speaker(Subject):
         if self.voice.digits and bare in NUMBERS:
             return first.replace(bare, str(NUMBERS.index(bare)))
         begins = self.entry.arrangement == "chat" or (
-            self.entry.arrangement == "prefilled" and is_question(text)
+            self.entry.arrangement == "prefilled" and tell_form(text) == "question"
         )
         return f"{self.voice.word(first, begins)} {rest}".strip()
 
@@ -168,9 +168,9 @@ def make_speaker(subject: Subject, ends: str = ".") -> Speaker:
     """
     model, tokenizer = subject.model, subject.tokenizer
     for name, parameter in model.named_parameters():
-        if "language_model" in name or "text_model" in name:
-            if name.endswith(("o_proj.weight", "down_proj.weight")):
-                parameter.zero_()
+        of_text = "language_model" in name or "text_model" in name
+        if of_text and name.endswith(("o_proj.weight", "down_proj.weight")):
+            parameter.zero_()
     head = model.get_output_embeddings()
     directions = torch.randn(head.weight.shape, generator=torch.Generator().manual_seed(0))
     directions = SHARP * directions / directions.norm(dim=-1, keepdim=True)

@@ -26,7 +26,8 @@ def execute(arguments: argparse.Namespace) -> int:
     """Load a checkpoint and try all that experiments take for granted; 1 if a check fails."""
     from harness.experiments.arranging import choose_arrangement
     from harness.runs.selection import apply_asked
-    from harness.runs.subject_holder import choose_device, tell_rounding
+    from harness.runs.subject_holder import choose_device, tell_arrangement, tell_rounding
+    from harness.subjects.arrangement import check_template
     from harness.subjects.loading import load
     from harness.subjects.registry import find, read_registry
     from harness.tracing.conformance import check_conformance
@@ -35,12 +36,18 @@ def execute(arguments: argparse.Namespace) -> int:
     entry = apply_asked(entry, arguments.dtype, arguments.arrangement)
     device = choose_device(arguments.gpu)
     subject = choose_arrangement(load(entry, device=device), print)
+    # Otherwise every check would fail in the same words.
+    check_template(subject.tokenizer, subject.anatomy, subject.entry.arrangement)
     print(
         f"{entry.name}: {subject.anatomy.family}, {subject.layers} layers, {subject.heads} heads, "
         f"{subject.key_heads} key heads, {entry.dtype}, asked {subject.entry.arrangement}"
     )
-    if rounded := tell_rounding(entry, device):
-        print(rounded)
+    for line in (
+        tell_arrangement(entry, subject.entry.arrangement),
+        tell_rounding(entry, device),
+    ):
+        if line:
+            print(line)
     failed = 0
     for finding in check_conformance(subject):
         failed += bool(finding.failure)

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from harness.experiments.spelling import draw_spelling_trials, find_spelling
 from harness.experiments.sweeps import ARRANGEMENTS
-from harness.subjects.arrangement import Arrangement, NoTemplate
+from harness.subjects.arrangement import Arrangement, NoTemplate, check_template
 from harness.subjects.subject import SharedFirstPiece, Subject
 
 TRIED = ARRANGEMENTS[1:]
@@ -41,8 +41,11 @@ def choose_arrangement(subject: Subject, say: Callable[[str], None]) -> Subject:
     for how in TRIED:
         arranged = arrange_subject(subject, how)
         try:
+            check_template(subject.tokenizer, subject.anatomy, how)
             arranged.check_answers()
-            right[how] = float(find_spelling(arranged, "sentence", trials).right.mean())
+            found = find_spelling(arranged, "sentence", trials)
+            found.check(arranged)
+            right[how] = float(found.right.mean())
         except (NoTemplate, SharedFirstPiece) as error:
             say(f"arrangement: not {how}, since {error}")
     if not right:

@@ -14,7 +14,9 @@ from harness.machine.placement import (
     count_threads,
     find_device,
 )
+from harness.subjects.folder import find_template_in
 from harness.subjects.registry import Entry
+from harness.subjects.wording import WORDINGS
 
 if TYPE_CHECKING:
     from harness.subjects.subject import Subject
@@ -51,6 +53,30 @@ def tell_rounding(entry: Entry, device: str) -> str:
         f"{entry.name}: measured in {entry.dtype}, which rounds scores{slow}; `--dtype float32` "
         "measures it in float32"
     )
+
+
+def tell_arrangement(entry: Entry, arrangement: str) -> str:
+    """One line that says how a folder is asked, why, and how it is asked otherwise; "" for other subjects.
+
+    Args:
+        entry: The folder's, as it was asked for.
+        arrangement: The one that is used, where the entry may leave it open.
+    """
+    if entry.kind != "local" or entry.folder is None:
+        return ""
+    usual = WORDINGS[entry.family].arrangement
+    if not find_template_in(entry.folder):
+        why = "it has no chat template, without which --arrangement can only be plain"
+    elif entry.arrangement != usual:
+        why = f"not {usual}, as a model of its family is by name: leave out --arrangement for that"
+    elif usual == "auto":
+        unusable = ", of which it can use none" if arrangement == "plain" else ""
+        why = (
+            f"tried as a model of its family is by name{unusable}; --arrangement asks it otherwise"
+        )
+    else:
+        why = "as a model of its family is by name; --arrangement auto tries its chat template"
+    return f"{entry.name}: asked {arrangement} ({why})"
 
 
 class SubjectHolder:
@@ -108,8 +134,9 @@ class SubjectHolder:
                 f"{where}; hooks checked"
             )
             rounded = "" if self.remote else tell_rounding(entry, self.device)
-            if rounded:
-                self.say(rounded)
+            for line in (tell_arrangement(entry, subject.entry.arrangement), rounded):
+                if line:
+                    self.say(line)
             if not is_pinned(entry):
                 self.say(
                     f"{entry.name}: revision followed {entry.revision or 'main'}, resolved to "

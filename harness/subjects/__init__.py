@@ -4,5 +4,5 @@
 files say before it is loaded; `anatomy` knows where layers, heads and image tokens are in each family,
 `layout` how an image is written in a prompt, `deepstack` which vision features are added later; `loading` makes
 a subject from a folder or a repository, `fitting` refuses parts that do not fit, `templates` finds the chat
-template; `subject` encodes trials into a `batch`, in an `arrangement`.
+template, `wording` has what each family is told; `subject` encodes trials into a `batch`, in an `arrangement`.
 """

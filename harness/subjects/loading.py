@@ -230,5 +230,6 @@ def _hint_at_download(entry: Entry) -> str:
     return (
         f". If it is not here yet: accept its licence at https://huggingface.co/{entry.source} if it asks for "
         f"one, run `hf download {entry.source} --local-dir FOLDER` where there is a network, and then "
-        "`--subject FOLDER` here (or download without --local-dir, and set HF_HOME to that cache)"
+        f"`--subject FOLDER --dtype {entry.dtype}` here, which asks it as by its name (or download without "
+        "--local-dir, and set HF_HOME to that cache)"
     )

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from harness.machine.files import FIXTURES
 from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, find_anatomy_by_type
 from harness.subjects.folder import MORE_OF_TOKENIZER, find_dtype, find_template_in, read_fields
+from harness.subjects.wording import WORDINGS
 
 ARRANGEMENTS = ("plain", "chat", "prefilled", "auto")
 SIZES = ("image_size", "patch_size")
@@ -159,8 +160,9 @@ def read_registry(path: Path | None = None) -> dict[str, Entry]:
 def find(name: str, registry: dict[str, Entry], *, family: str | None = None) -> Entry:
     """Find the entry of a name, or make one for a folder.
 
-    A folder with a chat template has the arrangement "auto", one without has "plain". It is loaded in the dtype
-    of most of its weights, or in float32 if that dtype is not in BYTES.
+    A folder with a chat template has the arrangement of its family (`harness.subjects.wording`), as the hub's
+    models of that family have; one without has "plain". It is loaded in the dtype of most of its weights, or in
+    float32 if that dtype is not in BYTES.
 
     Args:
         name: A name from the registry or a path. A name may be followed by a variant: "untrained:17" has
@@ -197,14 +199,15 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
 
 def _describe_folder(folder: Path, family: str | None, registry: dict[str, Entry]) -> Entry:
     base, dtype = folder.resolve().name, find_dtype(folder)
+    family = family or _find_family(folder)
     return Entry(
         # A folder with the name of a registered subject is not that subject.
         name=f"./{base}" if base in registry else base,
-        family=family or _find_family(folder),
+        family=family,
         source=str(folder),
         kind="local",
         dtype=dtype if dtype in BYTES else "float32",
-        arrangement="auto" if find_template_in(folder) else "plain",
+        arrangement=WORDINGS[family].arrangement if find_template_in(folder) else "plain",
         scale=_find_scale(folder),
     )
 

@@ -1,8 +1,8 @@
 """Subjects that answer as published models do: in capitals, in a chat, in digits, in pieces of words.
 
 What a subject computes stays as it is: only its tokenizer and the rows of its vocabulary change, so that every
-verdict must stay what it was. They are made, when they are loaded, from the embedded subjects and the controls, whose
-tokenizer has one token for each word, in lower case.
+verdict must stay what it was. They are made, when they are loaded, from the embedded subjects and the controls,
+whose tokenizer has one token for each word, in lower case.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TEMPLATE = """\
 <|im_start|>{{ 'writer' if messages[0].role == 'system' else 'assistant' }}
 {% endif -%}
 """
-"""A chat in the style of Qwen's. The model is a writer, who goes on with a sentence, or an assistant, who answers."""
+"""A chat in the style of Qwen's. The model is a writer, who completes a sentence, or an assistant, who answers."""
 
 HEADERS = {"writer\n": "a", "assistant\n": "."}
 """The token that ends each header, and the word as which the model reads it.
@@ -41,7 +41,7 @@ A control looks for the target where an object is about to be named ("a") or a q
 END_OF_TURN = "<|im_end|>"
 
 SURE = 3.0
-"""Size of rows that say what follows a token, whatever the image shows: more than noise, less than an answer."""
+"""Size of rows that say what follows a token whatever the image shows: above noise, below an answer."""
 
 
 @dataclass

@@ -32,23 +32,34 @@ def test_without_a_template_there_is_nothing_to_compare(subject):
 
 
 @pytest.mark.parametrize(
-    "template",
+    ("template", "reason"),
     [
-        "{% for m in messages %}{{ '<' + m['role'] + '>' + m['content'] }}{% endfor %}",
-        "{% for m in messages %}{{ raise_exception('only text') }}{% endfor %}",
-        "{% for m in messages %}{{ m['content'] }}",
-        "{{ messages[0]['content'].strip() }}",
+        (
+            "{% for m in messages %}{{ '<' + m['role'] + '>' + m['content'] }}{% endfor %}",
+            "cannot be used with an image: can only concatenate str",
+        ),
+        (
+            "{% for m in messages %}{{ raise_exception('only text') }}{% endfor %}",
+            "cannot be used with an image: only text",
+        ),
+        (
+            "{% for m in messages %}{{ m['content'] }}",
+            "cannot be used with an image: Unexpected end of template",
+        ),
+        ("{{ messages[0]['content'].strip() }}", "is missing"),
     ],
     ids=["joins strings", "raises", "is cut off", "calls what a list has not"],
 )
-def test_a_template_for_text_alone_leaves_the_subject_asked_plainly(subject, template):
+def test_a_template_for_text_alone_leaves_the_subject_asked_plainly(subject, template, reason):
     tokenizer = deepcopy(subject.tokenizer)
     tokenizer.chat_template = template
     entry = replace(subject.entry, arrangement="auto")
     lines = []
     found = choose_arrangement(replace(subject, tokenizer=tokenizer, entry=entry), lines.append)
     assert found.entry.arrangement == "plain"
-    assert "not chat, since the chat template cannot be used with an image" in lines[0]
+    assert lines[0].startswith("arrangement: not chat, since the chat template of ")
+    assert reason in lines[0]
+    assert all(len(line.splitlines()) == 1 for line in lines)
     chat = replace(found, entry=replace(entry, arrangement="chat"))
     with pytest.raises(NoTemplate, match="--arrangement plain"):
         chat.encode(draw_arrangement_trials(chat)[:1])

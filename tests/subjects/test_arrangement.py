@@ -24,17 +24,18 @@ from harness.stimuli.contrast import draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.questions import draw_color_questions
 from harness.subjects.anatomy import ANATOMIES
-from harness.subjects.arrangement import SYSTEM_TURN, NoTemplate, arrange_text, is_question
+from harness.subjects.arrangement import NoTemplate, arrange_text
 from harness.subjects.loading import load
 from harness.subjects.registry import UnknownSubject, find, read_registry
 from harness.subjects.subject import SharedFirstPiece, Subject
+from harness.subjects.wording import REPRODUCED
 
 ENDS = {
     "qwen": ("<|im_end|>\n<|im_start|>assistant\n", "\n"),
     "llava": (" ASSISTANT:", " "),
     "idefics": ("<end_of_utterance>\nAssistant:", " "),
     "gemma": ("<end_of_turn>\n<start_of_turn>model\n", "\n"),
-    "pixtral": ("[/INST]", " "),
+    "pixtral": ("[/INST]", ""),
 }
 """How a prompt that is asked ends, and what stands before a sentence that is begun."""
 
@@ -71,8 +72,8 @@ def test_a_sentence_is_asked_in_the_users_turn(of_family, told):
     end, _ = ENDS[STYLE[of_family.anatomy.family]]
     assert text.endswith(SENTENCE + end)
     assert text[begins:].startswith(SENTENCE)
-    assert text.count(SYSTEM_TURN) == text.count("IMAGE") == 1
-    assert text.index(SYSTEM_TURN) < begins
+    assert text.count(REPRODUCED.sentence) == text.count("IMAGE") == 1
+    assert text.index(REPRODUCED.sentence) < begins
 
 
 def test_a_sentence_is_begun_in_the_models_turn(of_family, told):
@@ -80,7 +81,7 @@ def test_a_sentence_is_begun_in_the_models_turn(of_family, told):
     end, before = ENDS[STYLE[of_family.anatomy.family]]
     assert text.endswith(end.rstrip() + before + SENTENCE)
     assert begins == len(text) - len(SENTENCE)
-    assert text.index("IMAGE") < text.index(SYSTEM_TURN) < begins
+    assert text.index("IMAGE") < text.index(REPRODUCED.sentence) < begins
 
 
 @pytest.mark.parametrize("how", ["chat", "prefilled"])
@@ -88,21 +89,7 @@ def test_a_question_is_asked_without_an_instruction_in_either(of_family, told, h
     text, _ = told(how, QUESTION)
     end, _ = ENDS[STYLE[of_family.anatomy.family]]
     assert text.endswith(QUESTION + end)
-    assert SYSTEM_TURN not in text
-
-
-@pytest.mark.parametrize(
-    ("text", "question"),
-    [
-        (SENTENCE, False),
-        ("In this image there is 1. a", False),
-        ("The color of the shape above the red star is", False),
-        (QUESTION, True),
-        ("In this image how many objects are there. Answer:", True),
-    ],
-)
-def test_questions_are_told_from_sentences_to_complete(text, question):
-    assert is_question(text) == question
+    assert REPRODUCED.sentence not in text
 
 
 @pytest.mark.parametrize("how", ["plain", "chat", "prefilled"])
@@ -270,7 +257,7 @@ def test_a_run_chooses_an_arrangement_once_and_reports_it(family_folders, monkey
     assert tried == ["chat", "prefilled"]
     shares = "chat 1.00, prefilled 0.00" if better == "chat" else "chat 0.00, prefilled 1.00"
     assert said[0] == f"pixtral: arrangement: {shares}: {better}"
-    assert len(said) == 2
+    assert [line.split(" ")[0] for line in said[1:]] == ["loaded", "pixtral:"]
 
 
 def test_an_arrangement_in_which_answers_cannot_be_told_apart_is_not_taken(

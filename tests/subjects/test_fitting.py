@@ -41,7 +41,7 @@ def test_a_repository_that_is_not_here_says_how_to_get_it(offline):
         "mine: ",
         "accept its licence at https://huggingface.co/someone/gated",
         "`hf download someone/gated --local-dir FOLDER`",
-        "`--subject FOLDER`",
+        "`--subject FOLDER --dtype float32`",
         "HF_HOME",
     ):
         assert part in said

@@ -110,10 +110,16 @@ def test_a_damaged_file_is_named(bare, name, content, said):
         found(bare)
 
 
-def test_every_family_is_asked_with_its_template(family_folders):
-    assert {f: found(family_folders[f]).arrangement for f in FAMILIES} == dict.fromkeys(
-        FAMILIES, "auto"
-    )
+def test_a_folder_is_asked_as_the_registrys_entry_of_the_same_model(family_folders):
+    """Otherwise a downloaded copy would give other verdicts than the model by its name."""
+    hub = [entry for entry in REGISTRY.values() if entry.kind == "hub"]
+    assert {entry.family for entry in hub} == set(FAMILIES)
+    for entry in hub:
+        folder = found(family_folders[entry.family])
+        assert (folder.family, folder.arrangement) == (entry.family, entry.arrangement), entry.name
+    # What the models of a family leave to their chat template, LLaVA-1.5's do not.
+    plain = {entry.name for entry in hub if entry.arrangement == "plain"}
+    assert plain == {"llava-1.5-7b", "llava-1.5-13b"}
 
 
 def stored(folder, *files):

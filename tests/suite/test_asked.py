@@ -122,7 +122,12 @@ def test_the_scorecard_says_how_a_folder_was_asked(loads, pytester, family_folde
     settled = scorecard(pytester)["run"]["subjects"]["pixtral"]
     assert settled["dtype"] == "float32"
     assert settled["arrangement"] in ("chat", "prefilled")
-    result.stdout.fnmatch_lines([f"*pixtral: arrangement: chat *: {settled['arrangement']}"])
+    result.stdout.fnmatch_lines(
+        [
+            f"*pixtral: arrangement: chat *: {settled['arrangement']}",
+            f"*pixtral: asked {settled['arrangement']} (*; --arrangement asks it otherwise)",
+        ]
+    )
     page = (pytester.path / "out" / "index.html").read_text()
     assert f"Asked: pixtral: {settled['arrangement']}, float32." in page
     xml = (pytester.path / "out" / "scorecard.xml").read_text()
@@ -206,6 +211,9 @@ def test_a_checkpoint_is_checked_as_it_would_be_asked(family_folders, monkeypatc
     assert "float32, asked chat\n" in out or "float32, asked prefilled\n" in out
     assert main(["check-subject", folder, "--dtype", "bfloat16", "--arrangement", "plain"]) == 0
     out = capsys.readouterr().out
-    assert "bfloat16, asked plain\ngemma3: measured in bfloat16, which rounds scores" in out
+    first, asked, rounded, _ = out.splitlines()
+    assert first.endswith("bfloat16, asked plain")
+    assert asked.startswith("gemma3: asked plain (not auto, as a model of its family is by name: ")
+    assert rounded.startswith("gemma3: measured in bfloat16, which rounds scores")
     assert main(["check-subject", "tiny-llava", "--arrangement", "chat"]) == 2
     assert "tiny-llava has no chat template" in capsys.readouterr().err
