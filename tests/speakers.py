@@ -1,8 +1,8 @@
 """Oracles that know every answer and write it in one fixed spelling.
 
-What such a subject will write stands in the last token of its prompt, and in each token that it has just written:
-no layer adds anything, and the token follows whose row of the output embedding is most like that state. So all that
-stands between the prompt and the answer is the suite's own code.
+What such a subject will write stands in the last token of its prompt, and in each token that it has just
+written: no layer adds anything, and the token follows whose row of the output embedding is most like that state.
+So all that stands between the prompt and the answer is the suite's own code.
 """
 
 from __future__ import annotations
@@ -31,12 +31,16 @@ class Voice:
         before: What it writes before the answer, such as "The ".
         digits: Whether it counts in digits.
         of: Which of the rows of a batch are written so; others are written without anything before.
+        instead: What it writes in place of every answer; None for the answer.
+        only_after: Without this in a question it ends its turn at once.
     """
 
     word: Callable[[str, bool], str] = lambda word, begins: word
     before: str = ""
     digits: bool = False
     of: Callable[[int], bool] = lambda row: True
+    instead: str | None = None
+    only_after: str = ""
 
 
 VOICES = {
@@ -55,14 +59,24 @@ VOICES = {
 }
 
 
+KINDS = {
+    "bytes": ("qwen2_vl", True),
+    "meta space first": ("llava", True),
+    "meta space": ("gemma3", True),
+    "tekken": ("pixtral", True),
+    "no space after the header": ("pixtral", False),
+}
+"""Kinds of tokenizer and template: a family, and whether a space is written after a header that has none."""
+
+
 @dataclass
 class Script:
     """What is written next in each row of the batch that was encoded last.
 
     Attributes:
-        rows: The tokens that follow the prompt, for each row.
-        rows_of: Directions of the output embedding, [vocabulary, d].
+        directions: Rows of the output embedding, [vocabulary, d].
         ends: The token after the last one.
+        rows: The tokens that follow the prompt, for each row.
         step: How many were written.
     """
 
@@ -113,7 +127,11 @@ class Speaker(Subject):
         text = trial.prompt.text
         whole, _ = self._arrange(text, self.anatomy.image_token)
         lead = self.speech.choose(text).lead
-        words = self._answer(trial)
+        if self.voice.only_after not in whole and tell_form(text) == "question":
+            return []
+        words = self._answer(trial) if self.voice.instead is None else self.voice.instead
+        if not words:
+            return []
         before = self.voice.before if self.voice.of(row) else ""
         if lead:
             given = self._tokenise(whole, self._space(whole, before) + before + words)

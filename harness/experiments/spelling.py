@@ -72,7 +72,7 @@ class FoundSpelling:
         if self.unclear:
             words = ", ".join(f"{word} ({token!r})" for word, token in self.unclear.items())
             raise SharedFirstPiece(
-                f"{subject.name}: answers are written as in {self.written!r}, so that their first token does not "
+                f"{subject.name}: answers are written as in {self.written!r}, where the first token does not "
                 f"tell {words} from other words; no claim can be judged by them"
             )
 

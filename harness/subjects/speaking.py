@@ -30,7 +30,7 @@ TEMPLATE = """\
 <|im_start|>{{ 'writer' if messages[0].role == 'system' else 'assistant' }}
 {% endif -%}
 """
-"""A chat in the style of Qwen's. The model is a writer, who completes a sentence, or an assistant, who answers."""
+"""A chat in the style of Qwen's, in which a writer completes a sentence and an assistant answers a question."""
 
 HEADERS = {"writer\n": "a", "assistant\n": "."}
 """The token that ends each header, and the word as which the model reads it.
