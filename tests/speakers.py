@@ -1,8 +1,8 @@
 """Oracles that know every answer and write it in one fixed spelling.
 
 What such a subject will write stands in the last token of its prompt, and in each token that it has just
-written: no layer adds anything, and the token follows whose row of the output embedding is most like that state.
-So all that stands between the prompt and the answer is the suite's own code.
+written: no layer adds anything, and the token follows whose row of the output embedding is most like that
+state. So all that stands between the prompt and the answer is the suite's own code.
 """
 
 from __future__ import annotations

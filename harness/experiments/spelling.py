@@ -153,7 +153,7 @@ def _try_suffix(
     if any(said):
         style = _find_style(masses)
         spelling = replace(spelling, style=style, words=_find_synonyms(masses, style))
-    texts = Counter(subject.tokenizer.decode(row, skip_special_tokens=True) for row in first)
+    texts = Counter(_cut_after_color(subject, row) for row in first)
     return FoundSpelling(
         spelling,
         np.array(said),
@@ -185,6 +185,13 @@ def _find_color(subject: Subject, tokens: Sequence[int]) -> tuple[str, int] | No
     ends = [len(decode(tokens[:place])) for place in range(len(tokens))]
     place = max(place for place, end in enumerate(ends) if end <= found.start())
     return NAMES[found[0].lower()], place
+
+
+def _cut_after_color(subject: Subject, tokens: Sequence[int]) -> str:
+    """A text up to the color that it names first."""
+    text = subject.tokenizer.decode(tokens, skip_special_tokens=True)
+    found = NAMED.search(text)
+    return text[: found.end()] if found else text
 
 
 def _find_lead(subject: Subject, written: Sequence[Sequence[int]]) -> tuple[int, ...]:
