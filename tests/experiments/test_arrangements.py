@@ -10,8 +10,9 @@ import pytest
 import xarray as xr
 from families import loaded
 
-from harness.experiments.arranging import choose_arrangement, draw_arrangement_trials
+from harness.experiments.arranging import choose_arrangement
 from harness.experiments.reproduction.arrangements import measure
+from harness.experiments.spelling import draw_spelling_trials
 from harness.experiments.sweeps import ARRANGEMENTS
 from harness.measuring.experiment import Request
 from harness.readings.reproduction.arrangements import Arrangements
@@ -62,7 +63,7 @@ def test_a_template_for_text_alone_leaves_the_subject_asked_plainly(subject, tem
     assert all(len(line.splitlines()) == 1 for line in lines)
     chat = replace(found, entry=replace(entry, arrangement="chat"))
     with pytest.raises(NoTemplate, match="--arrangement plain"):
-        chat.encode(draw_arrangement_trials(chat)[:1])
+        chat.encode(draw_spelling_trials(chat, 1)["sentence"])
 
 
 @pytest.mark.parametrize(("better", "value"), [("prefilled", 1.0), ("chat", -1.0)])

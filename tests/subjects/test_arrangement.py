@@ -17,8 +17,8 @@ from harness.experiments.arranging import (
     TRIALS,
     arrange_subject,
     choose_arrangement,
-    draw_arrangement_trials,
 )
+from harness.experiments.spelling import FoundSpelling, draw_spelling_trials
 from harness.runs.subject_holder import SubjectHolder
 from harness.stimuli.contrast import draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
@@ -27,6 +27,7 @@ from harness.subjects.anatomy import ANATOMIES
 from harness.subjects.arrangement import NoTemplate, arrange_text
 from harness.subjects.loading import load
 from harness.subjects.registry import UnknownSubject, find, read_registry
+from harness.subjects.spelling import Spelling
 from harness.subjects.subject import SharedFirstPiece, Subject
 from harness.subjects.wording import REPRODUCED
 
@@ -221,7 +222,7 @@ def test_what_was_chosen_is_part_of_the_fingerprint(trained):
 
 def test_an_arrangement_is_chosen_on_scenes_that_no_experiment_draws(trained):
     subject, *_ = trained
-    drawn = draw_arrangement_trials(subject)
+    drawn = draw_spelling_trials(subject, TRIALS)["sentence"]
     assert len(drawn) == TRIALS
     assert {len(t.scene) for t in drawn} == {3}
     two, rng = subject.grids[2], np.random.default_rng(0)
@@ -243,11 +244,12 @@ def test_a_subject_without_a_template_is_asked_plainly(checkpoints):
 def test_a_run_chooses_an_arrangement_once_and_reports_it(family_folders, monkeypatch, better):
     tried = []
 
-    def right(subject, trials):
+    def answered(subject, form, trials):
         tried.append(subject.entry.arrangement)
-        return np.array([subject.entry.arrangement == better] * len(trials))
+        right = np.array([subject.entry.arrangement == better] * len(trials))
+        return FoundSpelling(Spelling(), right, right, "")
 
-    monkeypatch.setattr(arranging, "check_answers_right", right)
+    monkeypatch.setattr(arranging, "find_spelling", answered)
     said = []
     holder = SubjectHolder("cpu", "sdpa", said.append)
     entry = auto(find(str(family_folders["pixtral"]), read_registry()))
@@ -265,10 +267,10 @@ def test_an_arrangement_in_which_answers_cannot_be_told_apart_is_not_taken(
 ):
     rightly = Subject.check_answers
 
-    def check(subject, prompt, *words):
+    def check(subject, *words):
         if subject.entry.arrangement == "chat":
             raise SharedFirstPiece("'green' and 'gray' start with the same token")
-        rightly(subject, prompt, *words)
+        rightly(subject, *words)
 
     monkeypatch.setattr(Subject, "check_answers", check)
     subject = load(auto(find(str(family_folders["qwen3_vl"]), read_registry())))

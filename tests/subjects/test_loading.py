@@ -11,8 +11,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
-from harness.stimuli.prompt import scene_description
-from harness.stimuli.scene import Object
 from harness.subjects import subject as subject_module
 from harness.subjects.loading import CannotLoad, load
 from harness.subjects.registry import UnknownSubject, find, read_registry
@@ -131,9 +129,8 @@ def test_colors_that_begin_with_the_same_piece_are_refused(folder):
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<pad>")
     subject = load(entry(folder))
     subject.tokenizer = fast
-    prompt = scene_description((Object.named("red square"),), Object.named("blue circle"))
     with pytest.raises(SharedFirstPiece, match="'blue' and 'black' start with the same token"):
-        subject.check_answers(prompt, ("blue", "red", "black"))
+        subject.check_answers(("blue", "red", "black"))
 
 
 def test_spans_map_to_all_pieces_of_a_word():

@@ -11,7 +11,8 @@ import torch
 from hooked import edits_go_wrong
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from harness.subjects.subject import SharedFirstPiece, Subject
+from harness.subjects.spelling import FirstTokens
+from harness.subjects.subject import SharedFirstPiece
 from harness.tracing import capture as capturing
 from harness.tracing.attention import NAME, attend
 from harness.tracing.selfcheck import SelfCheckFailed, selfcheck
@@ -50,9 +51,9 @@ def test_a_config_of_more_or_fewer_layers_is_named(subject, monkeypatch, configu
 
 
 def test_answers_that_begin_alike_are_refused(subject, monkeypatch):
-    monkeypatch.setattr(Subject, "answer_id", lambda self, prompt, word: 7)
+    monkeypatch.setattr(FirstTokens, "find", lambda self, word, style: 7)
     with pytest.raises(SharedFirstPiece, match="start with the same token"):
-        selfcheck(subject)
+        selfcheck(replace(subject))
 
 
 def test_logits_that_are_not_finite_are_refused(subject):

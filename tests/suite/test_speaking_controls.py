@@ -1,0 +1,49 @@
+"""Every claim of sections 3 and 4 gives a control the verdict that it gives the plain one, however it speaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from harness.machine.files import ROOT
+from harness.subjects.speaking import SPEAKING
+
+pytestmark = pytest.mark.deep
+
+LONGEST = 3600.0
+"""Seconds after which a run is given up; on two free cores a control takes three minutes."""
+
+AT_THE_EDGE = {"visual_symbols.4.5.errors_follow_the_id"}
+"""Is asked only of subjects with a dozen wrong answers, and these have about as many: 11 in plain, 13 in pieces,
+none in a chat, where no mention is near the last token."""
+
+
+@pytest.mark.parametrize("control", ["planted", "shortcut"])
+def test_no_verdict_depends_on_how_answers_are_written(control, tmp_path):
+    subjects = [control, *(f"{control}:{how}" for how in SPEAKING)]
+    named = [option for subject in subjects for option in ("--subject", subject)]
+    folders = ["--store", str(tmp_path / "store"), "--scorecard", str(tmp_path / "out")]
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", "claims/visual_symbols", "-q", "-k", "test_3_ or test_4_"]
+        + [*named, *folders],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if not k.startswith("PYTEST")},
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+    )
+    records = json.loads((tmp_path / "out" / "scorecard.json").read_text())["records"]
+    verdicts = {(r["claim"], r["subject"]): r["verdict"] for r in records}
+    claims = {claim for claim, _ in verdicts}
+    assert len(verdicts) == len(claims) * len(subjects), finished.stdout[-2000:]
+    other = {
+        f"{claim} on {subject}: {verdicts[claim, subject]}, plain {verdicts[claim, control]}"
+        for claim in claims - AT_THE_EDGE
+        for subject in subjects
+        if verdicts[claim, subject] != verdicts[claim, control]
+    }
+    assert not other, "\n".join(sorted(other))
