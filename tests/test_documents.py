@@ -194,6 +194,7 @@ print(found.load_reading().__name__, *(e.name for e in list_measured(found)), "t
     assert run_python(with_example, program).split() == [
         "AnswerLead",
         "behaviour",
+        "spelling",
         "answer_lead",
         "False",
     ]

@@ -72,6 +72,7 @@ from harness.experiments.catalogue import find_experiment
 from harness.judging.claim import above
 from harness.judging.verdict import decide
 data = xr.Dataset({"right": (("set", "trial"), np.ones((1, 40), bool)),
+                   "named": (("set", "trial"), np.ones((1, 40), bool)),
                    "scene": (("set", "trial"), [[f"s{i}" for i in range(40)]])}, {"set": ["two objects"]})
 reading = find_experiment("behaviour").load_reading()(data)
 limit = above(0.5, unit="share right", origin="chosen by us", note="for the test")

@@ -1,4 +1,4 @@
-"""Every claim of sections 3 and 4 gives a control the verdict that it gives the plain one, however it speaks."""
+"""Claims of sections 3 and 4 give a control the verdicts that they give the plain one, however it speaks."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from harness.subjects.speaking import SPEAKING
 
 pytestmark = pytest.mark.deep
 
+COMMAND = [sys.executable, "-m", "pytest", "claims/visual_symbols", "-k", "test_3_ or test_4_"]
+
 LONGEST = 3600.0
 """Seconds after which a run is given up; on two free cores a control takes three minutes."""
 
 AT_THE_EDGE = {"visual_symbols.4.5.errors_follow_the_id"}
-"""Is asked only of subjects with a dozen wrong answers, and these have about as many: 11 in plain, 13 in pieces,
-none in a chat, where no mention is near the last token."""
+"""Is asked only of subjects with a dozen wrong answers, and these have about as many: 11 in plain, 13 in
+pieces, none in a chat, where no mention is near the last token."""
 
 
 @pytest.mark.parametrize("control", ["planted", "shortcut"])
@@ -28,8 +30,7 @@ def test_no_verdict_depends_on_how_answers_are_written(control, tmp_path):
     named = [option for subject in subjects for option in ("--subject", subject)]
     folders = ["--store", str(tmp_path / "store"), "--scorecard", str(tmp_path / "out")]
     finished = subprocess.run(
-        [sys.executable, "-m", "pytest", "claims/visual_symbols", "-q", "-k", "test_3_ or test_4_"]
-        + [*named, *folders],
+        [*COMMAND, *named, *folders],
         cwd=ROOT,
         env={k: v for k, v in os.environ.items() if not k.startswith("PYTEST")},
         capture_output=True,
