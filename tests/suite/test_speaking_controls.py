@@ -19,9 +19,14 @@ COMMAND = [sys.executable, "-m", "pytest", "claims/visual_symbols", "-k", "test_
 LONGEST = 3600.0
 """Seconds after which a run is given up; on two free cores a control takes three minutes."""
 
-AT_THE_EDGE = {"visual_symbols.4.5.errors_follow_the_id"}
-"""Is asked only of subjects with a dozen wrong answers, and these have about as many: 11 in plain, 13 in
-pieces, none in a chat, where no mention is near the last token."""
+AT_THE_EDGE = {
+    # Asked only of subjects with a dozen wrong answers: planted has 11, in pieces 13, in a chat, where no mention
+    # is near the last token, none.
+    "visual_symbols.4.5.errors_follow_the_id",
+    # Shortcut: 0.09 of 34 in plain and 0.11 of 37 in pieces and in a chat, whose upper bound is another.
+    "visual_symbols.4.2.drawn_selection_specific",
+}
+"""Claims that rest on so few answers of these controls that one more changes the verdict."""
 
 
 @pytest.mark.parametrize("control", ["planted", "shortcut"])
@@ -48,3 +53,6 @@ def test_no_verdict_depends_on_how_answers_are_written(control, tmp_path):
         if verdicts[claim, subject] != verdicts[claim, control]
     }
     assert not other, "\n".join(sorted(other))
+    for claim in claims:
+        found = {verdicts[claim, subject] for subject in subjects}
+        assert not {"supported", "refuted"} <= found, claim
