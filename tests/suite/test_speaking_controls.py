@@ -20,8 +20,8 @@ LONGEST = 3600.0
 """Seconds after which a run is given up; on two free cores a control takes three minutes."""
 
 AT_THE_EDGE = {
-    # Asked only of subjects with a dozen wrong answers: planted has 11, in pieces 13, in a chat, where no mention
-    # is near the last token, none.
+    # Asked only of subjects with a dozen wrong answers: planted has 11, in pieces 13, and none in a chat, where
+    # no mention is near the last token.
     "visual_symbols.4.5.errors_follow_the_id",
     # Shortcut: 0.09 of 34 in plain and 0.11 of 37 in pieces and in a chat, whose upper bound is another.
     "visual_symbols.4.2.drawn_selection_specific",
