@@ -68,6 +68,27 @@ def family_folders(tmp_path_factory) -> dict[str, Path]:
     return {name: root / name for name in FAMILIES}
 
 
+@pytest.fixture(scope="session")
+def speaker(family_folders):
+    """A function that gives an oracle: of a kind of `speakers.KINDS`, with a voice, in an arrangement."""
+    from dataclasses import replace
+
+    from families import loaded
+    from speakers import KINDS, make_speaker
+
+    from harness.experiments.arranging import arrange_subject
+
+    made = {}
+
+    def of(kind, voice, how="plain"):
+        family, spaced = KINDS[kind]
+        if family not in made:
+            made[family] = make_speaker(loaded(family_folders[family]))
+        return arrange_subject(replace(made[family], voice=voice, spaced=spaced), how)
+
+    return of
+
+
 @pytest.fixture(scope="session", params=sorted(ANATOMIES))
 def of_family(request, family_folders):
     """One tiny untrained subject of each family."""

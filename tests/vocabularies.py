@@ -34,6 +34,9 @@ def _learned(kind: str) -> tuple[dict[str, int], list[tuple[str, str]]]:
     known = [w for w in words() if w not in SPLIT]
     # Colors also without a space before them: an answer may be the first word of a turn.
     text = [f" {w}" for w in known] + [*COLORS, "In", "The", "Answer", "User", "Assistant"]
+    # As published vocabularies have them; not in capital letters throughout.
+    for word in ("grey", *COLORS):
+        text += [f" {word}", word, f" {word.capitalize()}", word.capitalize()]
     tokenizer = Tokenizer(BPE())
     alphabet: list[str] = []
     if kind == "bytes":

@@ -43,7 +43,9 @@ def choose_arrangement(subject: Subject, say: Callable[[str], None]) -> Subject:
         try:
             check_template(subject.tokenizer, subject.anatomy, how)
             arranged.check_answers()
-            right[how] = float(find_spelling(arranged, "sentence", trials).right.mean())
+            found = find_spelling(arranged, "sentence", trials)
+            found.check(arranged)
+            right[how] = float(found.right.mean())
         except (NoTemplate, SharedFirstPiece) as error:
             say(f"arrangement: not {how}, since {error}")
     if not right:

@@ -8,10 +8,12 @@ spelling (protocol, 6.4).
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -21,17 +23,26 @@ from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial, color_question
-from harness.subjects.spelling import FORMS, SYNONYMS, Form, Speech, Spelling, Style
-from harness.subjects.subject import Subject
+from harness.stimuli.scene import COLORS
+from harness.subjects.spelling import ASKED, SYNONYMS, Asked, Speech, Spelling, Style
+from harness.subjects.subject import SharedFirstPiece, Subject
 from harness.subjects.wording import WORDINGS
 from harness.tracing.capture import read_last_logits
 from harness.tracing.generate import generate_ids
 
 STEPS = 8
-"""Tokens in which an answer must begin."""
+"""Tokens in which an answer must be named."""
 
 ROWS = 32
 """Trials in one pass at most."""
+
+COMMON = 1 / 3
+"""Share of the answers that must begin alike for all to be begun so; "The circle is" begins one in nine."""
+
+NAMES = {variant: color for color in COLORS for variant in (color, *SYNONYMS.get(color, ()))}
+"""The color that each word means, synonyms included."""
+
+NAMED = re.compile(rf"\b({'|'.join(NAMES)})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,15 +54,30 @@ class FoundSpelling:
         said: The color that each answer names in any spelling, "" where it names none, [n].
         right: Whether it is the right one, bool [n].
         written: What most answers begin with, as text.
+        unclear: Colors that it writes so that their first token does not tell them, with that token.
     """
 
     spelling: Spelling
     said: NDArray[np.str_]
     right: NDArray[np.bool_]
     written: str
+    unclear: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self, subject: Subject) -> None:
+        """Check that every answer is told by its first token.
+
+        Raises:
+            SharedFirstPiece: Some are not, as this subject writes them.
+        """
+        if self.unclear:
+            words = ", ".join(f"{word} ({token!r})" for word, token in self.unclear.items())
+            raise SharedFirstPiece(
+                f"{subject.name}: answers are written as in {self.written!r}, where the first token does not "
+                f"tell {words} from other words; no claim can be judged by them"
+            )
 
 
-def draw_spelling_trials(subject: Subject, trials: int) -> dict[Form, list[Trial]]:
+def draw_spelling_trials(subject: Subject, trials: int) -> dict[Asked, list[Trial]]:
     """The trials of each form on which spellings are found out, the same at every call."""
     grid = subject.grids[2]
     rng = np.random.default_rng(zlib.crc32(b"arrangement"))
@@ -69,22 +95,27 @@ def measure(request: Request) -> xr.Dataset:
     Returns:
         `said` [form, trial]: the color named, "" if none; `right` bool [form, trial]; `scene` [trial]; the
         attributes `speech`, as JSON, and `tells`, the same in words.
+
+    Raises:
+        SharedFirstPiece: It writes some answers so that they cannot be told by their first token.
     """
     drawn = draw_spelling_trials(request.subject, request.trials)
     found = {form: find_spelling(request.subject, form, trials) for form, trials in drawn.items()}
+    for of_form in found.values():
+        of_form.check(request.subject)
     speech = Speech(**{form: f.spelling for form, f in found.items()})
     return xr.Dataset(
         {
-            "said": (("form", "trial"), np.array([found[f].said for f in FORMS])),
-            "right": (("form", "trial"), np.array([found[f].right for f in FORMS])),
+            "said": (("form", "trial"), np.array([found[f].said for f in ASKED])),
+            "right": (("form", "trial"), np.array([found[f].right for f in ASKED])),
             "scene": (("trial",), np.array([t.scene.key for t in drawn["sentence"]])),
         },
-        {"form": list(FORMS)},
+        {"form": list(ASKED)},
         {"speech": speech.to_json(), "tells": _tell(found)},
     )
 
 
-def find_spelling(subject: Subject, form: Form, trials: Sequence[Trial]) -> FoundSpelling:
+def find_spelling(subject: Subject, form: Asked, trials: Sequence[Trial]) -> FoundSpelling:
     """Find out how a subject writes its answers to prompts of one form.
 
     Of the suffixes that its family may need after a question, that with most right answers is taken, the first
@@ -99,83 +130,107 @@ def find_spelling(subject: Subject, form: Form, trials: Sequence[Trial]) -> Foun
     return max(tried, key=lambda found: found.right.mean())
 
 
-def _list_suffixes(subject: Subject, form: Form) -> Sequence[str]:
+def _list_suffixes(subject: Subject, form: Asked) -> Sequence[str]:
     """What a prompt of a form may have to end in, in the order in which it is tried."""
     return WORDINGS[subject.anatomy.family].suffixes if form == "question" else ("",)
 
 
 def _try_suffix(
-    subject: Subject, form: Form, trials: Sequence[Trial], suffix: str
+    subject: Subject, form: Asked, trials: Sequence[Trial], suffix: str
 ) -> FoundSpelling:
     asked = _speak(subject, form, Spelling(suffix=suffix))
-    written = np.concatenate(
-        [
-            generate_ids(asked, asked.encode(trials[part]), 1).ids.numpy()
-            for part in cut_batches(len(trials), ROWS)
-        ]
-    )
-    if np.mean([bool(asked.read_word(int(row[0]))) for row in written]) <= 0.5:
-        written = np.concatenate(
-            [
-                _pad(generate_ids(asked, asked.encode(trials[part]), STEPS).ids.numpy())
-                for part in cut_batches(len(trials), ROWS)
-            ]
-        )
-    spelling = Spelling(_find_lead(asked, written), suffix=suffix)
+    first = _write(asked, trials)
+    spelling = Spelling(_find_lead(asked, first), suffix=suffix)
     asked = _speak(subject, form, spelling)
+    written = _write(asked, trials) if spelling.lead else first
     masses: defaultdict[tuple[str, str, Style], float] = defaultdict(float)
-    said: list[str] = []
     for part in cut_batches(len(trials), ROWS):
-        logits = read_last_logits(asked, asked.encode(trials[part]))
-        chances = logits.double().softmax(-1).sum(0)
+        chances = read_last_logits(asked, asked.encode(trials[part])).double().softmax(-1).sum(0)
         for word in asked.first_tokens.words:
             for variant, style, token in asked.first_tokens.list_variants(word):
                 if asked.read_word(token):
                     masses[word, variant, style] += float(chances[token])
-        said += [asked.read_word(int(i)) for i in logits.argmax(-1)]
+    said = [asked.read_word(row[0]) for row in written]
     if any(said):
         style = _find_style(masses)
         spelling = replace(spelling, style=style, words=_find_synonyms(masses, style))
-    texts = Counter(subject.tokenizer.decode(row.tolist()) for row in written)
+    texts = Counter(_cut_after_color(subject, row) for row in first)
     return FoundSpelling(
         spelling,
         np.array(said),
         np.array([word == t.answer for word, t in zip(said, trials, strict=True)]),
         texts.most_common(1)[0][0],
+        _find_unclear(asked, written, said),
     )
 
 
-def _speak(subject: Subject, form: Form, spelling: Spelling) -> Subject:
+def _write(subject: Subject, trials: Sequence[Trial]) -> list[list[int]]:
+    """The first tokens of each answer, STEPS at most."""
+    written: list[list[int]] = []
+    for part in cut_batches(len(trials), ROWS):
+        written += generate_ids(subject, subject.encode(trials[part]), STEPS).ids.tolist()
+    return written
+
+
+def _speak(subject: Subject, form: Asked, spelling: Spelling) -> Subject:
     """The subject with this spelling for prompts of this form."""
     return replace(subject, speech=replace(subject.speech, **{form: spelling}))
 
 
-def _pad(ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The tokens of a batch whose rows all ended before STEPS, their last one repeated, [B, STEPS]."""
-    return np.pad(ids, ((0, 0), (0, STEPS - ids.shape[1])), mode="edge")
+def _find_color(subject: Subject, tokens: Sequence[int]) -> tuple[str, int] | None:
+    """The color that a text names first, and the number of tokens before it; None if it names none."""
+    decode = partial(subject.tokenizer.decode, skip_special_tokens=True)
+    found = NAMED.search(decode(tokens))
+    if found is None:
+        return None
+    ends = [len(decode(tokens[:place])) for place in range(len(tokens))]
+    place = max(place for place, end in enumerate(ends) if end <= found.start())
+    return NAMES[found[0].lower()], place
 
 
-def _find_lead(subject: Subject, written: NDArray[np.int64]) -> tuple[int, ...]:
-    """The tokens that most answers begin with before they name a color, none if no answer names one.
+def _cut_after_color(subject: Subject, tokens: Sequence[int]) -> str:
+    """A text up to the color that it names first."""
+    text = subject.tokenizer.decode(tokens, skip_special_tokens=True)
+    found = NAMED.search(text)
+    return text[: found.end()] if found else text
+
+
+def _find_lead(subject: Subject, written: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """The tokens that most answers begin with before they name a color; none if too few begin alike.
 
     Args:
         subject: The model.
-        written: The first tokens of each answer, [n, steps].
+        written: The first tokens of each answer.
     """
     leads: Counter[tuple[int, ...]] = Counter()
-    for row in written.tolist():
-        for place, token in enumerate(row):
-            word = subject.read_word(token)
-            if word and _begins_with(subject, row[place:], word):
-                leads[tuple(row[:place])] += 1
-                break
-    return leads.most_common(1)[0][0] if leads else ()
+    for row in written:
+        if found := _find_color(subject, row):
+            leads[tuple(row[: found[1]])] += 1
+    lead, times = leads.most_common(1)[0] if leads else ((), 0)
+    return lead if times > COMMON * leads.total() else ()
 
 
-def _begins_with(subject: Subject, tokens: list[int], word: str) -> bool:
-    """Whether a text begins with a word or a synonym, as far as it was written."""
-    text = subject.tokenizer.decode(tokens).strip().lower()
-    return any(text[: len(w)] == w[: len(text)] for w in (word, *SYNONYMS.get(word, ())))
+def _find_unclear(
+    subject: Subject, written: Sequence[Sequence[int]], said: Sequence[str]
+) -> dict[str, str]:
+    """The colors that most answers in them begin with a token that says another color or none, and that token.
+
+    Args:
+        subject: The model, with the lead that it is given.
+        written: The first tokens of each answer.
+        said: The color that the first one begins, "" for none.
+    """
+    missed: defaultdict[str, list[str]] = defaultdict(list)
+    for row, word in zip(written, said, strict=True):
+        found = _find_color(subject, row)
+        if found and not subject.tokenizer.decode(row[: found[1]]).strip():
+            token = subject.tokenizer.convert_ids_to_tokens(row[0])
+            missed[found[0]].append("" if word == found[0] else token)
+    return {
+        color: Counter(filter(None, tokens)).most_common(1)[0][0]
+        for color, tokens in missed.items()
+        if np.mean([bool(token) for token in tokens]) > 0.5
+    }
 
 
 def _find_style(masses: Mapping[tuple[str, str, Style], float]) -> Style:
@@ -196,7 +251,7 @@ def _find_synonyms(masses: Mapping[tuple[str, str, Style], float], style: Style)
     return found
 
 
-def _tell(found: Mapping[Form, FoundSpelling]) -> str:
+def _tell(found: Mapping[Asked, FoundSpelling]) -> str:
     """One line on how each form is answered."""
     parts = []
     for form, f in found.items():

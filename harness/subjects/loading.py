@@ -35,6 +35,7 @@ from harness.subjects.fitting import (
 from harness.subjects.misled import MISLEADING
 from harness.subjects.pinning import find_cached_commit
 from harness.subjects.registry import Entry
+from harness.subjects.speaking import change_vocabulary
 from harness.subjects.subject import Subject
 from harness.subjects.templates import chat_template_of
 
@@ -92,6 +93,8 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     else:
         model = model.to(device)
     model = model.eval().requires_grad_(False)
+    if entry.speaking:
+        tokenizer = change_vocabulary(entry.speaking, model, tokenizer, anatomy)
     if anatomy.deepstack:
         accept_deepstack(model)
     kind = MISLEADING[entry.misled] if entry.misled else Subject

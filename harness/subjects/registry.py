@@ -8,7 +8,7 @@ import re
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from harness.machine.files import FIXTURES
 from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, find_anatomy_by_type
@@ -18,6 +18,7 @@ from harness.subjects.wording import WORDINGS
 ARRANGEMENTS = ("plain", "chat", "prefilled", "auto")
 SIZES = ("image_size", "patch_size")
 MISLED: tuple[Literal["wrong-image", "shuffled"], ...] = ("wrong-image", "shuffled")
+Speaking = Literal["capital", "grey", "digits", "chat", "pieces"]
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 """Bytes of one parameter in each dtype that an entry may name."""
@@ -60,6 +61,8 @@ class Entry:
         seed: Seed of random weights.
         misled: "", or how trials are exchanged before the subject sees them: "wrong-image" (each prompt with
             another image) or "shuffled" (another trial in place of each).
+        speaking: "", or how a subject that ships with us is made to answer as others do, see
+            `harness.subjects.speaking`.
     """
 
     name: str
@@ -75,6 +78,7 @@ class Entry:
     weights: Literal["stored", "random"] = "stored"
     seed: int = 0
     misled: Literal["", "wrong-image", "shuffled"] = ""
+    speaking: Literal[""] | Speaking = ""
 
     def __post_init__(self) -> None:
         if self.family not in ANATOMIES:
@@ -112,7 +116,7 @@ class Entry:
         digest = hashlib.sha256(f"{self.dtype} {self.arrangement} {self.scale}".encode())
         if self.weights == "random":
             digest.update(f"random {self.seed}".encode())
-        digest.update(self.misled.encode())
+        digest.update(self.misled.encode() + self.speaking.encode())
         if self.folder is None:
             digest.update(f"{self.source}@{commit or self.revision}".encode())
             return digest.hexdigest()
@@ -162,7 +166,8 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
 
     Args:
         name: A name from the registry or a path. A name may be followed by a variant: "untrained:17" has
-            the weights of seed 17, "tiny-llava:wrong-image" and "tiny-llava:shuffled" are misled.
+            the weights of seed 17, "tiny-llava:wrong-image" and "tiny-llava:shuffled" are misled, and
+            "planted:capital" answers in capitals.
         registry: From `read_registry`.
         family: Architecture of a folder; needed only where config.json does not say.
 
@@ -214,7 +219,14 @@ def _find_variant(entry: Entry, name: str, variant: str) -> Entry:
     for misled in MISLED:
         if variant == misled:
             return replace(entry, name=name, misled=misled)
-    known = ", ".join(f"{entry.name}:{v}" for v in MISLED)
+    ships = entry.kind in ("embedded", "control")
+    for speaking in get_args(Speaking) if ships else ():
+        if variant == speaking:
+            chat: dict[str, Any] = {"arrangement": "chat"} if speaking == "chat" else {}
+            return replace(entry, name=name, speaking=speaking, **chat)
+    known = ", ".join(
+        f"{entry.name}:{v}" for v in (*MISLED, *(get_args(Speaking) if ships else ()))
+    )
     seeds = f"{entry.name}:SEED or " if entry.weights == "random" else ""
     raise UnknownSubject(f"unknown variant {variant!r} of {entry.name}; there are: {seeds}{known}")
 

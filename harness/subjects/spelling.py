@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -31,9 +31,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {"gray": ("grey",)}
 LLaVA calls our orange "yellow"; that is no synonym, since yellow objects are shown as well.
 """
 
-Form = Literal["sentence", "question"]
-FORMS: tuple[Form, ...] = ("sentence", "question")
-"""Forms of a prompt whose answer is read off its first token."""
+Asked = Literal["sentence", "question"]
+ASKED: tuple[Asked, ...] = ("sentence", "question")
+"""Forms of a prompt whose answer is read off its first token; entries of lists are written out."""
 
 
 class Style(NamedTuple):
@@ -78,13 +78,15 @@ class Speech:
     question: Spelling = Spelling()
 
     def choose(self, text: str) -> Spelling:
-        """The spelling of answers to a prompt; entries of lists are read as whole texts, in any spelling."""
+        """The spelling of answers to a prompt; an entry of a list has nothing before it."""
         form = tell_form(text)
-        return Spelling() if form == "list" else getattr(self, form)
+        if form == "list":
+            return replace(self.sentence, lead=())
+        return self.question if form == "question" else self.sentence
 
     def to_json(self) -> str:
         """Write it as JSON, for the attributes of a measurement."""
-        found = {form: getattr(self, form) for form in FORMS}
+        found = {form: getattr(self, form) for form in ASKED}
         kept = {form: {f.name: getattr(s, f.name) for f in fields(s)} for form, s in found.items()}
         return json.dumps(kept, sort_keys=True)
 

@@ -227,7 +227,8 @@ class Subject:
     def _find_own_token(self, variant: str, word: str, style: Style) -> int:
         told = self.first_tokens.meanings
         token = self.first_tokens.find(variant, style)
-        if token is not None and told.get(token, variant) == word:
+        # Numbers and shapes are no answers that are read off a token.
+        if token is not None and (told.get(token) == word or word not in self.first_tokens.words):
             return token
         # Written so it cannot be told from another word: the nearest spelling in which it can.
         self._check_word(word)
@@ -257,8 +258,7 @@ class Subject:
 
     def _arrange(self, text: str, image: str) -> tuple[str, int]:
         """The whole text that the tokenizer sees, and where the prompt begins in it."""
-        suffix = self.speech.choose(text).suffix
-        how = self.entry.arrangement
+        how, suffix = self.entry.arrangement, self.speech.choose(text).suffix
         return arrange_text(self.tokenizer, self.anatomy, how, text, image, suffix)
 
     def processed(self, scenes: Sequence[Scene]) -> tuple[BatchFeature, dict[str, torch.Tensor]]:

@@ -246,7 +246,7 @@ def _first_line(error: BaseException) -> str:
     if text and isinstance(error, Refused):
         return text[0]
     if isinstance(error, pytest.FixtureLookupError):
-        known = ", ".join(e.name for e in EXPERIMENTS)
+        known = ", ".join(e.name for e in EXPERIMENTS if e.reading)
         return f"there is no fixture {error.argname!r}; experiments are: {known}"
     return f"{type(error).__name__}: {text[0] if text else 'no message'}"
 

@@ -11,6 +11,7 @@ from harness.experiments.catalogue import (
     BEHAVIOUR,
     EXPERIMENTS,
     READINESS,
+    SPELLING,
     check_catalogue,
     find_gate,
 )
@@ -24,6 +25,14 @@ from harness.subjects.registry import read_registry
 from harness.suite.judge import choose_look
 
 EMBEDDED, PAPER = (read_registry()[name] for name in ("tiny-llava", "llava-1.5-7b"))
+JUDGED = [e for e in EXPERIMENTS if not e.settles]
+"""All but the one that only finds out how a subject writes answers, which is no paper's and no claim's."""
+
+
+def test_how_a_subject_writes_is_found_out_before_any_other_experiment():
+    assert [e for e in EXPERIMENTS if e.settles] == [SPELLING]
+    assert all(e.needs[0] is SPELLING for e in JUDGED)
+    assert callable(SPELLING.load_measure())
 
 
 def test_experiments_that_others_need_always_use_all_trials():
@@ -32,13 +41,13 @@ def test_experiments_that_others_need_always_use_all_trials():
 
 
 def test_every_file_of_an_experiment_has_a_line_in_the_catalogue():
-    listed = {e.module for e in EXPERIMENTS if not e.settles}
+    listed = {e.module for e in JUDGED}
     files = [p for p in (ROOT / "harness" / "experiments").glob("*/*.py") if p.stem != "__init__"]
     found = {f"harness.experiments.{p.parent.name}.{p.stem}" for p in files}
     assert found == listed
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
+@pytest.mark.parametrize("experiment", JUDGED, ids=lambda e: e.name)
 def test_everything_that_the_catalogue_names_exists(experiment):
     assert callable(experiment.load_measure())
     assert callable(experiment.load_measure(gate=False))
@@ -63,7 +72,7 @@ def test_every_experiment_reads_answers_in_the_spelling_that_was_found_before():
 
 
 def test_readings_lie_where_their_experiments_do():
-    for experiment in EXPERIMENTS:
+    for experiment in JUDGED:
         assert experiment.reading.partition(":")[0] == experiment.module.replace(
             "harness.experiments.", "harness.readings."
         )

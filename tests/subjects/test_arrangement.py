@@ -18,7 +18,7 @@ from harness.experiments.arranging import (
     arrange_subject,
     choose_arrangement,
 )
-from harness.experiments.spelling import draw_spelling_trials
+from harness.experiments.spelling import FoundSpelling, draw_spelling_trials
 from harness.runs.subject_holder import SubjectHolder
 from harness.stimuli.contrast import draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
@@ -27,6 +27,7 @@ from harness.subjects.anatomy import ANATOMIES
 from harness.subjects.arrangement import NoTemplate, arrange_text
 from harness.subjects.loading import load
 from harness.subjects.registry import UnknownSubject, find, read_registry
+from harness.subjects.spelling import Spelling
 from harness.subjects.subject import SharedFirstPiece, Subject
 from harness.subjects.wording import REPRODUCED
 
@@ -221,8 +222,8 @@ def test_what_was_chosen_is_part_of_the_fingerprint(trained):
 
 def test_an_arrangement_is_chosen_on_scenes_that_no_experiment_draws(trained):
     subject, *_ = trained
-    drawn = [t for trials in draw_spelling_trials(subject, TRIALS).values() for t in trials]
-    assert len(drawn) == 2 * TRIALS
+    drawn = draw_spelling_trials(subject, TRIALS)["sentence"]
+    assert len(drawn) == TRIALS
     assert {len(t.scene) for t in drawn} == {3}
     two, rng = subject.grids[2], np.random.default_rng(0)
     judged = draw_balanced_trials(two, HIGH_ENTROPY[3], 8, rng)
@@ -243,12 +244,12 @@ def test_a_subject_without_a_template_is_asked_plainly(checkpoints):
 def test_a_run_chooses_an_arrangement_once_and_reports_it(family_folders, monkeypatch, better):
     tried = []
 
-    def found(subject, form, trials):
+    def answered(subject, form, trials):
         tried.append(subject.entry.arrangement)
         right = np.array([subject.entry.arrangement == better] * len(trials))
-        return SimpleNamespace(right=right)
+        return FoundSpelling(Spelling(), right, right, "")
 
-    monkeypatch.setattr(arranging, "find_spelling", found)
+    monkeypatch.setattr(arranging, "find_spelling", answered)
     said = []
     holder = SubjectHolder("cpu", "sdpa", said.append)
     entry = auto(find(str(family_folders["pixtral"]), read_registry()))

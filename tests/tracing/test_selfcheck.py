@@ -53,7 +53,7 @@ def test_a_config_of_more_or_fewer_layers_is_named(subject, monkeypatch, configu
 def test_answers_that_begin_alike_are_refused(subject, monkeypatch):
     monkeypatch.setattr(FirstTokens, "find", lambda self, word, style: 7)
     with pytest.raises(SharedFirstPiece, match="start with the same token"):
-        selfcheck(subject)
+        selfcheck(replace(subject))
 
 
 def test_logits_that_are_not_finite_are_refused(subject):
