@@ -12,7 +12,8 @@ from dataclasses import replace
 from harness.experiments.spelling import draw_spelling_trials, find_spelling
 from harness.experiments.sweeps import ARRANGEMENTS
 from harness.subjects.arrangement import Arrangement, NoTemplate, check_template
-from harness.subjects.subject import SharedFirstPiece, Subject
+from harness.subjects.registry import SharedFirstPiece
+from harness.subjects.subject import Subject
 
 TRIED = ARRANGEMENTS[1:]
 """Arrangements of a chat template, of which one is chosen."""

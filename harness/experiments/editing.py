@@ -6,7 +6,8 @@ intervention is judged on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import product
 
 import numpy as np
@@ -102,7 +103,7 @@ def draw_matched_heads(
 ) -> list[list[Head]]:
     """Draw sets of other heads at random, each with as many in every layer as the given ones.
 
-    Where a layer has not enough others, the rest are drawn from all layers, if there are any.
+    Where a layer has not enough others, the nearest layers that have some give them, as long as there are any.
 
     Args:
         heads: To be matched; none of them is drawn.
@@ -111,21 +112,30 @@ def draw_matched_heads(
         sets: How many.
         spared: Others that are not drawn, either.
     """
-    drawn = []
-    for _ in range(sets):
-        chosen: list[Head] = []
-        for layer in sorted({layer for layer, _ in heads}):
-            taken = {h for at, h in heads if at == layer}
-            barred = taken | {h for at, h in spared if at == layer}
-            free = sorted(set(range(subject.heads)) - barred)
-            many = min(len(taken), len(free))
-            chosen += [(layer, int(h)) for h in rng.permutation(free)[:many]]
-        used: set[Head] = {*heads, *spared, *chosen}
-        rest = [h for h in product(range(subject.layers), range(subject.heads)) if h not in used]
-        missing = len(heads) - len(chosen)
-        chosen += [rest[i] for i in rng.permutation(len(rest))[:missing]]
-        drawn.append(chosen)
-    return drawn
+    every = product(range(subject.layers), range(subject.heads))
+    others = sorted(set(every) - {*heads, *spared})
+    lost = Counter(layer for layer, _ in heads)
+    return [_draw_matching(lost, others, rng) for _ in range(sets)]
+
+
+def _draw_matching(
+    lost: Mapping[int, int], others: Sequence[Head], rng: np.random.Generator
+) -> list[Head]:
+    """Draw one set from some heads: as many in each layer as are given for it, then from the nearest layers."""
+    chosen: list[Head] = []
+    short: list[int] = []
+    for layer, many in sorted(lost.items()):
+        free = [head for head in others if head[0] == layer]
+        found = [free[i] for i in rng.permutation(len(free))[:many]]
+        chosen += found
+        short += [layer] * (many - len(found))
+    free = sorted(set(others) - set(chosen))
+    for layer in short[: len(free)]:
+        nearest = min(abs(at - layer) for at, _ in free)
+        near = [head for head in free if abs(head[0] - layer) == nearest]
+        chosen.append(near[int(rng.integers(len(near)))])
+        free.remove(chosen[-1])
+    return chosen
 
 
 def edit_heads(

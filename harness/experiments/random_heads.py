@@ -40,8 +40,6 @@ class RandomHeads:
     ) -> RandomHeads:
         """Draw sets of other heads, each as many as the given ones, and as many in every layer.
 
-        Where a layer has too few others, the nearest layers that have some give them.
-
         Args:
             heads: To be matched; none of them is drawn.
             subject: The model.
@@ -52,8 +50,7 @@ class RandomHeads:
         count = min(DRAWS, len(keys))
         dealt = rng.permutation(len(keys)) % count
         sets = draw_matched_heads(heads, subject, rng, count)
-        filled = [_fill_up(drawn, heads, subject, rng) for drawn in sets]
-        return cls(dealt[numbers].astype(np.int64), filled)
+        return cls(dealt[numbers].astype(np.int64), sets)
 
     def ask(
         self,
@@ -74,23 +71,3 @@ class RandomHeads:
             rows = np.flatnonzero(self.draws == number)
             found[rows] = answer([items[i] for i in rows.tolist()], heads)
         return found
-
-
-def _fill_up(
-    drawn: Sequence[Head], heads: Sequence[Head], subject: Subject, rng: np.random.Generator
-) -> list[Head]:
-    """Add heads of the nearest layers until there are as many as are matched, if the model has that many."""
-    found, free = list(drawn), _list_free(subject, [*drawn, *heads])
-    for layer in sorted({layer for layer, _ in heads}):
-        missing = sum(at == layer for at, _ in heads) - sum(at == layer for at, _ in drawn)
-        for _ in range(min(missing, len(free))):
-            nearest = min(abs(at - layer) for at, _ in free)
-            near = [head for head in free if abs(head[0] - layer) == nearest]
-            found.append(near[int(rng.integers(len(near)))])
-            free.remove(found[-1])
-    return found
-
-
-def _list_free(subject: Subject, taken: Sequence[Head]) -> list[Head]:
-    every = [(layer, head) for layer in range(subject.layers) for head in range(subject.heads)]
-    return sorted(set(every) - set(taken))

@@ -24,8 +24,9 @@ from harness.measuring.experiment import Request
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial, color_question
 from harness.stimuli.scene import COLORS
+from harness.subjects.registry import SharedFirstPiece
 from harness.subjects.spelling import ASKED, SYNONYMS, Asked, Speech, Spelling, Style
-from harness.subjects.subject import SharedFirstPiece, Subject
+from harness.subjects.subject import Subject
 from harness.subjects.wording import WORDINGS
 from harness.tracing.capture import read_last_logits
 from harness.tracing.generate import generate_ids

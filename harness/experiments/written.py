@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from harness.measuring.batches import cut_batches
 from harness.stimuli.prompt import NUMBERS, Trial
@@ -79,6 +80,8 @@ def continue_prompts(
         ablated: (layer, head) pairs that are silenced at every token.
     """
     found: list[str] = []
+    # What the subject writes before the name of a color is no beginning of a list or a count.
+    subject = replace(subject, speech=subject.speech.drop_leads())
     for part in cut_batches(len(trials), ROWS):
         batch = subject.encode(trials[part])
         made = edits(batch, part) if edits else ()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 from jinja2 import TemplateError
 
 from harness.subjects.anatomy import Anatomy
-from harness.subjects.registry import Refused
+from harness.subjects.registry import CannotAsk
 from harness.subjects.wording import add_suffix, find_instruction
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ SHOWN = 240
 """Characters at most of what a template wrote or raised, in the message that refuses it."""
 
 
-class NoTemplate(Refused, ValueError):
+class NoTemplate(CannotAsk):
     """The tokenizer has no chat template that can hold an image and a prompt."""
 
 

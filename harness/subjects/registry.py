@@ -32,6 +32,14 @@ class Refused(Exception):
     """Base of errors for things that cannot be used as they are; the message is shown without a traceback."""
 
 
+class CannotAsk(Refused, ValueError):
+    """A subject cannot be asked, or its answers cannot be told apart: claims on it are blocked."""
+
+
+class SharedFirstPiece(CannotAsk):
+    """Answers start with the same token, so that the first token cannot tell them apart."""
+
+
 class OnlyHere(Refused, NotImplementedError):
     """A measurement needs the decoder layers in this process, and the subject has them elsewhere."""
 

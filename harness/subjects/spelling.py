@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from harness.stimuli.scene import COLORS
+from harness.subjects.registry import SharedFirstPiece
 from harness.subjects.wording import tell_form
 
 if TYPE_CHECKING:
@@ -84,6 +85,10 @@ class Speech:
             return replace(self.sentence, lead=())
         return self.question if form == "question" else self.sentence
 
+    def drop_leads(self) -> Speech:
+        """The same without what is written before an answer, for texts that are read as a whole."""
+        return Speech(replace(self.sentence, lead=()), replace(self.question, lead=()))
+
     def to_json(self) -> str:
         """Write it as JSON, for the attributes of a measurement."""
         found = {form: getattr(self, form) for form in ASKED}
@@ -114,10 +119,16 @@ class FirstTokens:
     Args:
         tokenizer: Fast, since words are found by character offsets.
         words: Those that an answer may be.
+        name: Of the subject, for messages.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, words: Iterable[str] = COLORS) -> None:
-        self.tokenizer, self.words = tokenizer, tuple(words)
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        words: Iterable[str] = COLORS,
+        name: str = "a subject",
+    ) -> None:
+        self.tokenizer, self.name, self.words = tokenizer, name, tuple(words)
         self._tokens: dict[tuple[str, Style], int | None] = {}
 
     def find(self, word: str, style: Style) -> int | None:
@@ -142,6 +153,45 @@ class FirstTokens:
             for _, _, token in self.list_variants(word):
                 begun.setdefault(token, set()).add(word)
         return {token: min(found) for token, found in begun.items() if len(found) == 1}
+
+    def choose(self, word: str, variant: str, style: Style) -> int:
+        """The token that begins a word in one style, or in the nearest that tells it from other words.
+
+        Args:
+            word: What is meant.
+            variant: The word itself, or the synonym that is used for it.
+            style: How it should be written.
+
+        Raises:
+            SharedFirstPiece: It can be told in none.
+        """
+        token = self.find(variant, style)
+        # Numbers and shapes are no answers that are read off a token.
+        if token is not None and (self.meanings.get(token) == word or word not in self.words):
+            return token
+        self.check(word)
+        ways = [w for w in self.list_variants(word) if w[2] in self.meanings]
+        return min(ways, key=lambda w: (w[1].case != style.case, w[1].spaced != style.spaced))[2]
+
+    def check(self, word: str) -> None:
+        """Check that a word can be told from the others by its first token.
+
+        Raises:
+            SharedFirstPiece: It cannot in any spelling, or the tokenizer knows it in none.
+        """
+        pieces = sorted({token for _, _, token in self.list_variants(word)})
+        if any(token in self.meanings for token in pieces):
+            return
+        if not pieces:
+            raise SharedFirstPiece(
+                f"{self.name}: the tokenizer does not know the answer {word!r} in any spelling"
+            )
+        names = ", ".join(map(repr, self.tokenizer.convert_ids_to_tokens(pieces)))
+        raise SharedFirstPiece(
+            f"{self.name}: the answers {word!r} and {self.find_sharing(word)[0]!r} start with the same token "
+            f"in every spelling ({names}), so the first token cannot tell them apart; use other colors or "
+            "tokenizer"
+        )
 
     def find_sharing(self, word: str) -> list[str]:
         """The other words that begin with the same token as a word in every style; none if it can be told."""

@@ -20,7 +20,7 @@ from harness.subjects.arrangement import arrange_text
 from harness.subjects.batch import Batch
 from harness.subjects.deepstack import ADDED
 from harness.subjects.layout import Layout
-from harness.subjects.registry import Entry, Refused
+from harness.subjects.registry import Entry
 from harness.subjects.spelling import FirstTokens, Speech, Style
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 IMAGE_BYTES = 2**28
 """Most bytes of encoded images to keep, oldest dropped first; those of the current batch are always kept."""
-
-
-class SharedFirstPiece(Refused, ValueError):
-    """Two answers start with the same token, so the first token cannot tell them apart."""
 
 
 @dataclass
@@ -185,10 +181,8 @@ class Subject:
             SharedFirstPiece: In no spelling can the word be told from others by its first token.
         """
         spelling = self.speech.choose(prompt.text)
-        key = (word, spelling.style or self._find_usual_style(prompt.text))
-        if key not in self._answers:
-            self._answers[key] = self._find_own_token(spelling.words.get(word, word), word, key[1])
-        return self._answers[key]
+        style = spelling.style or self._find_usual_style(prompt.text)
+        return self.first_tokens.choose(word, spelling.words.get(word, word), style)
 
     def read_word(self, token: int) -> str:
         """The word that an answer with this first token begins, however it is spelled; "" if it is none."""
@@ -202,16 +196,12 @@ class Subject:
                 knows it in none.
         """
         for word in words:
-            self._check_word(word)
+            self.first_tokens.check(word)
 
     @cached_property
     def first_tokens(self) -> FirstTokens:
         """The tokens that begin colors."""
-        return FirstTokens(self.tokenizer)
-
-    @cached_property
-    def _answers(self) -> dict[tuple[str, Style], int]:
-        return {}
+        return FirstTokens(self.tokenizer, name=self.name)
 
     def _find_usual_style(self, text: str) -> Style:
         """The style of a subject that goes on with the text as it stands: lower case, and no second space."""
@@ -223,33 +213,6 @@ class Subject:
     @cached_property
     def _usual(self) -> dict[str, Style]:
         return {}
-
-    def _find_own_token(self, variant: str, word: str, style: Style) -> int:
-        told = self.first_tokens.meanings
-        token = self.first_tokens.find(variant, style)
-        # Numbers and shapes are no answers that are read off a token.
-        if token is not None and (told.get(token) == word or word not in self.first_tokens.words):
-            return token
-        # Written so it cannot be told from another word: the nearest spelling in which it can.
-        self._check_word(word)
-        ways = [w for w in self.first_tokens.list_variants(word) if w[2] in told]
-        return min(ways, key=lambda w: (w[1].case != style.case, w[1].spaced != style.spaced))[2]
-
-    def _check_word(self, word: str) -> None:
-        tokens = self.first_tokens
-        if any(token in tokens.meanings for _, _, token in tokens.list_variants(word)):
-            return
-        shared = tokens.find_sharing(word)
-        if not shared:
-            raise SharedFirstPiece(
-                f"{self.name}: the tokenizer does not know the answer {word!r} in any spelling"
-            )
-        pieces = sorted({token for _, _, token in tokens.list_variants(word)})
-        names = ", ".join(map(repr, self.tokenizer.convert_ids_to_tokens(pieces)))
-        raise SharedFirstPiece(
-            f"{self.name}: the answers {word!r} and {shared[0]!r} start with the same token in every "
-            f"spelling ({names}), so the first token cannot tell them apart; use other colors or tokenizer"
-        )
 
     def _adds_special(self, text: str) -> bool:
         # Most chat templates write the token that begins a text; some leave it to the tokenizer.

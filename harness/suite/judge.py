@@ -20,7 +20,7 @@ from harness.runs.run import Run
 from harness.statistics.estimate import Estimate
 from harness.statistics.looks import ALL_TRIALS, Look
 from harness.stimuli.photographs import NoData
-from harness.subjects.registry import Entry, OnlyHere
+from harness.subjects.registry import CannotAsk, Entry, OnlyHere
 
 
 @dataclass
@@ -177,6 +177,8 @@ class Judge:
             found = self.run.measure(experiment, self.entry, look)
         except OnlyHere as missing:
             self.conclude(Judgement(Verdict.not_run, str(missing)))
+        except CannotAsk as refusal:
+            self.conclude(Judgement(Verdict.blocked, str(refusal)))
         self.measurement = found.key
         return found.data
 

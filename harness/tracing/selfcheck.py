@@ -86,7 +86,7 @@ def selfcheck(subject: Subject) -> None:
 
     Raises:
         SelfCheckFailed: A hook has not its effect; the message says what was found, and where.
-        harness.subjects.subject.SharedFirstPiece: Two answers begin with the same token.
+        harness.subjects.registry.SharedFirstPiece: Two answers begin with the same token.
     """
     examined = Examined(subject)
     for check in QUICK.values():

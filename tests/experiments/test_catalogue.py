@@ -63,14 +63,6 @@ def test_everything_that_the_catalogue_names_exists(experiment):
     assert gate in ((None,) if experiment.requires is None else (BEHAVIOUR, READINESS))
 
 
-def test_every_experiment_reads_answers_in_the_spelling_that_was_found_before():
-    assert [e.name for e in EXPERIMENTS if e.settles] == ["spelling"]
-    for experiment in EXPERIMENTS:
-        assert [e.name for e in experiment.needs if e.settles] == ["spelling"] * (
-            not experiment.settles
-        )
-
-
 def test_readings_lie_where_their_experiments_do():
     for experiment in JUDGED:
         assert experiment.reading.partition(":")[0] == experiment.module.replace(

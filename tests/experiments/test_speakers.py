@@ -21,7 +21,7 @@ from harness.measuring.experiment import Request, let_speak
 from harness.measuring.seeding import seed_generator
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.questions import continue_list, draw_counting_questions, draw_listing_scenes
-from harness.subjects.subject import SharedFirstPiece
+from harness.subjects.registry import SharedFirstPiece
 
 TRIALS = 12
 WRITTEN_OUT = ("counting", "numbered list")

@@ -26,9 +26,9 @@ from harness.stimuli.questions import draw_color_questions
 from harness.subjects.anatomy import ANATOMIES
 from harness.subjects.arrangement import NoTemplate, arrange_text
 from harness.subjects.loading import load
-from harness.subjects.registry import UnknownSubject, find, read_registry
+from harness.subjects.registry import SharedFirstPiece, UnknownSubject, find, read_registry
 from harness.subjects.spelling import Spelling
-from harness.subjects.subject import SharedFirstPiece, Subject
+from harness.subjects.subject import Subject
 from harness.subjects.wording import REPRODUCED
 
 ENDS = {

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.subjects import subject as subject_module
 from harness.subjects.loading import CannotLoad, load
-from harness.subjects.registry import UnknownSubject, find, read_registry
-from harness.subjects.subject import SharedFirstPiece, find_tokens
+from harness.subjects.registry import SharedFirstPiece, UnknownSubject, find, read_registry
+from harness.subjects.subject import find_tokens
 
 
 @pytest.fixture

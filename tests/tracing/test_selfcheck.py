@@ -11,8 +11,8 @@ import torch
 from hooked import edits_go_wrong
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from harness.subjects.registry import SharedFirstPiece
 from harness.subjects.spelling import FirstTokens
-from harness.subjects.subject import SharedFirstPiece
 from harness.tracing import capture as capturing
 from harness.tracing.attention import NAME, attend
 from harness.tracing.selfcheck import SelfCheckFailed, selfcheck
