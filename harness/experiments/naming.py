@@ -29,8 +29,8 @@ SHAPE_SYNONYMS = {
 }
 """Other words for a shape; the public reproduction takes them for the same (protocol, E9)."""
 
-TOKENS = {"embedded": 2, "paper": 12}
-"""Tokens that are written for a color and a shape: whole words, or pieces with an article and Markdown."""
+TOKENS = 12
+"""Tokens that models of the paper's size write for a color and a shape, with an article and Markdown."""
 
 DISTANCE = 4
 """Words between a color and its shape, at most: "red. The shape is a square"."""
@@ -85,12 +85,19 @@ def name_objects(
             that it holds.
     """
     found: list[Named] = []
+    steps = TOKENS if subject.entry.scale == "paper" else _count_tokens(subject)
     for part in cut_batches(len(trials), ROWS):
         batch = subject.encode(trials[part])
         made = edits(batch, part) if edits else ()
-        steps = TOKENS[subject.entry.scale]
         found += [read_object(text) for text in generate(subject, batch, steps, made)]
     return found
+
+
+def _count_tokens(subject: Subject) -> int:
+    """Tokens of the longest color and the longest shape, which are all that small subjects write."""
+    words = [[f" {word}" for word in of] for of in (COLORS, SHAPES)]
+    cut = [subject.tokenizer(of, add_special_tokens=False)["input_ids"] for of in words]
+    return sum(max(map(len, of)) for of in cut)
 
 
 def tells_shapes(named: Sequence[Named]) -> bool:

@@ -182,7 +182,7 @@ def test_a_subject_that_sees_one_image_supports_no_claim_about_features(
     embedded._images.clear()
     rng = np.random.default_rng(seed)
     curves = Similarity(similarity.measure(Request(embedded, 144, rng)))
-    planes = Components(components.measure(Request(embedded, 216, rng)))
+    planes = Components(components.measure(Request(embedded, 432, rng)))
     embedded._images.clear()
     assert curves.late("features@last").interval(0.95)[1] < 0.75
     for pair in similarity.PAIRS[:2]:

@@ -5,6 +5,8 @@ The entries about photographs are of the kinds that LLaVA-1.5 and Qwen2.5-VL wro
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from harness.experiments.written import (
 )
 from harness.stimuli.prompt import NUMBERS, numbered_list
 from harness.stimuli.scene import COLORS, SHAPES, Object
+from harness.subjects.spelling import Speech
 
 OBJECTS = st.builds(Object, st.sampled_from(list(COLORS)), st.sampled_from(list(SHAPES)))
 
@@ -190,11 +193,12 @@ def test_a_text_without_an_end_is_no_entry():
     assert read_first_entry("red " * (LONGEST + 1)) == ""
 
 
+@dataclass
 class Words:
     """Stands for a subject and for a generator that repeats each prompt's number."""
 
-    def __init__(self) -> None:
-        self.asked = []
+    asked: list = field(default_factory=list)
+    speech: Speech = field(default_factory=Speech)
 
     def encode(self, trials):
         return list(trials)

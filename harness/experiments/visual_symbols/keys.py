@@ -85,15 +85,18 @@ def measure(request: Request) -> xr.Dataset:
         counted off.
     """
     subject, trials, rng = request.subject, request.trials, request.rng
+    # Of an image as it is shown: some families cut an image into tiles or not, as its size has it.
+    (shown,) = draw_color_questions(
+        subject.grids[2], subject.pair_objects, 1, np.random.default_rng(0)
+    )
+    if subject.encode([shown]).image_grid is None:
+        return xr.Dataset(attrs={"no_grid": 1})
     mediation = request.needed["mediation"]
     drawn = draw_unranked_trials(
         lambda count: draw_color_questions(subject.grids[2], subject.pair_objects, count, rng),
         trials,
         list_ranked_scenes(mediation, ["feature_retrieval"]),
     )
-    # Of the image as it is shown: some families cut an image into tiles or not, as its size has it.
-    if subject.encode(drawn[:1]).image_grid is None:
-        return xr.Dataset(attrs={"no_grid": 1})
     halves = Halves.deal(list_scenes(drawn), rng)
     estimation, evaluation = halves.split(drawn)
     heads = rank_heads(mediation, "feature_retrieval")[:TOP]
