@@ -4,12 +4,12 @@
     python benchmarks/gpu_seconds.py --tiny
 
 No network and no checkpoint are needed. Random weights answer nothing right, so what is only done after right
-answers is done all the same: no gate, prototypes of all trials, every image counts as listed. They end no
-answer either, so that counting, which writes until the answer ends, takes longer than on a trained model.
+answers is done all the same: no gate, every answer right, every image listed. They end no answer either, so
+counts end after as many tokens as a list of eight objects takes.
 
 Each experiment is measured on few trials, and again on more of them, at most its own number, as long as that
-fits into --limit. Of counting a third of the sets of heads is silenced, and the seconds are tripled. Files are
-written after each experiment, so that what was measured is not lost if the machine is.
+fits into --limit. Of counting four batches are timed, and the seconds multiplied. Files are written after each
+experiment, so that what was measured is not lost if the machine is.
 """
 
 from __future__ import annotations
@@ -21,19 +21,23 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import xarray as xr
 from mediation import machine
 from shapes import TINY, shaped
 
 from harness.experiments.catalogue import EXPERIMENTS, MEDIATION
+from harness.experiments.naming import Named
 from harness.machine.memory import clear_frames, free_memory
 from harness.machine.placement import count_threads
 from harness.measuring.experiment import Experiment, Request
 from harness.measuring.seeding import seed_generator
+from harness.stimuli.prompt import Trial
 from harness.subjects.subject import Subject
 
 PUBLISHED = "qwen2-vl-7b"
@@ -42,6 +46,16 @@ SMALLEST = 48
 
 COUNTED = 32
 """Trials of counting: as many as it writes at once, so that time goes by whole batches of them."""
+
+WRITTEN = 100
+"""Tokens of a count: a list of eight objects and the number, which random weights would never end."""
+
+BATCHES = 16
+"""How many times as many batches counting asks as are timed.
+
+Of 120 trials there are four batches for each of ten sets of heads, and one for each of 24 sets of random heads: 64.
+Timed is one batch for each of four sets.
+"""
 
 TEMPLATE = """\
 {%- for turn in messages -%}
@@ -62,41 +76,96 @@ HEAD = """\
 """
 
 
-def keep_all_prototypes(subject: Subject, clear: list[Any]) -> Any:
-    """Prototypes of `repair` from all trials, as if all had been answered right."""
-    repair = importlib.import_module("harness.experiments.visual_symbols.repair")
-    values, _ = repair.capture_with_answers(subject, clear, "head")
-    cells = repair.number_cells(clear)
-    means = repair.average_by_label(values, cells, len(subject.grids[3].cells))
-    return repair.Prototypes(subject, means, len(clear))
+VISUAL = "harness.experiments.visual_symbols"
 
 
-def keep_all_lists(subject: Subject, scenes: Sequence[Any]) -> list[Any]:
-    """Lists of `listing` for all images, after the same two questions, whatever the answers."""
-    listing = importlib.import_module("harness.experiments.visual_symbols.listing")
-    asked = [listing.continue_list(scene, ()) for scene in scenes]
-    listing.continue_prompts(subject, asked, listing.WORDS)
-    made = [listing.MadeList(trial, "red circle") for trial in asked]
-    listing.continue_prompts(subject, [x.asked_second for x in made], listing.WORDS)
-    return made
+def name_right(found: Callable[..., Any]) -> Callable[..., Any]:
+    """Let objects be named as `found` does, and take the right ones for its answers."""
+
+    def name(subject: Subject, trials: Sequence[Trial], edits: Any = None) -> list[Named]:
+        found(subject, trials, edits)
+        return [Named(t.target.color, t.target.shape) for t in trials]
+
+    return name
+
+
+def capture_right(found: Callable[..., Any]) -> Callable[..., Any]:
+    """Capture as `found` does, and take the right answers for those that were given."""
+
+    def capture(subject: Subject, trials: Sequence[Trial], kind: Any) -> Any:
+        values, _ = found(subject, trials, kind)
+        return values, np.array([t.answer for t in trials])
+
+    return capture
+
+
+def keep_all(found: Callable[..., Any]) -> Callable[..., Any]:
+    """Ask as `found` does, and keep every contrast."""
+
+    def keep(subject: Subject, pairs: list[Any]) -> list[Any]:
+        found(subject, pairs)
+        return pairs
+
+    return keep
+
+
+def keep_all_lists(found: Callable[..., Any]) -> Callable[..., Any]:
+    """Ask for the second entries as `found` does, and keep a list of every image."""
+    listing = importlib.import_module(f"{VISUAL}.listing")
+
+    def keep(subject: Subject, asked: Sequence[Trial], firsts: Sequence[str]) -> list[Any]:
+        made = [listing.MadeList(trial, "red circle") for trial in asked]
+        listing._write_entries(subject, [x.asked_second for x in made])
+        return made
+
+    return keep
+
+
+def count_right(found: Callable[..., Any]) -> Callable[..., Any]:
+    """Count as `found` does, and take every count for right."""
+
+    def count(subject: Subject, trials: Sequence[Trial], heads: Any) -> Any:
+        return replace(found(subject, trials, heads), right=np.ones(len(trials), bool))
+
+    return count
+
+
+class NoRandomHeads:
+    """Stands for the random heads of counting, whose batches are counted and not timed."""
+
+    def __init__(self, trials: int) -> None:
+        self.draws = np.zeros(trials, np.int64)
+
+    @classmethod
+    def deal(cls, heads: Any, subject: Subject, scenes: Sequence[str], rng: Any) -> NoRandomHeads:
+        return cls(len(scenes))
+
+    def ask(self, items: Sequence[Any], answer: Any) -> Any:
+        return np.zeros(len(items), bool)
 
 
 def do_all_work() -> None:
-    """Let experiments do what they do only after right answers, and a third of what counting repeats."""
-    changed: dict[str, dict[str, object]] = {
-        "repair": {"_make_prototypes": keep_all_prototypes},
-        "listing": {"_make_lists": keep_all_lists},
-        # Three sets of the best heads, one at random, and none: 5 of 15.
-        "counting": {"ORDERS": ("top",), "RANDOM_SETS": 1},
+    """Let experiments do what they do only after right answers; of counting, the best heads alone."""
+    wrapped = {
+        "repair": {"name_objects": name_right},
+        "degrade": {"capture_with_answers": capture_right},
+        "through_selection": {"_keep_right": keep_all},
+        "listing": {"_keep_lists": keep_all_lists},
+        "counting": {"_count_without": count_right},
     }
-    for name, values in changed.items():
-        module = importlib.import_module(f"harness.experiments.visual_symbols.{name}")
-        for what, value in values.items():
-            if not hasattr(module, what):
-                raise AttributeError(
-                    f"{module.__name__} has no {what} any more: adapt this benchmark"
-                )
-            setattr(module, what, value)
+    for name, changes in wrapped.items():
+        module = importlib.import_module(f"{VISUAL}.{name}")
+        for what, make in changes.items():
+            setattr(module, what, make(getattr(module, what)))
+    counting = importlib.import_module(f"{VISUAL}.counting")
+    for what, value in (
+        ("ORDERS", ("top",)),
+        ("RandomHeads", NoRandomHeads),
+        ("TOKENS", WRITTEN),
+    ):
+        if not hasattr(counting, what):
+            raise AttributeError(f"counting has no {what} any more: adapt this benchmark")
+        setattr(counting, what, value)
 
 
 def time_once(
@@ -104,7 +173,7 @@ def time_once(
 ) -> tuple[float, xr.Dataset]:
     """Seconds of one measurement without a gate, and the measurement."""
     measure = experiment.load_measure(gate=False)
-    rng = seed_generator(0, experiment.name, needs=bool(experiment.needs))
+    rng = seed_generator(0, experiment.name, needs=experiment.draws_apart)
     _wait(subject)
     begun = time.perf_counter()
     data = measure(Request(subject, trials, rng, needed=needed))
@@ -126,12 +195,14 @@ def time_experiment(
     experiment: Experiment, subject: Subject, needed: dict[str, xr.Dataset], limit: float
 ) -> tuple[list[dict[str, float]], xr.Dataset]:
     """Seconds on few trials, and on more if they fit, and the last measurement."""
-    times = 3 if experiment.name == "counting" else 1
-    first = COUNTED if experiment.name == "counting" else min(SMALLEST, experiment.trials)
+    if experiment.name == "counting":
+        seconds, data = time_once(experiment, subject, COUNTED, needed)
+        return [{"trials": experiment.trials, "seconds": BATCHES * seconds}], data
+    first = min(SMALLEST, experiment.trials)
     seconds, data = time_once(experiment, subject, first, needed)
-    points = [{"trials": first, "seconds": times * seconds}]
-    second = choose_trials(first, seconds, experiment.trials, limit)
-    if second is not None and times == 1:
+    points = [{"trials": first, "seconds": seconds}]
+    second = choose_trials(first, seconds, experiment.count_trials("paper"), limit)
+    if second is not None:
         seconds, data = time_once(experiment, subject, second, needed)
         points.append({"trials": second, "seconds": seconds})
     return points, data
