@@ -3,8 +3,9 @@
 An image shows N objects, the prompt names N - 1 of them, and the subject goes on with the one that is left
 out. Everything else in the paper is asked of models that do this; a subject that does not is blocked from the
 claims that need it. Doing it is no sign of binding: what is left out can be found by content alone, and the
-control `shortcut` is as good at it as `planted`. The controls that these claims refute are `unbound`, which
-sees everything and cannot tell which is left, and `untrained`.
+control `shortcut` is as good at it as `planted`. The control that these claims refute is `unbound`, which sees
+everything and cannot tell which is left. Of a subject whose answers name no color in any spelling, such as
+`untrained`, it cannot be told whether they are right.
 
 Where a scene shows all objects there are, its words alone leave only one, and a subject could name it by
 elimination, as a reviewer of the paper noted. So the task of nine objects is asked about a blank image as
