@@ -53,8 +53,8 @@ WRITTEN = 100
 BATCHES = 16
 """How many times as many batches counting asks as are timed.
 
-Of 120 trials there are four batches for each of ten sets of heads, and one for each of 24 sets of random heads: 64.
-Timed is one batch for each of four sets.
+Of 120 trials there are four batches for each of ten sets of heads, and one for each of 24 sets of random heads,
+64 in all. Timed is one batch for each of four sets.
 """
 
 TEMPLATE = """\
@@ -138,9 +138,11 @@ class NoRandomHeads:
 
     @classmethod
     def deal(cls, heads: Any, subject: Subject, scenes: Sequence[str], rng: Any) -> NoRandomHeads:
+        """Deal none."""
         return cls(len(scenes))
 
     def ask(self, items: Sequence[Any], answer: Any) -> Any:
+        """Ask nothing."""
         return np.zeros(len(items), bool)
 
 
