@@ -43,9 +43,6 @@ END_OF_TURN = "<|im_end|>"
 SURE = 3.0
 """Size of rows that say what follows a token whatever the image shows: above noise, below an answer."""
 
-CERTAIN = 50.0
-"""The same above any answer: what completes a word must come before another object is named."""
-
 
 @dataclass
 class Vocabulary:
@@ -87,11 +84,11 @@ class Vocabulary:
         """Write a token in another way."""
         self.numbers = {name if t == token else t: n for t, n in self.numbers.items()}
 
-    def say_after(self, token: str, *before: str, size: float = SURE) -> None:
-        """Say a token after any of some others, with a row of the given size."""
+    def say_after(self, token: str, *before: str) -> None:
+        """Say a token after any of some others."""
         every, chosen = torch.stack(self.read), [self.numbers[t] for t in before]
         direction = every[chosen].mean(0) - every.mean(0)
-        self.said[self.numbers[token]] = size * direction / direction.norm()
+        self.said[self.numbers[token]] = SURE * direction / direction.norm()
 
     @property
     def words(self) -> list[str]:
@@ -156,7 +153,7 @@ def _cut_colors(vocabulary: Vocabulary) -> None:
             vocabulary.read[vocabulary.numbers[piece]] = inert
     for color in COLORS:
         first = next(t for t in _list_beginnings(color) if t in vocabulary.numbers)
-        vocabulary.say_after(color[len(first) :], SPACE + first, size=CERTAIN)
+        vocabulary.say_after(color[len(first) :], SPACE + first)
 
 
 def _list_beginnings(word: str) -> list[str]:
