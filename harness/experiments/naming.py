@@ -16,7 +16,7 @@ from harness.subjects.batch import Batch
 from harness.subjects.spelling import SYNONYMS
 from harness.subjects.subject import Subject
 from harness.tracing.edit import Edit
-from harness.tracing.generate import generate
+from harness.tracing.generate import decode_rows, generate_ids
 
 ROWS = 32
 """Trials in one pass at most."""
@@ -78,6 +78,8 @@ def name_objects(
 ) -> list[Named]:
     """Let a subject write out the object that it names after each prompt.
 
+    A color that it only begins is told by its first token, as in all other experiments.
+
     Args:
         subject: The model.
         trials: n of them.
@@ -89,7 +91,13 @@ def name_objects(
     for part in cut_batches(len(trials), ROWS):
         batch = subject.encode(trials[part])
         made = edits(batch, part) if edits else ()
-        found += [read_object(text) for text in generate(subject, batch, steps, made)]
+        ids = generate_ids(subject, batch, steps, made).ids
+        begun = [subject.read_word(token) for token in ids[:, 0].tolist()]
+        read = [read_object(text) for text in decode_rows(subject, ids)]
+        found += [
+            named if named.color else Named(color, "")
+            for named, color in zip(read, begun, strict=True)
+        ]
     return found
 
 

@@ -59,9 +59,13 @@ def generate(
         ValueError: There are no steps; a layer, head or token does not exist; or an edit has another number
             of rows than the batch.
     """
+    return decode_rows(subject, generate_ids(subject, batch, steps, edits, ablated).ids)
+
+
+def decode_rows(subject: Subject, ids: torch.Tensor) -> list[str]:
+    """The text of every row of tokens, int64 [B, n], up to its first end-of-sequence token."""
     ends = _find_ends(subject)
-    rows = generate_ids(subject, batch, steps, edits, ablated).ids.tolist()
-    written = [list(takewhile(lambda token: token not in ends, row)) for row in rows]
+    written = [list(takewhile(lambda token: token not in ends, row)) for row in ids.tolist()]
     return subject.tokenizer.batch_decode(written, skip_special_tokens=True)
 
 

@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from harness.experiments.catalogue import BEHAVIOUR, MEDIATION, SPELLING, find_experiment
+from harness.experiments.editing import find_answers
+from harness.experiments.naming import name_objects
 from harness.measuring.experiment import Request, let_speak, measure_alone
-from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
+from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials, draw_entropy_trials
 from harness.stimuli.scene import COLORS
 from harness.subjects.loading import load
 from harness.subjects.registry import FIXTURES, UnknownSubject, find, read_registry
@@ -162,3 +164,12 @@ def test_a_trained_subject_counts_in_digits(control):
     assert all(text.isalpha() for text in words)
     assert all(text.isdigit() for text in numbers)
     assert np.mean([int(n) == len(t.scene) for n, t in zip(numbers, asked, strict=True)]) > 0.8
+
+
+@pytest.mark.parametrize("base", ["planted", "shortcut"])
+def test_a_color_that_is_only_begun_is_named(control, base):
+    subject = control("pieces", base)
+    trials = draw_entropy_trials(subject.grids[3], "high", 24, np.random.default_rng(0))
+    first = find_answers(subject, trials)[0].tolist()
+    assert [named.color for named in name_objects(subject, trials)] == first
+    assert np.mean([color == t.answer for color, t in zip(first, trials, strict=True)]) > 0.7
