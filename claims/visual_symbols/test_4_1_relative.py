@@ -97,7 +97,7 @@ def test_relative_positions_are_not_absolute_ones_in_disguise(blocks, judge):
     },
 )
 def test_a_transplanted_id_points_within_the_group(transplant, judge):
-    judge(transplant.share("relative"))
+    judge(transplant.share_if_moved("relative"))
 
 
 @claim(
