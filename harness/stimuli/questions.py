@@ -88,7 +88,7 @@ def draw_side_pairs(
 def draw_side_triples(
     grid: Grid, objects: Sequence[Object], trials: int, rng: np.random.Generator, *, solids: bool
 ) -> list[Trial]:
-    """Trials about three objects of which the prompt names one, and only the others stand side by side.
+    """Trials about three objects that share no feature, one named, and only the others side by side.
 
     In a pair, the object on the other side is the one that the prompt has named, so that an answer which is
     moved there repeats a word, too. Here the object on the other side of the target is not named; the named one
@@ -99,7 +99,11 @@ def draw_side_triples(
     for index, side in enumerate(
         int(s) for s in np.resize((0, 1), trials)[rng.permutation(trials)]
     ):
-        target, other, named = (objects[i] for i in rng.permutation(len(objects))[:3])
+        drawn: list[Object] = []
+        for shown in (objects[i] for i in rng.permutation(len(objects))):
+            if all(shown.color != o.color and shown.shape != o.shape for o in drawn):
+                drawn.append(shown)
+        target, other, named = drawn[:3]
         row, last = int(rng.integers(2)) * (grid.rows - 1), grid.rows - 1
         own, across = side * last, (1 - side) * last
         cells = (Cell(row, own), Cell(row, across), Cell(last - row, own))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +197,18 @@ class Subject:
         """
         for word in words:
             self.first_tokens.check(word)
+
+    def add_words(self, words: Iterable[str]) -> Subject:
+        """The same subject, of whose answers these words are read as well, such as colors of photographs.
+
+        Raises:
+            SharedFirstPiece: A word cannot be told from the others by its first token.
+        """
+        every = tuple(dict.fromkeys([*self.first_tokens.words, *words]))
+        subject = replace(self)
+        subject.first_tokens = FirstTokens(self.tokenizer, every, self.name)
+        subject.check_answers(every)
+        return subject
 
     @cached_property
     def first_tokens(self) -> FirstTokens:

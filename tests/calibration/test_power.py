@@ -240,3 +240,10 @@ def test_a_name_without_published_values_is_an_error_of_one_line(capsys):
     err = capsys.readouterr().err
     assert err.startswith("claims power: the paper publishes no value of 'tiny-llava'")
     assert err.count("\n") == 1
+
+
+def test_no_transplant_is_asked_to_move_more_answers_than_published_ones_can(claims):
+    by_id = {c.id: c for c in claims}
+    share, moves = (by_id[f"visual_symbols.4.1.transplant_{n}"] for n in ("relative", "moves"))
+    # Of two objects either can follow without a transplant: half of the answers are its own.
+    assert all(moves.threshold.for_subject(n) < s - 0.5 for n, s in share.published.items())

@@ -55,6 +55,18 @@ def test_a_transplant_that_moves_nothing_does_not_tell_that_ids_are_not_absolute
     assert verdict(found.lead_over_rivals(), NO_LOSS) != "supported"
 
 
+def test_answers_that_were_relative_without_a_transplant_do_not_support_relative_ids():
+    always, half = (
+        np.full(TRIALS, "red"),
+        above(0.45, unit="u", origin="chosen by us", note="LLaVA"),
+    )
+    for before in (always, HALVES, np.where(np.arange(TRIALS) % 4 == 0, "blue", "red")):
+        still = transplant(before, before)
+        assert verdict(still.share_if_moved("relative"), half) == "refuted"
+        assert verdict(still.share_if_moved("absolute"), FEW) == "not_applicable"
+    assert verdict(transplant(HALVES, always).share_if_moved("relative"), half) == "supported"
+
+
 def test_a_transplant_that_breaks_the_subject_does_not_tell_it_either():
     assert verdict(transplant(HALVES, GREEN).share_if_moved("absolute"), FEW) == "not_applicable"
 

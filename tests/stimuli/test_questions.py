@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.stimuli.design import HIGH_ENTROPY, LOW_ENTROPY, draw_entropy_trials
+from harness.stimuli.design import EVERY_OBJECT, HIGH_ENTROPY, LOW_ENTROPY, draw_entropy_trials
 from harness.stimuli.draw import draw_array
 from harness.stimuli.prompt import NUMBERS
 from harness.stimuli.questions import (
@@ -26,6 +26,8 @@ GRIDS = [PAPER_GRIDS, EMBEDDED_GRIDS]
 SEEDS = st.integers(0, 2**32 - 1)
 # In the second set most pairs of objects share a color or a shape.
 SETS = st.sampled_from([NINE, LOW_ENTROPY[3]])
+# Models of the paper's size are shown every color with every shape.
+TRIPLES = st.sampled_from([NINE, EVERY_OBJECT])
 
 
 def seeded(seed=0):
@@ -288,15 +290,18 @@ def test_questions_follow_from_their_seed():
     assert all(a != b for a, b in zip(everything(3), everything(4), strict=True))
 
 
-@given(st.sampled_from(GRIDS), SEEDS, st.integers(1, 30), st.booleans())
-def test_in_a_triple_the_object_on_the_other_side_is_not_the_named_one(grids, seed, n, solids):
-    trials = draw_side_triples(grids[2], NINE, n, seeded(seed), solids=solids)
+@given(st.sampled_from(GRIDS), TRIPLES, SEEDS, st.integers(1, 30), st.booleans())
+def test_in_a_triple_the_object_on_the_other_side_is_not_the_named_one(
+    grids, objects, seed, n, solids
+):
+    trials = draw_side_triples(grids[2], objects, n, seeded(seed), solids=solids)
     assert about_equal(Counter(side_of(t.scene, t.target) for t in trials), (0, 1))
     for trial in trials:
         (named,) = trial.described
         own = side_of(trial.scene, trial.target)
         (across,) = (o for o in trial.scene.objects if side_of(trial.scene, o) != own)
         assert {trial.target, named, across} == set(trial.scene.objects)
+        assert share_nothing(trial.scene.objects)
         assert trial.scene.cell_of(across).row == trial.scene.cell_of(trial.target).row
         assert across.color not in trial.prompt.text
         assert named.name in trial.prompt.text

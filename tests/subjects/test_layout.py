@@ -14,6 +14,7 @@ from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_stri
 
 from harness.experiments.visual_symbols.keys import measure as measure_keys
 from harness.measuring.experiment import Request
+from harness.readings.visual_symbols.keys import Keys
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.subjects.anatomy import ANATOMIES, NoAnatomy, find_anatomy_by_type
 from harness.subjects.layout import Layout
@@ -100,6 +101,10 @@ def test_keys_are_not_measured_where_image_tokens_form_no_grid(of, family):
     if family in none:
         data = measure_keys(Request(subject, 8, np.random.default_rng(0)))
         assert data.attrs == {"no_grid": 1}
+        keys = Keys(data)
+        estimates = [keys.own(), keys.swapped(), keys.specific(), keys.lost("as reproduced")]
+        estimates.append(keys.lead_over_rivals())
+        assert {(e.value, "no grid" in e.reason) for e in estimates} == {(None, True)}
     layout, _ = one_image(subject)
     assert (layout.grid is None) == (family in none)
 

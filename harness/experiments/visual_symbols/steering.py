@@ -7,7 +7,7 @@ strongly they are pushed, is chosen on the images that the IDs were estimated fr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -313,6 +313,7 @@ def read_images(folder: Path, trials: int) -> OwnImages:
     def measure_photographs(request: Request) -> xr.Dataset:
         sides = request.rng.integers(2, size=len(scenes)).tolist()
         drawn = [describe_other_side(s, side) for s, side in zip(scenes, sides, strict=True)]
-        return _measure_pairs(request, drawn[: request.trials], [])
+        shown = request.subject.add_words(o.color for s in scenes for o in s.objects)
+        return _measure_pairs(replace(request, subject=shown), drawn[: request.trials], [])
 
     return OwnImages(digest_of(scenes), min(trials, len(scenes)), measure_photographs)

@@ -31,8 +31,10 @@ class Keys(RivalReading):
 
         The controls edit the background, or add random directions.
         """
+        if missing := self._explain_missing():
+            return missing
         swapped = self.data.swapped
-        return self._explain_missing() or compare_with_controls(
+        return compare_with_controls(
             swapped.sel(edit=PAPER).values,
             drawn=swapped.sel(edit="random direction").values,
             fixed=swapped.sel(edit="background").values,
