@@ -48,17 +48,29 @@ class Reading:
         return estimate.interval(self.look.level)
 
     def _explain_no_heads(
-        self, heads: int, reason: str, sizes: Sizes | None = None
+        self,
+        heads: int,
+        reason: str,
+        sizes: Sizes | None = None,
+        stage: str = "id_selection",
     ) -> Estimate | None:
         """The estimate of an edit for which no head was found; None if there are heads.
+
+        Where mediation kept no contrast of the stage, it is not known whether there are heads.
 
         Args:
             heads: How many were found.
             reason: Why there is nothing to edit.
             sizes: Trials and scenes; those of the whole measurement if None.
+            stage: Whose heads are edited.
         """
         if heads:
             return None
+        if stage in str(self.data.attrs.get("unranked", "")).split():
+            return Estimate.inapplicable(
+                "mediation kept no contrast, so no head is known that could be edited",
+                **(sizes or count_trials(self.data.scene)),
+            )
         return Estimate.absent(reason, **(sizes or count_trials(self.data.scene)))
 
 

@@ -22,6 +22,7 @@ from harness.experiments.editing import (
     capture_with_answers,
     find_answers,
     find_last_token,
+    note_unranked,
     rank_heads,
 )
 from harness.experiments.halves import Halves, list_scenes
@@ -111,6 +112,7 @@ class Degraded:
         return answers.reshape(len(EDITS), len(STEPS), len(self.trials))
 
 
+@note_unranked
 def measure(request: Request) -> xr.Dataset:
     """Measure what is named in high-entropy 3x3 scenes as their IDs are degraded.
 

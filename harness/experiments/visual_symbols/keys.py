@@ -20,6 +20,7 @@ from harness.experiments.editing import (
     Head,
     capture_all,
     find_answers,
+    note_unranked,
     rank_heads,
 )
 from harness.experiments.halves import (
@@ -74,6 +75,7 @@ EDITS: dict[str, KeyEdit | None] = {
 """The paper's is "both objects"; then its controls; then the reproduction's, each alone and all together."""
 
 
+@note_unranked
 def measure(request: Request) -> xr.Dataset:
     """Ask for one object's color under each edit of the keys.
 

@@ -24,6 +24,7 @@ from harness.experiments.editing import (
     edit_heads,
     find_answers,
     find_last_token,
+    note_unranked,
     rank_heads,
 )
 from harness.experiments.halves import Halves, list_scenes
@@ -78,6 +79,7 @@ class Seen:
         )
 
 
+@note_unranked
 def measure(request: Request) -> xr.Dataset:
     """Measure which objects are named in low-entropy 3x3 scenes with and without prototypes of positions.
 

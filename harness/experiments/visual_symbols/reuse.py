@@ -12,6 +12,7 @@ from harness.experiments.editing import (
     edit_heads,
     find_answers,
     find_last_token,
+    note_unranked,
     rank_heads,
 )
 from harness.experiments.halves import list_scenes
@@ -38,6 +39,7 @@ DESCRIBED = 180
 """Scene descriptions, at least, from which the IDs are estimated."""
 
 
+@note_unranked
 def measure(request: Request) -> xr.Dataset:
     """Ask questions about space before and after a position ID is added.
 

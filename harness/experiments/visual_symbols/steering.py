@@ -19,6 +19,7 @@ from harness.experiments.editing import (
     Head,
     draw_matched_heads,
     find_heads_that_matter,
+    note_unranked,
     rank_heads,
 )
 from harness.experiments.halves import (
@@ -49,6 +50,7 @@ as the public reproduction did, the setting that is best on the very images it i
 Every image has a set of other heads of its own, so that an interval over images knows that they were drawn."""
 
 
+@note_unranked
 def measure(request: Request) -> xr.Dataset:
     """Sweep on one half of the images, and judge the best setting on the other.
 
@@ -63,6 +65,7 @@ def measure(request: Request) -> xr.Dataset:
     return _measure_drawn(request, solids=True)
 
 
+@note_unranked
 def measure_drawn(request: Request) -> xr.Dataset:
     """Sweep and judge as `measure` does, on flat shapes on white."""
     return _measure_drawn(request, solids=False)
@@ -310,6 +313,7 @@ def read_images(folder: Path, trials: int) -> OwnImages:
     """
     scenes = read_photographs(folder, 2 * trials, np.random.default_rng(0))
 
+    @note_unranked
     def measure_photographs(request: Request) -> xr.Dataset:
         sides = request.rng.integers(2, size=len(scenes)).tolist()
         drawn = [describe_other_side(s, side) for s, side in zip(scenes, sides, strict=True)]

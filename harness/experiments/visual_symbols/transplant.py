@@ -15,6 +15,7 @@ from harness.experiments.editing import (
     edit_heads,
     find_answers,
     find_last_token,
+    note_unranked,
     rank_heads,
 )
 from harness.experiments.halves import Halves, list_scenes
@@ -29,6 +30,7 @@ from harness.tracing.replay import Variant
 CANDIDATES = ("relative", "absolute")
 
 
+@note_unranked
 def measure(request: Request) -> xr.Dataset:
     """Ask about each recipient with the ID selection heads of its source, for every number of heads.
 

@@ -57,6 +57,5 @@ class Keys(RivalReading):
         if "no_grid" in self.data.attrs:
             return Estimate.inapplicable("its image tokens are no grid: objects have no patches")
         layers = int(self.data.layers.sum())
-        return self._explain_no_heads(
-            layers, "no head retrieves features, so there is no layer to edit"
-        )
+        reason = "no head retrieves features, so there is no layer to edit"
+        return self._explain_no_heads(layers, reason, stage="feature_retrieval")

@@ -50,4 +50,4 @@ class Steering(RivalReading):
 
     def _explain_missing(self, which: str = "") -> Estimate | None:
         reason = "no head has a positive mediation score for this stage, so there is none to steer"
-        return self._explain_no_heads(int(self.data.heads.sel(stage=which)), reason)
+        return self._explain_no_heads(int(self.data.heads.sel(stage=which)), reason, stage=which)

@@ -1,0 +1,41 @@
+"""Where mediation kept no contrast it is not known whether a stage has heads, and nothing is refuted."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from harness.experiments.editing import note_unranked
+from harness.readings.reading import Reading
+from harness.stimuli.contrast import CONDITIONS
+
+STAGES = tuple(CONDITIONS)
+
+
+def measure_with(kept):
+    """A measurement of an experiment that builds on mediation with so many contrasts kept."""
+    mediation = xr.Dataset({"kept": (("condition",), kept)}, {"condition": list(STAGES)})
+    request = SimpleNamespace(needed={"mediation": mediation})
+    scene = (("trial",), [f"s{i}" for i in range(20)])
+    return note_unranked(lambda request: xr.Dataset({"scene": scene}))(request)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_without_a_contrast_no_head_is_known_and_nothing_is_absent(stage):
+    kept = np.where(np.array(STAGES) == stage, 0, 50)
+    found = Reading(measure_with(kept))._explain_no_heads(0, "no head", stage=stage)
+    assert not found.applies
+    assert "mediation kept no contrast" in found.reason
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_with_contrasts_a_stage_without_heads_has_none(stage):
+    kept = np.where(np.array(STAGES) == stage, 50, 0)
+    reading = Reading(measure_with(kept))
+    found = reading._explain_no_heads(0, "no head", stage=stage)
+    assert found.applies
+    assert found.reason == "no head"
+    assert reading._explain_no_heads(3, "no head", stage=stage) is None
