@@ -86,10 +86,10 @@ def measure(request: Request) -> xr.Dataset:
     """
     subject, trials, rng = request.subject, request.trials, request.rng
     # Of an image as it is shown: some families cut an image into tiles or not, as its size has it.
-    (shown,) = draw_color_questions(
+    (example,) = draw_color_questions(
         subject.grids[2], subject.pair_objects, 1, np.random.default_rng(0)
     )
-    if subject.encode([shown]).image_grid is None:
+    if subject.encode([example]).image_grid is None:
         return xr.Dataset(attrs={"no_grid": 1})
     mediation = request.needed["mediation"]
     drawn = draw_unranked_trials(
