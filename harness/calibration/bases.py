@@ -1,4 +1,4 @@
-"""Published numbers without an edit or in easy scenes, of which other published values are a change or a share."""
+"""Published numbers without an edit or in easy scenes: others are published as a change or a share of them."""
 
 from __future__ import annotations
 
