@@ -195,7 +195,6 @@ print(found.load_reading().__name__, *(e.name for e in list_measured(found)), "t
         "AnswerLead",
         "spelling",
         "behaviour",
-        "spelling",
         "answer_lead",
         "False",
     ]
