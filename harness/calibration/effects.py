@@ -14,6 +14,13 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.calibration.bases import (
+    CLEAR_ACCURACY,
+    CLEAR_POSITION,
+    COUNTS_WITHOUT_TOP,
+    CROWDED_BEFORE,
+    SPACE_BEFORE,
+)
 from harness.calibration.spreads import read_spreads
 from harness.readings.reading import estimate_drawn
 from harness.readings.visual_symbols.entropy import PRESENT
@@ -221,47 +228,6 @@ def draw_judged(experiment: str, trials: int) -> Judged:
             # Half are sources, and half of the others choose how many heads.
             return _judge_images(trials // 4)
     raise LookupError(f"nothing says which trials of {experiment!r} judge its claims")
-
-
-SPACE_BEFORE = {
-    "llava-1.5-13b": 0.8125,
-    "llava-1.5-7b": 0.6925,
-    "qwen2-vl-7b": 0.969,
-    "qwen2.5-vl-3b": 0.797,
-    "qwen2.5-vl-7b": 0.824,
-}
-"""Accuracy without the ID, the mean of the four relations of Figure 5."""
-
-CROWDED_BEFORE = {
-    "llava-1.5-7b": 0.275,
-    "llava-1.5-13b": 0.412,
-    "qwen2.5-vl-3b": 0.690,
-    "qwen2.5-vl-7b": 0.512,
-}
-"""Accuracy with low entropy without prototypes, Table 1."""
-
-CLEAR_ACCURACY = {
-    "llava-1.5-7b": 0.688,
-    "llava-1.5-13b": 0.729,
-    "qwen2-vl-7b": 0.989,
-    "qwen2.5-vl-3b": 0.889,
-    "qwen2.5-vl-7b": 0.806,
-    "qwen2.5-vl-32b": 0.904,
-}
-"""Accuracy with high entropy on 3x3 scenes, Figure 7."""
-
-COUNTS_WITHOUT_TOP = {"qwen2.5-vl-32b": 0.0}
-"""Accuracy without the heads of highest score, at 250 and at 500 of them, Figure 46."""
-
-CLEAR_POSITION = {
-    "llava-1.5-7b": 0.199,
-    "llava-1.5-13b": 0.301,
-    "qwen2-vl-7b": 0.368,
-    "qwen2.5-vl-3b": 0.388,
-    "qwen2.5-vl-7b": 0.373,
-    "qwen2.5-vl-32b": 0.513,
-}
-"""Correlation with position at the last token with high entropy on 3x3 scenes, Figure 7."""
 
 
 def _make_effects(

@@ -118,10 +118,9 @@ class Cell:
         """Trials that give a power of `WANTED`; None if none do, or more than `MOST` are needed."""
         if self.within:
             return None
-        found = find_trials(
+        return find_trials(
             self.compute_power, start=self.trials, least=2 * MINIMUM_CLUSTERS, most=MOST
         )
-        return found
 
     def _is_supported(self, estimate: Estimate) -> bool:
         judged = decide(estimate, self.claim.threshold, self.entry.name)

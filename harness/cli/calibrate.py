@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from harness.cli.options import Subparsers
-from harness.machine.files import write_json
+from harness.machine.files import check_writable, write_json
 
 
 def add_arguments(subparsers: Subparsers) -> None:
@@ -45,13 +45,14 @@ def execute(arguments: argparse.Namespace) -> int:
 
     if arguments.short and not arguments.out:
         raise ValueError("--short calibrates nothing: say with --out where its JSON may go")
+    out = arguments.out or CALIBRATION
+    check_writable(out)
     content = calibrate(
         SHORT if arguments.short else Size(),
         arguments.work or REPORTS / "runs" / "calibration",
         jobs=arguments.jobs or len(os.sched_getaffinity(0)),
         say=lambda line: print(line, flush=True),
     )
-    out = arguments.out or CALIBRATION
     write_json(out, content)
     print("\n".join(["", *render(content), f"written: {out}"]))
     wrong = find_faults(content)

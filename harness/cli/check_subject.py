@@ -12,8 +12,9 @@ def add_arguments(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "check-subject",
         help="find out whether a checkpoint of your own can be measured",
-        description="Load a checkpoint and try, by effect, all that the experiments take for granted. One line "
-        "per check; exits with 1 if any fails, with 2 if the checkpoint cannot be loaded (docs/subjects.md).",
+        description="Load a checkpoint and try, by effect, all that the experiments take for granted, one line "
+        "per check; then show how it answers, since what names no color cannot be judged. Exits with 1 if any "
+        "check fails, with 2 if the checkpoint cannot be loaded or asked (docs/subjects.md).",
     )
     parser.set_defaults(execute=execute)
     parser.add_argument("subject", help="a folder with safetensors, or a name of subjects.toml")
@@ -25,11 +26,14 @@ def add_arguments(subparsers: Subparsers) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Load a checkpoint and try all that experiments take for granted; 1 if a check fails."""
     from harness.experiments.arranging import choose_arrangement
+    from harness.experiments.catalogue import SPELLING
+    from harness.experiments.spelling import draw_spelling_trials
+    from harness.measuring.experiment import measure_alone
     from harness.runs.selection import apply_asked
     from harness.runs.subject_holder import choose_device, tell_arrangement, tell_rounding
     from harness.subjects.arrangement import check_template
     from harness.subjects.loading import load
-    from harness.subjects.registry import find, read_registry
+    from harness.subjects.registry import SharedFirstPiece, find, read_registry
     from harness.tracing.conformance import check_conformance
 
     entry = find(arguments.subject, read_registry(), family=arguments.family)
@@ -38,6 +42,7 @@ def execute(arguments: argparse.Namespace) -> int:
     subject = choose_arrangement(load(entry, device=device), print)
     # Otherwise every check would fail in the same words.
     check_template(subject.tokenizer, subject.anatomy, subject.entry.arrangement)
+    subject.encode(draw_spelling_trials(subject, 1)["sentence"])
     print(
         f"{entry.name}: {subject.anatomy.family}, {subject.layers} layers, {subject.heads} heads, "
         f"{subject.key_heads} key heads, {entry.dtype}, asked {subject.entry.arrangement}"
@@ -53,5 +58,11 @@ def execute(arguments: argparse.Namespace) -> int:
         failed += bool(finding.failure)
         said = f"FAILED: {finding.failure}" if finding.failure else "ok"
         print(f"  {finding.check:44} {said}", flush=True)
+    try:
+        spelled = measure_alone(SPELLING, subject, trials=SPELLING.count_trials(entry.scale))
+        print(f"{entry.name}: {spelled.attrs['tells']}")
+    except SharedFirstPiece as refusal:
+        failed += 1
+        print(f"FAILED: {refusal}")
     print(f"{failed} checks failed" if failed else "all checks passed")
     return 1 if failed else 0

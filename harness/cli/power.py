@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.cli.options import Subparsers
-from harness.machine.files import write_json
+from harness.machine.files import check_writable, write_json
 
 if TYPE_CHECKING:
     from harness.calibration.power import Row
@@ -56,11 +56,14 @@ def execute(arguments: argparse.Namespace) -> int:
 
     Raises:
         ValueError: No claim or no model of that name has a published value.
+        OSError: The file of --json cannot be written.
     """
     from harness.calibration.power import list_cells, list_notes, make_rows
     from harness.calibration.runs import collect_claims
 
     cells = list_cells(collect_claims(), only=arguments.claim, subjects=arguments.subject)
+    if arguments.json:
+        check_writable(arguments.json)
     rows: list[Row] = []
     notes = list_notes()
     for line in render(make_rows(cells), rows):

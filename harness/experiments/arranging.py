@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from harness.experiments.spelling import draw_spelling_trials, find_spelling
 from harness.experiments.sweeps import ARRANGEMENTS
-from harness.subjects.arrangement import Arrangement, NoTemplate, check_template
-from harness.subjects.registry import SharedFirstPiece
+from harness.subjects.arrangement import Arrangement, check_template
+from harness.subjects.registry import CannotAsk
 from harness.subjects.subject import Subject
 
 TRIED = ARRANGEMENTS[1:]
@@ -47,7 +47,7 @@ def choose_arrangement(subject: Subject, say: Callable[[str], None]) -> Subject:
             found = find_spelling(arranged, "sentence", trials)
             found.check(arranged)
             right[how] = float(found.right.mean())
-        except (NoTemplate, SharedFirstPiece) as error:
+        except CannotAsk as error:
             say(f"arrangement: not {how}, since {error}")
     if not right:
         return arrange_subject(subject, "plain")

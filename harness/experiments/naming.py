@@ -13,7 +13,7 @@ from harness.measuring.batches import cut_batches
 from harness.stimuli.prompt import Trial
 from harness.stimuli.scene import COLORS, SHAPES
 from harness.subjects.batch import Batch
-from harness.subjects.spelling import SYNONYMS
+from harness.subjects.spelling import COLOR_NAMES
 from harness.subjects.subject import Subject
 from harness.tracing.edit import Edit
 from harness.tracing.generate import decode_rows, generate_ids
@@ -28,6 +28,11 @@ SHAPE_SYNONYMS = {
     "sun": ("lightbulb", "bulb"),
 }
 """Other words for a shape; the public reproduction takes them for the same (protocol, E9)."""
+
+SHAPE_NAMES = {
+    variant: shape for shape in SHAPES for variant in (shape, *SHAPE_SYNONYMS.get(shape, ()))
+}
+"""The shape that each word means, synonyms included."""
 
 TOKENS = 12
 """Tokens that models of the paper's size write for a color and a shape, with an article and Markdown."""
@@ -46,14 +51,6 @@ class Named(NamedTuple):
     shape: str
 
 
-def _invert(words: Sequence[str], synonyms: dict[str, tuple[str, ...]]) -> dict[str, str]:
-    return {variant: word for word in words for variant in (word, *synonyms.get(word, ()))}
-
-
-_COLORS = _invert(tuple(COLORS), SYNONYMS)
-_SHAPES = _invert(tuple(SHAPES), SHAPE_SYNONYMS)
-
-
 def read_object(text: str) -> Named:
     """The first object that a text names, however it is spelled: "The **Grey Airplane**." is a gray plane.
 
@@ -61,13 +58,13 @@ def read_object(text: str) -> Named:
     """
     words = re.findall(r"[a-z]+", text.lower())
     for place, word in enumerate(words):
-        if word in _COLORS:
+        if word in COLOR_NAMES:
             for later in words[place + 1 : place + 2 + DISTANCE]:
-                if later in _COLORS:
+                if later in COLOR_NAMES:
                     break
-                if later in _SHAPES:
-                    return Named(_COLORS[word], _SHAPES[later])
-            return Named(_COLORS[word], "")
+                if later in SHAPE_NAMES:
+                    return Named(COLOR_NAMES[word], SHAPE_NAMES[later])
+            return Named(COLOR_NAMES[word], "")
     return Named("", "")
 
 

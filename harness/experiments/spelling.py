@@ -23,9 +23,16 @@ from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial, color_question
-from harness.stimuli.scene import COLORS
 from harness.subjects.registry import SharedFirstPiece
-from harness.subjects.spelling import ASKED, SYNONYMS, Asked, Speech, Spelling, Style
+from harness.subjects.spelling import (
+    ASKED,
+    COLOR_NAMES,
+    SYNONYMS,
+    Asked,
+    Speech,
+    Spelling,
+    Style,
+)
 from harness.subjects.subject import Subject
 from harness.subjects.wording import WORDINGS
 from harness.tracing.capture import read_last_logits
@@ -40,10 +47,7 @@ ROWS = 32
 COMMON = 1 / 3
 """Share of the answers that must begin alike for all to be begun so; "The circle is" begins one in nine."""
 
-NAMES = {variant: color for color in COLORS for variant in (color, *SYNONYMS.get(color, ()))}
-"""The color that each word means, synonyms included."""
-
-NAMED = re.compile(rf"\b({'|'.join(NAMES)})\b", re.IGNORECASE)
+NAMED = re.compile(rf"\b({'|'.join(COLOR_NAMES)})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -186,7 +190,7 @@ def _find_color(subject: Subject, tokens: Sequence[int]) -> tuple[str, int] | No
         return None
     ends = [len(decode(tokens[:place])) for place in range(len(tokens))]
     place = max(place for place, end in enumerate(ends) if end <= found.start())
-    return NAMES[found[0].lower()], place
+    return COLOR_NAMES[found[0].lower()], place
 
 
 def _cut_after_color(subject: Subject, tokens: Sequence[int]) -> str:

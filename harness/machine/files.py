@@ -30,6 +30,24 @@ def write_json(path: str | Path, payload: object) -> None:
     write_bytes(path, text.encode())
 
 
+def check_writable(path: str | Path) -> None:
+    """Check that a file can be written, before its content is computed; its folder is made.
+
+    Raises:
+        OSError: It cannot; the message names the file.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.with_name(f".{secrets.token_hex(8)}.tmp")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
 def write_bytes(path: str | Path, content: bytes) -> None:
     """Write a file so that at any moment either the old one or the new one is there, whole.
 

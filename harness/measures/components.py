@@ -90,29 +90,3 @@ def neighbours_agree(
     behind = np.take_along_axis(counts, votes, 1)
     winner = (behind == behind.max(1, keepdims=True, initial=0)).argmax(1)
     return np.take_along_axis(votes, winner[:, None], 1)[:, 0] == own
-
-
-def variance_between(coordinates: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
-    """Share of each coordinate's variance that lies between labels (eta squared).
-
-    Args:
-        coordinates: [n, c].
-        labels: Of any type, [n].
-
-    Returns:
-        [c], from 0 to 1; NaN for a coordinate that is constant.
-
-    Raises:
-        ValueError: Lengths differ.
-    """
-    points, labels = np.asarray(coordinates, np.float64), np.asarray(labels)
-    if len(points) != len(labels):
-        raise ValueError(f"{len(points)} items but {len(labels)} labels")
-    centred = points - points.mean(0)
-    total = (centred**2).sum(0)
-    between = np.zeros_like(total)
-    for label in np.unique(labels):
-        members = centred[labels == label]
-        between += len(members) * members.mean(0) ** 2
-    rounding = len(points) * (_CONSTANT * np.abs(points).max(0, initial=0)) ** 2
-    return np.divide(between, total, out=np.full_like(total, np.nan), where=total > rounding)

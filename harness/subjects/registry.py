@@ -40,6 +40,10 @@ class SharedFirstPiece(CannotAsk):
     """Answers start with the same token, so that the first token cannot tell them apart."""
 
 
+class EndsTexts(CannotAsk):
+    """The tokenizer ends every text, so that a subject is never asked to go on with it."""
+
+
 class OnlyHere(Refused, NotImplementedError):
     """A measurement needs the decoder layers in this process, and the subject has them elsewhere."""
 
@@ -190,7 +194,7 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
         if family and family != entry.family:
             raise UnknownSubject(f"subject {name} is of family {entry.family}, not {family}")
         return entry
-    base, colon, variant = name.rpartition(":")
+    base, colon, variant = name.partition(":")
     if colon and base in registry:
         return _find_variant(registry[base], name, variant)
     folder = Path(name)

@@ -32,6 +32,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {"gray": ("grey",)}
 LLaVA calls our orange "yellow"; that is no synonym, since yellow objects are shown as well.
 """
 
+COLOR_NAMES = {variant: color for color in COLORS for variant in (color, *SYNONYMS.get(color, ()))}
+"""The color that each word means, synonyms included."""
+
 Asked = Literal["sentence", "question"]
 ASKED: tuple[Asked, ...] = ("sentence", "question")
 """Forms of a prompt whose answer is read off its first token; entries of lists are written out."""

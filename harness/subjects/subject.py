@@ -14,13 +14,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from harness.stimuli.design import EVERY_OBJECT, HIGH_ENTROPY
 from harness.stimuli.draw import draw
 from harness.stimuli.prompt import Prompt, Span, Trial
-from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Object, Scene
+from harness.stimuli.scene import EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Object, Scene
 from harness.subjects.anatomy import Anatomy
 from harness.subjects.arrangement import arrange_text
 from harness.subjects.batch import Batch
 from harness.subjects.deepstack import ADDED
 from harness.subjects.layout import Layout
-from harness.subjects.registry import Entry
+from harness.subjects.registry import EndsTexts, Entry
 from harness.subjects.spelling import FirstTokens, Speech, Style
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class Subject:
 
         Raises:
             ValueError: No trials, or images of different sizes in one batch.
+            EndsTexts: The tokenizer writes a token after every text.
         """
         if not trials:
             raise ValueError("no trials to encode")
@@ -124,9 +125,11 @@ class Subject:
         tokens = self.tokenizer(
             list(texts),
             return_offsets_mapping=True,
+            return_special_tokens_mask=True,
             add_special_tokens=self._adds_special(texts[0]),
             padding=False,
         )
+        self._check_end(tokens["input_ids"][0][-1], tokens["special_tokens_mask"][0][-1])
         leads = [self.speech.choose(t.prompt.text).lead for t in trials]
         rows = [[*ids, *lead] for ids, lead in zip(tokens["input_ids"], leads, strict=True)]
         longest = max(map(len, rows))
@@ -188,14 +191,14 @@ class Subject:
         """The word that an answer with this first token begins, however it is spelled; "" if it is none."""
         return self.first_tokens.meanings.get(token, "")
 
-    def check_answers(self, words: Sequence[str] = tuple(COLORS)) -> None:
-        """Check that every answer has a token by which it can be told from the others.
+    def check_answers(self) -> None:
+        """Check that every color has a token by which it can be told from the others.
 
         Raises:
-            SharedFirstPiece: A word shares its first token with others in every spelling, or the tokenizer
-                knows it in none.
+            SharedFirstPiece: One shares its first token with others in every spelling, or the tokenizer knows
+                it in none.
         """
-        for word in words:
+        for word in self.first_tokens.words:
             self.first_tokens.check(word)
 
     def add_words(self, words: Iterable[str]) -> Subject:
@@ -230,6 +233,15 @@ class Subject:
         # Most chat templates write the token that begins a text; some leave it to the tokenizer.
         begins = self.tokenizer.bos_token
         return not (begins and text.startswith(begins))
+
+    def _check_end(self, token: int, added: int) -> None:
+        # Some checkpoints are saved with the tokenizer of their training, which ends what is to be learned.
+        if added:
+            end = self.tokenizer.convert_ids_to_tokens(token)
+            raise EndsTexts(
+                f"{self.name}: the tokenizer writes {end!r} after every text, which is then over and cannot be "
+                "gone on with: take it out of the post_processor in tokenizer.json (add_eos_token in training)"
+            )
 
     def _arrange(self, text: str, image: str) -> tuple[str, int]:
         """The whole text that the tokenizer sees, and where the prompt begins in it."""

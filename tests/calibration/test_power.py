@@ -235,6 +235,18 @@ def test_the_command_prints_a_row_for_each_model_and_writes_the_same(capsys, tmp
     assert "turns 5% of the right ones wrong" in " ".join(out.split())
 
 
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_computed(capsys, tmp_path):
+    below_a_file = tmp_path / "file" / "power.json"
+    (tmp_path / "file").write_text("")
+    for file in (tmp_path, below_a_file):
+        assert main(["power", "--json", str(file)]) == 2
+        told = capsys.readouterr()
+        assert told.out == ""
+        assert told.err.startswith(f"claims power: {file} cannot be written: ")
+        assert told.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_name_without_published_values_is_an_error_of_one_line(capsys):
     assert main(["power", "--subject", "tiny-llava"]) == 2
     err = capsys.readouterr().err

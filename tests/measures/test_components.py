@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import f_oneway
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
-from harness.measures.components import neighbours_agree, project_to_plane, variance_between
+from harness.measures.components import neighbours_agree, project_to_plane
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -177,35 +176,3 @@ def test_items_labels_and_groups_must_be_as_many():
         neighbours_agree([[0.0], [math.nan]], list("ab"), [0, 1], k=1)
     with pytest.raises(ValueError, match="k is 0"):
         neighbours_agree(LINE, list("aabbaabb"), np.arange(8), k=0)
-
-
-# Variance between labels
-
-
-@given(seeds)
-def test_variance_between_follows_from_the_f_of_scipy(seed):
-    points, labels, _ = blobs(seed, classes=3)
-    groups = [points[labels == c] for c in np.unique(labels)]
-    between, within = len(groups) - 1, len(points) - len(groups)
-    f = f_oneway(*groups).statistic
-    expected = f * between / (f * between + within)
-    assert variance_between(points, labels) == pytest.approx(expected, abs=1e-10)
-
-
-def test_variance_between_is_one_for_labels_that_say_all_and_zero_for_one_label():
-    points = np.array([[0.0, 5], [0, 5], [3, 5], [3, 5]])
-    found = variance_between(points, list("aabb"))
-    assert found[0] == pytest.approx(1)
-    assert math.isnan(found[1])
-    assert variance_between(points[:, :1], list("aaaa")) == pytest.approx([0])
-
-
-def test_a_coordinate_that_varies_by_rounding_alone_has_no_share():
-    rounded = np.full((7, 1), 0.1)
-    rounded[3] = np.nextafter(0.1, 1)
-    assert np.isnan(variance_between(rounded, list("aaabbbb"))).all()
-
-
-def test_variance_between_needs_a_label_for_each_item():
-    with pytest.raises(ValueError, match="8 items but 3 labels"):
-        variance_between(LINE, list("abc"))

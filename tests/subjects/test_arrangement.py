@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from copy import deepcopy
 from dataclasses import replace
 from types import SimpleNamespace
 
 import chats
 import numpy as np
 import pytest
+import torch
 from families import FAMILIES, loaded
+from tokenizers.processors import TemplateProcessing
 
 from harness.experiments import arranging
 from harness.experiments.arranging import (
@@ -26,7 +29,13 @@ from harness.stimuli.questions import draw_color_questions
 from harness.subjects.anatomy import ANATOMIES
 from harness.subjects.arrangement import NoTemplate, arrange_text
 from harness.subjects.loading import load
-from harness.subjects.registry import SharedFirstPiece, UnknownSubject, find, read_registry
+from harness.subjects.registry import (
+    CannotAsk,
+    SharedFirstPiece,
+    UnknownSubject,
+    find,
+    read_registry,
+)
 from harness.subjects.spelling import Spelling
 from harness.subjects.subject import Subject
 from harness.subjects.wording import REPRODUCED
@@ -123,6 +132,25 @@ def test_the_token_that_begins_a_text_is_written_once(of_family):
     # SmolVLM's tokenizer leaves it to the template; the Qwens have none.
     plain = 0 if of_family.anatomy.family == "smolvlm" else 1
     assert counts == {"plain": plain, "chat": 1, "prefilled": 1}
+
+
+@pytest.mark.parametrize("how", ["plain", "chat"])
+def test_a_tokenizer_that_ends_every_text_is_refused_in_one_line(family_folders, how):
+    """One that is saved as in training does (`add_eos_token`): answers would be what follows an end."""
+    subject = arrange_subject(loaded(family_folders["llava"]), how)
+    trial = draw_balanced_trials(subject.grids[2], HIGH_ENTROPY[3], 1, np.random.default_rng(0))
+    kept = subject.encode(trial).input_ids
+    ends = deepcopy(subject.tokenizer)
+    ends.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    assert ends.convert_tokens_to_ids(["<s>", "</s>"]) == [1, 2]
+    with pytest.raises(CannotAsk, match=r"\Allava: the tokenizer writes '</s>' after every text"):
+        replace(subject, tokenizer=ends).encode(trial)
+    ends.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)]
+    )
+    assert torch.equal(replace(subject, tokenizer=ends).encode(trial).input_ids, kept)
 
 
 def test_a_word_right_after_idefics_image_has_a_space(of_family, told):
@@ -267,10 +295,10 @@ def test_an_arrangement_in_which_answers_cannot_be_told_apart_is_not_taken(
 ):
     rightly = Subject.check_answers
 
-    def check(subject, *words):
+    def check(subject):
         if subject.entry.arrangement == "chat":
             raise SharedFirstPiece("'green' and 'gray' start with the same token")
-        rightly(subject, *words)
+        rightly(subject)
 
     monkeypatch.setattr(Subject, "check_answers", check)
     subject = load(auto(find(str(family_folders["qwen3_vl"]), read_registry())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from copy import deepcopy
 from dataclasses import replace
 
@@ -12,11 +13,14 @@ import torch
 from families import loaded
 from hooked import edits_go_wrong
 from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from harness.cli import main as cli
+from harness.experiments.spelling import FoundSpelling
 from harness.subjects.anatomy import ANATOMIES, _counted
 from harness.subjects.layout import Layout
+from harness.subjects.registry import SharedFirstPiece
 from harness.subjects.subject import Subject
 from harness.tracing.attention import NAME, attend
 from harness.tracing.conformance import CHECKS, check_conformance
@@ -252,6 +256,15 @@ def test_each_check_finds_the_faults_it_is_made_for(
     assert re.search(said, found[check]), found[check]
 
 
+def test_a_head_that_gives_nothing_is_no_fault(family_folders):
+    """As pruned heads do, and those of the controls that have no part in the mechanism."""
+    subject = loaded(family_folders["llava"])
+    attention = find_layers(subject, subject.model)[0].self_attn
+    # Values of the last key head are zero, and so is what the two query heads that share it give.
+    attention.v_proj.weight.data[-subject.head_width :] = 0
+    assert failures(subject) == {}
+
+
 def test_every_check_has_a_faulty_subject():
     assert set(WRONG) == set(CHECKS)
 
@@ -261,6 +274,7 @@ def test_the_command_says_ok_or_what_failed(family_folders, capsys, monkeypatch)
     assert cli.main(["check-subject", str(folder)]) == 0
     said = capsys.readouterr().out
     assert said.count(" ok\n") == len(CHECKS)
+    assert "\npixtral: answers sentences as in " in said
     assert said.endswith("all checks passed\n")
     monkeypatch.setitem(
         ANATOMIES, "pixtral", every_other_position(loaded(folder), monkeypatch).anatomy
@@ -268,6 +282,34 @@ def test_the_command_says_ok_or_what_failed(family_folders, capsys, monkeypatch)
     assert cli.main(["check-subject", str(folder)]) == 1
     said = capsys.readouterr().out
     assert "a cache changes nothing                      FAILED: pixtral: the word" in said
+
+
+def test_the_command_says_which_answers_cannot_be_told_apart(family_folders, capsys, monkeypatch):
+    def refuse(found, subject):
+        raise SharedFirstPiece(f"{subject.name}: answers are written as in 'GR'")
+
+    monkeypatch.setattr(FoundSpelling, "check", refuse)
+    assert cli.main(["check-subject", str(family_folders["llava"])]) == 1
+    said = capsys.readouterr().out
+    assert said.endswith("FAILED: llava: answers are written as in 'GR'\n1 checks failed\n")
+
+
+def test_the_command_ends_with_two_where_no_text_can_be_gone_on_with(
+    family_folders, tmp_path, capsys
+):
+    folder = shutil.copytree(family_folders["llava"], tmp_path / "ends")
+    subject = loaded(folder)
+    subject.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    subject.tokenizer.save_pretrained(folder)
+    assert cli.main(["check-subject", str(folder)]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith(
+        "claims check-subject: ends: the tokenizer writes '</s>' after every"
+    )
+    assert told.err.count("\n") == 1
+    assert "FAILED" not in told.out
 
 
 def test_the_command_ends_with_two_where_nothing_can_be_loaded(tmp_path, capsys):
