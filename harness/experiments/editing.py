@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import wraps
 from itertools import product
 
 import numpy as np
@@ -19,7 +18,6 @@ from scipy.special import stdtrit
 
 from harness.measures.mediation import find_top_heads
 from harness.measuring.batches import cut_batches
-from harness.measuring.experiment import Measure, Request
 from harness.stimuli.prompt import Trial
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
@@ -48,23 +46,6 @@ def rank_heads(mediation: xr.Dataset, stage: str) -> list[Head]:
         stage: One of its conditions.
     """
     return find_top_heads(average_scores(mediation, stage), mediation.score[0, 0].size, share=0.0)
-
-
-def note_unranked(measure: Measure) -> Measure:
-    """Let a measurement say, as its attribute `unranked`, for which stages mediation kept no contrast.
-
-    There it is not known whether a stage has heads; it is not that it has none.
-    """
-
-    @wraps(measure)
-    def noted(request: Request) -> xr.Dataset:
-        data, mediation = measure(request), request.needed.get("mediation")
-        if mediation is None:
-            return data
-        stages = zip(mediation.condition.values.tolist(), mediation.kept.values, strict=True)
-        return data.assign_attrs(unranked=" ".join(stage for stage, kept in stages if not kept))
-
-    return noted
 
 
 def select_kept_scores(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import TypeVar
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from harness.measuring.experiment import Measure, Request
 from harness.statistics.halves import draw_estimation_half
 from harness.stimuli.contrast import CONDITIONS, Condition
 from harness.stimuli.prompt import Trial
@@ -105,3 +107,20 @@ def list_ranked_scenes(mediation: xr.Dataset, stages: Sequence[Condition] = COND
     chosen = mediation.sel(condition=list(stages))
     keys = {str(k) for name in ("scene", "counterfactual_scene") for k in chosen[name].values.flat}
     return keys - {""}
+
+
+def note_unranked(measure: Measure) -> Measure:
+    """Let a measurement say, as its attribute `unranked`, for which stages mediation kept no contrast.
+
+    There it is not known whether a stage has heads; it is not that it has none.
+    """
+
+    @wraps(measure)
+    def noted(request: Request) -> xr.Dataset:
+        data, mediation = measure(request), request.needed.get("mediation")
+        if mediation is None:
+            return data
+        stages = zip(mediation.condition.values.tolist(), mediation.kept.values, strict=True)
+        return data.assign_attrs(unranked=" ".join(stage for stage, kept in stages if not kept))
+
+    return noted

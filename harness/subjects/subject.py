@@ -210,7 +210,7 @@ class Subject:
         every = tuple(dict.fromkeys([*self.first_tokens.words, *words]))
         subject = replace(self)
         subject.first_tokens = FirstTokens(self.tokenizer, every, self.name)
-        subject.check_answers(every)
+        subject.check_answers()
         return subject
 
     @cached_property

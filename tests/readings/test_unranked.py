@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from harness.experiments.editing import note_unranked
+from harness.experiments.halves import note_unranked
 from harness.readings.reading import Reading
 from harness.stimuli.contrast import CONDITIONS
 

@@ -22,10 +22,9 @@ from harness.experiments.editing import (
     capture_with_answers,
     find_answers,
     find_last_token,
-    note_unranked,
     rank_heads,
 )
-from harness.experiments.halves import Halves, list_scenes
+from harness.experiments.halves import Halves, list_scenes, note_unranked
 from harness.experiments.mixing import (
     add_to,
     draw_same_norm,

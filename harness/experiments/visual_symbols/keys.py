@@ -20,7 +20,6 @@ from harness.experiments.editing import (
     Head,
     capture_all,
     find_answers,
-    note_unranked,
     rank_heads,
 )
 from harness.experiments.halves import (
@@ -28,6 +27,7 @@ from harness.experiments.halves import (
     draw_unranked_trials,
     list_ranked_scenes,
     list_scenes,
+    note_unranked,
 )
 from harness.experiments.rivals import tabulate_rivals
 from harness.measuring.experiment import Request

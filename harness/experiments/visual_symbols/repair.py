@@ -24,10 +24,9 @@ from harness.experiments.editing import (
     edit_heads,
     find_answers,
     find_last_token,
-    note_unranked,
     rank_heads,
 )
-from harness.experiments.halves import Halves, list_scenes
+from harness.experiments.halves import Halves, list_scenes, note_unranked
 from harness.experiments.mixing import draw_same_norm
 from harness.experiments.naming import Named, Scoring, name_objects, tells_shapes
 from harness.experiments.sweeps import list_head_counts

@@ -12,10 +12,9 @@ from harness.experiments.editing import (
     edit_heads,
     find_answers,
     find_last_token,
-    note_unranked,
     rank_heads,
 )
-from harness.experiments.halves import list_scenes
+from harness.experiments.halves import list_scenes, note_unranked
 from harness.experiments.rivals import tabulate_rivals
 from harness.experiments.sweeps import scale_head_count
 from harness.experiments.targets import list_colors, number_cell, number_cells

@@ -19,7 +19,6 @@ from harness.experiments.editing import (
     Head,
     draw_matched_heads,
     find_heads_that_matter,
-    note_unranked,
     rank_heads,
 )
 from harness.experiments.halves import (
@@ -27,6 +26,7 @@ from harness.experiments.halves import (
     Halves,
     draw_unranked_trials,
     list_ranked_scenes,
+    note_unranked,
 )
 from harness.experiments.pushes import NO_PUSH, Push, Pushes
 from harness.experiments.rivals import find_unnamed_color, tabulate_rivals
@@ -289,15 +289,11 @@ def _tabulate_choice(
     ranked: Mapping[Condition, Sequence[Head]], chosen: Mapping[Condition, ChosenSetting]
 ) -> dict[str, tuple[tuple[str], NDArray[np.float64]]]:
     """How many heads were pushed, how strongly, and how many there are, float64 [stage] each."""
-    chosen_k, chosen_alpha = np.zeros(len(CONDITIONS)), np.zeros(len(CONDITIONS))
-    for stage, of_stage in chosen.items():
-        chosen_k[CONDITIONS.index(stage)] = len(of_stage.push.heads)
-        chosen_alpha[CONDITIONS.index(stage)] = of_stage.push.alpha
-    heads = np.array([len(ranked[stage]) for stage in CONDITIONS], float)
+    pushes = [chosen[s].push if s in chosen else NO_PUSH for s in CONDITIONS]
     return {
-        "chosen_k": (("stage",), chosen_k),
-        "chosen_alpha": (("stage",), chosen_alpha),
-        "heads": (("stage",), heads),
+        "chosen_k": (("stage",), np.array([len(p.heads) for p in pushes], float)),
+        "chosen_alpha": (("stage",), np.array([p.alpha for p in pushes], float)),
+        "heads": (("stage",), np.array([len(ranked[s]) for s in CONDITIONS], float)),
     }
 
 

@@ -15,10 +15,9 @@ from harness.experiments.editing import (
     edit_heads,
     find_answers,
     find_last_token,
-    note_unranked,
     rank_heads,
 )
-from harness.experiments.halves import Halves, list_scenes
+from harness.experiments.halves import Halves, list_scenes, note_unranked
 from harness.experiments.rivals import find_kth_color, find_unnamed_color, tabulate_rivals
 from harness.experiments.sweeps import list_head_counts
 from harness.measuring.experiment import Request
