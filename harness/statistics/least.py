@@ -21,7 +21,7 @@ def take_least(estimates: Sequence[Estimate]) -> Estimate:
         estimates: One or more, all with values.
 
     Returns:
-        The estimate; `n` and `clusters` are the fewest of all.
+        The estimate; value, `n` and evidence are those of the least, `clusters` is the fewest of all.
 
     Raises:
         ValueError: There are none, or one has no value.
@@ -43,7 +43,6 @@ def take_least(estimates: Sequence[Estimate]) -> Estimate:
     return replace(
         least,
         interval=interval,
-        n=min(e.n for e in estimates),
         clusters=min(e.clusters for e in estimates),
         method=f"{least.method}, the least of {len(estimates)}",
         resolution=max(e.resolution for e in estimates),

@@ -58,3 +58,14 @@ def test_nothing_and_what_has_no_value_have_no_least():
         take_least([])
     with pytest.raises(ValueError, match="without a value"):
         take_least([*estimate_columns([[0.0, 1.0]]), Estimate.absent("not there")])
+
+
+def test_the_evidence_is_of_as_many_trials_as_the_estimate_says():
+    """A scorecard is refused as a baseline if the two differ."""
+    few = mean(np.linspace(0.5, 1, 20), [f"s{i}" for i in range(20)])
+    many = mean(np.linspace(0, 0.5, 30), [f"s{i}" for i in range(30)])
+    for estimates in ([few, many], [many, few]):
+        least = take_least(estimates)
+        assert least.value == many.value
+        assert least.n == len(least.evidence.values) == 30
+        assert least.clusters == 20
