@@ -129,7 +129,7 @@ class Measuring:
             seconds = time.monotonic() - begun
             data = data.assign_attrs(provenance | batch)
             self._keep(key, data, {**provenance, **batch}, what, source)
-        told = f"; {entry.name} {data.attrs['tells']}" if "tells" in data.attrs else ""
+        told = f"; {entry.name} {data.attrs['tells']}" if experiment.settles else ""
         self.say(f"measured {what}: {trials} trials in {seconds:.1f} s{told}")
         return Measured(data, key, seconds)
 
