@@ -5,6 +5,9 @@ position at the last token; then the target's features there. A peak layer is ch
 scenes and read on the other. A code that is absent has no peak, so an order of peaks is refuted with
 it: this is how a subject that answers by content alone, the control `shortcut`, fails these claims. Only
 that features are there in the end holds for it, too: the control of that claim is `unbound`.
+
+Not asked: the two peaks that a reader of the paper saw in some curves of features, since no sentence of the
+paper says what the earlier one is.
 """
 
 from harness.judging import published

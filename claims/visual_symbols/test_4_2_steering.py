@@ -13,7 +13,8 @@ other side is not named: there rival explanations predict other words. At ID ret
 mention itself, an ID moved elsewhere leaves the named object unnamed, whatever else is shown: that claim tells
 position IDs from content, and not from copying.
 
-Not asked: rivals on photographs, whose scenes are the user's, and show two objects.
+Not asked: rivals on photographs, whose scenes are the user's, and show two objects; nor that an edit fails, as
+some do in LLaVA (Figures 3b and 45): the published column of a scorecard shows with what it is compared.
 """
 
 from harness.judging.claim import above, below, claim

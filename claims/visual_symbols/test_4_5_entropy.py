@@ -9,6 +9,9 @@ controls, the color alone is judged in both, and the record's method says so. Th
 of IDs: the control `shortcut`, which looks for what was not named, fails where everything was. Whether a
 wrong answer is what the ID points to is asked for each trial, if the ID can be read at all.
 `test_4_5_cause.py` asks for the cause.
+
+Not asked: the gap at the mentions of 2x2 scenes, and its share. They are measured, but there are no more than
+216 scenes of low entropy of that size, and the paper rests on 3x3 scenes.
 """
 
 from harness.judging.claim import above, below, claim

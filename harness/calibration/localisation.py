@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 
 from harness.experiments.catalogue import MEDIATION, find_experiment
+from harness.experiments.editing import read_words
 from harness.machine.files import FIXTURES
 from harness.measures.mediation import auroc
 from harness.measuring.experiment import Experiment, Request
@@ -145,6 +146,5 @@ def _count_moved(
         ]
         for heads in sets
     ]
-    said = replay(subject, batch, variants).argmax(-1)
-    aim = torch.tensor([subject.answer_id(p.clean.prompt, p.patched_answer) for p in pairs])
-    return (said == aim).float().mean(-1).tolist()
+    said = read_words(subject, replay(subject, batch, variants).argmax(-1))
+    return (said == [p.patched_answer for p in pairs]).mean(-1).tolist()
