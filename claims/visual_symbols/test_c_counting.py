@@ -7,8 +7,8 @@ Accuracy without ablation is no claim: all others rest on it, and a subject that
 of 100 images is blocked. Where mediation ranks no head, none can be silenced. Where silencing the best heads
 costs no count, it says nothing that silencing others costs none, nor that a number is still given.
 
-Heads are ranked by the highest of their three scores, in logits, as in the paper. Heads of equal score are taken
-in the order of their numbers, which matters where scores are rounded to many ties.
+Heads are ranked by the highest of their three scores, in logits, as in the paper. Heads of equal score are
+taken in the order of their numbers, which matters where scores are rounded to many ties.
 """
 
 from harness.judging.claim import above, below, claim
