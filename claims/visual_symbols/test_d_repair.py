@@ -7,8 +7,8 @@ asked beside it. Of a subject that says no shape, such as the controls, the colo
 errors come from wrong IDs, then repair must help most where the last token pointed to a wrong position, which
 is asked of each crowded scene with a decoder learned on clear ones.
 
-That a wrong position harms is true of any damage; that it misleads is not. Not asked: 2x2 scenes. The paper does
-not state the grid, and the reproduction is at the ceiling there.
+That a wrong position harms is true of any damage; that it misleads is not. Not asked: 2x2 scenes. The paper
+does not state the grid, and the reproduction is at the ceiling there.
 """
 
 from harness.judging.claim import above, claim
