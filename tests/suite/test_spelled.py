@@ -53,21 +53,23 @@ def test_capitals_after_a_new_line_are_read(judged):
 @pytest.mark.parametrize("text", ["rojo", ""], ids=["another language", "nothing"])
 def test_answers_in_no_known_word_are_not_judged(judged, text):
     records = judged(Voice(instead=text))
-    assert list_verdicts(records, "3") == {"not_applicable"}
-    assert list_verdicts(records, "4") == {"blocked"}
+    accuracies = {"made_up.3.1.two_objects", "made_up.3.1.four_objects", "made_up.3.1.six_objects"}
+    for record in records:
+        wanted = "not_applicable" if record["claim"] in accuracies else "blocked"
+        assert record["verdict"] == wanted, record["claim"]
     assert all(f"as in '{text and ' ' + text}" in r["reason"] for r in records)
 
 
 def test_colors_that_begin_alike_are_named(judged):
     records = judged(VOICES["RED"])
-    assert {r["verdict"] for r in records} == {"error"}
+    assert {r["verdict"] for r in records} == {"blocked"}
     assert all("gray ('G')" in r["reason"] and "green ('G')" in r["reason"] for r in records)
 
 
 def test_a_template_that_hides_the_image_is_named(judged):
     hides = "{% for turn in messages %}{{ turn.content[-1].text }}{% endfor %}"
     records = judged(VOICES["red"], "chat", hides)
-    assert {r["verdict"] for r in records} == {"error"}
+    assert {r["verdict"] for r in records} == {"blocked"}
     assert all("the image (<|image_pad|>) is missing" in r["reason"] for r in records)
 
 
