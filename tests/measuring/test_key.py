@@ -243,7 +243,7 @@ def test_a_reading_can_be_rewritten_against_yesterdays_measurements(tmp_path):
         done = subprocess.run(
             [*command, "--store", "store"], cwd=tmp_path, capture_output=True, text=True, check=True
         )
-        assert "1 of 1 measurements are in" in done.stdout
+        assert "2 of 2 measurements are in" in done.stdout
         return "measured arrangements on tiny-llava" in done.stdout
 
     assert measures()

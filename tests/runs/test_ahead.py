@@ -116,7 +116,7 @@ def test_a_cluster_gives_what_one_process_gives(tmp_path, capfd, monkeypatch):
     asked = ["--experiment", "behaviour", "--experiment", "keys", "--experiment", "arrangements"]
     here, there = tmp_path / "here", tmp_path / "there"
     assert main(["measure", *FEW, *asked, "--store", str(there), "--engine", "ray"]) == 0
-    assert "4 of 4 measurements are in" in capfd.readouterr().out
+    assert "5 of 5 measurements are in" in capfd.readouterr().out
     assert main(["measure", *FEW, *asked, "--store", str(here)]) == 0
 
     def kept(folder):

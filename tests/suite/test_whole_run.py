@@ -119,10 +119,10 @@ def test_a_second_run_measures_nothing_and_says_so_before(undisturbed):
     kept = len(list((folder / "store").glob("*.nc")))
     # -v cancels the -q.
     printed = finish(start(folder, "-v"))
-    assert f"79 claims on tiny-llava: about 5 s; {kept} of {kept} measurements are in" in printed
+    assert f"116 claims on tiny-llava: about 5 s; {kept} of {kept} measurements are in" in printed
     assert "measured" not in printed.split("scorecard")[0]
     alone = finish(start(folder, "-v", "-k", "features_at_last"))
-    assert "1 claim on tiny-llava: about 5 s; 2 of 2 measurements are in" in alone
+    assert "1 claim on tiny-llava: about 5 s; 3 of 3 measurements are in" in alone
 
 
 def test_the_readmes_claim_shows_up_in_the_scorecard(undisturbed, tmp_path):
