@@ -124,4 +124,4 @@ def test_a_stored_run_is_judged_without_torch(tmp_path):
     printed, stored = judge(tmp_path / "stored", "-p", "no_torch")
     assert "measured" not in printed.partition("scorecard")[0].replace("measurement", "")
     assert stored == measured
-    assert len(stored) == 3
+    assert len(stored) == 4

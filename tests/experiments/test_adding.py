@@ -115,9 +115,10 @@ def test_three_edits_add_an_experiment_and_its_fixture_exists(copy):
     [record] = json.loads((copy / "out" / "scorecard.json").read_text())["records"]
     assert (record["claim"], record["verdict"]) == ("somebody.1.of_three", "supported")
     assert record["n"] == 48
-    # Its precondition was measured before it, and what will be measured was foretold.
+    # Its spelling and its precondition were measured before it, and what will be measured was foretold.
     assert "0 of 3 measurements are in store" in done.stdout
     lines = done.stdout.splitlines()
     told = [n for n, line in enumerate(lines) if "measured " in line]
-    assert "measured behaviour on tiny-llava" in lines[told[0]]
-    assert "measured of_three on tiny-llava: 48 trials" in lines[told[1]]
+    assert "measured spelling on tiny-llava" in lines[told[0]]
+    assert "measured behaviour on tiny-llava" in lines[told[1]]
+    assert "measured of_three on tiny-llava: 48 trials" in lines[told[2]]
