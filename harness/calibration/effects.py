@@ -191,7 +191,7 @@ def _judge_half(trials: Sequence[Trial], rng: np.random.Generator) -> Judged:
 
 
 def _judge_images(trials: int) -> Judged:
-    """As many images as trials judge, each with one question."""
+    """The trials of an experiment that asks one question about each of its images."""
     return Judged(np.arange(trials), np.arange(trials))
 
 

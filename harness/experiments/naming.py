@@ -1,4 +1,4 @@
-"""Which object an answer names: its color and its shape, as a subject writes them out."""
+"""Reads which object an answer names, by its color and its shape, from the text that a subject writes."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ SENTENCES = (
 ENTRY_ENDS = re.compile(
     r"[.,;:!?()\n]|\b\d+\b(?=\s*(?:[.):]|\Z))|\b(?:two|three) an?\b|\band(?= (?:an?|the|another)\b)"
 )
-"""What comes after an entry: a mark, the next number of the list, or another object in the same breath."""
+"""Finds the end of an entry: a punctuation mark, the next number of the list, or "and" with another object."""
 
 NOUN_ENDS = re.compile(
     r"with|without|on|in|inside|of|at|for|from|to|by|near|next|behind|beside|above|below|under|over|along"

@@ -10,7 +10,7 @@ from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, proportion
 from harness.statistics.looks import Look
 
 CELLS = 9
-"""Cells of the grid; a decoder that reads nothing is right in one case of so many."""
+"""Number of cells of the grid: a decoder that guesses is right in one of nine trials."""
 
 
 def explain_unreadable(

@@ -9,7 +9,7 @@ from harness.statistics.estimate import Estimate
 
 
 def take_least(estimates: Sequence[Estimate]) -> Estimate:
-    """Estimate the least of several quantities that were estimated on the same or overlapping scenes.
+    """Make one estimate of the smallest among several quantities that share scenes.
 
     The lower end is the lowest of all lower ends: it lies above the least quantity only if that quantity's own
     interval does (intersection-union; Berger 1982). The upper end is the lowest of all upper ends, each at a

@@ -46,7 +46,7 @@ SURE = 3.0
 
 @dataclass
 class Vocabulary:
-    """Tokens with the rows by which a model reads and says them.
+    """The tokens of a model, each with its row of the input embedding and of the output embedding.
 
     Attributes:
         numbers: Of the tokens, by how they are written.
@@ -120,7 +120,7 @@ def _count_in_digits(vocabulary: Vocabulary) -> None:
 
 
 def _chat(vocabulary: Vocabulary) -> None:
-    """Be asked in a chat, and end the turn after a color."""
+    """Give the model a chat template, and make it end its turn after it has said a color."""
     for token, like in {"<|im_start|>": "<unk>", END_OF_TURN: "<unk>", **HEADERS}.items():
         vocabulary.add(token, like)
         vocabulary.special.append(token)

@@ -177,7 +177,7 @@ class FirstTokens:
         return min(ways, key=lambda w: (w[1].case != style.case, w[1].spaced != style.spaced))[2]
 
     def check(self, word: str) -> None:
-        """Check that a word can be told from the others by its first token.
+        """Check that some way to write a word begins with a token that begins no other word.
 
         Raises:
             SharedFirstPiece: It cannot in any spelling, or the tokenizer knows it in none.

@@ -164,7 +164,7 @@ def measure(request: Request) -> xr.Dataset:
 def _draw_other_cells(
     cells: NDArray[np.int64], known: NDArray[np.int64], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw another cell for each of the given ones, [n], of those with a known ID; of all if none is left."""
+    """Draw for each given cell [n] a different one whose ID is known, or any different one if there is none."""
     found = []
     for own in cells.tolist():
         others = known[known != own] if len(known) > 1 else cells[cells != own]

@@ -76,7 +76,10 @@ class Counting(Reading):
         return None
 
     def _explain_unmoved(self) -> Estimate | None:
-        """The estimate where the best heads are not missed: it says nothing then if others are not, either."""
+        """Where silencing the best heads costs no count, the estimate that says so; else None.
+
+        That silencing other heads costs no count says nothing then.
+        """
         if missing := self._explain_missing():
             return missing
         lost = estimate_gain(self.data.plain, self._select("top"), self.data.scene)
