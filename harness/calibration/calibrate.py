@@ -34,7 +34,8 @@ SEEING_WRONG = tuple(
     for name in ("tiny-llava", "tiny-qwen2-vl")
     for how in ("wrong-image", "shuffled")
 )
-"""Trained subjects that see the wrong image, or whose trials are shuffled: on them no claim can be true."""
+"""Trained subjects that see the wrong image, or whose trials are shuffled: on them no claim can be true but
+those of `TRUE_WHEN_MISLED`."""
 
 
 class CodeMoved(RuntimeError):

@@ -19,6 +19,13 @@ Part = tuple[str, str, int]
 Found = Mapping[str, Any]
 """What a part found, as JSON: verdicts by claim, shares by situation, or what `locate_heads` returns."""
 
+TRUE_WHEN_MISLED = {
+    # It compares images with no image at all. A wrong image of nine objects shows the same nine colors, so that
+    # a subject can name the one that is left out, and only the blank image takes that away.
+    "visual_symbols.3.1.not_by_elimination",
+}
+"""Claims that can be true of a subject that sees the wrong image."""
+
 
 def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
     """Add up finished parts to what is published.
@@ -48,7 +55,11 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
     null = {part: found for part, found in results.items() if part[0] == "null"}
     located = {part[1]: found for part, found in results.items() if part[0] == "localise"}
     untrained = {p: f for p, f in null.items() if p[1].startswith("untrained")}
-    misled = {p: f for p, f in null.items() if p not in untrained}
+    misled = {
+        p: {c: v for c, v in f.items() if c not in TRUE_WHEN_MISLED}
+        for p, f in null.items()
+        if p not in untrained
+    }
     return {
         "table": table,
         "false_pass": {**count_false_passes(untrained), "misled": count_false_passes(misled)},

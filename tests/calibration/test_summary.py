@@ -51,6 +51,17 @@ def test_what_was_not_decided_is_not_counted():
     assert count_false_passes({})["rate"] == 0
 
 
+def test_what_can_be_true_with_a_wrong_image_is_no_false_pass():
+    """Nine objects have all nine colors, in any image: only a blank one takes the answer away."""
+    truly = "visual_symbols.3.1.not_by_elimination"
+    for subject, passes in (("tiny-qwen2-vl:wrong-image", 0), ("untrained:1", 1)):
+        results = {**parts(), ("null", subject, 1): dict.fromkeys(CLAIMS, "refuted")}
+        results["null", subject, 1][truly] = "supported"
+        false = add_up(results, [])["false_pass"]
+        assert len(false["misled"]["passed"]) == 0
+        assert len(false["passed"]) == passes
+
+
 def parts():
     controls = {control for _, control in read_expected()}
     located = {

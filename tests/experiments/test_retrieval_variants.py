@@ -115,3 +115,28 @@ def test_a_subject_without_a_right_contrast_misses_nothing(name):
     estimates = [read.seen_at_patch(), *map(read.zeros, CONDITIONS), *map(read.found, CONDITIONS)]
     for estimate in estimates:
         assert decide(estimate, ANY, name).verdict.value == "not_applicable"
+
+
+@pytest.mark.parametrize(
+    ("score", "scenes", "verdict"),
+    [
+        (1.0, 24, "supported"),
+        # All of one sign, as in an untrained model, but a hundredth of what is worth finding.
+        (0.003, 24, "not_applicable"),
+        (1.0, 7, "inconclusive"),
+    ],
+)
+def test_heads_are_missed_only_where_they_mediate_as_much_as_is_worth_finding(
+    planted, mediation, score, scenes, verdict
+):
+    data = measure(planted, mediation, 16).copy(deep=True)
+    noise = 1 + 0.1 * np.random.default_rng(0).standard_normal(scenes)
+    strength = np.full((3, 24), np.nan)
+    strength[:, :scenes] = score * noise
+    data["strength"] = (("stage", "scored"), strength)
+    keys = np.full((3, 24), "", dtype="<U4")
+    keys[:, :scenes] = [str(i) for i in range(scenes)]
+    data["strength_scene"] = (("stage", "scored"), keys)
+    read = RetrievalVariants(data)
+    for stage in CONDITIONS:
+        assert decide(read.found(stage), ANY, "planted").verdict.value == verdict

@@ -116,7 +116,7 @@ def test_numbers_and_entries_are_read_off_the_text_that_is_written(speaker, kind
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("kind", ["tekken"])  # Three minutes each: `KINDS` has the others.
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_experiment_reads_every_voice_in_every_arrangement(speaker, kind):
     wrong = find_wrong(speaker, product([kind], ARRANGEMENTS, VOICES), list(READ))
     assert not wrong, write_table(wrong)

@@ -22,7 +22,10 @@ SECTIONS = [
     for name in ("3_1_scene_description", "3_3_similarity", "3_4_mediation")
 ]
 DEPEND_ON_SELECTION = {
-    *(f"visual_symbols.3.1.{c}" for c in ("two_objects", "four_objects", "six_objects")),
+    *(
+        f"visual_symbols.3.1.{c}"
+        for c in ("two_objects", "four_objects", "six_objects", "not_by_elimination")
+    ),
     *(
         f"visual_symbols.3.3.{c}"
         for c in (
@@ -40,6 +43,11 @@ DEPEND_ON_SELECTION = {
             "id_retrieval",
             "id_selection",
             "feature_retrieval",
+            "retrieval_size",
+            "selection_size",
+            "features_size",
+            "retrieval_share",
+            "selection_share",
             "retrieval_before_selection",
             "selection_before_features",
             "separate_heads",

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.readings.reading import Reading, count_trials
-from harness.readings.visual_symbols.mediation import ROUNDING, spell_stage
+from harness.readings.visual_symbols.mediation import ROUNDING, SMALLEST, spell_stage
 from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
-from harness.statistics.estimate import Estimate, mean
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, mean
 from harness.statistics.flips import mean_by_flips
 from harness.statistics.halves import DRAWS
 
@@ -59,9 +59,22 @@ class RetrievalVariants(Reading):
         if not read.any():
             return Estimate.inapplicable(f"no head is ranked for {name}: there is no list to find")
         presence = mean_by_flips(scores[read], chosen.strength_scene.values[read])
-        if not self._find_bounds(presence)[0] > ROUNDING:
-            return Estimate.inapplicable(
-                f"no head surely mediates {name}: there is nothing to miss",
+        if presence.clusters < MINIMUM_CLUSTERS:
+            return Estimate.unsettled(
+                f"{presence.clusters} scenes do not tell whether a head mediates {name}",
+                presence.n,
+                presence.clusters,
+            )
+        low, high = self._find_bounds(presence)
+        worth = SMALLEST[stage]
+        if not low > worth:
+            # An untrained model has heads that mediate a little, too: nobody would miss them.
+            missing = (
+                Estimate.inapplicable if high < worth or not low > ROUNDING else Estimate.unsettled
+            )
+            return missing(
+                f"no head surely mediates {name} by the {worth} logits that are worth finding: the best one "
+                f"scores [{low:.2g}, {high:.2g}]",
                 presence.n,
                 presence.clusters,
             )
