@@ -17,7 +17,7 @@ from pathlib import Path
 from harness import __version__
 from harness.calibration.mutants import check_mutants, mutants
 from harness.calibration.runs import collect_claims
-from harness.calibration.summary import Found, Part, add_up
+from harness.calibration.summary import Found, Part, add_up, note_verdict
 from harness.judging import controls
 from harness.judging.claim import claims_hash
 from harness.machine.files import ROOT, read_json, write_json
@@ -49,7 +49,7 @@ class Size:
     Attributes:
         untrained: How many untrained subjects, one of each seed.
         misled: How many seeds of trials on each subject that is shown something else than the trial says.
-        repeats: How many seeds of trials on the planted subject.
+        repeats: How many seeds of trials on every control, the scorecard's own among them.
         coverage: How many simulated experiments for each situation of `coverage`.
         trials: Trials of every experiment; each experiment's own number if None.
         mutants: How many mutants; all if None.
@@ -136,8 +136,10 @@ def _read_finished(path: Path) -> Found | None:
 
 
 def _list_parts(size: Size) -> Iterator[Part]:
-    for control in sorted({control for _, control in controls.read_expected()}):
-        yield "table", control, 0
+    # The scorecard's own seed first: it is what the table of controls is about.
+    for seed in range(size.repeats):
+        for control in sorted({control for _, control in controls.read_expected()}):
+            yield "table", control, seed
     for seed in range(1, size.misled + 1):
         for name in SEEING_WRONG:
             yield "null", name, seed
@@ -146,8 +148,6 @@ def _list_parts(size: Size) -> Iterator[Part]:
     for control in PLANTED:
         yield "localise", control, 0
     yield "coverage", "intervals", 0
-    for seed in range(1, size.repeats + 1):
-        yield "power", "planted", seed
 
 
 def _hash_code() -> str:
@@ -195,10 +195,12 @@ def _run_part(part: Part, size: Size) -> Found:
         from harness.calibration.localisation import locate_heads
 
         return {**locate_heads(name, trials=size.trials, seed=seed)}
-    from harness.calibration.runs import choose_files, find_verdicts
+    from harness.calibration.runs import choose_files, find_verdicts, run_suite
 
+    if what == "table":
+        card = run_suite([name], seed=seed, trials=size.trials)
+        return {r.claim: note_verdict(r) for r in card.records}
     # An untrained subject fails the task, so that with the gate no claim could pass falsely.
-    null = what == "null"
-    files = choose_files(seed, size.rotation) if null else ("claims",)
-    found = find_verdicts([name], files=files, seed=seed, trials=size.trials, gate=not null)
-    return {claim: str(verdict) for (claim, _), verdict in found.items()}
+    files = choose_files(seed, size.rotation)
+    verdicts = find_verdicts([name], files=files, seed=seed, trials=size.trials, gate=False)
+    return {claim: str(verdict) for (claim, _), verdict in verdicts.items()}

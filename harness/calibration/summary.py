@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypedDict
 
 from scipy.stats import beta
 
 from harness.calibration.mutants import Result
 from harness.judging import controls
+from harness.judging.record import Record
 from harness.judging.verdict import Verdict
-from harness.reporting.error_rates import Content, ControlCell, FalsePasses, Results
+from harness.reporting.error_rates import (
+    ChangingCell,
+    Content,
+    ControlCell,
+    FalsePasses,
+    Results,
+)
 
 Part = tuple[str, str, int]
 """What one process does, on which subject, with which seed."""
 
 Found = Mapping[str, Any]
-"""What a part found, as JSON: verdicts by claim, shares by situation, or what `locate_heads` returns."""
+"""What a part found, as JSON: by claim verdicts, or of a control `Noted`; shares by situation; or what
+`locate_heads` returns."""
+
+
+class Noted(TypedDict):
+    """The verdict of a claim with one seed; `distance` is from the threshold, None where nothing is estimated."""
+
+    verdict: str
+    distance: float | None
+
 
 TRUE_WHEN_MISLED = {
     # It compares images with no image at all. A wrong image of nine objects shows the same nine colors, so that
@@ -35,23 +51,21 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
         mutants: What became of each mutant.
     """
     known = controls.read_expected()
+    by_seed: dict[tuple[str, str], list[Noted]] = defaultdict(list)
+    for part, found in results.items():
+        if part[0] == "table":
+            for claim, noted in found.items():
+                by_seed[claim, part[1]].append(noted)
     table: list[ControlCell] = [
         {
             "claim": claim,
-            "control": part[1],
-            "expected": str(known[claim, part[1]].verdict) if (claim, part[1]) in known else None,
-            "verdict": verdict,
-            "reason": known[claim, part[1]].reason if (claim, part[1]) in known else "",
+            "control": control,
+            "expected": str(known[claim, control].verdict) if (claim, control) in known else None,
+            "verdict": seeds[0]["verdict"],
+            "reason": known[claim, control].reason if (claim, control) in known else "",
         }
-        for part, found in results.items()
-        if part[0] == "table"
-        for claim, verdict in found.items()
+        for (claim, control), seeds in by_seed.items()
     ]
-    held: dict[str, Counter[bool]] = defaultdict(Counter)
-    for part, found in results.items():
-        if part[0] == "power":
-            for claim, verdict in found.items():
-                held[claim][verdict == Verdict.supported] += 1
     null = {part: found for part, found in results.items() if part[0] == "null"}
     located = {part[1]: found for part, found in results.items() if part[0] == "localise"}
     untrained = {p: f for p, f in null.items() if p[1].startswith("untrained")}
@@ -63,14 +77,61 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
     return {
         "table": table,
         "false_pass": {**count_false_passes(untrained), "misled": count_false_passes(misled)},
-        "power": {claim: count[True] / count.total() for claim, count in held.items()},
-        "repeats": max((count.total() for count in held.values()), default=0),
+        "seeds": list(find_changing(by_seed)),
+        "power": {
+            claim: sum(s["verdict"] == Verdict.supported for s in seeds) / len(seeds)
+            for (claim, control), seeds in by_seed.items()
+            if control == "planted"
+        },
+        "repeats": max(map(len, by_seed.values()), default=0),
         "auroc": {name: found["auroc"] for name, found in located.items()},
         "peaks": {name: found["peaks"] for name, found in located.items()},
         "steering": {name: found["steering"] for name, found in located.items()},
         "coverage": next(dict(found) for part, found in results.items() if part[0] == "coverage"),
         "mutants": {m.mutant.name: {"caught": m.caught, "by": m.by} for m in mutants},
     }
+
+
+def note_verdict(record: Record) -> Noted:
+    """What is kept of one record: its verdict, and how far the estimate lies from its threshold."""
+    away = None if record.estimate is None else abs(record.estimate - record.threshold)
+    return {"verdict": str(record.verdict), "distance": away}
+
+
+def find_changing(by_seed: Mapping[tuple[str, str], Sequence[Noted]]) -> Iterator[ChangingCell]:
+    """Find the cells, by claim and control, whose verdict is not the same with every seed of trials.
+
+    Args:
+        by_seed: What was noted of each cell, one for each seed.
+    """
+    for (claim, control), seeds in by_seed.items():
+        verdicts = Counter(noted["verdict"] for noted in seeds)
+        if len(verdicts) > 1:
+            away = [noted["distance"] for noted in seeds if noted["distance"] is not None]
+            yield {
+                "claim": claim,
+                "control": control,
+                "verdicts": dict(sorted(verdicts.items())),
+                "distance": sum(away) / len(away) if away else None,
+            }
+
+
+def _tell_changing(cell: ChangingCell, excused: Collection[Verdict]) -> str | None:
+    """Why a cell may not change as it does; None if it may."""
+    expected = controls.read_expected().get((cell["claim"], cell["control"]))
+    if expected is None:
+        return None  # That it is not in the table is told by itself.
+    odd = sorted(set(cell["verdicts"]) - {expected.verdict, *expected.also, *excused})
+    name = f"{cell['claim']} on {cell['control']}"
+    told = ", ".join(f"{n} {verdict}" for verdict, n in cell["verdicts"].items())
+    if odd:
+        return f"{name} changes with the seed: {told}; expected {expected.verdict}"
+    if cell["distance"] is not None and expected.also and cell["distance"] > expected.margin:
+        return (
+            f"{name} changes with the seed: {told}; it lies {cell['distance']:.3g} from its threshold on "
+            f"average, more than {expected.margin}"
+        )
+    return None
 
 
 def count_false_passes(null: Mapping[Part, Mapping[str, str]]) -> FalsePasses:
@@ -125,6 +186,7 @@ def find_faults(content: Content) -> list[str]:
         for row in content["table"]
         if row["verdict"] not in (row["expected"], *excused)
     ]
+    wrong += [fault for cell in content["seeds"] if (fault := _tell_changing(cell, excused))]
     claims = {claim for claim, _ in controls.read_expected()}
     judged = {(row["claim"], row["control"]) for row in content["table"]}
     wrong += [

@@ -16,10 +16,19 @@ TABLE = FIXTURES / "controls.toml"
 
 
 class Expected(NamedTuple):
-    """The verdict that a control must get, and why."""
+    """The verdict that a control must get, and why.
+
+    Attributes:
+        verdict: With the seed that every scorecard has.
+        reason: Why.
+        also: Verdicts that other seeds of trials may give instead, since the estimate is near its threshold.
+        margin: How near, in the claim's unit: the mean distance over seeds is at most this.
+    """
 
     verdict: Verdict
     reason: str
+    also: frozenset[Verdict] = frozenset()
+    margin: float = 0.0
 
 
 @lru_cache(maxsize=4)
@@ -29,8 +38,8 @@ def read_expected(path: Path = TABLE) -> Mapping[tuple[str, str], Expected]:
     The file gives each reason once, for all claims and controls that share it.
 
     Raises:
-        ValueError: A cell stands in the table twice, has no reason or an unknown verdict, or a key is
-            missing; the message names it.
+        ValueError: A cell stands in the table twice, has no reason or an unknown verdict, a key is missing, or
+            other verdicts are allowed without a margin; the message names it.
     """
     cells: dict[tuple[str, str], Expected] = {}
     try:
@@ -42,7 +51,10 @@ def read_expected(path: Path = TABLE) -> Mapping[tuple[str, str], Expected]:
             names, claims = group["controls"], group["claims"]
             if isinstance(names, str) or isinstance(claims, str):
                 raise ValueError("controls and claims are lists of names")
-            found = Expected(Verdict(group["verdict"]), group["reason"].strip())
+            also, margin = frozenset(map(Verdict, group.get("also", ()))), group.get("margin", 0.0)
+            if bool(also) != (margin > 0):
+                raise ValueError("also and margin stand together")
+            found = Expected(Verdict(group["verdict"]), group["reason"].strip(), also, margin)
         except (KeyError, ValueError) as error:
             raise ValueError(f"{path}: group {number}: {error}") from None
         if not found.reason:

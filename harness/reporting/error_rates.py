@@ -28,6 +28,19 @@ class ControlCell(TypedDict):
     reason: str
 
 
+class ChangingCell(TypedDict):
+    """A claim whose verdict on a control is not the same with every seed of trials.
+
+    `verdicts` counts the seeds of each verdict; `distance` is the mean distance of the estimates from the
+    threshold, in the claim's unit, None where there are none.
+    """
+
+    claim: str
+    control: str
+    verdicts: dict[str, int]
+    distance: float | None
+
+
 class FalsePasses(TypedDict):
     """How often claims are supported where none can be true.
 
@@ -63,13 +76,14 @@ class Caught(TypedDict):
 class Results(TypedDict):
     """What the parts of a calibration add up to.
 
-    `table` is about the controls. `power` is the share of `repeats` seeds in which a claim is supported on the
+    `table` is about the controls, and `seeds` has those of its cells that change with the seed. `power` is the share of `repeats` seeds in which a claim is supported on the
     planted control. By control, `auroc` has how surely mediation ranks the planted heads of each stage above
     all others, `peaks` the layer where a code peaks and the layers where it is planted, `steering` the share of
     answers that steered heads move. `coverage` is the share of 95% intervals that hold the truth, by situation.
     """
 
     table: list[ControlCell]
+    seeds: list[ChangingCell]
     false_pass: AllFalsePasses
     power: dict[str, float]
     repeats: int
@@ -147,6 +161,12 @@ def render(content: Content) -> Iterator[str]:
     for control in dict.fromkeys(row["control"] for row in rows):
         found = Counter(row["verdict"] for row in rows if row["control"] == control)
         yield f"  {control:20}" + ", ".join(f"{n} {verdict}" for verdict, n in found.items())
+    changing = content["seeds"]
+    yield f"over {content['repeats']} seeds of trials {len(changing)} of {len(rows)} cells change"
+    for cell in changing:
+        told = ", ".join(f"{n} {verdict}" for verdict, n in cell["verdicts"].items())
+        away = "" if cell["distance"] is None else f", {cell['distance']:.3g} from the threshold"
+        yield f"  {cell['claim']} on {cell['control']}: {told}{away}"
     untrained: FalsePasses = content["false_pass"]
     misled = content["false_pass"]["misled"]
     for what, false in (("untrained subjects", untrained), ("misled subjects", misled)):
@@ -161,7 +181,7 @@ def render(content: Content) -> Iterator[str]:
             f"  {claim} on {subject}, seed {seed}" for subject, seed, claim in false["passed"]
         )
     power = content["power"]
-    yield f"power over {content['repeats']} repeats: {min(power.values()):.0%} to {max(power.values()):.0%}"
+    yield f"power over {content['repeats']} seeds: {min(power.values()):.0%} to {max(power.values()):.0%}"
     yield from (f"  {claim} {share:.0%}" for claim, share in power.items() if share < 1)
     for control, stages in content["auroc"].items():
         told = ", ".join(f"{stage} {value:.3f}" for stage, value in stages.items())

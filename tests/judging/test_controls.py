@@ -101,3 +101,16 @@ def test_a_faulty_table_is_refused(tmp_path, text, complaint):
     path.write_text(text)
     with pytest.raises(ValueError, match=complaint):
         read_expected(path)
+
+
+@pytest.mark.parametrize("line", ['also = ["inconclusive"]', "margin = 0.1"])
+def test_other_verdicts_and_the_margin_stand_together(tmp_path, line):
+    path = tmp_path / "controls.toml"
+    path.write_text(GROUP.replace('claims = ["p', f'{line}\nclaims = ["p'))
+    with pytest.raises(ValueError, match="also and margin stand together"):
+        read_expected(path)
+    path.write_text(
+        GROUP.replace('claims = ["p', 'also = ["inconclusive"]\nmargin = 0.1\nclaims = ["p')
+    )
+    cell = read_expected(path)["p.1.a", "planted"]
+    assert (cell.also, cell.margin) == ({Verdict.inconclusive}, 0.1)
