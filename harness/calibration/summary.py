@@ -29,7 +29,7 @@ Found = Mapping[str, Any]
 
 
 class Noted(TypedDict):
-    """The verdict of a claim with one seed; `distance` is from the threshold, None where nothing is estimated."""
+    """The verdict of a claim with one seed; `distance` from the threshold is None without an estimate."""
 
     verdict: str
     distance: float | None

@@ -76,10 +76,11 @@ class Caught(TypedDict):
 class Results(TypedDict):
     """What the parts of a calibration add up to.
 
-    `table` is about the controls, and `seeds` has those of its cells that change with the seed. `power` is the share of `repeats` seeds in which a claim is supported on the
-    planted control. By control, `auroc` has how surely mediation ranks the planted heads of each stage above
-    all others, `peaks` the layer where a code peaks and the layers where it is planted, `steering` the share of
-    answers that steered heads move. `coverage` is the share of 95% intervals that hold the truth, by situation.
+    `table` is about the controls, and `seeds` has those of its cells that change with the seed of the trials.
+    `power` is the share of `repeats` seeds in which a claim is supported on the planted control. By control,
+    `auroc` has how surely mediation ranks the planted heads of each stage above all others, `peaks` the layer
+    where a code peaks and the layers where it is planted, `steering` the share of answers that steered heads
+    move. `coverage` is the share of 95% intervals that hold the truth, by situation.
     """
 
     table: list[ControlCell]
