@@ -168,12 +168,14 @@ class FirstTokens:
         Raises:
             SharedFirstPiece: It can be told in none.
         """
+        # Numbers and shapes are no answers that are read off a token, so they may share it.
+        shared = word not in self.words
         token = self.find(variant, style)
-        # Numbers and shapes are no answers that are read off a token.
-        if token is not None and (self.meanings.get(token) == word or word not in self.words):
+        if token is not None and (shared or self.meanings.get(token) == word):
             return token
-        self.check(word)
-        ways = [w for w in self.list_variants(word) if w[2] in self.meanings]
+        ways = [w for w in self.list_variants(word) if shared or w[2] in self.meanings]
+        if not ways:
+            self.check(word)
         return min(ways, key=lambda w: (w[1].case != style.case, w[1].spaced != style.spaced))[2]
 
     def check(self, word: str) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from harness.stimuli.prompt import color_question, scene_description
 from harness.stimuli.scene import COLORS, Object
+from harness.subjects.registry import SharedFirstPiece
 from harness.subjects.spelling import (
     CASES,
     STYLES,
@@ -20,6 +21,7 @@ from harness.subjects.spelling import (
     Spelling,
     Style,
 )
+from harness.training.vocabulary import build_tokenizer
 
 TOKENIZERS = {
     "bytes": vocabularies.qwen(["<|image_pad|>"]),
@@ -78,9 +80,19 @@ def test_colors_that_are_written_alike_at_first_are_named(tokenizer):
 def test_a_word_that_the_vocabulary_lacks_has_no_token():
     plain = vocabularies.tekken(["[IMG]"])
     assert FirstTokens(plain, ["красный"]).find("красный", STYLES[0]) is not None
-    from harness.training.vocabulary import build_tokenizer
-
     assert FirstTokens(build_tokenizer("<image>"), ["rojo"]).find("rojo", STYLES[0]) is None
+
+
+def test_a_word_that_is_no_answer_is_written_in_the_nearest_style_that_is_known():
+    """The vocabulary of the small subjects has numbers in small letters only."""
+    tokens = FirstTokens(build_tokenizer("<image>"))
+    small, capital = (
+        next(s for s in STYLES if s.case == c and s.spaced) for c in ("lower", "Capital")
+    )
+    assert tokens.find("two", capital) is None
+    assert tokens.choose("two", "two", capital) == tokens.find("two", small)
+    with pytest.raises(SharedFirstPiece, match="does not know the answer 'rojo'"):
+        tokens.choose("rojo", "rojo", small)
 
 
 @settings(max_examples=60)
