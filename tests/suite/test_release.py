@@ -93,7 +93,7 @@ def judged(tmp_path_factory):
                 "--subject", str(release(folder, name, change)), "--baseline", baseline,
                 "--store", str(folder / "store"), "--scorecard", str(out),
             ],
-            cwd=ROOT, env=os.environ, text=True, capture_output=True, timeout=300,
+            cwd=ROOT, env=os.environ, text=True, capture_output=True, timeout=1800,
         )  # fmt: skip
         return done.returncode, done.stdout, out
 
