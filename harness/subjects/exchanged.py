@@ -6,6 +6,7 @@ is the same one on other scenes, and verdicts may change only as they may with a
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
@@ -109,16 +110,19 @@ def exchange(subject: Subject, how: str) -> Subject:
     """A subject that is shown and told the same in exchanged colors, shapes or sides; it has the same weights.
 
     Args:
-        subject: Each of the words is one token of its tokenizer.
+        subject: Its tokenizer has one token for each word.
         how: A name of EXCHANGED.
 
     Raises:
-        NoTwin: A word is none.
+        NoTwin: It has others.
     """
     kind = EXCHANGED[how]
     numbers = subject.tokenizer.get_vocab()
-    if missing := [word for word in kind.words if word not in numbers]:
-        raise NoTwin(f"{subject.name}: the tokenizer has no token {missing[0]!r} of one word")
+    written = json.loads(subject.tokenizer.backend_tokenizer.to_str())
+    if written["model"]["type"] != "WordLevel" or kind.words.keys() - numbers.keys():
+        raise NoTwin(
+            f"{subject.name}: only a tokenizer with one token for each word can exchange them"
+        )
     own = {f.name: getattr(subject, f.name) for f in fields(Subject)}
     other = renumber(subject.tokenizer, lambda token, n: numbers[kind.words.get(token, token)])
     return kind(**own | dict(tokenizer=other, _images=OrderedDict()))

@@ -148,10 +148,10 @@ def _turn_basis(weights: _Weights) -> None:
         read_by = (attention.q_proj, attention.k_proj, attention.v_proj, mlp.gate_proj, mlp.up_proj)
         reading += [module.weight for module in read_by]
         writing += [attention.o_proj.weight, mlp.down_proj.weight]
-    for matrix in reading:
-        matrix.copy_(matrix[:, order] * signs)
-    for matrix in writing:
-        matrix.copy_(matrix[order] * signs[:, None])
+    for read in reading:
+        read.copy_(read[:, order] * signs)
+    for written in writing:
+        written.copy_(written[order] * signs[:, None])
     if weights.projector.bias is not None:
         weights.projector.bias.copy_(weights.projector.bias[order] * signs)
 
