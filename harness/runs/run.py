@@ -126,7 +126,7 @@ class Run:
         For a control it is the verdict that the claim must give.
         """
         if self.expected is not None and self.is_exact(entry):
-            # The part after ":" is a seed: untrained subjects of all seeds must give the same.
+            # The part after ":" is a seed or a variant, and all of them must give the same.
             cell = self.expected.get((claim.id, entry.name.partition(":")[0]))
             return cell.verdict if cell else None
         if self.options.baseline == PUBLISHED:

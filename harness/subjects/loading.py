@@ -38,6 +38,7 @@ from harness.subjects.registry import Entry
 from harness.subjects.speaking import change_vocabulary
 from harness.subjects.subject import Subject
 from harness.subjects.templates import chat_template_of
+from harness.subjects.twins import transform
 
 
 def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subject:
@@ -98,7 +99,7 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     if anatomy.deepstack:
         accept_deepstack(model)
     kind = MISLEADING[entry.misled] if entry.misled else Subject
-    return kind(
+    subject = kind(
         name=entry.name,
         entry=entry,
         anatomy=anatomy,
@@ -108,6 +109,7 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         fingerprint=entry.fingerprint(commit),
         commit=commit,
     )
+    return transform(subject, entry.twin) if entry.twin else subject
 
 
 def _load_model(

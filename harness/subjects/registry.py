@@ -19,6 +19,9 @@ ARRANGEMENTS = ("plain", "chat", "prefilled", "auto")
 SIZES = ("image_size", "patch_size")
 MISLED: tuple[Literal["wrong-image", "shuffled"], ...] = ("wrong-image", "shuffled")
 Speaking = Literal["capital", "grey", "digits", "chat", "pieces"]
+Twin = Literal[
+    "heads", "neurons", "scales", "vocabulary", "basis", "twin", "colors", "renamed", "mirrored"
+]
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 """Bytes of one parameter in each dtype that an entry may name."""
@@ -75,6 +78,8 @@ class Entry:
             another image) or "shuffled" (another trial in place of each).
         speaking: "", or how a subject that ships with us is made to answer as others do, see
             `harness.subjects.speaking`.
+        twin: "", or how a subject that ships with us is made into another that computes the same or is asked
+            the same in other words, see `harness.subjects.twins`.
     """
 
     name: str
@@ -91,6 +96,7 @@ class Entry:
     seed: int = 0
     misled: Literal["", "wrong-image", "shuffled"] = ""
     speaking: Literal[""] | Speaking = ""
+    twin: Literal[""] | Twin = ""
 
     def __post_init__(self) -> None:
         if self.family not in ANATOMIES:
@@ -128,7 +134,7 @@ class Entry:
         digest = hashlib.sha256(f"{self.dtype} {self.arrangement} {self.scale}".encode())
         if self.weights == "random":
             digest.update(f"random {self.seed}".encode())
-        digest.update(self.misled.encode() + self.speaking.encode())
+        digest.update(f"{self.misled}{self.speaking}{self.twin}".encode())
         if self.folder is None:
             digest.update(f"{self.source}@{commit or self.revision}".encode())
             return digest.hexdigest()
@@ -178,8 +184,8 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
 
     Args:
         name: A name from the registry or a path. A name may be followed by a variant: "untrained:17" has
-            the weights of seed 17, "tiny-llava:wrong-image" and "tiny-llava:shuffled" are misled, and
-            "planted:capital" answers in capitals.
+            the weights of seed 17, "tiny-llava:wrong-image" and "tiny-llava:shuffled" are misled,
+            "planted:capital" answers in capitals, and "planted:heads" has its heads in another order.
         registry: From `read_registry`.
         family: Architecture of a folder; needed only where config.json does not say.
 
@@ -236,9 +242,11 @@ def _find_variant(entry: Entry, name: str, variant: str) -> Entry:
         if variant == speaking:
             chat: dict[str, Any] = {"arrangement": "chat"} if speaking == "chat" else {}
             return replace(entry, name=name, speaking=speaking, **chat)
-    known = ", ".join(
-        f"{entry.name}:{v}" for v in (*MISLED, *(get_args(Speaking) if ships else ()))
-    )
+    for twin in get_args(Twin) if ships else ():
+        if variant == twin:
+            return replace(entry, name=name, twin=twin)
+    shipped = (*get_args(Speaking), *get_args(Twin)) if ships else ()
+    known = ", ".join(f"{entry.name}:{v}" for v in (*MISLED, *shipped))
     seeds = f"{entry.name}:SEED or " if entry.weights == "random" else ""
     raise UnknownSubject(f"unknown variant {variant!r} of {entry.name}; there are: {seeds}{known}")
 

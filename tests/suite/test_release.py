@@ -13,6 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from harness.machine.files import ROOT
+from harness.subjects.loading import load
+from harness.subjects.registry import find, read_registry
+from harness.subjects.twins import save_twin
 
 pytestmark = pytest.mark.deep
 
@@ -58,20 +61,36 @@ DEPEND_ON_SELECTION = {
 
 
 def release(folder, name, change):
-    """A copy of the planted control with changed weights, in the form of a user's checkpoint."""
+    """A copy of the planted control that was changed, in the form of a user's checkpoint."""
     out = shutil.copytree(PLANTED, folder / name)
-    weights = load_file(out / "model.safetensors")
-    change(weights)
-    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
+    change(out)
     return out
 
 
+def changed(change):
+    """A function that changes the weights in a folder."""
+
+    def go(folder):
+        weights = load_file(folder / "model.safetensors")
+        change(weights)
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+    return go
+
+
+def twin(how):
+    """A function that puts a model with the same function and other weights into a folder."""
+    return lambda folder: save_twin(load(find(f"planted:{how}", read_registry())), folder)
+
+
+@changed
 def noise(weights):
     generator = torch.Generator().manual_seed(0)
     for tensor in weights.values():
         tensor *= 1 + 1e-4 * torch.randn(tensor.shape, generator=generator)
 
 
+@changed
 def without_selection(weights):
     truth = json.loads((PLANTED / "truth.json").read_text())
     width = json.loads((PLANTED / "config.json").read_text())["text_config"]["head_dim"]
@@ -102,13 +121,20 @@ def judged(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def baseline(judged):
-    status, printed, out = judged("planted-before", lambda weights: None, "none")
+    status, printed, out = judged("planted-before", lambda folder: None, "none")
     assert status == 0, printed
     return str(out)
 
 
 def test_a_release_with_rounding_noise_is_green(judged, baseline):
     status, printed, _ = judged("planted-noise", noise, baseline)
+    assert status == 0, printed
+    assert "0 regressed" in printed
+
+
+@pytest.mark.parametrize("how", ["heads", "twin"])
+def test_a_release_of_the_same_function_in_other_weights_is_green(judged, baseline, how):
+    status, printed, _ = judged(f"planted-{how}", twin(how), baseline)
     assert status == 0, printed
     assert "0 regressed" in printed
 
