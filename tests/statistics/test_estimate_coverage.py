@@ -13,7 +13,9 @@ EXPERIMENTS = 4000
 CLUSTERED = [
     "proportion, 12 scenes of 10, 0.80, correlation 0.5",
     "mean, 12 scenes of 10",
-    "difference, 12 scenes of 10, 0.40",
+    "difference, 12 scenes of 10, 0.80 less 0.40, alike 0.0",
+    "difference, 24 sets of heads in counting, 0.20 matter",
+    "parts, 12 scenes of 10",
     "bootstrap, 12 scenes of 10",
 ]
 
