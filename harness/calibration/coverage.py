@@ -229,11 +229,9 @@ STEERING_HALF = [1] * 71
 ENTROPY_SET = [1] * 160
 REUSE = [1] * 216
 
+# Trials that each set of random heads is asked with.
 COUNTING_SETS = [5] * 24
-"""Trials that each set of random heads is asked with."""
-
 LISTING_SETS = [1] * 8 + [2] * 16
-"""The same for lists."""
 
 UNEQUAL = [1, 2, 3, 4, 6] * 8
 """Scenes with different numbers of items."""
