@@ -13,11 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
-from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, difference, mean, proportion
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, mean, proportion
 from harness.statistics.halves import DRAWS
+from harness.statistics.shares import add_shares, mean_share, subtract_shares
 
 TOLERANCE = (0.93, 0.97)
 """Shares between which the coverage of a 95% interval counts as right; at 4,000 experiments a share has a
@@ -121,9 +123,60 @@ def _draw_skewed(skewness: float) -> Draw:
     return draw
 
 
-def _draw_pairs(a: Draw, b: Draw) -> Draw:
-    """Draw each item twice, once in each of two ways."""
-    return lambda *how: np.stack([a(*how), b(*how)], 1)
+def _draw_pairs(share_a: float, share_b: float, alike: float, correlation: float = 0.0) -> Draw:
+    """Draw two outcomes of each item.
+
+    Args:
+        share_a: How often the first is right.
+        share_b: How often the second is right.
+        alike: Correlation of what makes the two outcomes of an item right, which is normal.
+        correlation: The same for the items of a scene.
+    """
+
+    def draw(
+        rng: np.random.Generator, experiments: int, scenes: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
+        own_and_common = (experiments, 3)
+        between = rng.normal(size=(*own_and_common, scenes[-1] + 1))[:, :, scenes]
+        within = rng.normal(size=(*own_and_common, len(scenes)))
+        easy = np.sqrt(correlation) * between + np.sqrt(1 - correlation) * within
+        easy = np.sqrt(alike) * easy[:, :1] + np.sqrt(1 - alike) * easy[:, 1:]
+        return easy < ndtri([share_a, share_b])[:, None]
+
+    return draw
+
+
+def _draw_against_sets(share: float, matter: float) -> Draw:
+    """Draw answers that best heads move, and that a random set of heads moves as often if it matters too.
+
+    Args:
+        share: How often the best heads move an answer.
+        matter: The share of random sets that matter; every scene that is asked with one set is a cluster.
+    """
+
+    def draw(
+        rng: np.random.Generator, experiments: int, sets: NDArray[np.intp]
+    ) -> NDArray[np.bool_]:
+        moved = rng.random((experiments, 2, len(sets))) < share
+        matters = rng.random((experiments, sets[-1] + 1)) < matter
+        moved[:, 1] &= matters[:, sets]
+        return moved
+
+    return draw
+
+
+def _draw_parts(share: float, correlation: float, of: int) -> Draw:
+    """Draw which part of a list of so many each item finds, with the correlation within a scene."""
+    spread = 1 / correlation - 1
+
+    def draw(
+        rng: np.random.Generator, experiments: int, scenes: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        shape = (experiments, scenes[-1] + 1)
+        chance = rng.beta(share * spread, (1 - share) * spread, shape)
+        return rng.binomial(of, chance[:, scenes]) / of
+
+    return draw
 
 
 def _estimate_each(function: Callable[[Items, Sequence[int]], Estimate]) -> Estimates:
@@ -132,7 +185,17 @@ def _estimate_each(function: Callable[[Items, Sequence[int]], Estimate]) -> Esti
 
 
 _proportions, _means = _estimate_each(proportion), _estimate_each(mean)
-_differences = _estimate_each(lambda pair, scenes: difference(pair[0], pair[1], scenes))
+_parts = _estimate_each(mean_share)
+_differences = _estimate_each(lambda pair, scenes: subtract_shares(pair[0], pair[1], scenes))
+
+
+def _subtract_independent(pair: Items, scenes: Sequence[int]) -> Estimate:
+    """The difference of two shares of which each was asked about scenes of its own."""
+    first, second = (proportion(side, scenes) for side in pair)
+    return add_shares([(1, first), (-1, second)], n=len(scenes), clusters=first.clusters)
+
+
+_falls = _estimate_each(_subtract_independent)
 
 
 def _bootstraps(
@@ -162,6 +225,13 @@ PLANE_HALF = [1] * 216
 MEDIATION_HALF = [1] * 19 + [2] * 3
 MEDIATION_WHOLE = [1] * 44 + [2] * 3
 SIMILARITY_HALF = [1] * 132 + [2] * 6
+STEERING_HALF = [1] * 71
+ENTROPY_SET = [1] * 160
+REUSE = [1] * 216
+
+# Trials that each set of random heads is asked with.
+COUNTING_SETS = [5] * 24
+LISTING_SETS = [1] * 8 + [2] * 16
 
 UNEQUAL = [1, 2, 3, 4, 6] * 8
 """Scenes with different numbers of items."""
@@ -212,11 +282,35 @@ SITUATIONS: dict[str, Situation] = {
         _draw_skewed(-1.5), MEDIATION_HALF, _means, 0
     ),
     "difference, lead of a plane, 0.45": Situation(
-        _draw_pairs(_draw_outcomes(0.9), _draw_outcomes(0.45)), PLANE_HALF, _differences, 0.45
+        _draw_pairs(0.9, 0.45, 0.0), PLANE_HALF, _differences, 0.45
     ),
-    "difference, 12 scenes of 10, 0.40": Situation(
-        _draw_pairs(_draw_outcomes(0.8, 0.3), _draw_outcomes(0.4, 0.3)), FEW, _differences, 0.4
+    **{
+        f"difference, {name}, {a:.2f} less {b:.2f}, alike {alike}": Situation(
+            _draw_pairs(a, b, alike), sizes, _differences, a - b
+        )
+        for name, sizes in (("steering", STEERING_HALF), ("reuse", REUSE))
+        for a, b, alike in ((0.5, 0.5, 0.0), (0.98, 0.5, 0.3), (0.7, 0.5, 0.7))
+    },
+    **{
+        f"difference, {len(sizes)} scenes of {of}, {a:.2f} less {b:.2f}, alike {alike}": Situation(
+            _draw_pairs(a, b, alike, 0.3), sizes, _differences, a - b
+        )
+        for of, sizes in (("4", [4] * 40), ("1 to 6", UNEQUAL), ("10", FEW))
+        for a, b, alike in ((0.8, 0.4, 0.0), (0.98, 0.5, 0.3))
+    },
+    "difference, 24 sets of heads in counting, 0.20 matter": Situation(
+        _draw_against_sets(0.9, 0.2), COUNTING_SETS, _differences, 0.72
     ),
+    "difference, 24 sets of heads in lists, 0.30 matter": Situation(
+        _draw_against_sets(0.9, 0.3), LISTING_SETS, _differences, 0.63
+    ),
+    "fall, accuracy, 0.90 to 0.60": Situation(_draw_pairs(0.9, 0.6, 0.0), ENTROPY_SET, _falls, 0.3),
+    "fall, 12 scenes of 10, 0.90 to 0.60": Situation(
+        _draw_pairs(0.9, 0.6, 0.0, 0.3), FEW, _falls, 0.3
+    ),
+    "parts, half of a list": Situation(_draw_parts(0.5, 0.3, 10), MEDIATION_HALF, _parts, 0.5),
+    "parts, most of a list": Situation(_draw_parts(0.9, 0.3, 10), MEDIATION_HALF, _parts, 0.9),
+    "parts, 12 scenes of 10": Situation(_draw_parts(0.7, 0.5, 10), FEW, _parts, 0.7),
     "bootstrap, 60 single trials": Situation(_draw_normal, [1] * 60, _bootstraps, 0),
     "bootstrap, 60 scenes of 3": Situation(_draw_normal, [3] * 60, _bootstraps, 0),
     "bootstrap, 60 scenes of 1 to 3": Situation(_draw_normal, [1, 2, 3] * 20, _bootstraps, 0),

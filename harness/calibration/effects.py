@@ -25,8 +25,9 @@ from harness.calibration.spreads import read_spreads
 from harness.readings.reading import estimate_drawn
 from harness.readings.visual_symbols.entropy import PRESENT
 from harness.statistics.draws import from_draws
-from harness.statistics.estimate import Estimate, difference, mean, proportion
+from harness.statistics.estimate import Estimate, mean, proportion
 from harness.statistics.halves import DRAWS, draw_estimation_half
+from harness.statistics.shares import add_shares, subtract_shares
 from harness.stimuli.blocks import draw_transplants
 from harness.stimuli.contrast import draw_contrasts
 from harness.stimuli.design import EVERY_OBJECT, HIGH_ENTROPY, draw_entropy_trials
@@ -132,16 +133,15 @@ def draw_gain(value: float, base: float, judged: Judged, rng: np.random.Generato
     before = kinds < base
     # Of those right before a part is lost; of those wrong before as many more are won.
     after = np.where(before, kinds >= lost, kinds < base + value + lost)
-    return difference(after, before, judged.scenes.tolist())
+    return subtract_shares(after, before, judged.scenes.tolist())
 
 
 def draw_fall(value: float, base: float, judged: Judged, rng: np.random.Generator) -> Estimate:
     """A share in one set of scenes less that in another set; `base` is the share in the first."""
     n = len(judged.items)
-    shares = [rng.binomial(n, p) / n for p in (base, base - value)]
-    # Each trial has its own scene, so the share of a bootstrap draw is a binomial one.
-    draws = [rng.binomial(n, p, DRAWS) / n for p in shares]
-    return from_draws(shares[0] - shares[1], draws[0] - draws[1], n=n, clusters=n)
+    # Each trial has its own scene.
+    first, second = (proportion(rng.random(n) < p, range(n)) for p in (base, base - value))
+    return add_shares([(1, first), (-1, second)], n=n, clusters=n)
 
 
 def draw_score(value: float, base: float, judged: Judged, rng: np.random.Generator) -> Estimate:

@@ -8,16 +8,15 @@ explanations are scored on the same edited trials, each by the word that it pred
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.measures.explanations import UNEDITED
 from harness.statistics.estimate import Estimate, proportion
-from harness.statistics.evidence import Evidence
 from harness.statistics.least import take_least
-from harness.statistics.paired import estimate_change
+from harness.statistics.shares import subtract_shares
 
 
 @dataclass(frozen=True)
@@ -71,16 +70,8 @@ class Rivals:
             apart &= first != self._words("nothing")
         if not apart.any():
             return None
-        said, scenes = self.said[apart], tuple(map(str, self.scenes[apart]))
-        won, lost = (said == words[apart] for words in (first, second))
-        items = won.astype(float) - lost
-        found = estimate_change(
-            Evidence(lost.astype(float), scenes),
-            Evidence(won.astype(float), scenes),
-            (float(lost.mean()), float(won.mean())),
-            len(set(scenes)),
-        )
-        return replace(found, evidence=Evidence(items, scenes))
+        won, lost = (self.said[apart] == words[apart] for words in (first, second))
+        return subtract_shares(won, lost, self.scenes[apart])
 
     def compare_all(self, name: str, over: Sequence[str] | None = None) -> dict[str, Estimate]:
         """The comparisons of one explanation with all others, or those of `over`, that trials tell apart."""

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.statistics.estimate import Estimate
-from harness.statistics.evidence import Evidence
 from harness.statistics.least import take_least
-from harness.statistics.paired import estimate_change
+from harness.statistics.shares import subtract_shares
 
 
 def compare_with_controls(
@@ -43,13 +42,3 @@ def compare_with_controls(
             subtract_shares(moved[least], fixed[least], scenes[least]),
         ]
     )
-
-
-def subtract_shares(
-    moved: NDArray[np.bool_], control: NDArray[np.bool_], scenes: NDArray[np.str_]
-) -> Estimate:
-    """The share of answers moved by an edit less that moved by a control, on the same trials [n]."""
-    items = tuple(map(str, scenes))
-    edited, other = (Evidence(np.asarray(m, float), items) for m in (moved, control))
-    shares = float(other.values.mean()), float(edited.values.mean())
-    return estimate_change(other, edited, shares, len(set(items)))

@@ -10,8 +10,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from harness.statistics.draws import from_draws
-from harness.statistics.estimate import Estimate, difference, proportion
+from harness.statistics.estimate import Estimate, proportion
 from harness.statistics.looks import ALL_TRIALS, Look
+from harness.statistics.shares import subtract_shares
 
 
 class Sizes(TypedDict):
@@ -109,8 +110,14 @@ def estimate_share(outcomes: xr.DataArray, scenes: xr.DataArray) -> Estimate:
 def estimate_gain(
     values: xr.DataArray | NDArray[Any], base: xr.DataArray | NDArray[Any], scenes: xr.DataArray
 ) -> Estimate:
-    """Mean of `values` less `base` over the same trials [n]; t interval, clustered by scene [n]."""
-    return difference(np.asarray(values), np.asarray(base), scenes.values)
+    """Share of trials [n] where `values` is true less that where `base` is; interval clustered by scene [n].
+
+    If `base` is asked with something drawn, such as random heads, the draw of each trial stands for its scene.
+
+    Raises:
+        ValueError: A value is neither 0 nor 1: scores have no share.
+    """
+    return subtract_shares(np.asarray(values), np.asarray(base), scenes.values)
 
 
 def estimate_drawn(value: float, draws: NDArray[np.float64], *, n: int, clusters: int) -> Estimate:

@@ -42,6 +42,25 @@ def standard_error(residuals: NDArray[np.float64], codes: NDArray[np.intp], coun
     return math.sqrt(count / (count - 1) * float(sums @ sums)) / len(residuals)
 
 
+def find_effective_size(values: NDArray[np.float64], codes: NDArray[np.intp], count: int) -> float:
+    """How many independent items tell as much about a mean as these do, at most n (Korn and Graubard 1998).
+
+    The number of items is divided by the design effect: the between-cluster variance over the variance of
+    independent items, at least 1. When all values are equal it cannot be estimated, and each cluster counts as
+    one item.
+
+    Args:
+        values: Numbers [n].
+        codes: The cluster of each item, numbered from 0 to count - 1, [n].
+        count: How many clusters there are, at least two.
+    """
+    n, residuals = len(values), values - values.mean()
+    independent = float((residuals**2).mean()) / (n - 1)
+    if count == n or not independent or (values == values[0]).all():
+        return float(count)
+    return n / max(1.0, standard_error(residuals, codes, count) ** 2 / independent)
+
+
 def number_clusters(
     values: ArrayLike, clusters: Iterable[Hashable], what: str
 ) -> tuple[NDArray[np.float64], NDArray[np.intp], int]:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
 from scipy.stats import false_discovery_control
 
-from harness.statistics.clusters import number_clusters, standard_error
+from harness.statistics.clusters import find_effective_size, number_clusters, standard_error
 from harness.statistics.evidence import Evidence
 
 Direction = Literal["above", "below"]
@@ -162,23 +162,21 @@ def proportion(successes: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
     found = Evidence(values, tuple(map(str, clusters)))
     if count == n:
         return Estimate(
-            share, _make_wilson_interval(share, n, ndtri), n, count, "Wilson", evidence=found
+            share, make_wilson_interval(share, n, ndtri), n, count, "Wilson", evidence=found
         )
     method = "Wilson, clustered"
     if count == 1:
         return Estimate(share, lambda level: (0.0, 1.0), n, count, method, evidence=found)
-    if share in (0.0, 1.0):
-        effective = float(count)
-    else:
-        independent = share * (1 - share) / (n - 1)
-        between = standard_error(values - share, codes, count) ** 2
-        effective = n / max(1.0, between / independent)
-    interval = _make_wilson_interval(share, effective, lambda q: stdtrit(count - 1, q))
+    effective = find_effective_size(values, codes, count)
+    interval = make_wilson_interval(share, effective, lambda q: stdtrit(count - 1, q))
     return Estimate(share, interval, n, count, method, evidence=found)
 
 
 def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
-    """Mean with a cluster-robust t interval (CR1, clusters - 1 degrees of freedom), corrected for skewness.
+    """Mean of numbers without limits: a cluster-robust t interval (CR1), corrected for skewness.
+
+    It is for scores, such as logits. Shares and their differences have limits that it does not know, and where
+    all items are equal it has no width: they are for `proportion` and `harness.statistics.shares`.
 
     Scores of single heads have long tails on the side where a patch works, and a symmetric interval then lies
     too low. The correction is Hall's transformation of t (1992), with the skewness of the clusters' sums.
@@ -217,23 +215,6 @@ def mean(values: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
     return Estimate(centre, interval, n, count, method, evidence=found)
 
 
-def difference(values_a: ArrayLike, values_b: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
-    """Paired difference: the mean of a - b over the same items, as `mean` does it.
-
-    Args:
-        values_a: Numbers or booleans [n].
-        values_b: The same items under the other condition [n].
-        clusters: The label of each item's cluster, n of them.
-
-    Raises:
-        ValueError: Lengths differ, nothing was given, a label is missing, or a value is not finite.
-    """
-    a, b = np.asarray(values_a, dtype=np.float64), np.asarray(values_b, dtype=np.float64)
-    if a.shape != b.shape:
-        raise ValueError(f"paired values must agree in shape: {a.shape} against {b.shape}")
-    return mean(a - b, clusters)
-
-
 def adjust_p_values(p_values: ArrayLike) -> NDArray[np.float64]:
     """Benjamini-Hochberg adjusted p-values, in the order given.
 
@@ -251,9 +232,17 @@ def _keep_labels(labels: Iterable[Hashable]) -> Iterable[Hashable]:
     return labels if hasattr(labels, "__len__") else list(labels)
 
 
-def _make_wilson_interval(
+def make_wilson_interval(
     share: float, n: float, quantile: Callable[[float], float]
 ) -> Callable[[float], tuple[float, float]]:
+    """Make Wilson's score interval of a share: the function from a level to its two ends.
+
+    Args:
+        share: In [0, 1].
+        n: How many independent items it rests on.
+        quantile: Quantile function of the normal distribution or of Student's.
+    """
+
     def interval(level: float) -> tuple[float, float]:
         z = float(quantile((1 + level) / 2))
         centre = (share + z * z / (2 * n)) / (1 + z * z / n)

@@ -41,6 +41,11 @@ class Evidence:
         return self.scenes
 
     @property
+    def counted(self) -> bool:
+        """Whether each item was won, lost or neither (1, -1 or 0), or right or wrong (1 or 0)."""
+        return self.scenes is not None and bool(np.isin(self.values, (-1.0, 0.0, 1.0)).all())
+
+    @property
     def binary(self) -> bool:
         """Whether each item was either right or wrong."""
         return self.scenes is not None and bool(np.isin(self.values, (0.0, 1.0)).all())

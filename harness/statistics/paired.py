@@ -17,6 +17,7 @@ from harness.statistics.clusters import number_clusters
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate, mean, proportion
 from harness.statistics.evidence import Evidence
+from harness.statistics.shares import net_share
 
 Bounds = tuple[float, float, float]
 """A value with the lower and the upper end of its 95% interval."""
@@ -30,7 +31,8 @@ def estimate_change(
 ) -> Estimate:
     """Estimate the change of a quantity, its value after less its value before.
 
-    Shares of right items: the two clustered Wilson intervals are combined by Newcombe's square-and-add method
+    Shares of right items: Tango's interval of the net share of items won (`net_share`) if all items are shared.
+    Shares on other scenes, and net shares: their two intervals are combined by Newcombe's square-and-add method
     (1998, method 10) with the correlation of the shared scenes. Means of numbers: the paired mean if all scenes
     are shared, otherwise sums of influence scene by scene. Bootstrap draws: their differences, which are draws
     of the difference, paired where both runs drew the same scenes.
@@ -55,9 +57,13 @@ def estimate_change(
         draws = after.values - before.values
         found = from_draws(value[1] - value[0], draws, n=len(draws), clusters=clusters)
         return replace(found, method=f"{found.method}, draw by draw")
-    if before.binary and after.binary:
-        return _subtract_shares(before, after)
-    if before.scenes == after.scenes:
+    same = before.scenes == after.scenes
+    if same and before.binary and after.binary:
+        found = net_share(after.values - before.values, after.item_scenes)
+        return replace(found, method=f"{found.method}, paired")
+    if before.counted and after.counted:
+        return _combine_shares(before, after)
+    if same:
         found = mean(after.values - before.values, after.item_scenes)
         return replace(found, method=f"{found.method}, paired")
     return _subtract_means(before, after)
@@ -100,9 +106,11 @@ def count_trials_for(difference: Estimate, wanted: float) -> int | None:
     return max(1, math.ceil(difference.n * (found / wanted) ** 2))
 
 
-def _subtract_shares(before: Evidence, after: Evidence) -> Estimate:
-    """Difference of two shares: Newcombe's intervals with the correlation of the shared scenes."""
-    one, other = (proportion(e.values.astype(bool), e.item_scenes) for e in (before, after))
+def _combine_shares(before: Evidence, after: Evidence) -> Estimate:
+    """Difference of two shares or net shares: Newcombe's interval with the correlation of the shared scenes."""
+    one, other = (
+        (proportion if e.binary else net_share)(e.values, e.item_scenes) for e in (before, after)
+    )
     a, b = float(before.values.mean()), float(after.values.mean())
     value = b - a
     same = before.scenes == after.scenes
@@ -129,7 +137,11 @@ def _combine_reaches(own: float, others: float, r: float) -> float:
 
 
 def _correlate(before: Evidence, after: Evidence) -> float:
-    """Correlation of the two shares: that of the shared scenes, less the more scenes are not shared."""
+    """Correlation of the two shares: that of the shared scenes, less the more scenes are not shared.
+
+    It is corrected for continuity as Newcombe's is: shares that were equal in each of a few scenes need not be
+    so in the next, and without the correction their difference would be known exactly.
+    """
     one, other = (
         {s: e.values[np.array(e.scenes) == s].mean() for s in dict.fromkeys(e.item_scenes)}
         for e in (before, after)
@@ -138,7 +150,11 @@ def _correlate(before: Evidence, after: Evidence) -> float:
     a, b = (np.array([side[s] for s in common]) for side in (one, other))
     if len(common) < 3 or a.std() == 0 or b.std() == 0:
         return 0.0
-    return float(np.corrcoef(a, b)[0, 1]) * len(common) / math.sqrt(len(one) * len(other))
+    covariance = float(np.cov(a, b, ddof=0)[0, 1])
+    if covariance > 0:
+        covariance = max(0.0, covariance - 1 / (2 * len(common)))
+    r = covariance / float(a.std() * b.std())
+    return r * len(common) / math.sqrt(len(one) * len(other))
 
 
 def _count_shared(before: Evidence, after: Evidence) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from harness.calibration import coverage as room
 from harness.experiments.catalogue import BEHAVIOUR, MEDIATION, find_experiment
+from harness.experiments.random_heads import DRAWS
 from harness.experiments.visual_symbols.behaviour import draw_sets
 from harness.statistics import estimate as stats
 from harness.stimuli.scene import EMBEDDED_GRIDS
@@ -26,6 +27,11 @@ def test_behaviour_has_as_many_trials_about_each_scene():
 @pytest.mark.parametrize(
     ("sizes", "trials"),
     [
+        (room.STEERING_HALF, find_experiment("steering").trials // 2),
+        (room.ENTROPY_SET, find_experiment("entropy").trials),
+        (room.REUSE, find_experiment("reuse").trials),
+        (room.COUNTING_SETS, find_experiment("counting").trials),
+        (room.LISTING_SETS, find_experiment("listing").trials // 4),
         (room.PLANE_HALF, find_experiment("components").trials // 2),
         (room.MEDIATION_HALF, MEDIATION.trials // 2),
         (room.MEDIATION_WHOLE, MEDIATION.trials),
@@ -36,9 +42,13 @@ def test_halves_have_as_many_trials(sizes, trials):
     assert sum(sizes) == trials
 
 
+def test_comparisons_with_random_heads_have_as_many_draws():
+    assert len(room.COUNTING_SETS) == len(room.LISTING_SETS) == DRAWS
+
+
 def test_every_estimator_is_there_with_few_scenes_too():
     kinds = {name.split(",")[0] for name in room.SITUATIONS}
-    assert kinds == {"proportion", "mean", "difference", "bootstrap"}
+    assert kinds == {"proportion", "mean", "difference", "fall", "parts", "bootstrap"}
     assert {n.split(",")[0] for n in room.SITUATIONS if "12 scenes" in n} == kinds
 
 

@@ -14,8 +14,9 @@ from records import order
 from harness.judging.evidence import load_evidence, load_folder_evidence, save_evidence
 from harness.judging.record import load_records, save_record
 from harness.statistics.draws import from_draws
-from harness.statistics.estimate import difference, mean, proportion
+from harness.statistics.estimate import mean, proportion
 from harness.statistics.evidence import Evidence
+from harness.statistics.shares import subtract_shares
 
 PAIR = ("paper.1.a", "tiny")
 
@@ -40,7 +41,8 @@ def test_every_kind_of_estimate_carries_its_evidence():
     assert proportion(right, scenes).evidence.scenes == tuple(scenes)
     assert proportion(right, scenes).evidence.binary
     assert mean([1, 2, 3, 4], iter(scenes)).evidence.scenes == tuple(scenes)
-    assert difference([1, 2, 3, 4], [0, 0, 0, 1], scenes).evidence.values.tolist() == [1, 2, 3, 3]
+    changes = subtract_shares([1, 0, 1, 0], [0, 0, 1, 1], scenes).evidence
+    assert changes.values.tolist() == [1, 0, 0, -1]
     drawn = from_draws(0.0, [2.0, 1.0, 3.0], n=3, clusters=3).evidence
     assert drawn.values.tolist() == [2, 1, 3], "in the order drawn, so that draws of two runs meet"
     assert drawn.scenes is None

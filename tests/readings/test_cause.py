@@ -252,6 +252,28 @@ def test_errors_follow_an_id_that_can_be_read():
     assert crowded(0.9, 0.4).errors_predicted().interval(0.95)[1] < 0.1
 
 
+def test_no_difference_of_shares_is_known_exactly_where_all_answers_are_alike():
+    low, high = crowded(1.0, 0.0).accuracy_gap("3x3").interval(0.95)
+    assert 0.95 < low < high == 1
+    found = crowded(0.9, 0.8, follow=1.0).errors_predicted()
+    low, high = found.interval(0.95)
+    assert low < found.value - 0.02
+    assert found.value + 0.02 < high <= 1
+    nothing = repaired(0.5, (0.0, 0.0), 0.5)
+    for estimate in (nothing.gain(), nothing.gain_where_wrong()):
+        low, high = estimate.interval(0.95)
+        assert low < -0.01 < 0.01 < high
+
+
+@pytest.mark.parametrize("follow", [0.3, 1.0])
+def test_how_far_errors_follow_the_id_is_held_as_often_as_it_says(follow):
+    # Of nine objects that are named and pointed to alike, one in nine is what chance gives.
+    truth, runs = follow * 8 / 9, 200
+    found = (crowded(0.9, 0.8, follow, seed=seed).errors_predicted() for seed in range(runs))
+    held = sum(low <= truth <= high for low, high in (e.interval(0.95) for e in found))
+    assert held / runs > 0.95 - 3 * np.sqrt(0.95 * 0.05 / runs)
+
+
 def test_an_id_that_cannot_be_read_refutes_nothing():
     found = crowded(0.9, 0.4, read=1 / 9).errors_predicted()
     assert found.value is None

@@ -11,7 +11,7 @@ from harness.experiments.visual_symbols.components import FACTORS
 from harness.experiments.visual_symbols.similarity import HALVES, PAIRS
 from harness.judging.claim import above, below
 from harness.judging.verdict import decide
-from harness.readings.reading import read_value
+from harness.readings.reading import estimate_gain, read_value
 from harness.readings.visual_symbols.behaviour import Behaviour
 from harness.readings.visual_symbols.components import Components
 from harness.readings.visual_symbols.similarity import Similarity
@@ -240,3 +240,9 @@ def test_accuracy_counts_what_is_right():
 def test_an_estimate_without_a_value_cannot_be_compared():
     with pytest.raises(ValueError, match="no head selects an ID"):
         read_value(Estimate.absent("no head selects an ID"))
+
+
+def test_a_gain_is_one_of_answers_and_not_of_scores():
+    scenes = xr.DataArray(["a", "b"])
+    with pytest.raises(ValueError, match="must be booleans"):
+        estimate_gain(np.array([0.5, 1.5]), np.zeros(2), scenes)

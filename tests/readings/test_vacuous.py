@@ -111,7 +111,8 @@ def test_that_no_relation_suffers_is_told_by_a_gain_a_loss_or_a_pull():
     half, none = np.arange(TRIALS) % 8 < 4, np.zeros(TRIALS, bool)
     assert verdict(reuse(half, ~none, none).worst(), NO_LOSS) == "supported"
     assert verdict(reuse(half, none, none).worst(), NO_LOSS) == "refuted"
-    assert verdict(reuse(half, half, ~none).worst(), NO_LOSS) == "supported"
+    # In 24 trials of each relation nothing changed, which does not tell a loss of two points from none.
+    assert verdict(reuse(half, half, ~none).worst(), NO_LOSS) == "inconclusive"
 
 
 def test_an_edit_that_moves_nothing_is_not_specific():

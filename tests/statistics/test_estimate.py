@@ -15,7 +15,8 @@ from scipy.optimize import brentq
 
 from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
-from harness.statistics.estimate import Estimate, adjust_p_values, difference, mean, proportion
+from harness.statistics.estimate import Estimate, adjust_p_values, mean, proportion
+from harness.statistics.shares import mean_share, net_share
 
 SINGLE = list(range(12))
 VALUES = np.array([0.3, -1.2, 0.8, 2.1, 0.4, 0.9, -0.3, 1.7, 0.2, 0.6, 1.1, -0.5])
@@ -155,26 +156,6 @@ def test_a_means_p_value_is_that_of_the_t_test(side, alternative, threshold):
     assert found == pytest.approx(max(expected, 1e-9), rel=1e-5)
 
 
-def test_a_difference_is_scipys_paired_t_interval():
-    other = np.roll(VALUES, 3) ** 2
-    difference_of = EVEN - 0.3
-    expected = oracle.ttest_1samp(difference_of, 0).confidence_interval()
-    other = np.concatenate([other, other])
-    estimate = difference(difference_of + other, other, range(24))
-    assert estimate.interval(0.95) == pytest.approx(tuple(expected))
-
-
-def test_a_difference_takes_booleans_and_clusters():
-    estimate = difference(VALUES > 0, VALUES > 1, PAIRS)
-    assert estimate.value == pytest.approx(6 / 12)
-    assert estimate.clusters == 6
-
-
-def test_paired_values_of_different_length_are_refused():
-    with pytest.raises(ValueError, match=r"\(12,\) against \(1,\)"):
-        difference(VALUES, VALUES[:1], SINGLE)
-
-
 @given(st.permutations(range(12)), st.integers(0, 3))
 def test_order_and_names_of_clusters_do_not_matter(order, rename):
     order = list(order)
@@ -186,7 +167,7 @@ def test_order_and_names_of_clusters_do_not_matter(order, rename):
 
 
 @pytest.mark.parametrize("missing", [None, math.nan, ""])
-@pytest.mark.parametrize("estimator", [mean, proportion])
+@pytest.mark.parametrize("estimator", [mean, proportion, net_share, mean_share])
 def test_a_missing_cluster_label_is_an_error(missing, estimator):
     labels = ["a", "b", missing, "c"]
     with pytest.raises(ValueError, match="item 2 of 4 has no cluster label"):
@@ -240,6 +221,8 @@ def test_p_is_under_a_fortieth_exactly_when_the_interval_is_on_the_claimed_side(
     for estimate in (
         mean(values, PAIRS),
         proportion(values > 0, PAIRS),
+        net_share(np.sign(np.round(values)), PAIRS),
+        mean_share((values + 2) / 4, PAIRS),
         from_draws(values.mean(), draws, n=12, clusters=6),
     ):
         edge = estimate.interval(0.95)[0] if side == "above" else estimate.interval(0.95)[1]
@@ -295,7 +278,7 @@ def test_adjusting_what_is_no_p_value_is_refused(bad):
 
 
 @pytest.mark.parametrize("level", [95, 1.5, math.nan])
-@pytest.mark.parametrize("make", [proportion, mean])
+@pytest.mark.parametrize("make", [proportion, mean, net_share, mean_share])
 def test_a_level_that_is_none_is_refused(make, level):
     for estimate in (make(SINGLE_WINS, SINGLE), Estimate.absent("no such thing")):
         with pytest.raises(

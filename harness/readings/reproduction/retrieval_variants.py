@@ -12,6 +12,7 @@ from harness.statistics.draws import from_draws
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, mean
 from harness.statistics.flips import mean_by_flips
 from harness.statistics.halves import DRAWS
+from harness.statistics.shares import mean_share
 
 
 class RetrievalVariants(Reading):
@@ -43,7 +44,7 @@ class RetrievalVariants(Reading):
         if missing := self._explain_missing(stage):
             return missing
         there, scenes = self._select(stage)
-        return mean(self.data[variable].sel(stage=stage).values[there], scenes)
+        return mean_share(self.data[variable].sel(stage=stage).values[there], scenes)
 
     def _select(self, stage: str) -> tuple[NDArray[np.bool_], NDArray[np.str_]]:
         """Which trials were measured, bool [trial], and the scenes of these [n]."""

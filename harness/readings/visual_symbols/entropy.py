@@ -14,14 +14,15 @@ from harness.readings.reading import (
     Sizes,
     count_trials,
     estimate_drawn,
-    estimate_gain,
     estimate_share,
     make_missing,
+    read_value,
 )
 from harness.statistics.clusters import draw_cluster_weights
-from harness.statistics.draws import from_draws
-from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, mean, proportion
+from harness.statistics.evidence import Evidence
 from harness.statistics.halves import DRAWS
+from harness.statistics.shares import add_shares
 
 WINDOWS = {"3x3": 5, "2x2": 1}
 """Consecutive layers that are averaged, as what is published of each grid does: bars of 3x3, peaks of 2x2."""
@@ -107,23 +108,28 @@ class Entropy(Reading):
                 clusters=answered.clusters,
             )
         rng = np.random.default_rng(0)
-        values, draws, sizes = [], [], []
+        shares, draws = [], []
         for entropy in ("high", "low"):
             chosen = self.data.sel(set=f"{entropy} {grid}")
-            of = chosen.right_color if color else chosen.right
-            right, scenes = of.values.astype(float), chosen.scene.values
-            weights = draw_cluster_weights(scenes, DRAWS, rng)
-            values.append(right.mean())
-            draws.append((weights @ right) / weights.sum(1))
-            sizes.append((len(right), len(np.unique(scenes))))
-        n, clusters = (min(x) for x in zip(*sizes, strict=True))
-        found = from_draws(values[0] - values[1], draws[0] - draws[1], n=n, clusters=clusters)
+            right = chosen.right_color if color else chosen.right
+            shares.append(estimate_share(right, chosen.scene))
+            weights = draw_cluster_weights(chosen.scene.values, DRAWS, rng)
+            draws.append((weights @ right.values) / weights.sum(1))
+        (high, low), (high_draws, low_draws) = shares, draws
+        found = add_shares(
+            [(1, high), (-1, low)],
+            n=min(high.n, low.n),
+            clusters=min(high.clusters, low.clusters),
+        )
+        # Two runs are compared draw by draw, since both draw the same scenes.
+        found = replace(found, evidence=Evidence(high_draws - low_draws))
         return self._tell_scored(found, color)
 
     def errors_predicted(self) -> Estimate:
         """How much more often than by chance a wrong answer is the object that the last token points to.
 
-        By chance means the objects that the other wrong trials point to.
+        By chance means the objects that the other wrong trials point to. How often that is so is uncertain as
+        well: each trial counts by what it names and by what it points to.
         """
         unread = explain_unreadable(
             self.data.held.values,
@@ -142,8 +148,15 @@ class Entropy(Reading):
                 f"{errors} of {len(wrong)} answers are binding errors: too few to predict", **sizes
             )
         pointed, named = self.data.pointed.values[wrong], self.data.named.values[wrong]
-        chance = np.array([(np.delete(pointed, i) == named[i]).mean() for i in range(errors)])
-        return self._tell_scored(estimate_gain(pointed == named, chance, scenes))
+        alike = pointed[:, None] == named[None, :]
+        right = np.diag(alike)
+        # Of each trial, how often the others point to what it names, and name what it points to.
+        by_named, by_pointed = ((alike.sum(axis) - right) / (errors - 1) for axis in (0, 1))
+        chance = mean(by_named + by_pointed - by_named.mean(), scenes.values)
+        found = add_shares(
+            [(1, proportion(right, scenes.values)), (-1, _limit_to_shares(chance))], **sizes
+        )
+        return self._tell_scored(found)
 
     def _name_scored(self, color: bool = False) -> str:
         return "color alone" if color else str(self.data.attrs["scored"])
@@ -171,3 +184,15 @@ class Entropy(Reading):
             int(chosen.n),
             int(chosen.scenes),
         )
+
+
+def _limit_to_shares(estimate: Estimate) -> Estimate:
+    """The same estimate of a share, with an interval that holds its value and ends at 0 and 1."""
+    value = read_value(estimate)
+
+    def interval(level: float) -> tuple[float, float]:
+        low, high = estimate.interval(abs(level))
+        ends = max(0.0, min(low, value)), min(1.0, max(high, value))
+        return ends if level >= 0 else ends[::-1]
+
+    return replace(estimate, interval=interval)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from harness.readings.decoding import CELLS, explain_unreadable
 from harness.readings.reading import (
@@ -16,8 +15,8 @@ from harness.readings.reading import (
     estimate_share,
     select_half,
 )
-from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, proportion
-from harness.statistics.shares import Sign, add_shares
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate
+from harness.statistics.shares import add_shares, subtract_shares
 
 TESTABLE = 0.85
 """Above this accuracy with low entropy there is little to repair (protocol, E12)."""
@@ -66,15 +65,10 @@ class Repair(Reading):
                 clusters=clusters,
             )
         plain, repaired = chosen.plain.values, chosen.repaired.values
-        won, lost = repaired & ~plain, plain & ~repaired
-        terms: list[tuple[Sign, NDArray[np.bool_], NDArray[np.bool_]]] = [
-            (1, won, wrong),
-            (-1, lost, wrong),
-            (-1, won, ~wrong),
-            (1, lost, ~wrong),
-        ]
-        shares = [(sign, proportion(event[of], scenes[of])) for sign, event, of in terms]
-        return self._tell_scored(add_shares(shares, n=n, clusters=clusters))
+        there, elsewhere = (
+            subtract_shares(repaired[of], plain[of], scenes[of]) for of in (wrong, ~wrong)
+        )
+        return self._tell_scored(add_shares([(1, there), (-1, elsewhere)], n=n, clusters=clusters))
 
     def harm(self) -> Estimate:
         """How much less often the object is named right with the prototype of a wrong position."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from harness.readings.reading import count_trials, estimate_gain, estimate_share
 from harness.readings.rivals import RivalReading
-from harness.statistics.clusters import draw_cluster_weights
-from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
-from harness.statistics.halves import DRAWS
+from harness.statistics.least import take_least
+from harness.statistics.shares import subtract_shares
 from harness.stimuli.prompt import RELATIONS
 
 CEILING = 0.95
@@ -27,20 +24,15 @@ class Reuse(RivalReading):
     def worst(self) -> Estimate:
         """How much accuracy rises with the right position ID, for the spatial relation where it rises least.
 
-        Where an ID moves no answer, no relation can suffer: that is not applicable.
+        The interval knows that the relation was chosen on these trials. Where an ID moves no answer, no
+        relation can suffer: that is not applicable.
         """
         if missing := self._explain_missing() or self._explain_ceiling() or self._explain_idle():
             return missing
-        gained = self.data.after.values.astype(float) - self.data.before.values
-        scenes = self.data.scene.values
+        after, before, scenes = (self.data[name].values for name in ("after", "before", "scene"))
         members = [self.data.relation.values == r for r in RELATIONS]
-        weights = draw_cluster_weights(scenes, DRAWS, np.random.default_rng(0))
-        draws = [
-            (weights[:, m] * gained[m]).sum(1) / np.maximum(1, weights[:, m].sum(1))
-            for m in members
-        ]
-        return from_draws(
-            min(gained[m].mean() for m in members), np.min(draws, 0), **count_trials(scenes)
+        return take_least(
+            [subtract_shares(after[m], before[m], scenes[m]) for m in members if m.any()]
         )
 
     def pulled(self) -> Estimate:
