@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from harness.measures.similarity import find_peak
 from harness.readings.reading import Reading, estimate_drawn, make_missing
 from harness.statistics.estimate import Estimate
-from harness.statistics.orders import Code, estimate_order
+from harness.statistics.orders import Code, estimate_order, find_onset
 
 PRESENT = 0.10
 """Below this peak a code counts as absent, so that it has no peak to come first.
@@ -43,6 +43,14 @@ class Similarity(Reading):
             return missing
         layer = self.peak_layer(pair)
         return self._read(pair, lambda curve: curve[..., -2:].mean(-1) / curve[..., layer])
+
+    def onset_layer(self, pair: str) -> int:
+        """The layer from which on a pair is represented, over all trials; see `find_onset`.
+
+        Raises:
+            ValueError: The pair is represented at no layer.
+        """
+        return int(find_onset(self.data.r.sel(pair=pair, half="all").values))
 
     def gap(self, earlier: str, later: str) -> Estimate:
         """Layers from the onset of one pair to that of another, see `harness.statistics.orders`.
