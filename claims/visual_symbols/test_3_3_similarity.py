@@ -2,12 +2,15 @@
 
 The position of each described object is represented at the tokens that mention it; then the target's
 position at the last token; then the target's features there. A peak layer is chosen on one half of the
-scenes and read on the other. A code that is absent has no peak, so an order of peaks is refuted with
-it: this is how a subject that answers by content alone, the control `shortcut`, fails these claims. Only
-that features are there in the end holds for it, too: the control of that claim is `unbound`.
+scenes and read on the other. An order asks which code is there first: from which layer on a curve has three
+quarters of its highest value. A peak would not tell, since a code that stays peaks anywhere and one that
+returns peaks late. A code that is absent is nowhere first, so an order is refuted with it: this is how a
+subject that answers by content alone, the control `shortcut`, fails these claims. Only that features are there
+in the end holds for it, too: the control of that claim is `unbound`.
 
 Not asked: the two peaks that a reader of the paper saw in some curves of features, since no sentence of the
-paper says what the earlier one is.
+paper says what the earlier one is. Where the earlier one has three quarters of the later, features are there
+from it on.
 """
 
 from harness.judging import published
@@ -80,7 +83,7 @@ def test_position_fades_in_the_last_layers(similarity, judge):
 
 @claim(
     id="visual_symbols.3.3.retrieval_before_selection",
-    statement="Position peaks at the mentions before it peaks at the last token.",
+    statement="Position is represented at the mentions before it is represented at the last token.",
     source="Assouel et al. 2026, section 3.3, Figure 1c",
     threshold=LATER,
 )
@@ -90,7 +93,7 @@ def test_mentions_come_before_the_last_token(similarity, judge):
 
 @claim(
     id="visual_symbols.3.3.selection_before_features",
-    statement="At the last token the target's position peaks before its features.",
+    statement="At the last token the target's position is represented before its features.",
     source="Assouel et al. 2026, section 3.3, Figures 1c and 14 to 19",
     threshold=LATER,
 )

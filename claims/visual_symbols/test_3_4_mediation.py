@@ -8,7 +8,8 @@ half of the trials and judged on the other.
 Whether a stage has a head is told by a test by sign flips, and how much that head does is a claim of its
 own, in logits and as a share of the clean difference: the published maxima of ID retrieval are small,
 and would be taken for nothing by a limit in logits. The paper prints no clean differences, so the shares of
-its models are not known. Stages without heads have no place in an order. The control `shortcut` has no
+its models are not known. Stages without heads have no place in an order; that of others compares the layers
+by which their top heads have done half of what they do. The control `shortcut` has no
 heads of the first two stages. It has heads that bring back features, found by content, and the claims of
 the third stage hold for it: those claims say what is brought, those of the second say by what.
 

@@ -284,10 +284,4 @@ EFFECTS: dict[str, Effect] = {
     ),
     **_make_effects("repair", draw_gain, ("d.repair",), CROWDED_BEFORE),
 }
-"""By claim; every claim with published values has one, but those of `UNSIMULATED`."""
-
-UNSIMULATED = {
-    "visual_symbols.3.3.positions_before_features": "the layers of two planes are published for one subject, "
-    "without a curve that could tell how far they vary",
-}
-"""Claims with published values whose power is not known, and why."""
+"""By claim; every claim with published values has one."""

@@ -36,14 +36,14 @@ HeadList = list[tuple[int, int]]
 class Located(TypedDict):
     """Where the mechanism of a control was found.
 
-    `auroc` has for each stage how surely mediation ranks its heads above all others. `peaks` has for each code
-    and token the layer where it was found and the layers where it is planted. `steering` has the share of
-    answers that move to the other object without steering (`untouched`), when the planted selection heads are
-    steered (`planted`), and when random heads are (`random`).
+    `auroc` has for each stage how surely mediation ranks its heads above all others. `onsets` has for each code
+    and token the layer from which on it was found and the layers where it is planted. `steering` has the share
+    of answers that move to the other object without steering (`untouched`), when the planted selection heads
+    are steered (`planted`), and when random heads are (`random`).
     """
 
     auroc: dict[str, float]
-    peaks: dict[str, tuple[int, list[int]]]
+    onsets: dict[str, tuple[int, list[int]]]
     steering: dict[str, float]
 
 
@@ -79,7 +79,7 @@ def locate_heads(name: str, *, trials: int | None = None, seed: int = 0) -> Loca
     }
     return {
         "auroc": {s: auroc(scores.mean_scores(s), planted[s]) for s in CONDITIONS},
-        "peaks": {p: (codes.peak_layer(p, "all"), list(layers)) for p, layers in wanted.items()},
+        "onsets": {p: (codes.onset_layer(p), list(layers)) for p, layers in wanted.items()},
         "steering": steering(subject, planted["id_selection"], trials or 100, rng),
     }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from harness.calibration.effects import ASSUMPTIONS, EFFECTS, UNSIMULATED, Effect
+from harness.calibration.effects import ASSUMPTIONS, EFFECTS, Effect
 from harness.calibration.spreads import read_spreads
 from harness.experiments.catalogue import find_experiment
 from harness.judging.claim import Claim
@@ -217,7 +217,7 @@ def list_cells(
     Raises:
         ValueError: Nothing that has a published value is called so; the message lists what there is.
     """
-    published = [c for c in claims if c.published and c.id not in UNSIMULATED]
+    published = [c for c in claims if c.published]
     registry = read_registry()
     known = [name for name in registry if any(name in c.published for c in published)]
     for wanted in only:
@@ -282,7 +282,6 @@ def list_notes() -> list[str]:
         "power: the chance of `supported` if the published value is true, with the interval of the claim "
         "alone, not corrected over claims. Assumed, where no paper prints it:",
         *(f"- {text.format(**spreads)}" for text in ASSUMPTIONS),
-        *(f"Not in the table: {claim}, since {reason}." for claim, reason in UNSIMULATED.items()),
     ]
     known = read_gpu_seconds()
     said = (

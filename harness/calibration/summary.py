@@ -85,7 +85,7 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
         },
         "repeats": max(map(len, by_seed.values()), default=0),
         "auroc": {name: found["auroc"] for name, found in located.items()},
-        "peaks": {name: found["peaks"] for name, found in located.items()},
+        "onsets": {name: found["onsets"] for name, found in located.items()},
         "steering": {name: found["steering"] for name, found in located.items()},
         "coverage": next(dict(found) for part, found in results.items() if part[0] == "coverage"),
         "mutants": {m.mutant.name: {"caught": m.caught, "by": m.by} for m in mutants},
@@ -216,10 +216,10 @@ def find_faults(content: Content) -> list[str]:
         ]
     for control, stages in content["auroc"].items():
         wrong += [f"AUROC of {s} on {control}: {a}" for s, a in stages.items() if not a >= 0.99]
-    for control, peaks in content["peaks"].items():
+    for control, onsets in content["onsets"].items():
         wrong += [
-            f"{pair} peaks at layer {found} of {control}, planted at {layers}"
-            for pair, (found, layers) in peaks.items()
+            f"{pair} is there from layer {found} of {control} on, planted at {layers}"
+            for pair, (found, layers) in onsets.items()
             if found not in layers
         ]
     for control, share in content["steering"].items():

@@ -78,9 +78,9 @@ class Results(TypedDict):
 
     `table` is about the controls, and `seeds` has those of its cells that change with the seed of the trials.
     `power` is the share of `repeats` seeds in which a claim is supported on the planted control. By control,
-    `auroc` has how surely mediation ranks the planted heads of each stage above all others, `peaks` the layer
-    where a code peaks and the layers where it is planted, `steering` the share of answers that steered heads
-    move. `coverage` is the share of 95% intervals that hold the truth, by situation.
+    `auroc` has how surely mediation ranks the planted heads of each stage above all others, `onsets` the layer
+    from which on a code is there and the layers where it is planted, `steering` the share of answers that
+    steered heads move. `coverage` is the share of 95% intervals that hold the truth, by situation.
     """
 
     table: list[ControlCell]
@@ -89,7 +89,7 @@ class Results(TypedDict):
     power: dict[str, float]
     repeats: int
     auroc: dict[str, dict[str, float]]
-    peaks: dict[str, dict[str, tuple[int, list[int]]]]
+    onsets: dict[str, dict[str, tuple[int, list[int]]]]
     steering: dict[str, dict[str, float]]
     coverage: dict[str, float]
     mutants: dict[str, Caught]

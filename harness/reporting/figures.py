@@ -23,6 +23,7 @@ from matplotlib.ticker import AutoLocator
 from numpy.typing import NDArray
 
 from harness.measures.mediation import find_top_heads
+from harness.statistics.orders import SHARE, find_onset
 from harness.stimuli.scene import COLORS
 
 
@@ -94,7 +95,7 @@ def draw_similarity(
     folder: str | Path,
     published: Mapping[str, Sequence[float]] | None = None,
 ) -> Picture:
-    """Draw RSA over layers with bootstrap bands.
+    """Draw RSA over layers with bootstrap bands, and mark the onset of each code that is surely there.
 
     Args:
         dataset: Variables `r` (pair, layer) and `r_draws` (pair, draw, layer), float, Pearson r; `null`
@@ -108,6 +109,7 @@ def draw_similarity(
     figure = Figure(figsize=(7.4, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.axhline(0, color="#676b73", linewidth=0.6)
+    chance = float(np.quantile(data.null.values, 0.95, axis=-1).max()) if "null" in data else 0.0
     for pair in data.pair.values.tolist():
         name, color, dashes = _PAIRS.get(pair, (pair, HUES[6], ":"))
         one = data.sel(pair=pair)
@@ -116,12 +118,17 @@ def draw_similarity(
         )
         axes.fill_between(layers, low, high, color=color, alpha=0.18, linewidth=0)
         axes.plot(layers, one.r.values, dashes, color=color, linewidth=1.8, label=name)
+        if np.nanmax(low) > chance:
+            onset = int(find_onset(one.r.values))
+            axes.plot(onset, one.r.values[onset], "^", color=color, markersize=7)
         theirs = (published or {}).get(pair)
         if theirs is not None:
             mark_published(axes, theirs, color)
-    shown = ["RSA by layer; shaded: 95% of bootstrap draws over scenes"]
+    shown = [
+        "RSA by layer; shaded: 95% of bootstrap draws over scenes",
+        f"triangles: the first layer with {SHARE:.0%} of a curve's highest value, by which orders are judged",
+    ]
     if "null" in data:
-        chance = float(np.quantile(data.null.values, 0.95, axis=-1).max())
         axes.axhspan(0, chance, color="#676b73", alpha=0.13, linewidth=0)
         reach = "where the best layer stays in 95% of permutations of the items"
         shown.append(f"grey: up to r = {chance:.2f}, {reach}")

@@ -71,7 +71,7 @@ def parts():
     controls = {control for _, control in read_expected()}
     located = {
         "auroc": {"id_retrieval": 1.0},
-        "peaks": {"position@last": [4, [4, 5]]},
+        "onsets": {"position@last": [4, [4, 5]]},
         "steering": {"untouched": 0.0, "planted": 1.0, "random": 0.0},
     }
     return {
@@ -190,12 +190,12 @@ def test_a_claim_that_passes_often_is_told_however_many_never_do(times, told):
     assert (line in find_faults(content(once))) is told
 
 
-def test_heads_peaks_steering_intervals_and_mutants_are_told():
+def test_heads_onsets_steering_intervals_and_mutants_are_told():
     where = ("localise", "planted", 0)
     cases = {
         "AUROC of id_retrieval on planted: 0.9": (where, "auroc", {"id_retrieval": 0.9}),
         "AUROC of id_retrieval on planted: nan": (where, "auroc", {"id_retrieval": float("nan")}),
-        "position@last peaks at layer 3": (where, "peaks", {"position@last": [3, [4, 5]]}),
+        "position@last is there from layer 3 of": (where, "onsets", {"position@last": [3, [4, 5]]}),
         "steering planted": (where, "steering", {"planted": 1.0, "random": 0.5}),
         "coverage of mean: 91.0%": (("coverage", "intervals", 0), "mean", 0.91),
     }

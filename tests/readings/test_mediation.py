@@ -96,6 +96,43 @@ def test_planted_heads_are_found_in_order_and_apart():
     )
 
 
+def make_stages(places, seed=0):
+    """A reading of stages whose heads (layer, head) have strengths of their own, in logits."""
+    rng = np.random.default_rng(seed)
+    score = 0.02 * rng.normal(size=(3, TRIALS, LAYERS, HEADS))
+    for c, heads in enumerate(places):
+        for (layer, head), strength in heads.items():
+            score[c, :, layer, head] += strength * (1 + 0.5 * rng.normal(size=TRIALS))
+    return make(score)
+
+
+def test_stray_heads_that_do_little_do_not_move_a_stage():
+    """Two heads of retrieval in layer 2, and three later ones that do a fifth of what these do."""
+    retrieval = {(2, 0): 3.0, (2, 1): 2.6, (6, 0): 0.5, (6, 3): 0.4, (7, 1): 0.4}
+    later = {(4, 2): 2.0, (4, 3): 2.0}
+    reading = make_stages((retrieval, later, {(6, 4): 2.0}))
+    gap = reading.depth_gap("id_retrieval", "id_selection")
+    assert (gap.value, verdict(gap, over(0))) == (2, "supported")
+    assert verdict(reading.depth_gap("id_selection", "id_retrieval"), over(0)) == "refuted"
+
+
+def test_stages_spread_over_layers_are_in_order_and_intertwined_ones_are_not():
+    first = {(1, 0): 1.0, (2, 0): 2.0, (3, 0): 1.0}
+    then = {(4, 0): 1.0, (5, 0): 2.0, (6, 0): 1.0, (6, 1): 0.5}
+    gap = make_stages((first, then, then)).depth_gap("id_retrieval", "id_selection")
+    assert verdict(gap, over(0)) == "supported"
+    mixed = make_stages((first, {(1, 5): 1.0, (2, 5): 1.0, (3, 5): 2.0}, then))
+    for pair in (("id_retrieval", "id_selection"), ("id_selection", "id_retrieval")):
+        gap = mixed.depth_gap(*pair)
+        assert verdict(gap, over(0)) == "inconclusive"
+        assert "are intertwined" in gap.reason
+
+
+def test_heads_of_the_first_layer_have_a_place_in_an_order():
+    reading = make_stages(({(0, 1): 2.0}, {(1, 1): 2.0}, {(2, 1): 2.0}))
+    assert verdict(reading.depth_gap("id_retrieval", "id_selection"), over(0)) == "supported"
+
+
 def test_noise_is_a_stage_as_rarely_as_the_level_says_and_else_has_no_order():
     found = 0
     for seed in range(40):

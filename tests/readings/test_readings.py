@@ -137,6 +137,43 @@ def test_draws_without_variation_decide_nothing():
         assert "raise --trials" in estimate.reason
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_features_that_were_there_first_and_come_back_do_not_come_after_the_position(seed):
+    """As measured on a trained-in mechanism; by the highest layers, features would come three layers later."""
+    curves = {
+        "position@mentions": np.array([0.01, 0.02, 0.385, 0.39, 0.40, 0.41, 0.418, 0.40]),
+        "position@last": np.array([0.00, 0.01, 0.01, 0.05, 0.60, 0.58, 0.45, 0.35]),
+        "features@last": np.array([0.15, 0.30, 0.45, 0.591, 0.42, 0.35, 0.55, 0.624]),
+    }
+    reading = similarity(curves, seed=seed)
+    assert reading.peak_layer("features@last") > reading.peak_layer("position@last")
+    assert verdict(reading.gap("position@last", "features@last"), over(0)) == "refuted"
+    # And the mentions, whose position stays, are first although they are highest last.
+    gap = reading.gap("position@mentions", "position@last")
+    assert (gap.value, verdict(gap, over(0))) == (2, "supported")
+    onsets = [reading.onset_layer(p) for p in PAIRS]
+    assert onsets == [2, 4, 3]
+
+
+def test_a_code_that_is_there_from_the_first_layer_on_comes_neither_before_nor_after():
+    curves = {**PLANTED, "position@mentions": np.full(LAYERS, 0.6)}
+    reading = similarity(curves)
+    for pair in (("position@mentions", "position@last"), ("position@last", "position@mentions")):
+        gap = reading.gap(*pair)
+        assert verdict(gap, over(0)) == "inconclusive"
+        assert gap.reason.startswith("position at the mentions may be there from the first layer")
+
+
+def test_the_level_of_the_look_tells_whether_a_code_was_there_from_the_first_layer_on():
+    data = similarity(PLANTED, noise=0).data.copy(deep=True)
+    # In one of 200 draws: more than an early look may overlook, less than the only one may.
+    data.r_draws.loc[{"pair": "position@mentions", "half": "all"}][0, 0] = 1.0
+    for look, said in ((None, "supported"), (0, "inconclusive")):
+        reading = Similarity(data, Look(look))
+        gap = reading.gap("position@mentions", "position@last")
+        assert verdict(gap, over(0), Look(look)) == said
+
+
 def test_equal_peaks_are_no_order():
     curves = {**PLANTED, "position@mentions": bump(4, 0.6)}
     reading = similarity(curves, noise=0.0)
@@ -193,6 +230,22 @@ def test_the_plane_of_positions_comes_before_that_of_objects_or_the_other_way_ro
     assert (back := components(late, early).gap()).value in (-3, -4)
     assert verdict(back, over(0)) == "refuted"
     assert verdict(components(early, early).gap(), over(0)) == "refuted"
+
+
+def test_planes_that_separate_for_long_are_in_the_order_in_which_they_begin():
+    """The lead of positions is largest late on its way, that of objects is large early and again at the end."""
+    position = [0.2, 0.2, 0.2, 0.90, 0.90, 0.97, 0.2, 0.2]
+    identity = [0.2, 0.90, 0.2, 0.2, 0.2, 0.2, 0.2, 0.97]
+    assert components(position, identity).gap().value == -2
+    later = [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.97, 0.90]
+    assert components(position, later).gap().value == 3
+
+
+def test_a_plane_that_separates_from_the_first_layer_on_has_no_order():
+    early, late = [0.97] * 3 + [0.2] * 5, [0.2] * 5 + [0.95, 0.95, 0.2]
+    gap = components(early, late).gap()
+    assert verdict(gap, over(0)) == "inconclusive"
+    assert "from the first layer on" in gap.reason
 
 
 @pytest.mark.parametrize("seed", range(10))

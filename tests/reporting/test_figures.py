@@ -7,6 +7,8 @@ import xml.etree.ElementTree as ET
 import matplotlib
 import numpy as np
 import pytest
+import xarray as xr
+from matplotlib.axes import Axes
 from measurements import components, mediation, similarity
 
 from harness.reporting.figures import draw_components, draw_mediation, draw_similarity
@@ -54,6 +56,31 @@ def test_published_curves_and_chance_are_explained(tmp_path):
     both = draw_similarity(similarity(), "x", tmp_path, {"position@last": [0.1, 0.5]})
     assert "hollow marks: published values" in both.caption
     assert "permutations" in both.caption
+
+
+def find_marks(monkeypatch, folder, data):
+    """Layers that are marked as onsets."""
+    marked, plot = [], Axes.plot
+
+    def watch(axes, *args, **kwargs):
+        marked.extend(args[0] for mark in args[2:3] if mark == "^")
+        return plot(axes, *args, **kwargs)
+
+    monkeypatch.setattr(Axes, "plot", watch)
+    draw_similarity(data, "x", folder)
+    monkeypatch.undo()
+    return marked
+
+
+def test_the_onset_is_marked_of_codes_that_are_there_and_of_no_others(tmp_path, monkeypatch):
+    data = similarity()
+    curves = np.zeros((data.sizes["pair"], 1, data.sizes["layer"]))
+    curves[0] = np.where(np.arange(data.sizes["layer"]) < 1, 0.1, 0.6)
+    data["r"] = data.r * 0 + xr.DataArray(curves[:, 0], dims=("pair", "layer"))
+    data["r_draws"] = data.r_draws * 0 + data.r
+    data["null"] = data.null * 0 + 0.2
+    assert find_marks(monkeypatch, tmp_path, data) == [1]
+    assert find_marks(monkeypatch, tmp_path, data.drop_vars("null") * 0) == []
 
 
 def test_curves_without_halves_are_drawn(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from harness.measures.components import NEIGHBOURS
 from harness.readings.reading import (
@@ -16,9 +15,9 @@ from harness.readings.reading import (
     select_half,
 )
 from harness.statistics.clusters import draw_cluster_weights
-from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
 from harness.statistics.halves import DRAWS
+from harness.statistics.orders import Code, estimate_order
 
 PRESENT_LEAD = 0.20
 """A factor with less of a lead has no plane of its own; a share of trials, half of what the claims ask for."""
@@ -31,21 +30,22 @@ class Components(Reading):
     """
 
     def gap(self) -> Estimate:
-        """Layers from the plane of positions to that of objects; both found anew in each draw of scenes.
+        """Layers from the onset of the lead of positions over objects to that of the lead of objects.
 
-        The plane of a factor is that which separates it most above the other. A factor that no plane separates
-        above the other has no plane, and neither has the order.
+        Leads are shares of trials, and onsets as in `harness.statistics.orders`. A factor that no plane
+        separates above the other has no lead, and neither has the order.
         """
         if missing := self._explain_missing() or self._explain_no_plane():
             return missing
         agrees, scenes = self.data.agrees, self.data.scene.values
+        weights = draw_cluster_weights(scenes, DRAWS, np.random.default_rng(0))
         lead = agrees.sel(factor="position").astype(float) - agrees.sel(factor="identity")
         values = lead.transpose("trial", "layer").values
-        weights = draw_cluster_weights(scenes, DRAWS, np.random.default_rng(0))
-        draws = weights @ values
-        return from_draws(
-            float(_count_layers_between(values.sum(0))),
-            _count_layers_between(draws),
+        curve, draws = values.mean(0), (weights @ values) / weights.sum(1, keepdims=True)
+        return estimate_order(
+            Code("a lead of positions over objects", curve, draws),
+            Code("a lead of objects over positions", -curve, -draws),
+            level=self.look.level,
             **count_trials(scenes),
         )
 
@@ -113,8 +113,3 @@ class Components(Reading):
         """The factor itself, then the other one."""
         own, other = sorted(self.data.factor.values.tolist(), key=lambda name: name != factor)
         return own, other
-
-
-def _count_layers_between(leads: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Layers from the highest to the lowest lead of position over identity [..., L], the first of equals."""
-    return np.asarray(leads.argmin(-1) - leads.argmax(-1))

@@ -18,13 +18,14 @@ from harness.measures.mediation import (
     read_best_head,
 )
 from harness.measures.participation import estimate_participation
-from harness.readings.reading import Reading, count_trials, read_value
+from harness.readings.reading import Reading, Sizes, count_trials, read_value
 from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, mean
 from harness.statistics.flips import mean_by_flips
 from harness.statistics.halves import DRAWS
 from harness.statistics.jackknife import from_jackknife
+from harness.statistics.orders import Code, estimate_depth_order
 from harness.stimuli.contrast import CONDITIONS
 
 TOP = 10
@@ -115,11 +116,12 @@ class Mediation(Reading):
         return scores.mean(0) if len(scores) else np.zeros(scores.shape[1:])
 
     def depth_gap(self, earlier: str, later: str) -> Estimate:
-        """How many layers the median layer of one stage's top heads lies before that of another's."""
+        """How many layers one stage's top heads lie before another's, see `estimate_depth_order`."""
         if missing := self._explain_missing(earlier, later):
             return missing
-        (first, first_draws), (second, second_draws) = map(self._find_depth, (earlier, later))
-        return self._estimate(second - first, second_draws - first_draws, (earlier, later))
+        sizes = self._count_fewest((earlier, later))
+        first, second = map(self._sum_by_layer, (earlier, later))
+        return estimate_depth_order(first, second, level=self.look.level, **sizes)
 
     def depth_error(self, stage: str, theirs: Sequence[Head] | None) -> Estimate:
         """Distance of the median layer of a stage's top heads to the published one, as a share of all layers.
@@ -185,26 +187,40 @@ class Mediation(Reading):
 
     def _draw_heads(self, stage: str, k: int = TOP, share: float = 0.1) -> list[list[Head]]:
         """The stage's top heads in each bootstrap draw of scenes, with `k` and `share` of `find_top_heads`."""
+        return [find_top_heads(of_draw, k, share) for of_draw in self._draw_means(stage)]
+
+    def _draw_means(self, stage: str) -> NDArray[np.float64]:
+        """Mean score of every head in each bootstrap draw of scenes, [D, L, H]."""
         scores, scenes = self._kept(stage)
-        weights = draw_cluster_weights(
-            scenes, DRAWS, np.random.default_rng(CONDITIONS.index(stage))
-        )
-        means = np.tensordot(weights / weights.sum(1, keepdims=True), scores, axes=1)
-        return [find_top_heads(of_draw, k, share) for of_draw in means]
+        rng = np.random.default_rng(CONDITIONS.index(stage))
+        weights = draw_cluster_weights(scenes, DRAWS, rng)
+        return np.tensordot(weights / weights.sum(1, keepdims=True), scores, axes=1)
 
     def _estimate(
         self, value: float, draws: NDArray[np.float64], stages: Sequence[str]
     ) -> Estimate:
         """An estimate that rests on as many trials and scenes as the stage with fewest."""
-        sizes = [count_trials(self._kept(s)[1]) for s in stages]
-        n, clusters = min(s["n"] for s in sizes), min(s["clusters"] for s in sizes)
+        sizes = self._count_fewest(stages)
         if not np.isfinite(draws).all():
             return Estimate.unsettled(
                 "in some draws of scenes all of the best heads have equal scores: raise --trials",
-                n,
-                clusters,
+                **sizes,
             )
-        return from_draws(value, draws, n=n, clusters=clusters)
+        return from_draws(value, draws, **sizes)
+
+    def _count_fewest(self, stages: Sequence[str]) -> Sizes:
+        """Trials and scenes of the stage with fewest."""
+        sizes = [count_trials(self._kept(s)[1]) for s in stages]
+        return {"n": min(s["n"] for s in sizes), "clusters": min(s["clusters"] for s in sizes)}
+
+    def _sum_by_layer(self, stage: str) -> Code:
+        """What the stage's top heads do in each layer, in logits, on all trials and in each draw of scenes."""
+        means = np.concatenate([self.mean_scores(stage)[None], self._draw_means(stage)])
+        sums = np.zeros(means.shape[:2])
+        for row, scores in zip(sums, means, strict=True):
+            for layer, head in find_top_heads(scores, TOP):
+                row[layer] += scores[layer, head]
+        return Code(spell_stage(stage), sums[0], sums[1:])
 
     def _find_depth(self, stage: str) -> tuple[float, NDArray[np.float64]]:
         """Median layer of the stage's top heads, and in each bootstrap draw; NaN where all of them tie."""

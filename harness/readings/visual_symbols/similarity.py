@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from harness.measures.similarity import find_peak
 from harness.readings.reading import Reading, estimate_drawn, make_missing
 from harness.statistics.estimate import Estimate
+from harness.statistics.orders import Code, estimate_order, find_onset
 
 PRESENT = 0.10
 """Below this peak a code counts as absent, so that it has no peak to come first.
@@ -43,18 +44,29 @@ class Similarity(Reading):
         layer = self.peak_layer(pair)
         return self._read(pair, lambda curve: curve[..., -2:].mean(-1) / curve[..., layer])
 
-    def gap(self, earlier: str, later: str) -> Estimate:
-        """Layers from the peak of one pair to the peak of another; both peaks found anew in each draw.
+    def onset_layer(self, pair: str) -> int:
+        """The layer from which on a pair is represented, over all trials; see `find_onset`.
 
-        A code that is absent has no peak, and neither has the order.
+        Raises:
+            ValueError: The pair is represented at no layer.
+        """
+        return int(find_onset(self.data.r.sel(pair=pair, half="all").values))
+
+    def gap(self, earlier: str, later: str) -> Estimate:
+        """Layers from the onset of one pair to that of another, see `harness.statistics.orders`.
+
+        A code that is absent has no onset, and neither has the order.
         """
         if missing := self._explain_missing(earlier, later):
             return missing
-        chosen = self.data.sel(half="all")
-        at = {p: find_peak(chosen.r.sel(pair=p).values) for p in (earlier, later)}
-        draws = {p: _find_peaks(chosen.r_draws.sel(pair=p).values) for p in (earlier, later)}
+        chosen, half = self.data.sel(half="all"), self.data.sel(half="evaluation")
+        first, second = (
+            Code(_spell_pair(p), chosen.r.sel(pair=p).values, chosen.r_draws.sel(pair=p).values)
+            for p in (earlier, later)
+        )
         # That both codes are there rests on the evaluation half, and so does the order.
-        return self._estimate(float(at[later] - at[earlier]), draws[later] - draws[earlier])
+        sizes = {"n": int(half["size"]), "clusters": int(half["scenes"])}
+        return estimate_order(first, second, level=self.look.level, **sizes)
 
     def agreement(self, pair: str, theirs: Sequence[float] | None) -> Estimate:
         """Correlation over layers of this curve with the published one of the same subject."""
@@ -113,9 +125,7 @@ class Similarity(Reading):
         return estimate_drawn(value, draws, n=n, clusters=clusters)
 
 
-def _find_peaks(curves: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Peak layer of each curve [draw, layer]; NaN for a draw that has no correlation at any layer."""
-    empty = np.isnan(curves).all(-1)
-    layers = np.where(np.isnan(curves), -np.inf, curves).argmax(-1).astype(float)
-    layers[empty] = np.nan
-    return layers
+def _spell_pair(pair: str) -> str:
+    """A pair in words: "position at the last token" for "position@last"."""
+    what, where = pair.split("@")
+    return f"{what} at the {where}{' token' * (where == 'last')}"
