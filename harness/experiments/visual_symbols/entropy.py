@@ -22,6 +22,8 @@ from harness.experiments.mentions import capture_mentions, compare_states
 from harness.experiments.naming import Named, Scoring, name_objects, tells_shapes
 from harness.experiments.targets import compare_mentions, compare_targets, number_cells
 from harness.measuring.experiment import Request
+from harness.statistics.clusters import draw_cluster_weights
+from harness.statistics.halves import DRAWS
 from harness.stimuli.design import draw_entropy_trials
 from harness.stimuli.prompt import Trial
 from harness.subjects.subject import Subject
@@ -120,13 +122,17 @@ def measure(request: Request) -> xr.Dataset:
 def _measure_set(subject: Subject, drawn: list[Trial], rng: np.random.Generator) -> MeasuredSet:
     states = capture_mentions(subject, drawn)
     halves = Halves.deal(list_scenes(drawn), rng)
+    # One set of draws for all tokens of mentions, so that they are compared on the same scenes.
+    of_mentions, of_last = (
+        draw_cluster_weights(halves.scenes[halves.second], DRAWS, rng) for _ in range(2)
+    )
     r, draws = [], []
     for place, read in states.items():
         truth = compare_targets(drawn) if place == "last" else compare_mentions(drawn)
         compared = Comparison(compare_states(read), truth, halves.scenes)
         first, second = compared.select(halves.first), compared.select(halves.second)
         r.append([first.correlate(), second.correlate()])
-        draws.append(second.resample(second.draw_weights(rng)))
+        draws.append(second.resample(of_last if place == "last" else of_mentions))
     return MeasuredSet(
         drawn,
         halves,
