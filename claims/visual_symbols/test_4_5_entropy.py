@@ -2,12 +2,14 @@
 
 Scenes whose objects share no feature are compared with scenes that pair few colors with few shapes.
 Similarity is read as it was published: with nine objects the mean of five layers at the peak, with four the
-peak itself, which is chosen on the other half of the scenes. A subject without IDs has none to lose. Answers
-are written out; color and shape must both be right, since published accuracies lie below what guessing among
-three colors gives, and the color alone is asked beside it. Of a subject that says no shape, such as the
-controls, the color alone is judged in both, and the record's method says so. That accuracy falls is no sign
-of IDs: the control `shortcut`, which looks for what was not named, fails where everything was. Whether a
-wrong answer is what the ID points to is asked for each trial, if the ID can be read at all.
+peak itself, which is chosen on the other half of the scenes. The paper reads mentions at the commas; here each
+set is read at the comma, the noun or the color, whichever peaks highest on that other half, and the record's
+method says where. A subject without IDs has none to lose. Answers are written out; color and shape must both be
+right, since published accuracies lie below what guessing among three colors gives, and the color alone is asked
+beside it. Of a subject that says no shape, such as the controls, the color alone is judged in both, and the
+record's method says so. That accuracy falls is no sign of IDs: the control `shortcut`, which looks for what was
+not named, fails where everything was. Whether a wrong answer is what the ID points to is asked for each trial,
+if the ID can be read at all.
 `test_4_5_cause.py` asks for the cause.
 
 Not asked: the gap at the mentions of 2x2 scenes, and its share. They are measured, but there are no more than
@@ -33,7 +35,7 @@ FIGURE = "Assouel et al. 2026, section 4.5, Figures 6, 7 and 30 to 36"
 
 @claim(
     id="visual_symbols.4.5.mentions_lose_position",
-    statement="With shared features, positions are represented less at the mentions.",
+    statement="With shared features, similarity at the mentions follows positions less.",
     source=FIGURE,
     threshold=LOST,
     published={
@@ -51,7 +53,7 @@ def test_mentions_lose_position(entropy, judge):
 
 @claim(
     id="visual_symbols.4.5.last_token_loses_position",
-    statement="With shared features, the target's position is represented less at the last token.",
+    statement="With shared features, similarity at the last token follows the target's position less.",
     source=FIGURE,
     threshold=LOST,
     published={

@@ -22,6 +22,16 @@ def number_cells(trials: Sequence[Trial]) -> NDArray[np.int64]:
     return np.array([number_cell(t.scene, t.target) for t in trials])
 
 
+def number_mentioned_cells(trials: Sequence[Trial]) -> NDArray[np.int64]:
+    """The cell of each described object as its place among all cells in reading order, [n, S]."""
+    return np.array([[number_cell(t.scene, shown) for shown in t.described] for t in trials])
+
+
+def number_identities(trials: Sequence[Trial]) -> NDArray[np.int64]:
+    """Which object each target is, numbered in the order of names, [n]."""
+    return np.unique([t.target.name for t in trials], return_inverse=True)[1].astype(np.int64)
+
+
 def number_cell(scene: Scene, shown: Object) -> int:
     """The place of an object's cell among all cells of its grid in reading order."""
     return scene.grid.cells.index(scene.cell_of(shown))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -23,7 +23,6 @@ from matplotlib.ticker import AutoLocator
 from numpy.typing import NDArray
 
 from harness.measures.mediation import find_top_heads
-from harness.statistics.orders import SHARE, find_onset
 from harness.stimuli.scene import COLORS
 
 
@@ -69,12 +68,6 @@ HUES = (
 )
 """Okabe and Ito's palette, whose colors people with color blindness can tell apart."""
 
-_PAIRS = {
-    "position@mentions": ("position, at the mentions", HUES[5], "--"),
-    "position@last": ("position, at the last token", HUES[0], "-"),
-    "features@last": ("features, at the last token", HUES[1], "-"),
-}
-
 _MARKERS = {
     "circle": "o",
     "square": "s",
@@ -86,66 +79,6 @@ _MARKERS = {
     "plane": ">",
     "sun": "8",
 }
-
-
-@styled
-def draw_similarity(
-    dataset: xr.Dataset,
-    subject: str,
-    folder: str | Path,
-    published: Mapping[str, Sequence[float]] | None = None,
-) -> Picture:
-    """Draw RSA over layers with bootstrap bands, and mark the onset of each code that is surely there.
-
-    Args:
-        dataset: Variables `r` (pair, layer) and `r_draws` (pair, draw, layer), float, Pearson r; `null`
-            (pair, permutation) is drawn if the dataset has it. Of a dimension `half`, "all" is shown.
-        subject: The subject's name.
-        folder: Where the file goes.
-        published: The paper's curve of this subject by pair, one r per layer.
-    """
-    data = dataset.sel(half="all") if "half" in dataset.dims else dataset
-    layers = np.arange(data.sizes["layer"])
-    figure = Figure(figsize=(7.4, 3.6), layout="constrained")
-    axes = figure.subplots()
-    axes.axhline(0, color="#676b73", linewidth=0.6)
-    chance = float(np.quantile(data.null.values, 0.95, axis=-1).max()) if "null" in data else 0.0
-    for pair in data.pair.values.tolist():
-        name, color, dashes = _PAIRS.get(pair, (pair, HUES[6], ":"))
-        one = data.sel(pair=pair)
-        low, high = np.quantile(
-            one.r_draws.transpose("draw", "layer").values, (0.025, 0.975), axis=0
-        )
-        axes.fill_between(layers, low, high, color=color, alpha=0.18, linewidth=0)
-        axes.plot(layers, one.r.values, dashes, color=color, linewidth=1.8, label=name)
-        if np.nanmax(low) > chance:
-            onset = int(find_onset(one.r.values))
-            axes.plot(onset, one.r.values[onset], "^", color=color, markersize=7)
-        theirs = (published or {}).get(pair)
-        if theirs is not None:
-            mark_published(axes, theirs, color)
-    shown = [
-        "RSA by layer; shaded: 95% of bootstrap draws over scenes",
-        f"triangles: the first layer with {SHARE:.0%} of a curve's highest value, by which orders are judged",
-    ]
-    if "null" in data:
-        axes.axhspan(0, chance, color="#676b73", alpha=0.13, linewidth=0)
-        reach = "where the best layer stays in 95% of permutations of the items"
-        shown.append(f"grey: up to r = {chance:.2f}, {reach}")
-    if published:
-        shown.append("hollow marks: published values")
-    top = max(1.0, axes.get_ylim()[1])
-    axes.set(xlabel="layer", ylabel="RSA (Pearson r)", ylim=(min(-0.1, axes.get_ylim()[0]), top))
-    axes.set_xlim(-0.2, len(layers) - 0.8)
-    tick_whole_numbers(axes.xaxis)
-    figure.legend(loc="outside upper left", ncols=3)
-    return save(
-        figure,
-        folder,
-        f"similarity--{quote(subject, safe='')}.svg",
-        f"{subject}: similarity over layers",
-        shown,
-    )
 
 
 @styled

@@ -9,7 +9,7 @@ from typing import Protocol
 import xarray as xr
 
 from harness.judging import published
-from harness.reporting import figures, interventions, junit, page
+from harness.reporting import curves, figures, interventions, junit, page
 from harness.reporting.error_rates import Content
 from harness.reporting.scorecard import Scorecard
 
@@ -24,8 +24,12 @@ class Measurements(Protocol):
 Draw = Callable[[xr.Dataset, str, Path], figures.Picture]
 """Draws the measurement of a subject, named by its name, into a folder."""
 
-PAIRS = ("position@mentions", "position@last", "features@last")
-"""Pairs of a code and a token whose RSA curves the paper shows."""
+PAIRS = {
+    "position@separator": "position@mentions",
+    "position@last": "position@last",
+    "features@last": "features@last",
+}
+"""By pair of a code and a token, the name of the paper's RSA curve, which reads mentions at commas."""
 
 
 def write_pages(
@@ -60,8 +64,10 @@ def write_pages(
 def _draw_curves(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:
     """Draw RSA curves, with the paper's own where it shows this subject."""
     paper = published.load()
-    shown = {pair: curve for pair in PAIRS if (curve := paper.curve(subject, pair)) is not None}
-    return figures.draw_similarity(data, subject, folder, shown)
+    shown = {
+        p: curve for p, name in PAIRS.items() if (curve := paper.curve(subject, name)) is not None
+    }
+    return curves.draw_similarity(data, subject, folder, shown)
 
 
 def _draw_blocks(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:

@@ -21,6 +21,7 @@ class Batch:
             `attention_mask` [B, T], `position_ids` [B, T] or [3, B, T], and what else the family needs,
             all on the subject's device.
         mentions: For each row, the token indices of each described object, color to shape.
+        colors: For each row, the last token index of each described object's first word, its color.
         separators: For each row, the token index of the comma after each described object, or None.
         image_tokens: int64 [B, N] on the CPU, indices of the image tokens, in the order of the patches.
         image_grid: (rows, columns) of the patches, the same for all trials; None where they form no grid.
@@ -30,6 +31,7 @@ class Batch:
     input_ids: torch.Tensor
     inputs: dict[str, torch.Tensor]
     mentions: tuple[tuple[tuple[int, ...], ...], ...]
+    colors: tuple[tuple[int, ...], ...]
     separators: tuple[tuple[int | None, ...], ...]
     image_tokens: torch.Tensor
     image_grid: PatchGrid | None
@@ -65,6 +67,7 @@ class Batch:
             self.input_ids[rows],
             inputs,
             self.mentions[rows],
+            self.colors[rows],
             self.separators[rows],
             self.image_tokens[rows],
             self.image_grid,

@@ -136,7 +136,7 @@ class Subject:
         pad = self.tokenizer.pad_token_id or 0
         input_ids = torch.full((len(trials), longest), pad)
         mask = torch.zeros(len(trials), longest, dtype=torch.int64)
-        mentions, separators = [], []
+        mentions, colors, separators = [], [], []
         for r, (ids, offsets) in enumerate(zip(rows, tokens["offset_mapping"], strict=True)):
             left = longest - len(ids)
             input_ids[r, left:] = torch.tensor(ids)
@@ -144,6 +144,8 @@ class Subject:
             prompt, shift = trials[r].prompt, shifts[r]
             spans = [s for s in prompt.mentions if s[1] <= len(prompt.text)]
             mentions.append(tuple(find_tokens(s, offsets, shift, left) for s in spans))
+            words = [(a, a + len(prompt.text[a:b].split()[0])) for a, b in spans]
+            colors.append(tuple(find_tokens(w, offsets, shift, left)[-1] for w in words))
             commas = prompt.separators[: len(spans)]
             separators.append(
                 tuple(find_tokens(c, offsets, shift, left)[-1] if c else None for c in commas)
@@ -172,6 +174,7 @@ class Subject:
             input_ids,
             inputs,
             tuple(mentions),
+            tuple(colors),
             tuple(separators),
             is_image.nonzero()[:, 1].view(len(trials), -1).cpu(),
             layout.grid,

@@ -18,7 +18,7 @@ from harness.experiments.patching import find_patched_tokens, score_heads
 from harness.experiments.visual_symbols import components, similarity
 from harness.machine.placement import count_threads
 from harness.measures.components import neighbours_agree, project_to_plane
-from harness.measures.similarity import cosine_rsm, position_rsm, rsa_draws
+from harness.measures.similarity import cosine_rsm, position_rsm, rsa, rsa_draws
 from harness.measuring.experiment import Request
 from harness.readings.visual_symbols.components import Components
 from harness.readings.visual_symbols.similarity import Similarity
@@ -83,7 +83,22 @@ def test_the_similarity_measurement_holds_what_rsa_gives(embedded):
         expected = pearsonr(cosine[apart], position_rsm(where)[apart]).statistic
         found = data.r.sel(pair="position@last", half="all", layer=layer).item()
         assert found == pytest.approx(expected, abs=1e-6)
+    where = np.array(
+        [[t.scene.grid.centre(t.scene.cell_of(o)) for o in t.described] for t in trials]
+    )
+    places = {
+        "position@noun": [[mention[-1] for mention in row] for row in batch.mentions],
+        "position@color": batch.colors,
+        "position@separator": batch.separators,
+    }
+    for pair, tokens in places.items():
+        read = capture(embedded, batch, "residual", torch.tensor(tokens), [3])[0].numpy()
+        cosine = cosine_rsm(read.transpose(1, 0, 2))
+        expected = rsa(cosine, position_rsm(where.transpose(1, 0, 2)), scenes=scenes)
+        found = data.r.sel(pair=pair, half="all", layer=3).item()
+        assert found == pytest.approx(expected, abs=1e-6)
     assert np.isfinite(data.r.values).all()
+    assert np.isfinite(data.probe_right.values).all()
 
 
 def test_planes_agree_with_scikit_learn(embedded, states):
@@ -187,6 +202,9 @@ def test_a_subject_that_sees_one_image_supports_no_claim_about_features(
     assert curves.late("features@last").interval(0.95)[1] < 0.75
     for pair in similarity.PAIRS[:2]:
         assert curves.strength(pair).interval(0.95)[1] < 0.40
+        assert curves.readable(pair).interval(0.95)[1] < 0.25
+    # Of nine objects the words leave six.
+    assert curves.readable("features@last").interval(0.95)[1] < 0.25
     assert planes.accuracy("identity").interval(0.95)[1] < 0.85
     assert planes.lead("identity").interval(0.95)[1] < 0.40
     assert planes.accuracy("position").interval(0.95)[1] < 0.85

@@ -84,7 +84,7 @@ EVERY = " ".join(e.name for e in EXPERIMENTS)
         ("experiments/visual_symbols/behaviour.py", "behaviour readiness"),
         ("experiments/pushes.py", "steering steering_drawn"),
         ("measures/components.py", "components blocks"),
-        ("measures/probes.py", "entropy repair"),
+        ("measures/probes.py", "entropy repair similarity"),
         ("stimuli/scene.py", EVERY),
         ("subjects/anatomy.py", EVERY),
         ("tracing/attention.py", EVERY),

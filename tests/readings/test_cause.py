@@ -216,7 +216,7 @@ def crowded(high, low, follow=0.0, read=0.9, seed=0):
     layers = 9
     curve = np.exp(-0.5 * (np.arange(layers) - 4.0) ** 2)
     r = (
-        np.broadcast_to(curve, (4, 2, 2, layers))
+        np.broadcast_to(curve, (4, 4, 2, layers))
         * np.array([0.8, 0.4, 0.5, 0.1])[:, None, None, None]
     )
     return Entropy(
@@ -225,7 +225,7 @@ def crowded(high, low, follow=0.0, read=0.9, seed=0):
                 "r": (("set", "place", "half", "layer"), r),
                 "r_draws": (
                     ("set", "place", "draw", "layer"),
-                    r[:, :, :1] + 0.01 * rng.normal(size=(4, 2, 100, layers)),
+                    r[:, :, :1] + 0.01 * rng.normal(size=(4, 4, 100, layers)),
                 ),
                 "right": (("set", "trial"), right),
                 "right_color": (("set", "trial"), right),
@@ -239,7 +239,7 @@ def crowded(high, low, follow=0.0, read=0.9, seed=0):
             },
             {
                 "set": sets,
-                "place": ["mentions", "last"],
+                "place": ["separator", "noun", "color", "last"],
                 "half": ["estimation", "evaluation"],
             },
             {"scored": "color and shape"},
@@ -291,6 +291,22 @@ def test_four_objects_are_read_at_the_peak_and_nine_over_five_layers_as_publishe
     assert read.position_gap("2x2", "last").value == pytest.approx(0.4)
     around = np.exp(-0.5 * np.arange(-2.0, 3.0) ** 2).mean()
     assert read.position_gap("3x3", "last").value == pytest.approx(0.4 * around)
+
+
+def test_positions_are_lost_at_the_token_of_mentions_that_each_set_has_them_at():
+    data = crowded(0.9, 0.4).data.copy(deep=True)
+    read = Entropy(data)
+    assert read.position_gap("2x2", "mentions").value == pytest.approx(0.4)
+    assert read.position_gap("2x2", "mentions").method.endswith("; at the separator")
+    for name in ("r", "r_draws"):
+        data[name].loc[{"set": "high 2x2", "place": ["separator", "color"]}] *= 0.2
+        data[name].loc[{"set": "low 2x2", "place": ["separator", "noun"]}] *= 0.5
+    moved = Entropy(data).position_gap("2x2", "mentions")
+    assert moved.value == pytest.approx(0.4)
+    assert moved.method.endswith("; at the noun and color")
+    # The half that judges does not choose the token.
+    data.r.loc[{"set": "high 2x2", "place": "separator", "half": "evaluation"}] = 5.0
+    assert Entropy(data).position_gap("2x2", "mentions").value == pytest.approx(0.4)
 
 
 def test_too_few_clear_scenes_leave_it_open_whether_ids_can_be_read():

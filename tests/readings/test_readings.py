@@ -14,7 +14,7 @@ from harness.judging.verdict import decide
 from harness.readings.reading import estimate_gain, read_value
 from harness.readings.visual_symbols.behaviour import Behaviour
 from harness.readings.visual_symbols.components import Components
-from harness.readings.visual_symbols.similarity import Similarity
+from harness.readings.visual_symbols.similarity import MENTIONS, Similarity
 from harness.statistics.estimate import Estimate
 from harness.statistics.looks import ALL_TRIALS, Look
 
@@ -33,12 +33,19 @@ def bump(layer, height):
     return height * np.exp(-0.5 * (np.arange(LAYERS) - layer) ** 2)
 
 
-def similarity(curves, noise=0.01, seed=0):
+def similarity(curves, noise=0.01, seed=0, token="separator"):
+    """Curves of PAIRS; position at the mentions is at one token, and a tenth of it at the others."""
     rng = np.random.default_rng(seed)
-    base = np.array([curves[p] for p in PAIRS])
-    r = base[:, None] + noise * rng.normal(size=(len(PAIRS), len(HALVES), LAYERS))
-    draws = r[:, :, None] + noise * rng.normal(size=(len(PAIRS), len(HALVES), DRAWS, LAYERS))
-    null = 0.03 * np.abs(rng.normal(size=(len(PAIRS), 500)))
+    tokens = MENTIONS["position@mentions"]
+    at_mentions = {
+        p: np.asarray(curves["position@mentions"]) * (1 if p == f"position@{token}" else 0.1)
+        for p in tokens
+    }
+    measured = [*tokens, *PAIRS[1:]]
+    base = np.array([at_mentions[p] if p in at_mentions else curves[p] for p in measured])
+    r = base[:, None] + noise * rng.normal(size=(len(base), len(HALVES), LAYERS))
+    draws = r[:, :, None] + noise * rng.normal(size=(len(base), len(HALVES), DRAWS, LAYERS))
+    null = 0.03 * np.abs(rng.normal(size=(len(base), 500)))
     return Similarity(
         xr.Dataset(
             {
@@ -48,7 +55,7 @@ def similarity(curves, noise=0.01, seed=0):
                 "size": (("half",), [384, 192, 192]),
                 "scenes": (("half",), [24, 12, 12]),
             },
-            {"pair": list(PAIRS), "half": list(HALVES), "layer": np.arange(LAYERS)},
+            {"pair": measured, "half": list(HALVES), "layer": np.arange(LAYERS)},
         )
     )
 
@@ -96,7 +103,7 @@ def test_an_order_is_never_found_where_a_code_is_absent(seed):
 def test_an_early_look_calls_no_code_absent(look, beyond, found):
     """Labels dealt at random reach the peak in a share of `beyond`: more than an early look may err."""
     data = similarity(PLANTED, noise=0).data.copy(deep=True)
-    data["null"] = (("pair", "permutation"), np.full((len(PAIRS), 999), 0.1))
+    data["null"] = (("pair", "permutation"), np.full((data.sizes["pair"], 999), 0.1))
     data.null[:, : round(beyond * 1000) - 1] = 1.0
     reading = Similarity(data, Look(look))
     for pair in PAIRS:
@@ -112,6 +119,70 @@ def test_the_peak_is_chosen_on_one_half_and_read_on_the_other():
     moved = Similarity(data)
     assert moved.peak_layer("position@last") == 1
     assert moved.strength("position@last").value == pytest.approx(bump(4, 0.6)[1])
+
+
+@pytest.mark.parametrize("token", ["separator", "noun", "color"])
+def test_a_code_at_any_token_of_the_mentions_is_found_and_the_token_is_named(token):
+    reading = similarity(PLANTED, token=token)
+    strength = reading.strength("position@mentions")
+    assert verdict(strength, over(0.4)) == "supported"
+    assert strength.method.endswith(f"; at the {token}")
+    assert reading.peak_layer("position@mentions") == 2
+    assert reading.gap("position@mentions", "position@last").value == 2
+    assert "at the" not in reading.strength("position@last").method
+
+
+def test_the_token_of_mentions_is_chosen_on_one_half_and_read_on_the_other():
+    data = similarity(PLANTED, noise=0, token="noun").data.copy(deep=True)
+    data.r.loc[{"pair": "position@color", "half": "estimation"}] = bump(5, 0.7)
+    for half in ("evaluation", "all"):
+        data.r.loc[{"pair": "position@color", "half": half}] = bump(5, 0.2)
+    reading = Similarity(data)
+    assert reading.locate("position@mentions") == "position@color"
+    assert reading.strength("position@mentions").value == pytest.approx(0.2)
+    data.r_draws.loc[{"pair": "position@noun"}] = 1.0
+    assert Similarity(data).locate("position@mentions") == "position@color"
+
+
+def test_what_permutations_reach_at_any_token_of_the_mentions_counts():
+    data = similarity(PLANTED, noise=0, token="noun").data.copy(deep=True)
+    assert Similarity(data).permutation_p("position@mentions") < 0.01
+    data.null.loc[{"pair": "position@color"}] = 0.7
+    assert Similarity(data).permutation_p("position@mentions") == 1
+    assert Similarity(data).permutation_p("position@last") < 0.01
+
+
+def test_a_measurement_without_commas_is_read_at_the_words_of_mentions():
+    data = similarity(PLANTED, token="noun").data
+    words = Similarity(data.sel(pair=[p for p in data.pair.values if p != "position@separator"]))
+    assert words.strength("position@mentions").method.endswith("; at the noun")
+
+
+def probed(chosen, right, trials=150, seed=0):
+    """What probes read of position at the separator and the noun, by layer; chance is a quarter."""
+    rng = np.random.default_rng(seed)
+    shares = np.repeat(np.asarray(right, float)[..., None], trials, -1)
+    return Similarity(
+        xr.Dataset(
+            {
+                "probe_chosen": (("pair", "layer"), np.asarray(chosen, float)),
+                "probe_right": (("pair", "layer", "judged"), rng.random(shares.shape) < shares),
+                "probe_chance": (("pair", "layer", "judged"), np.full(shares.shape, 0.25)),
+                "judged_scene": (("judged",), [f"s{i}" for i in range(trials)]),
+            },
+            {"pair": ["position@separator", "position@noun"]},
+        )
+    )
+
+
+def test_a_probe_is_judged_at_the_token_and_layer_that_the_estimation_half_chose():
+    chosen, right = [[0.3, 0.4], [0.5, 0.9]], [[1.0, 1.0], [1.0, 0.8]]
+    found = probed(chosen, right).readable("position@mentions")
+    assert found.value == pytest.approx(0.55, abs=0.1)
+    assert found.method.endswith("; at the noun")
+    assert verdict(found, over(0.25)) == "supported"
+    found = probed([[0.6, 0.4], [0.5, 0.3]], [[0.25, 1.0], [1.0, 1.0]])
+    assert verdict(found.readable("position@mentions"), over(0.25)) == "refuted"
 
 
 @pytest.mark.parametrize("seed", range(10))

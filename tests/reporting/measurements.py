@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-PAIRS = ["position@mentions", "position@last", "features@last"]
+PAIRS = ["position@separator", "position@last", "features@last"]
 LAYERS, TRIALS = 4, 24
 
 
@@ -18,6 +18,8 @@ def similarity() -> xr.Dataset:
             "r": (("pair", "half", "layer"), r),
             "r_draws": (("pair", "half", "draw", "layer"), draws),
             "null": (("pair", "half", "permutation"), rng.random((3, 3, 10)) / 10),
+            "probe_right": (("pair", "layer", "judged"), rng.random((3, LAYERS, 6))),
+            "probe_chance": (("pair", "layer", "judged"), rng.random((3, LAYERS, 6))),
         },
         {"pair": PAIRS, "half": ["all", "estimation", "evaluation"], "layer": np.arange(LAYERS)},
     )

@@ -11,7 +11,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from measurements import components, mediation, similarity
 
-from harness.reporting.figures import draw_components, draw_mediation, draw_similarity
+from harness.reporting.curves import draw_similarity
+from harness.reporting.figures import draw_components, draw_mediation
 
 DRAWINGS = [
     (draw_similarity, similarity),
@@ -89,6 +90,18 @@ def test_curves_without_halves_are_drawn(tmp_path):
     draw_similarity(similarity(), "x", tmp_path / "b")
     name = "similarity--x.svg"
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_what_probes_read_is_drawn_beside_similarity_and_explained(tmp_path):
+    plain = draw_similarity(similarity().drop_vars("probe_right"), "x", tmp_path / "a")
+    assert "probes" not in plain.caption
+    both = draw_similarity(similarity(), "x", tmp_path / "b")
+    assert "linear probes read" in both.caption
+    better = similarity()
+    better["probe_right"] *= 0.5
+    draw_similarity(better, "x", tmp_path / "c")
+    name = both.filename
+    assert (tmp_path / "b" / name).read_bytes() != (tmp_path / "c" / name).read_bytes()
 
 
 def test_layers_of_the_planes_are_chosen_on_the_estimation_half(tmp_path):

@@ -4,7 +4,7 @@ Four sets of scenes, 2x2 and 3x3, with all features distinct (high entropy) or f
 wrong answer it is asked whether it is the object at the position that the last token points to: that tells
 more than a correlation over sets. Answers are written out, and color and shape must be right: published
 accuracies lie below the third that guessing among three colors gives. Of a subject that says no shape, color
-alone is judged.
+alone is judged. The paper reads positions of mentions at the commas; here also at the nouns and the colors.
 """
 
 from __future__ import annotations
@@ -12,25 +12,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 import xarray as xr
 from numpy.typing import NDArray
 
 from harness.experiments.correlating import Comparison
 from harness.experiments.decoding import CellDecoder
-from harness.experiments.editing import capture_all
 from harness.experiments.halves import HALF_NAMES, Halves, list_scenes
+from harness.experiments.mentions import capture_mentions, compare_states
 from harness.experiments.naming import Named, Scoring, name_objects, tells_shapes
 from harness.experiments.targets import compare_mentions, compare_targets, number_cells
-from harness.measures.similarity import cosine_rsm
 from harness.measuring.experiment import Request
+from harness.statistics.clusters import draw_cluster_weights
+from harness.statistics.halves import DRAWS
 from harness.stimuli.design import draw_entropy_trials
 from harness.stimuli.prompt import Trial
-from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
 
 ENTROPY_SETS = ("high 2x2", "low 2x2", "high 3x3", "low 3x3")
-PLACES = ("mentions", "last")
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,7 @@ class MeasuredSet:
         halves: Of the trials.
         named: The object that each answer names, n of them.
         states: The residual stream at the last token, float32 [L, n, d].
+        places: The tokens where position is looked for: those of mentions, and "last".
         r: Correlation with position, [place, half, L].
         draws: The same in bootstrap draws of the evaluation half, [place, D, L].
     """
@@ -50,6 +49,7 @@ class MeasuredSet:
     halves: Halves
     named: list[Named]
     states: NDArray[np.float32]
+    places: tuple[str, ...]
     r: NDArray[np.float64]
     draws: NDArray[np.float64]
 
@@ -111,7 +111,7 @@ def measure(request: Request) -> xr.Dataset:
         },
         {
             "set": list(ENTROPY_SETS),
-            "place": list(PLACES),
+            "place": list(clear.places),
             "half": list(HALF_NAMES),
             "layer": np.arange(subject.layers),
         },
@@ -120,32 +120,28 @@ def measure(request: Request) -> xr.Dataset:
 
 
 def _measure_set(subject: Subject, drawn: list[Trial], rng: np.random.Generator) -> MeasuredSet:
-    read = capture_all(subject, drawn, "residual", _find_commas_and_last)
-    states = read.numpy()
+    states = capture_mentions(subject, drawn)
     halves = Halves.deal(list_scenes(drawn), rng)
-    places = {
-        "mentions": (states[:, :, :-1], compare_mentions(drawn)),
-        "last": (states[:, :, -1:], compare_targets(drawn)),
-    }
+    # One set of draws for all tokens of mentions, so that they are compared on the same scenes.
+    of_mentions, of_last = (
+        draw_cluster_weights(halves.scenes[halves.second], DRAWS, rng) for _ in range(2)
+    )
     r, draws = [], []
-    for of_place, truth in (places[place] for place in PLACES):
-        compared = Comparison(cosine_rsm(of_place.transpose(0, 2, 1, 3)), truth, halves.scenes)
+    for place, read in states.items():
+        truth = compare_targets(drawn) if place == "last" else compare_mentions(drawn)
+        compared = Comparison(compare_states(read), truth, halves.scenes)
         first, second = compared.select(halves.first), compared.select(halves.second)
         r.append([first.correlate(), second.correlate()])
-        draws.append(second.resample(second.draw_weights(rng)))
+        draws.append(second.resample(of_last if place == "last" else of_mentions))
     return MeasuredSet(
         drawn,
         halves,
         name_objects(subject, drawn),
-        states[:, :, -1],
+        states["last"][:, :, 0],
+        tuple(states),
         np.array(r),
         np.array(draws),
     )
-
-
-def _find_commas_and_last(batch: Batch) -> torch.Tensor:
-    """The comma after each mention and the last token, int64 [B, S]."""
-    return torch.tensor([[*row, batch.last] for row in batch.separators])
 
 
 def _keep_shown(crowded: MeasuredSet, scoring: Scoring) -> NDArray[np.str_]:

@@ -37,17 +37,23 @@ PRESENT = 0.1
 """Up to this correlation position counts as absent, so that none of it can be lost."""
 
 
+TOKENS = {"mentions": ("separator", "noun", "color")}
+"""The tokens of a mention where position is measured."""
+
+
 @dataclass(frozen=True)
 class Strength:
     """How strongly position is represented in one set of scenes.
 
     Attributes:
+        place: The token where it was read: "last", or the one of mentions that the estimation half chooses.
         r: Mean correlation over the grid's layers at the peak, on the evaluation half.
         draws: The same in bootstrap draws, [D].
         n: Trials of that half.
         clusters: How many scenes they show.
     """
 
+    place: str
     r: float
     draws: NDArray[np.float64]
     n: int
@@ -57,13 +63,18 @@ class Strength:
 class Entropy(Reading):
     """Turns curves and answers on the four sets into what shared features change.
 
-    Grids are "2x2" and "3x3", places are "mentions" and "last".
+    Grids are "2x2" and "3x3", places are "mentions" and "last". Of mentions each set is read at the token where
+    its estimation half has the highest peak.
     """
 
     def position_gap(self, grid: str, place: str) -> Estimate:
         """Position RSA with high less that with low entropy, at each one's peak or the layers around it."""
         high, low, sizes = self._compare(grid, place)
-        return estimate_drawn(high.r - low.r, high.draws - low.draws, **sizes)
+        gap = estimate_drawn(high.r - low.r, high.draws - low.draws, **sizes)
+        if place == "last":
+            return gap
+        where = " and ".join(dict.fromkeys((high.place, low.place)))
+        return replace(gap, method=f"{gap.method}; at the {where}")
 
     def position_ratio(self, grid: str, place: str) -> Estimate:
         """Position RSA with low as a share of that with high entropy, at the layers of `position_gap`."""
@@ -173,12 +184,18 @@ class Entropy(Reading):
         return high, low, sizes
 
     def _read(self, which: str, place: str, layers: int) -> Strength:
-        chosen = self.data.sel(set=which, place=place)
-        curve = chosen.r.sel(half="estimation").values
+        known, of_set = self.data.place.values.tolist(), self.data.sel(set=which)
+        first_half = of_set.r.sel(half="estimation")
+        token = max(
+            (t for t in TOKENS.get(place, (place,)) if t in known),
+            key=lambda t: float(first_half.sel(place=t).fillna(-np.inf).max()),
+        )
+        chosen, curve = of_set.sel(place=token), first_half.sel(place=token).values
         middle = find_peak(curve)
         first = int(np.clip(middle - layers // 2, 0, max(0, len(curve) - layers)))
         window = slice(first, first + layers)
         return Strength(
+            token,
             float(chosen.r.sel(half="evaluation").values[window].mean()),
             chosen.r_draws.values[:, window].mean(1),
             int(chosen.n),
