@@ -27,27 +27,27 @@ def find_heads_that_matter(mediation: xr.Dataset) -> set[Head]:
 
     Their mean mediation score is a tenth of the highest at least, in size, as in the paper's lists. Where some
     head surely mediates the stage, all of these count, whether they surely do or not: one that might be the
-    stage's is no control. Where none surely does, the highest score may be noise, and so those count that
-    surely differ from 0 when each is asked alone. Clustered by scene, at 95%; over all heads where some head
-    is asked for.
+    stage's is no control; so do all where a single scene was kept, which tells nothing surely. Where none surely
+    does, the highest score may be noise, and so those count that surely differ from 0. Clustered by scene, at
+    95%; the question whether there is some head is corrected for their number.
     """
     found: set[Head] = set()
     for stage in mediation.condition.values.tolist():
         scores, scenes = select_kept_scores(mediation, stage)
         labels, index = np.unique(scenes, return_inverse=True)
-        if len(labels) < 2:
+        if not len(labels):
             continue
         means = scores.mean(0)
         sums = np.zeros((len(labels), *means.shape))
         np.add.at(sums, index, scores - means)
-        count = len(labels)
-        errors = np.sqrt(count / (count - 1) * (sums**2).sum(0)) / len(scores)
-        some, alone = (
-            float(stdtrit(count - 1, 1 - 0.025 / tests)) * errors for tests in (means.size, 1)
-        )
         counts = np.abs(means) >= WEAK * means.max(initial=0)
-        if not (means > some).any():
-            counts &= np.abs(means) > alone
+        if (count := len(labels)) > 1:
+            errors = np.sqrt(count / (count - 1) * (sums**2).sum(0)) / len(scores)
+            some, alone = (
+                float(stdtrit(count - 1, 1 - 0.025 / tests)) * errors for tests in (means.size, 1)
+            )
+            if not (means > some).any():
+                counts &= np.abs(means) > alone
         found |= {(int(layer), int(head)) for layer, head in np.argwhere(counts & (means != 0))}
     return found
 

@@ -48,8 +48,8 @@ def merge_equals(numbers: ArrayLike, apart: float | None = None) -> NDArray[np.f
         apart: Numbers that differ by more are not equal; if None, by more than `EQUAL` times the largest size.
 
     Returns:
-        In the same shape. Of the numbers in ascending order, neighbours that are equal become the largest of all
-        that hang together so; those that hang together with 0 become 0.
+        In the same shape. Of the numbers in ascending order, neighbours that are equal become the largest of
+        all that hang together so; those that hang together with 0 become 0.
     """
     found = np.asarray(numbers, np.float64)
     if not found.size:
@@ -81,8 +81,9 @@ def order_heads(*numbers: NDArray[np.float64]) -> list[tuple[int, int]]:
     """Order heads by what was measured of them, so that no order depends on how they are numbered.
 
     Args:
-        numbers: For each thing that was measured one number for every head, [L, H], in which equals are the same
-            (`merge_equals`, `merge_sizes`). The first orders; of heads with the same the second does, and so on.
+        numbers: For each thing that was measured one number for every head, [L, H], in which equals are the
+            same (`merge_equals`, `merge_sizes`). The first orders; of heads with the same the second does, and
+            so on.
 
     Returns:
         (layer, head), the largest numbers first. Heads that are equal in everything are in the order of layers
