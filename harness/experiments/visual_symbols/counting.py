@@ -107,11 +107,10 @@ def _rank_heads(measured: Sequence[NDArray[np.float64]]) -> dict[str, list[Head]
     At the top are those with a positive score alone, so that heads that do nothing never stand for the best.
     Equal ones are ordered by all that was measured of them, not by their numbers.
     """
-    scores = np.max(measured[: len(CONDITIONS)], 0)
+    scores = merge_equals(np.max(measured[: len(CONDITIONS)], 0))
     keys = {"top": scores, "bottom": -scores, "smallest": -np.abs(scores)}
-    ranked = {order: order_heads(key, *measured) for order, key in keys.items()}
-    merged = merge_equals(scores)
-    ranked["top"] = [head for head in ranked["top"] if merged[head] > 0]
+    ranked = {order: order_heads(merge_equals(key), *measured) for order, key in keys.items()}
+    ranked["top"] = [head for head in ranked["top"] if scores[head] > 0]
     return ranked
 
 
