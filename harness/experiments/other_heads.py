@@ -27,9 +27,9 @@ def find_heads_that_matter(mediation: xr.Dataset) -> set[Head]:
 
     Their mean mediation score is a tenth of the highest at least, in size, as in the paper's lists. Where some
     head surely mediates the stage, all of these count, whether they surely do or not: one that might be the
-    stage's is no control; so do all where a single scene was kept, which tells nothing surely. Where none surely
-    does, the highest score may be noise, and so those count that surely differ from 0. Clustered by scene, at
-    95%; the question whether there is some head is corrected for their number.
+    stage's is no control; so do all where a single scene was kept, which tells nothing surely. Where none
+    surely does, the highest score may be noise, and so those count that surely differ from 0. Clustered by
+    scene, at 95%; the question whether there is some head is corrected for their number.
     """
     found: set[Head] = set()
     for stage in mediation.condition.values.tolist():
