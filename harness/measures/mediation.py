@@ -182,8 +182,9 @@ def choose_best_head(
     """
     # The seed is fixed since the order of trials is random already.
     first = draw_estimation_half(scenes, np.random.default_rng(0))
-    layer, head = np.unravel_index(scores[first].mean(0).argmax(), scores.shape[1:])
-    return first, (int(layer), int(head))
+    chosen = scores[first]
+    # Heads with the same mean are told apart trial by trial, and not by their numbers.
+    return first, order_heads(merge_equals(chosen.mean(0)), *map(merge_equals, chosen))[0]
 
 
 def bound_heads(

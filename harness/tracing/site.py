@@ -60,27 +60,28 @@ def find_layers(subject: Subject, root: torch.nn.Module | NNsight) -> Any:
 
 
 def read_site(layer: Any, kind: Site) -> torch.Tensor:
-    """The activation [B, T, features] at a site of a layer of the traced model; only inside a trace."""
+    """The activation [B, T, features] at a site of a layer of the traced model; only inside a trace.
+
+    For written it is that of head, see `measure_written`.
+    """
     if kind == "residual":
         return layer.output
     if kind == "norm":
         return layer.post_attention_layernorm.output
-    if kind == "written":
-        projection = layer.self_attn.o_proj
-        return measure_written(projection.input, projection.weight, layer.self_attn.head_dim)
-    module, side = MODULES[kind]
+    # What is written is computed of the heads' outputs, at those tokens alone that are read.
+    module, side = MODULES["head" if kind == "written" else kind]
     return getattr(getattr(layer.self_attn, module), side)
 
 
 def measure_written(given: torch.Tensor, weight: torch.Tensor, width: int) -> torch.Tensor:
-    """The length of what each head adds to the residual stream, float32 [B, T, H].
+    """The length of what each head adds to the residual stream, float32 [B, S, H].
 
     Unlike the length of the head's output, it stays what it is where values are scaled and the projection takes
     that back, or where the basis of the residual stream is another: it is a property of what the model
     computes.
 
     Args:
-        given: The input of `o_proj`, [B, T, H * w].
+        given: The input of `o_proj`, [B, S, H * w].
         weight: Of `o_proj`, [d, H * w].
         width: Features of one head, w.
     """
@@ -88,7 +89,7 @@ def measure_written(given: torch.Tensor, weight: torch.Tensor, width: int) -> to
     # |W x| by way of x'W'W x, which needs no vector of d features for every head and token.
     inner = torch.einsum("dhv,dhw->hvw", parts, parts)
     outputs = given.float().unflatten(-1, (-1, width))
-    return torch.einsum("bthv,hvw,bthw->bth", outputs, inner, outputs).clamp(min=0).sqrt()
+    return torch.einsum("bshv,hvw,bshw->bsh", outputs, inner, outputs).clamp(min=0).sqrt()
 
 
 def write_site(layer: Any, kind: Site, value: torch.Tensor) -> None:
