@@ -78,12 +78,10 @@ class OtherHeads:
         written = np.nan_to_num(mediation.written)
         stages = mediation.condition.values.tolist()
         sizes = merge_sizes(written.mean(0) if stage is None else written[stages.index(stage)])
-        places = np.zeros(sizes.shape, np.int64)
         ordered = order_heads(sizes, *measured)
-        for layer in range(len(places)):
-            places[layer, [head for at, head in ordered if at == layer]] = np.arange(
-                places.shape[1]
-            )
+        places = np.zeros_like(sizes, dtype=np.int64)
+        for layer, row in enumerate(places):
+            row[[head for at, head in ordered if at == layer]] = range(len(row))
         mattering = find_heads_that_matter(mediation)
         free = [head for head in ordered if head not in mattering]
         return cls(places, sizes, tuple(sorted(free, key=lambda h: (h[0], places[h]))))

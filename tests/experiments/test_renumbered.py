@@ -144,7 +144,7 @@ def assert_never_lost(monkeypatch, pairs, trials, seeds):
 
 
 def test_a_few_draws_of_random_heads_change_no_verdict_between_twins(twins, monkeypatch):
-    assert_never_lost(monkeypatch, twins("planted"), 48, range(3))
+    assert_never_lost(monkeypatch, twins("planted"), 72, range(3))
 
 
 @pytest.mark.deep
