@@ -13,7 +13,8 @@ from harness.judging.verdict import Verdict, decide
 from harness.measuring.experiment import Request
 from harness.readings.visual_symbols.steering import Steering
 from harness.reporting.compare import MARGIN
-from harness.statistics.paired import estimate_change
+from harness.reporting.scorecard import ALPHA
+from harness.statistics.paired import from_intervals
 from harness.stimuli.contrast import CONDITIONS
 from harness.subjects.loading import load
 from harness.subjects.registry import read_registry
@@ -132,11 +133,10 @@ def assert_never_lost(monkeypatch, pairs, trials, seeds):
             old = read_specific(one, stage, moved[s, before])
             new = read_specific(other, stage, again[s, after])
             assert decide(old, SPECIFIC, "planted").verdict is Verdict.supported
-            shares = (old.value, new.value)
-            change = estimate_change(old.evidence, new.evidence, shares, old.clusters)
             # As the gate finds a loss, but without a correction that would excuse some.
-            margin = MARGIN * (old.value - SPECIFIC.value)
-            assert change.interval(0.95)[1] > -margin
+            bounds = [(of.value, *of.interval(0.95)) for of in (old, new)]
+            change = from_intervals(*bounds, old.n, old.clusters)
+            assert change.p_value(-MARGIN * (old.value - SPECIFIC.value), "below") > ALPHA
 
 
 def test_a_few_draws_of_random_heads_change_no_verdict_between_twins(twins, monkeypatch):
