@@ -135,9 +135,10 @@ class NoRandomHeads:
 
     def __init__(self, trials: int) -> None:
         self.draws = np.zeros(trials, np.int64)
+        self.fewest = 0
 
     @classmethod
-    def deal(cls, heads: Any, subject: Subject, scenes: Sequence[str], rng: Any) -> NoRandomHeads:
+    def deal(cls, heads: Any, others: Any, scenes: Sequence[str], rng: Any) -> NoRandomHeads:
         """Deal none."""
         return cls(len(scenes))
 

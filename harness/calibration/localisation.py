@@ -71,6 +71,7 @@ def locate_heads(name: str, *, trials: int | None = None, seed: int = 0) -> Loca
     codes = Similarity(measure(find_experiment("similarity")))
     last = subject.layers
     stages = {s: hs[0][0] for s, hs in planted.items()}
+    every = [head for hs in planted.values() for head in hs]
     # A code can be read from the layer that writes it up to the layer that writes over it.
     wanted = {
         "position@mentions": range(stages["id_retrieval"], stages["id_retrieval"] + 1),
@@ -80,12 +81,17 @@ def locate_heads(name: str, *, trials: int | None = None, seed: int = 0) -> Loca
     return {
         "auroc": {s: auroc(scores.mean_scores(s), planted[s]) for s in CONDITIONS},
         "onsets": {p: (codes.onset_layer(p), list(layers)) for p, layers in wanted.items()},
-        "steering": steering(subject, planted["id_selection"], trials or 100, rng),
+        "steering": steering(subject, planted["id_selection"], trials or 100, rng, spared=every),
     }
 
 
 def steering(
-    subject: Subject, heads: HeadList, trials: int, rng: np.random.Generator
+    subject: Subject,
+    heads: HeadList,
+    trials: int,
+    rng: np.random.Generator,
+    *,
+    spared: HeadList,
 ) -> dict[str, float]:
     """Steer heads at the last token from the target's cell to the described object's, and count moved answers.
 
@@ -97,6 +103,7 @@ def steering(
         heads: The planted heads.
         trials: How many trials are steered.
         rng: Draws the trials and the random heads.
+        spared: All planted heads; random heads are others.
 
     Returns:
         Share of answers that become the described object's color: `planted` at the given heads, `random`
@@ -106,7 +113,7 @@ def steering(
     means = _average_outputs(subject, pairs[:trials])
     judged = pairs[trials:]
     every = [(layer, h) for layer in range(subject.layers) for h in range(subject.heads)]
-    others = [h for h in every if h not in heads]
+    others = [h for h in every if h not in spared]
     drawn = [
         [others[i] for i in rng.choice(len(others), len(heads), replace=False)]
         for _ in range(RANDOM_SETS)

@@ -6,18 +6,16 @@ intervention is judged on.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import product
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
-from harness.measures.mediation import find_top_heads
+from harness.measures.mediation import find_top_heads, merge_equals, merge_sizes
 from harness.measuring.batches import cut_batches
+from harness.stimuli.contrast import Condition
 from harness.stimuli.prompt import Trial
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
@@ -38,14 +36,40 @@ Head = tuple[int, int]
 """Layer and head."""
 
 
-def rank_heads(mediation: xr.Dataset, stage: str) -> list[Head]:
-    """All heads with a positive mean mediation score for a stage, best first (protocol, 6.1).
+def rank_heads(
+    mediation: xr.Dataset, stage: Condition, k: int | None = None, share: float = 0.0
+) -> list[Head]:
+    """Heads with a positive mean mediation score for a stage, best first (protocol, 6.1).
+
+    Heads with equal scores are ordered by what else mediation measured of them, not by their numbers: so two
+    models that number the same heads otherwise have the same heads among the first few.
 
     Args:
         mediation: The measurement of the mediation experiment.
         stage: One of its conditions.
+        k: How many at most; all if None.
+        share: Heads below this share of the highest score are left out.
     """
-    return find_top_heads(average_scores(mediation, stage), mediation.score[0, 0].size, share=0.0)
+    scores, *then = list_measured_of_heads(mediation, stage)
+    return find_top_heads(scores, scores.size if k is None else k, share, then)
+
+
+def list_measured_of_heads(
+    mediation: xr.Dataset, stage: Condition | None = None
+) -> list[NDArray[np.float64]]:
+    """What mediation measured of every head, float64 [L, H] each: how it mediates, and how much it writes.
+
+    Args:
+        mediation: The measurement of the mediation experiment.
+        stage: The condition whose numbers come first; the order of the measurement if None.
+
+    Returns:
+        The scores at every stage, then the sizes of what is written at every stage, for `order_heads`.
+    """
+    stages = sorted(mediation.condition.values.tolist(), key=lambda s: s != stage)
+    scores = [merge_equals(average_scores(mediation, s)) for s in stages]
+    written = [np.nan_to_num(mediation.written.sel(condition=s)) for s in stages]
+    return [*scores, *map(merge_sizes, written)]
 
 
 def select_kept_scores(
@@ -68,74 +92,6 @@ def average_scores(mediation: xr.Dataset, stage: str) -> NDArray[np.float64]:
 
 WEAK = 0.1
 """Heads below this share of the highest score are in no list (`find_top_heads`)."""
-
-
-def find_heads_that_matter(mediation: xr.Dataset) -> set[Head]:
-    """Heads that count for any stage, in either direction; controls are drawn from the others.
-
-    Their mean mediation score surely differs from 0, and is a tenth of the highest at least, as in the paper's
-    lists. Each head is asked alone, at 95% and clustered by scene: that bars a few by chance, and lets none by
-    that counts and could be told.
-    """
-    found: set[Head] = set()
-    for stage in mediation.condition.values.tolist():
-        scores, scenes = select_kept_scores(mediation, stage)
-        labels, index = np.unique(scenes, return_inverse=True)
-        if len(labels) < 2:
-            continue
-        means = scores.mean(0)
-        sums = np.zeros((len(labels), *means.shape))
-        np.add.at(sums, index, scores - means)
-        count = len(labels)
-        errors = np.sqrt(count / (count - 1) * (sums**2).sum(0)) / len(scores)
-        surely = np.abs(means) > float(stdtrit(count - 1, 0.975)) * errors
-        surely &= np.abs(means) >= WEAK * means.max(initial=0)
-        found |= {(int(layer), int(head)) for layer, head in np.argwhere(surely)}
-    return found
-
-
-def draw_matched_heads(
-    heads: Sequence[Head],
-    subject: Subject,
-    rng: np.random.Generator,
-    sets: int,
-    spared: Collection[Head] = (),
-) -> list[list[Head]]:
-    """Draw sets of other heads at random, each with as many in every layer as the given ones.
-
-    Where a layer has not enough others, the nearest layers that have some give them, as long as there are any.
-
-    Args:
-        heads: To be matched; none of them is drawn.
-        subject: The model.
-        rng: Where the randomness comes from.
-        sets: How many.
-        spared: Others that are not drawn, either.
-    """
-    every = product(range(subject.layers), range(subject.heads))
-    others = sorted(set(every) - {*heads, *spared})
-    lost = Counter(layer for layer, _ in heads)
-    return [_draw_matching(lost, others, rng) for _ in range(sets)]
-
-
-def _draw_matching(
-    lost: Mapping[int, int], others: Sequence[Head], rng: np.random.Generator
-) -> list[Head]:
-    """Draw one set from some heads: as many in each layer as are given for it, then from the nearest layers."""
-    chosen: list[Head] = []
-    short: list[int] = []
-    for layer, many in sorted(lost.items()):
-        free = [head for head in others if head[0] == layer]
-        found = [free[i] for i in rng.permutation(len(free))[:many]]
-        chosen += found
-        short += [layer] * (many - len(found))
-    free = sorted(set(others) - set(chosen))
-    for layer in short[: len(free)]:
-        nearest = min(abs(at - layer) for at, _ in free)
-        near = [head for head in free if abs(head[0] - layer) == nearest]
-        chosen.append(near[int(rng.integers(len(near)))])
-        free.remove(chosen[-1])
-    return chosen
 
 
 def edit_heads(

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.experiments.editing import Head, draw_matched_heads
+from harness.experiments.editing import Head
+from harness.experiments.other_heads import OtherHeads, deal_by_place
 from harness.subjects.subject import Subject
 from harness.tracing.edit import Edit
 
@@ -25,12 +26,17 @@ def mark_heads(heads: Iterable[Head], subject: Subject, trials: int) -> torch.Te
 
 
 def mark_other_heads(
-    heads: Sequence[Head], subject: Subject, scenes: NDArray[np.str_], rng: np.random.Generator
+    heads: Sequence[Head],
+    others: OtherHeads,
+    subject: Subject,
+    scenes: NDArray[np.str_],
+    rng: np.random.Generator,
 ) -> torch.Tensor:
     """Mark other heads, as many in every layer as the given ones if it has them, drawn anew for every scene.
 
     Args:
         heads: To be matched; none of them is marked.
+        others: Those of which they are drawn.
         subject: The model.
         scenes: The scene of each trial [n]; trials about one scene share a draw.
         rng: Where the randomness comes from.
@@ -39,18 +45,26 @@ def mark_other_heads(
         bool [n, L, H].
     """
     keys, numbers = np.unique(scenes, return_inverse=True)
-    sets = draw_matched_heads(heads, subject, rng, len(keys))
+    sets = others.draw(heads, rng, len(keys))
     marked = torch.cat([mark_heads(of_scene, subject, 1) for of_scene in sets])
     return marked[torch.from_numpy(numbers)]
 
 
 def draw_same_norm(
-    difference: torch.Tensor, scenes: NDArray[np.str_], rng: np.random.Generator
+    difference: torch.Tensor,
+    places: NDArray[np.int64],
+    scenes: NDArray[np.str_],
+    rng: np.random.Generator,
 ) -> torch.Tensor:
     """Draw a random direction for every scene and head, as long as a difference is.
 
+    A direction is one of the head's own features, so that no basis of the residual stream changes it, and is
+    drawn for the place of a head and not for its number. In which basis a head has its features is a choice of
+    the model's: the interval over scenes knows of that, as of the draw.
+
     Args:
         difference: [L, n, 1, H, w].
+        places: The place of every head in the order of its layer, [L, H] (`OtherHeads`).
         scenes: The scene of each trial [n]; trials about one scene share the directions.
         rng: Where the randomness comes from.
 
@@ -60,7 +74,7 @@ def draw_same_norm(
     keys, numbers = np.unique(scenes, return_inverse=True)
     layers, _, _, heads, width = difference.shape
     drawn = torch.from_numpy(rng.normal(size=(len(keys), layers, heads, width)).astype(np.float32))
-    of_trial = drawn[torch.from_numpy(numbers)].transpose(0, 1)[:, :, None]
+    of_trial = deal_by_place(drawn, places)[torch.from_numpy(numbers)].transpose(0, 1)[:, :, None]
     return of_trial / of_trial.norm(dim=-1, keepdim=True) * difference.norm(dim=-1, keepdim=True)
 
 

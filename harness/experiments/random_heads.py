@@ -9,8 +9,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.experiments.editing import Head, draw_matched_heads
-from harness.subjects.subject import Subject
+from harness.experiments.editing import Head
+from harness.experiments.other_heads import OtherHeads, count_fewest
 
 Item = TypeVar("Item")
 
@@ -34,7 +34,7 @@ class RandomHeads:
     def deal(
         cls,
         heads: Sequence[Head],
-        subject: Subject,
+        others: OtherHeads,
         scenes: NDArray[np.str_],
         rng: np.random.Generator,
     ) -> RandomHeads:
@@ -42,15 +42,19 @@ class RandomHeads:
 
         Args:
             heads: To be matched; none of them is drawn.
-            subject: The model.
+            others: Those of which they are drawn.
             scenes: The scene of each trial [n]; all trials about one scene are asked with the same set.
             rng: Where the randomness comes from.
         """
         keys, numbers = np.unique(scenes, return_inverse=True)
         count = min(DRAWS, len(keys))
         dealt = rng.permutation(len(keys)) % count
-        sets = draw_matched_heads(heads, subject, rng, count)
-        return cls(dealt[numbers].astype(np.int64), sets)
+        return cls(dealt[numbers].astype(np.int64), others.draw(heads, rng, count))
+
+    @property
+    def fewest(self) -> int:
+        """The number of heads in the smallest set."""
+        return count_fewest(self.sets)
 
     def ask(
         self,

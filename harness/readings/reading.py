@@ -74,6 +74,23 @@ class Reading:
             )
         return Estimate.absent(reason, **(sizes or count_trials(self.data.scene)))
 
+    def _explain_few_others(self, wanted: int, others: int) -> Estimate | None:
+        """The estimate of a comparison with other heads where too few could be drawn, or None.
+
+        Heads that matter for a stage are never drawn, so that in a small subject too few may be left.
+
+        Args:
+            wanted: How many heads were edited.
+            others: How many others were edited in their place, at least.
+        """
+        if others >= wanted:
+            return None
+        return Estimate.inapplicable(
+            f"{wanted} heads are edited, and of those that matter for no stage only {others} are left to be "
+            "edited in their place: nothing to compare with",
+            **count_trials(self.data.scene),
+        )
+
 
 def count_trials(scenes: xr.DataArray | NDArray[np.str_]) -> Sizes:
     """Count the trials and the different scenes among them, from the scene of each trial [n]."""

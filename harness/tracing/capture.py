@@ -31,8 +31,8 @@ def capture(
         layers: Which decoder layers, ascending; all if not given.
 
     Returns:
-        float32 on the CPU: [L, B, S, d] for residual and norm; [L, B, S, H, w], cut into heads, for all
-        other kinds.
+        float32 on the CPU: [L, B, S, d] for residual and norm; [L, B, S, H] for written; [L, B, S, H, w], cut
+        into heads, for all other kinds.
     """
     return capture_sites(subject, batch, [(kind, tokens)], layers)[0]
 
@@ -60,7 +60,7 @@ def capture_sites(
     found = []
     for number, (kind, _) in enumerate(sites):
         read = torch.cat(values[number * len(chosen) : (number + 1) * len(chosen)])
-        whole = kind in ("residual", "norm")
+        whole = kind in ("residual", "norm", "written")
         found.append(read if whole else read.unflatten(-1, (-1, subject.head_width)))
     return found
 

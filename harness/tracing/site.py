@@ -24,10 +24,11 @@ residual: output of the layer, [B, T, d].
 
 KINDS: tuple[Kind, ...] = ("query", "key", "value", "head", "residual")
 
-Site = Kind | Literal["norm"]
-"""Any site that can be read: the kinds, and norm, the output of the norm after attention, [B, T, d]."""
+Site = Kind | Literal["written", "norm"]
+"""Any site that can be read: the kinds; written, the length of what each head adds to the residual stream,
+[B, T, H]; and norm, the output of the norm after attention, [B, T, d]."""
 
-ORDER: tuple[Site, ...] = ("query", "key", "value", "head", "norm", "residual")
+ORDER: tuple[Site, ...] = ("query", "key", "value", "head", "written", "norm", "residual")
 """All sites, in the order in which a layer computes them."""
 
 MODULES: dict[Kind, tuple[str, Literal["input", "output"]]] = {
@@ -59,23 +60,46 @@ def find_layers(subject: Subject, root: torch.nn.Module | NNsight) -> Any:
 
 
 def read_site(layer: Any, kind: Site) -> torch.Tensor:
-    """The activation [B, T, features] at a site of a layer of the traced model; only inside a trace."""
+    """The activation [B, T, features] at a site of a layer of the traced model; only inside a trace.
+
+    For written it is that of head, see `measure_written`.
+    """
     if kind == "residual":
         return layer.output
     if kind == "norm":
         return layer.post_attention_layernorm.output
-    module, side = MODULES[kind]
+    # What is written is computed of the heads' outputs, at those tokens alone that are read.
+    module, side = MODULES["head" if kind == "written" else kind]
     return getattr(getattr(layer.self_attn, module), side)
+
+
+def measure_written(given: torch.Tensor, weight: torch.Tensor, width: int) -> torch.Tensor:
+    """The length of what each head adds to the residual stream, float32 [B, S, H].
+
+    Unlike the length of the head's output, it stays what it is where values are scaled and the projection takes
+    that back, or where the basis of the residual stream is another: it is a property of what the model
+    computes.
+
+    Args:
+        given: The input of `o_proj`, [B, S, H * w].
+        weight: Of `o_proj`, [d, H * w].
+        width: Features of one head, w.
+    """
+    parts = weight.detach().float().unflatten(1, (-1, width))
+    # |W x| by way of x'W'W x, which needs no vector of d features for every head and token.
+    inner = torch.einsum("dhv,dhw->hvw", parts, parts)
+    outputs = given.float().unflatten(-1, (-1, width))
+    return torch.einsum("bshv,hvw,bshw->bsh", outputs, inner, outputs).clamp(min=0).sqrt()
 
 
 def write_site(layer: Any, kind: Site, value: torch.Tensor) -> None:
     """Replace the activation [B, T, features] at a site of a layer of the traced model; only inside a trace.
 
     Raises:
-        ValueError: The site is norm, which can only be read.
+        ValueError: The site is norm or written, which can only be read.
     """
-    if kind == "norm":
-        raise ValueError("the output of the norm after attention can only be read")
+    if kind == "norm" or kind == "written":
+        raise ValueError(f"the site {kind!r} can only be read")
     if kind == "residual":
         layer.output = value
     else:

@@ -17,7 +17,15 @@ from harness.subjects.subject import Subject
 from harness.tracing.edit import Edit, PlainEdit, write_at
 from harness.tracing.elsewhere import send_trace
 from harness.tracing.footprint import cut_evenly
-from harness.tracing.site import ORDER, Site, find_layers, read_site, wrap_model, write_site
+from harness.tracing.site import (
+    ORDER,
+    Site,
+    find_layers,
+    measure_written,
+    read_site,
+    wrap_model,
+    write_site,
+)
 
 ROWS_SENT = 16
 """Most rows of one run where the layers are elsewhere; for a model of 7B parameters some 50 MB are sent."""
@@ -125,6 +133,11 @@ def _once(
                     write_at(value[part], *edit, width)
                 write_site(layers[layer], site, value)
             for number in numbers:
+                if site == "written":
+                    given = value[rows, tokens[number]]
+                    weight = layers[layer].self_attn.o_proj.weight
+                    found[number] = measure_written(given, weight, width).cpu().detach()
+                    continue
                 # Advanced indexing copies, so that a later edit of the tensor in place does not show.
                 found[number] = value[rows, tokens[number]].float().cpu().detach()
     return [found[n].unflatten(0, (times, -1)) for n in range(len(reads))]

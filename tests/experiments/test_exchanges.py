@@ -32,7 +32,8 @@ def test_each_half_of_the_image_gets_the_mean_keys_of_the_other_half(subject):
     sides = [side_of(t.scene, t.target) for t in drawn]
     # One trial for each side, so that every resample is that trial.
     both = [drawn[sides.index(0)], drawn[sides.index(1)]]
-    keys = _KeyEditor(subject, [(1, 0)], both, rng, scenes=2)
+    places = np.tile(np.arange(subject.key_heads), (subject.layers, 1))
+    keys = _KeyEditor(subject, [(1, 0)], both, rng, places, scenes=2)
     batch = subject.encode(both)
     tokens = batch.image_tokens
     read = capture_all(subject, both, "key", lambda b: b.image_tokens)[1]

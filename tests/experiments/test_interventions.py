@@ -10,14 +10,13 @@ import xarray as xr
 from harness.experiments.catalogue import find_experiment
 from harness.experiments.editing import (
     average_by_label,
-    draw_matched_heads,
     edit_heads,
     find_answers,
-    find_heads_that_matter,
     find_last_token,
     read_words,
 )
 from harness.experiments.halves import list_ranked_scenes
+from harness.experiments.other_heads import find_heads_that_matter
 from harness.experiments.pushes import Push, Pushes
 from harness.experiments.rivals import tabulate_rivals
 from harness.measuring.experiment import Request
@@ -162,13 +161,6 @@ def test_edits_of_several_heads_are_those_of_each(planted, pairs):
     assert torch.allclose(together, read_edited_logits(planted, batch, single), atol=1e-5)
 
 
-def test_matched_heads_are_others_of_the_same_layers(planted):
-    heads = [(4, 2), (4, 3), (6, 1)]
-    for drawn in draw_matched_heads(heads, planted, np.random.default_rng(0), 5):
-        assert not set(drawn) & set(heads)
-        assert sorted(layer for layer, _ in drawn) == [4, 4, 6]
-
-
 def test_each_mean_is_over_the_trials_of_its_label():
     values = torch.arange(12.0).reshape(2, 6, 1)
     labels = np.array([0, 1, 0, 1, 1, 0])
@@ -277,15 +269,6 @@ def test_heads_that_matter_are_those_that_were_planted(of):
     plan = PLANS["planted"]
     stages = (plan.retrieval, plan.selection, plan.features)
     assert found == {(stage.layer, head) for stage in stages for head in stage.heads}
-
-
-def test_no_head_that_is_spared_is_drawn_even_where_a_layer_has_no_other(planted):
-    spared = {(4, h) for h in range(planted.heads)} | {(6, 0)}
-    for drawn in draw_matched_heads(
-        [(4, 2), (6, 1)], planted, np.random.default_rng(0), 20, spared
-    ):
-        assert len(set(drawn)) == 2
-        assert not set(drawn) & (spared | {(6, 1)})
 
 
 def test_heads_of_each_trial_are_pushed_in_that_trial_only():

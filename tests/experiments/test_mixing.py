@@ -16,6 +16,7 @@ from harness.experiments.mixing import (
     mark_other_heads,
     mix_in,
 )
+from harness.experiments.other_heads import OtherHeads
 from harness.experiments.patching import find_patched_tokens
 from harness.stimuli.contrast import draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY
@@ -92,17 +93,36 @@ def test_a_mixture_is_a_share_of_both_in_marked_heads_and_nothing_elsewhere(shar
 def test_random_directions_are_as_long_as_what_they_stand_for_and_drawn_for_every_scene():
     difference = torch.randn(3, 40, 1, 4, 8, generator=torch.Generator().manual_seed(0))
     scenes = np.repeat([f"scene {i}" for i in range(20)], 2)
-    found = draw_same_norm(difference, scenes, np.random.default_rng(0))
+    places = np.tile(np.arange(4), (3, 1))
+    found = draw_same_norm(difference, places, scenes, np.random.default_rng(0))
     torch.testing.assert_close(found.norm(dim=-1), difference.norm(dim=-1))
     unit = found / found.norm(dim=-1, keepdim=True)
     torch.testing.assert_close(unit[:, 0::2], unit[:, 1::2])
     assert (unit[:, 0] * unit[:, 2]).sum(-1).abs().max() < 0.999
 
 
+def test_a_random_direction_is_drawn_for_the_place_of_a_head_and_not_for_its_number():
+    rng = np.random.default_rng(0)
+    difference = torch.randn(3, 6, 1, 4, 8, generator=torch.Generator().manual_seed(0))
+    scenes = np.arange(6).astype(str)
+    places, order = (np.array([rng.permutation(4) for _ in range(3)]) for _ in range(2))
+
+    def renumber(values):
+        return torch.stack([of[:, :, new] for of, new in zip(values, order, strict=True)])
+
+    found = draw_same_norm(difference, places, scenes, np.random.default_rng(5))
+    moved = np.take_along_axis(places, order, 1)
+    of_moved = draw_same_norm(renumber(difference), moved, scenes, np.random.default_rng(5))
+    torch.testing.assert_close(of_moved, renumber(found))
+
+
 def test_other_heads_are_as_many_in_every_layer_and_never_the_given_ones(subject):
     heads = [(2, 0), (2, 1), (4, 3)]
     scenes = np.repeat([f"scene {i}" for i in range(30)], 2)
-    marked = mark_other_heads(heads, subject, scenes, np.random.default_rng(0))
+    every = [(layer, head) for layer in range(subject.layers) for head in range(subject.heads)]
+    places = np.tile(np.arange(subject.heads), (subject.layers, 1))
+    others = OtherHeads(places, np.zeros(places.shape), tuple(every))
+    marked = mark_other_heads(heads, others, subject, scenes, np.random.default_rng(0))
     own = mark_heads(heads, subject, len(scenes))
     assert not (marked & own).any()
     assert torch.equal(marked.sum(2), own.sum(2))

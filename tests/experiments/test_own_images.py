@@ -32,6 +32,7 @@ def ask(speaker):
         mediation = xr.Dataset(
             {
                 "score": (("condition", "trial", "layer", "head"), score),
+                "written": (("condition", "layer", "head"), np.ones_like(score[:, 0])),
                 "scene": (("condition", "trial"), keys),
                 "counterfactual_scene": (("condition", "trial"), keys),
                 "kept": (("condition",), [20] * len(CONDITIONS)),

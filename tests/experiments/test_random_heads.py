@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.experiments.other_heads import OtherHeads
 from harness.experiments.random_heads import DRAWS, RandomHeads
 from harness.statistics.estimate import MINIMUM_CLUSTERS
 
-SUBJECT = SimpleNamespace(layers=6, heads=4)
 EVERY = [(layer, head) for layer in range(6) for head in range(4)]
+OTHERS = OtherHeads(np.tile(np.arange(4), (6, 1)), np.zeros((6, 4)), tuple(EVERY))
 CHOSEN = st.lists(st.sampled_from(EVERY), min_size=1, max_size=12, unique=True)
 
 
 def deal(heads, scenes, seed=0):
-    return RandomHeads.deal(heads, SUBJECT, np.array(scenes), np.random.default_rng(seed))
+    return RandomHeads.deal(heads, OTHERS, np.array(scenes), np.random.default_rng(seed))
 
 
 @given(CHOSEN, st.integers(0, 99))

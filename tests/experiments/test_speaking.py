@@ -74,6 +74,7 @@ def mediation(kept=KEPT, score=1.0):
     return xr.Dataset(
         {
             "score": (("condition", "trial", "layer", "head"), scores),
+            "written": (("condition", "layer", "head"), np.ones_like(scores[:, 0])),
             "scene": (("condition", "trial"), np.full((len(CONDITIONS), KEPT), "s")),
             "kept": (("condition",), [kept] * len(CONDITIONS)),
         },

@@ -11,11 +11,15 @@ from scipy.stats import ttest_1samp
 
 from harness.measures.mediation import (
     bound_heads,
+    choose_best_head,
     compute_listing_chance,
     count_shared_heads,
     find_top_heads,
     median_layer,
     mediation_score,
+    merge_equals,
+    merge_sizes,
+    order_heads,
 )
 
 logits = arrays(float, (3, 2), elements=st.floats(-50, 50))
@@ -147,6 +151,46 @@ def test_heads_without_a_positive_score_are_never_listed():
 @given(matrices, st.integers(1, 10))
 def test_scaling_the_scores_changes_no_list(scores, k):
     assert find_top_heads(4 * scores, k) == find_top_heads(scores, k)
+
+
+@given(matrices, st.integers(0, 25), st.integers(0, 99))
+def test_rounding_changes_no_list_and_no_order(scores, k, seed):
+    noise = np.random.default_rng(seed).uniform(-1e-7, 1e-7, scores.shape) * np.abs(scores).max()
+    assert find_top_heads(scores + noise, k, share=0) == find_top_heads(scores, k, share=0)
+    assert order_heads(merge_equals(scores + noise)) == order_heads(merge_equals(scores))
+
+
+def test_numbers_that_hang_together_are_the_largest_of_them_and_those_at_nothing_are_nothing():
+    numbers = np.array([[1.0, 1.00001, 0.5], [1e-9, -1e-9, -0.5]])
+    assert merge_equals(numbers).tolist() == [[1.00001, 1.00001, 0.5], [0, 0, -0.5]]
+    assert merge_equals([[0.1, 0.2, 0.4]], apart=0.15).tolist() == [[0, 0, 0.4]]
+    assert merge_equals([]).tolist() == []
+
+
+def test_sizes_are_equal_by_their_ratio():
+    sizes = merge_sizes([[100.0, 0.01, 0.01 * (1 + 1e-6), 0.011, 0.0]])[0]
+    assert sizes[1] == sizes[2] < sizes[3]
+    assert sizes[4] == sizes.min()
+    assert merge_sizes([[0.0, 0.0]]).tolist() == [[0, 0]]
+
+
+def test_equal_heads_are_ordered_by_what_comes_next():
+    first, then = np.array([[1.0, 1.0, 2.0]]), np.array([[0.0, 3.0, 0.0]])
+    assert order_heads(first, then) == [(0, 2), (0, 1), (0, 0)]
+    assert find_top_heads(first, 3, then=[then]) == [(0, 2), (0, 1), (0, 0)]
+
+
+def test_the_best_of_equal_heads_is_the_same_whatever_their_numbers():
+    rng = np.random.default_rng(0)
+    scores, scenes = rng.integers(-1, 2, (40, 1, 6)).astype(float), np.arange(40).astype(str)
+    # All have the same mean on whatever half is chosen by.
+    first, _ = choose_best_head(scores, scenes)
+    scores[first] -= scores[first].mean(0)
+    scores += 1e-9 * rng.normal(size=scores.shape)
+    order = rng.permutation(6)
+    _, (_, own) = choose_best_head(scores, scenes)
+    _, (_, theirs) = choose_best_head(scores[:, :, order], scenes)
+    assert order[theirs] == own
 
 
 def test_heads_are_plain_numbers():

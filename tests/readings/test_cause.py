@@ -36,6 +36,7 @@ def degraded(right, follows, heads=5, ranked=20, seed=0):
                 "scene": (("trial",), SCENES),
                 "ranked": ranked,
                 "heads": heads,
+                "others": heads,
             },
             {"edit": list(EDITS), "step": list(STEPS)},
         )
@@ -88,6 +89,8 @@ def chain(nothing, selection, others, patched=5):
                 "effect": (("held", "trial"), effect),
                 "scene": (("trial",), SCENES),
                 "patched": patched,
+                "held_heads": 2,
+                "others": 2,
             },
             {"held": ["nothing", "selection", "other heads"]},
         )

@@ -12,7 +12,7 @@ from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.draw import draw
 from harness.tracing.capture import capture, read_edited_logits, read_last_logits
 from harness.tracing.edit import Edit
-from harness.tracing.site import KINDS, find_layers
+from harness.tracing.site import KINDS, find_layers, measure_written
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +96,24 @@ def test_heads_times_the_projection_give_the_attention_output(subject, batch):
     weights = attention.o_proj.weight.unflatten(1, (subject.heads, -1))
     by_head = torch.einsum("bhd,ohd->bo", heads[3, :, 0], weights)
     assert torch.allclose(by_head, outputs[0][:, -1], atol=1e-5)
+
+
+def test_what_a_head_writes_is_as_long_as_its_share_of_the_attention_output(subject, batch):
+    heads = capture(subject, batch, "head", last_of(batch))
+    attention = find_layers(subject, subject.model)[3].self_attn
+    weights = attention.o_proj.weight.unflatten(1, (subject.heads, -1))
+    shares = torch.einsum("bhd,ohd->bho", heads[3, :, 0], weights)
+    written = capture(subject, batch, "written", last_of(batch))
+    assert written.shape == (subject.layers, len(batch), 1, subject.heads)
+    torch.testing.assert_close(written[3, :, 0], shares.norm(dim=-1).detach())
+
+
+def test_what_a_head_writes_does_not_depend_on_the_scale_of_its_values():
+    generator = torch.Generator().manual_seed(0)
+    given, weight = (torch.randn(n, 6, generator=generator) for n in (5, 7))
+    scale = torch.tensor([2.0, 0.5, 4.0, -1.0, 8.0, 0.25])
+    plain = measure_written(given[None], weight, 2)
+    torch.testing.assert_close(measure_written(given[None] * scale, weight / scale, 2), plain)
 
 
 def test_a_full_patch_gives_the_other_runs_output(subject, trials):

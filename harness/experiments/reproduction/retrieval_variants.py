@@ -16,13 +16,12 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.editing import Head, average_scores, select_kept_scores
+from harness.experiments.editing import WEAK, Head, rank_heads, select_kept_scores
 from harness.experiments.halves import list_ranked_scenes
 from harness.experiments.patching import Patches, read_patched_logits
 from harness.experiments.visual_symbols.mediation import ROWS
 from harness.measures.mediation import (
     compute_listing_chance,
-    find_top_heads,
     mediation_score,
     read_best_head,
 )
@@ -78,9 +77,7 @@ def measure(request: Request) -> xr.Dataset:
     for done, stage in enumerate(CONDITIONS):
         request.progress(done, len(CONDITIONS))
         pairs = _draw_unseen(request, stage, list_ranked_scenes(mediation, [stage]))
-        stages[stage] = _measure_stage(
-            half, pairs, find_top_heads(average_scores(mediation, stage), TOP)
-        )
+        stages[stage] = _measure_stage(half, pairs, rank_heads(mediation, stage, TOP, WEAK))
     retrieval = stages["id_retrieval"]
     best = retrieval.heads[0] if retrieval.heads else (0, 0)
     read = _read_both_ways(subject, retrieval.pairs, best)

@@ -9,11 +9,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.editing import Head, average_scores
+from harness.experiments.editing import Head, list_measured_of_heads
 from harness.experiments.halves import list_scenes
+from harness.experiments.other_heads import OtherHeads
 from harness.experiments.random_heads import RandomHeads
 from harness.experiments.sweeps import scale_head_share
 from harness.experiments.written import continue_prompts, read_number
+from harness.measures.mediation import merge_equals, order_heads
 from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.prompt import Trial, ask_to_enumerate
@@ -56,13 +58,14 @@ def measure(request: Request) -> xr.Dataset:
         `scene` [trial]; `heads`: how many have a positive mediation score. And where heads were silenced
         `right`, `valid` bool [which, k, trial]: the count is right, and there is a number at all; `random` bool
         [trial]: right under random heads, as many in every layer as the best at the judged K; `draw` int64
-        [trial]: which of their draws. `k` is the published number of heads that the part taken stands for;
-        "top" has no head without a positive score.
+        [trial]: which of their draws; `silenced`, `others`: how many heads are the best at the judged K, and
+        how many random ones there are in their place, at least. `k` is the published number of heads that the
+        part taken stands for; "top" has no head without a positive score.
     """
     subject, rng = request.subject, request.rng
     drawn = draw_counting_questions(subject.grids[3], request.trials, rng)
-    scores = np.max([average_scores(request.needed["mediation"], c) for c in CONDITIONS], 0)
-    ranked = _rank_heads(scores)
+    mediation = request.needed["mediation"]
+    ranked = _rank_heads(list_measured_of_heads(mediation))
     plain = _count_without(subject, drawn, [])
     found = xr.Dataset(
         {
@@ -83,7 +86,7 @@ def measure(request: Request) -> xr.Dataset:
         request.progress(done, len(chosen) + 1)
         counts.append(_count_without(subject, drawn, heads))
     best = ranked["top"][: scale_head_share(subject, JUDGED, OF)]
-    random = RandomHeads.deal(best, subject, list_scenes(drawn), rng)
+    random = RandomHeads.deal(best, OtherHeads.find(mediation), list_scenes(drawn), rng)
     by_chance = random.ask(
         drawn, lambda trials, heads: _count_without(subject, trials, heads).right
     )
@@ -93,19 +96,20 @@ def measure(request: Request) -> xr.Dataset:
         valid=(("which", "k", "trial"), np.reshape([c.valid for c in counts], shape)),
         random=(("trial",), by_chance),
         draw=(("trial",), random.draws),
+        silenced=len(best),
+        others=random.fewest,
     ).assign_coords(which=list(ORDERS), k=list(PUBLISHED_K))
 
 
-def _rank_heads(scores: NDArray[np.float64]) -> dict[str, list[Head]]:
-    """The heads in each of ORDERS, from their scores [L, H]; of equals the earlier layer, the lower head.
+def _rank_heads(measured: Sequence[NDArray[np.float64]]) -> dict[str, list[Head]]:
+    """The heads in each of ORDERS, from what was measured of them, [L, H] each: first the score of each stage.
 
     At the top are those with a positive score alone, so that heads that do nothing never stand for the best.
+    Equal ones are ordered by all that was measured of them, not by their numbers.
     """
-    keys = {"top": -scores, "bottom": scores, "smallest": np.abs(scores)}
-    ranked = {
-        order: [divmod(int(i), scores.shape[1]) for i in np.argsort(key, axis=None, kind="stable")]
-        for order, key in keys.items()
-    }
+    scores = merge_equals(np.max(measured[: len(CONDITIONS)], 0))
+    keys = {"top": scores, "bottom": -scores, "smallest": -np.abs(scores)}
+    ranked = {order: order_heads(merge_equals(key), *measured) for order, key in keys.items()}
     ranked["top"] = [head for head in ranked["top"] if scores[head] > 0]
     return ranked
 

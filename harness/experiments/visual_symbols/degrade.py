@@ -32,6 +32,7 @@ from harness.experiments.mixing import (
     mark_other_heads,
     mix_in,
 )
+from harness.experiments.other_heads import OtherHeads
 from harness.experiments.sweeps import list_head_counts
 from harness.experiments.targets import list_colors, number_cells
 from harness.measuring.experiment import Request
@@ -92,12 +93,29 @@ class Degraded:
         )
         return counts[int((answers == wanted).mean(1).argmax())]
 
-    def ask(self, heads: list[Head], rng: np.random.Generator) -> NDArray[np.str_]:
-        """The answers under every edit of EDITS at every step, words [edit, step, n]."""
-        scenes = list_scenes(self.trials)
+    def mark_others(
+        self, heads: list[Head], others: OtherHeads, rng: np.random.Generator
+    ) -> torch.Tensor:
+        """Other heads in place of the given ones, drawn anew for every scene, bool [n, L, H]."""
+        return mark_other_heads(heads, others, self.subject, list_scenes(self.trials), rng)
+
+    def ask(
+        self,
+        heads: list[Head],
+        others: torch.Tensor,
+        places: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> NDArray[np.str_]:
+        """The answers under every edit of EDITS at every step, words [edit, step, n].
+
+        Args:
+            heads: Those that are degraded.
+            others: Those that are in their place, for every trial, bool [n, L, H].
+            places: The place of every head in the order of its layer, [L, H].
+            rng: Of the random directions.
+        """
         own = mark_heads(heads, self.subject, len(self.trials))
-        others = mark_other_heads(heads, self.subject, scenes, rng)
-        random = draw_same_norm(self.ids - self.outputs, scenes, rng)
+        random = draw_same_norm(self.ids - self.outputs, places, list_scenes(self.trials), rng)
 
         def degrade(batch: Batch, part: slice) -> list[Variant]:
             at, ids = find_last_token(batch), self.ids[:, part]
@@ -121,7 +139,8 @@ def measure(request: Request) -> xr.Dataset:
     Returns:
         `right`, `follows` bool [edit, step, trial]: whether the target is named, and whether the object of the
         cell whose ID is mixed in; `scene` [trial]; `ranked`: heads that mediation ranked; `heads`: how many
-        are edited, 0 if there are none or no two cells have a mean.
+        are edited, 0 if there are none or no two cells have a mean; `others`: how many others are edited in
+        their place, at least.
     """
     subject, rng = request.subject, request.rng
     grid = subject.grids[3]
@@ -134,12 +153,13 @@ def measure(request: Request) -> xr.Dataset:
     learned = halves.first & (named == [t.answer for t in drawn])
     known = np.unique(cells[learned])
     other = _draw_other_cells(cells, known, rng)
-    heads = rank_heads(request.needed["mediation"], "id_selection")
+    mediation = request.needed["mediation"]
+    heads = rank_heads(mediation, "id_selection")
     counts = list_head_counts(subject, len(heads))
     pointed = np.array(list_colors(drawn, other))
     _, judged = halves.split(drawn)
     answers = np.broadcast_to(named[halves.second], (len(EDITS), len(STEPS), len(judged)))
-    best = 0
+    best = fewest = 0
     if counts and len(known) > 1:
         labels = np.searchsorted(known, cells[learned])
         means = average_by_label(outputs[:, torch.from_numpy(learned)], labels, len(known))
@@ -148,7 +168,10 @@ def measure(request: Request) -> xr.Dataset:
         choosing = every.select(halves.first)
         best = choosing.choose_count(heads, counts, pointed[halves.first])
         request.progress(2, 3)
-        answers = every.select(halves.second).ask(heads[:best], rng)
+        judging, others = every.select(halves.second), OtherHeads.find(mediation, "id_selection")
+        marked = judging.mark_others(heads[:best], others, rng)
+        fewest = int(marked.sum((1, 2)).min())
+        answers = judging.ask(heads[:best], marked, others.places, rng)
     return xr.Dataset(
         {
             "right": (("edit", "step", "trial"), answers == [t.answer for t in judged]),
@@ -156,6 +179,7 @@ def measure(request: Request) -> xr.Dataset:
             "scene": (("trial",), halves.scenes[halves.second]),
             "ranked": len(heads),
             "heads": best,
+            "others": fewest,
         },
         {"edit": list(EDITS), "step": list(STEPS)},
     )

@@ -29,6 +29,7 @@ from harness.experiments.halves import (
     list_scenes,
     note_unranked,
 )
+from harness.experiments.other_heads import OtherHeads, deal_by_place, place_key_heads
 from harness.experiments.rivals import tabulate_rivals
 from harness.measuring.experiment import Request
 from harness.stimuli.prompt import Trial
@@ -51,7 +52,8 @@ class KeyEdit:
 
     Attributes:
         place: Which tokens of a side: those of its object, as many without any object, or the whole half.
-        added: The other side's mean keys less the side's own, or a random direction as long as that.
+        added: The other side's mean keys less the side's own, or a random direction as long as that in each
+            head.
         asked_only: Only on the side of the object whose color is asked; else on both.
         selected_only: Only the keys that the feature retrieval heads read; else all keys of their layers.
     """
@@ -105,7 +107,10 @@ def measure(request: Request) -> xr.Dataset:
     shown = halves.scenes[halves.second]
     # One number per scene: what is drawn for it is drawn for no other.
     labels, scenes = np.unique(shown, return_inverse=True)
-    editor = _KeyEditor(subject, heads, estimation, rng, scenes=len(labels))
+    places = place_key_heads(
+        OtherHeads.find(mediation, "feature_retrieval").places, subject.key_heads
+    )
+    editor = _KeyEditor(subject, heads, estimation, rng, places, scenes=len(labels))
     request.progress(1, 2)
     answers = find_answers(
         subject,
@@ -150,6 +155,8 @@ class _KeyEditor:
         heads: Feature retrieval heads; the keys of their layers are edited.
         estimation: Trials from which the means are taken.
         rng: Of the draws.
+        places: The place of every head of keys in the order of its layer, [L, Hkv]: for which directions are
+            drawn.
         scenes: How many scenes have draws of their own.
     """
 
@@ -159,6 +166,7 @@ class _KeyEditor:
         heads: Sequence[Head],
         estimation: Sequence[Trial],
         rng: np.random.Generator,
+        places: NDArray[np.int64],
         *,
         scenes: int,
     ) -> None:
@@ -177,7 +185,7 @@ class _KeyEditor:
         # For each side [edited layers, scenes, tokens, Hkv, w]
         self.halves = [self._average_half(keys, asked == i, i, scenes, rng) for i in range(SIDES)]
         # [L, scenes, 1, Hkv, w]
-        self.random = torch.stack([self._draw_direction(rng) for _ in range(scenes)], 1)[:, :, None]
+        self.random = self._draw_directions(scenes, places, rng).transpose(0, 1)[:, :, None]
 
     def make_edits(
         self,
@@ -260,12 +268,17 @@ class _KeyEditor:
             ]
         )
 
-    def _draw_direction(self, rng: np.random.Generator) -> torch.Tensor:
-        """A random direction as long as the difference of the IDs in every layer, [L, Hkv, w]."""
+    def _draw_directions(
+        self, scenes: int, places: NDArray[np.int64], rng: np.random.Generator
+    ) -> torch.Tensor:
+        """Random directions, in each head of keys as long as the difference of the IDs, [scenes, L, Hkv, w].
+
+        They are drawn for the places of heads (`OtherHeads`), and not for their numbers.
+        """
         difference = self.ids[1] - self.ids[0]
-        drawn = torch.from_numpy(rng.standard_normal(difference.shape)).float()
-        sizes = [x.flatten(1).norm(dim=1)[:, None, None] for x in (difference, drawn)]
-        return drawn * sizes[0] / sizes[1]
+        drawn = torch.from_numpy(rng.standard_normal((scenes, *difference.shape))).float()
+        drawn = deal_by_place(drawn, places)
+        return drawn / drawn.norm(dim=-1, keepdim=True) * difference.norm(dim=-1, keepdim=True)
 
     def _find_object(self, trial: Trial, side: int) -> list[int]:
         """Image tokens of the object on a side."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from harness.experiments.editing import Head, capture_all, edit_heads, find_last_token, rank_heads
 from harness.experiments.halves import Halves
+from harness.experiments.other_heads import OtherHeads
 from harness.experiments.random_heads import RandomHeads
 from harness.experiments.sweeps import scale_head_count
 from harness.experiments.written import continue_prompts, find_noun, read_first_entry
@@ -112,8 +113,8 @@ def measure(request: Request) -> xr.Dataset:
         them; `listed`: images that were listed. And where there are heads and at least `LISTED` such images:
         `repeated`, `plain` bool [trial]: whether the next object has the noun of the first one, with the ID
         and as it is; `random` bool [trial]: the same with as many random heads of the same layers replaced;
-        `draw` int64 [trial]: which of their draws; `exact` bool [trial]: the same in all words; `scene`
-        [trial]; `replaced`: how many heads.
+        `draw` int64 [trial]: which of their draws; `others`: how many, at least; `exact` bool [trial]: the
+        same in all words; `scene` [trial]; `replaced`: how many heads.
     """
     subject, trials, rng = request.subject, request.trials, request.rng
     scenes = draw_listing_scenes(subject.grids[2], HIGH_ENTROPY[3], trials, rng)
@@ -149,12 +150,14 @@ def _measure_scenes(request: Request, scenes: Sequence[Scene]) -> xr.Dataset:
     request.progress(2, 3)
     repeats = identity.find_repeats(judged, best)
     judged_scenes = parts.scenes[parts.second]
-    random = RandomHeads.deal(best, subject, judged_scenes, rng)
+    free = OtherHeads.find(mediation, "id_selection")
+    random = RandomHeads.deal(best, free, judged_scenes, rng)
     return found.assign(
         repeated=(("trial",), repeats.noun),
         exact=(("trial",), repeats.exact),
         random=(("trial",), random.ask(judged, lambda x, of: identity.find_repeats(x, of).noun)),
         draw=(("trial",), random.draws),
+        others=random.fewest,
         plain=(("trial",), identity.find_repeats(judged, []).noun),
         scene=(("trial",), judged_scenes),
         replaced=len(best),

@@ -11,16 +11,17 @@ from itertools import product
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from harness.experiments.editing import read_words
-from harness.experiments.patching import read_patched_logits
+from harness.experiments.patching import find_patched_tokens, read_patched_logits
 from harness.measures.mediation import mediation_score
 from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS, Contrast, draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.subject import Subject
-from harness.tracing.capture import read_last_logits
+from harness.tracing.capture import capture, read_last_logits
 
 ROWS = 16
 """Contrasts drawn and measured at a time, so that memory does not grow with their number."""
@@ -35,9 +36,11 @@ def measure(request: Request) -> xr.Dataset:
     Returns:
         `score` float [condition, trial, layer, head] in logits; `clean` float [condition, trial]: by how many
         logits the clean answer leads the one that the patch predicts in the clean run, which is the reference
-        of Eq. 1; both NaN for trials that could not be found. `scene`, `counterfactual_scene` [condition,
-        trial]: keys of the scenes of the two sides, "" for those trials. `drawn`, `kept` [condition]:
-        contrasts tried, and those that the subject got right on both sides.
+        of Eq. 1; both NaN for trials that could not be found. `written` float [condition, layer, head]: mean
+        length of what each head adds to the residual stream at the patched tokens of the clean run, NaN where
+        no trial was found. `scene`, `counterfactual_scene` [condition, trial]: keys of the scenes of the two
+        sides, "" for those trials. `drawn`, `kept` [condition]: contrasts tried, and those that the subject
+        got right on both sides.
     """
     return _measure_contrasts(request, only_right=True)
 
@@ -55,9 +58,11 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
     score = np.full((len(CONDITIONS), trials, subject.layers, subject.heads), np.nan)
     clean = np.full(score.shape[:2], np.nan)
     scene, counterfactual = (np.full(score.shape[:2], "", dtype="<U16") for _ in range(2))
+    written = np.full((len(CONDITIONS), subject.layers, subject.heads), np.nan)
     drawn, kept = [], []
     for c, condition in enumerate(CONDITIONS):
         tried = found = 0
+        sums = np.zeros(written.shape[1:])
         while found < trials and tried < PATIENCE * trials:
             pairs = draw_contrasts(condition, subject.grids[2], HIGH_ENTROPY[3], ROWS, rng)
             tried += len(pairs)
@@ -67,17 +72,21 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
                 span = slice(found + part.start, found + part.stop)
                 before, patched = read_patched_logits(subject, wanted[part])
                 score[c, span] = mediation_score(patched, before[:, None, None])
+                sums += _sum_written(subject, wanted[part])
                 clean[c, span] = before[:, 1] - before[:, 0]
                 scene[c, span] = [p.clean.scene.key for p in wanted[part]]
                 counterfactual[c, span] = [p.counterfactual.scene.key for p in wanted[part]]
             found += len(wanted)
             request.progress(c * trials + found, len(CONDITIONS) * trials)
+        if found:
+            written[c] = sums / found
         drawn.append(tried)
         kept.append(found)
     return xr.Dataset(
         {
             "score": (("condition", "trial", "layer", "head"), score),
             "clean": (("condition", "trial"), clean),
+            "written": (("condition", "layer", "head"), written),
             "scene": (("condition", "trial"), scene),
             "counterfactual_scene": (("condition", "trial"), counterfactual),
             "drawn": (("condition",), drawn),
@@ -85,6 +94,13 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
         },
         {"condition": list(CONDITIONS), "layer": np.arange(subject.layers)},
     )
+
+
+def _sum_written(subject: Subject, pairs: list[Contrast]) -> NDArray[np.float64]:
+    """The length of what each head writes at the patched tokens, summed over the clean sides, [L, H]."""
+    clean = subject.encode([p.clean for p in pairs])
+    read = capture(subject, clean, "written", find_patched_tokens(clean, pairs))
+    return read.double().mean(2).sum(1).numpy()
 
 
 def _keep_right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:

@@ -29,6 +29,7 @@ from harness.experiments.editing import (
 from harness.experiments.halves import Halves, list_scenes, note_unranked
 from harness.experiments.mixing import draw_same_norm
 from harness.experiments.naming import Named, Scoring, name_objects, tells_shapes
+from harness.experiments.other_heads import OtherHeads
 from harness.experiments.sweeps import list_head_counts
 from harness.experiments.targets import list_colors, number_cells
 from harness.measuring.experiment import Request
@@ -106,7 +107,8 @@ def measure(request: Request) -> xr.Dataset:
     wrong = _draw_wrong_cells(crowded.trials, rng)
     answers = dict.fromkeys(["plain", "repaired", *FOLLOWED], crowded.named)
     best = misled = 0
-    heads = rank_heads(request.needed["mediation"], "id_selection")
+    mediation = request.needed["mediation"]
+    heads = rank_heads(mediation, "id_selection")
     counts = list_head_counts(subject, len(heads))
     if counts and len(np.unique(clear.cells[right])) == cells:
         means = average_by_label(
@@ -116,7 +118,8 @@ def measure(request: Request) -> xr.Dataset:
         misled = _choose_count(subject, crowded, heads, counts, means, wrong)
         request.progress(2, 3)
         misleading = _pick_prototypes(means, wrong)
-        noise = draw_same_norm(misleading - crowded.outputs, crowded.halves.scenes, rng)
+        places = OtherHeads.find(mediation, "id_selection").places
+        noise = draw_same_norm(misleading - crowded.outputs, places, crowded.halves.scenes, rng)
         of_edit = {
             "repaired": (heads[:best], _pick_prototypes(means, crowded.cells)),
             "wrong position": (heads[:misled], misleading),

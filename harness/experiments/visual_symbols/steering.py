@@ -15,12 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from harness.experiments.editing import (
-    Head,
-    draw_matched_heads,
-    find_heads_that_matter,
-    rank_heads,
-)
+from harness.experiments.editing import Head, rank_heads
 from harness.experiments.halves import (
     HALF_NAMES,
     Halves,
@@ -28,6 +23,7 @@ from harness.experiments.halves import (
     list_ranked_scenes,
     note_unranked,
 )
+from harness.experiments.other_heads import OtherHeads, count_fewest
 from harness.experiments.pushes import NO_PUSH, Push, Pushes
 from harness.experiments.rivals import find_unnamed_color, tabulate_rivals
 from harness.experiments.sweeps import ALPHAS, list_head_counts
@@ -57,7 +53,8 @@ def measure(request: Request) -> xr.Dataset:
     Returns:
         `sweep` [stage, half, k, alpha]: share that names the described object, NaN where not run; `moved`
         bool [stage, control, trial] on the evaluation half at the chosen setting; `chosen_k`,
-        `chosen_alpha`, `heads` [stage], 0 where the stage has no heads; `right`, `before` bool [trial]:
+        `chosen_alpha`, `heads` [stage], 0 where the stage has no heads, and `others` [stage]: how many others
+        are pushed in their place, at least; `right`, `before` bool [trial]:
         without an edit, whether the answer is right and whether it is the described object; `scene`, `side`
         [trial]: of the target. `said`, `predicted`, `asked_scene` as `tabulate_rivals` gives them for every
         stage, of the evaluation half and of `trials` triples (`draw_side_triples`).
@@ -109,9 +106,10 @@ def _measure_pairs(request: Request, drawn: list[Trial], triples: list[Trial]) -
     swept = pushes.moved(estimation, settings)
     best = {stage: _find_best(stage, settings, swept) for stage in steered}
     scenes = halves.scenes[halves.second]
-    spared = find_heads_that_matter(mediation)
     chosen = {
-        stage: ChosenSetting(push, _draw_others(subject, push, scenes, spared, rng))
+        stage: ChosenSetting(
+            push, _draw_others(push, OtherHeads.find(mediation, stage), scenes, rng)
+        )
         for stage, push in best.items()
     }
     request.progress(1, 2)
@@ -164,15 +162,11 @@ def _find_best(stage: Condition, settings: Sequence[Push], moved: NDArray[np.boo
 
 
 def _draw_others(
-    subject: Subject,
-    push: Push,
-    scenes: NDArray[np.str_],
-    spared: set[Head],
-    rng: np.random.Generator,
+    push: Push, others: OtherHeads, scenes: NDArray[np.str_], rng: np.random.Generator
 ) -> Push:
-    """The same push of other heads, drawn anew for each of the scenes [n] and none of them spared."""
+    """The same push of other heads, drawn anew for each of the scenes [n]."""
     labels, numbers = np.unique(scenes, return_inverse=True)
-    sets = draw_matched_heads(push.heads, subject, rng, len(labels), spared)
+    sets = others.draw(push.heads, rng, len(labels))
     by_trial = tuple(tuple(sorted(sets[number])) for number in numbers.tolist())
     return Push(push.stage, (), push.alpha, by_trial)
 
@@ -288,12 +282,14 @@ def _tabulate_controls(
 def _tabulate_choice(
     ranked: Mapping[Condition, Sequence[Head]], chosen: Mapping[Condition, ChosenSetting]
 ) -> dict[str, tuple[tuple[str], NDArray[np.float64]]]:
-    """How many heads were pushed, how strongly, and how many there are, float64 [stage] each."""
+    """How many heads were pushed, how strongly, how many there are, and of others, float64 [stage] each."""
+    others = [count_fewest(chosen[s].others.by_trial) if s in chosen else 0 for s in CONDITIONS]
     pushes = [chosen[s].push if s in chosen else NO_PUSH for s in CONDITIONS]
     return {
         "chosen_k": (("stage",), np.array([len(p.heads) for p in pushes], float)),
         "chosen_alpha": (("stage",), np.array([p.alpha for p in pushes], float)),
         "heads": (("stage",), np.array([len(ranked[s]) for s in CONDITIONS], float)),
+        "others": (("stage",), np.array(others, float)),
     }
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from harness.experiments.editing import Head, edit_heads, find_last_token, rank_heads, read_words
 from harness.experiments.halves import Halves, list_ranked_scenes
 from harness.experiments.mixing import mark_heads, mark_other_heads, mix_in
+from harness.experiments.other_heads import OtherHeads
 from harness.experiments.patching import find_patched_tokens
 from harness.experiments.sweeps import list_head_counts
 from harness.measures.mediation import mediation_score
@@ -93,11 +94,12 @@ def measure(request: Request) -> xr.Dataset:
     """Measure what patched retrieval heads do to the answer while other heads are held.
 
     How many retrieval heads are patched is chosen on the estimation half by their effect; how many selection
-    heads are held, by the difference from holding others: the fewest that nearly reach the largest.
+    heads are held, by the difference from holding as many others: the fewest that nearly reach the largest.
 
     Returns:
         `effect` float [held, trial] in logits, on the evaluation half: the mediation score of all patched heads
         together; `scene` [trial]; `patched`, `held_heads`: how many heads, 0 if there are none of one stage;
+        `others`: how many others are held in place of the selection heads, at least;
         `drawn`, `kept`: contrasts tried on new scenes, and those answered right on both sides.
     """
     subject, rng, mediation = request.subject, request.rng, request.needed["mediation"]
@@ -105,6 +107,7 @@ def measure(request: Request) -> xr.Dataset:
     pairs, drawn = _draw_pairs(request, list_ranked_scenes(mediation))
     request.progress(1, 3)
     scenes = np.array([p.clean.scene.key for p in pairs], dtype=np.str_)
+    others, fewest = OtherHeads.find(mediation, "id_selection"), 0
     counts = [list_head_counts(subject, len(heads)) for heads in (retrieval, selection)]
     effect, judged, chosen = np.zeros((len(HELD), 0)), scenes[:0], (0, 0)
     if all(counts) and len(np.unique(scenes)) > 1:
@@ -116,16 +119,23 @@ def measure(request: Request) -> xr.Dataset:
             subject, choosing, [retrieval[:k] for k in counts[0]], [None] * len(counts[0])
         )
         patched = retrieval[: counts[0][_find_enough(alone.mean(1))]]
-        own, others = (
-            [_mark(which, selection[:k], subject, scenes[halves.first], rng) for k in counts[1]]
-            for which in HELD[1:]
-        )
-        held = _score_all(subject, choosing, [patched] * 2 * len(own), [*own, *others])
+        sets = [selection[:k] for k in counts[1]]
+        own = [mark_heads(of_count, subject, len(choosing)) for of_count in sets]
+        beside = [
+            mark_other_heads(of_count, others, subject, scenes[halves.first], rng)
+            for of_count in sets
+        ]
+        held = _score_all(subject, choosing, [patched] * 2 * len(own), [*own, *beside])
         gap = held[len(own) :].mean(1) - held[: len(own)].mean(1)
+        # With fewer others beside it, a number of heads would be compared with less than itself.
+        full = [int(m.sum((1, 2)).min()) == len(s) for m, s in zip(beside, sets, strict=True)]
+        gap = np.where(full, gap, -np.inf)
         holding = selection[: counts[1][_find_enough(gap)]]
         request.progress(2, 3)
-        marked = [_mark(which, holding, subject, judged, rng) for which in HELD[1:]]
-        effect = _score_all(subject, judging, [patched] * len(HELD), [None, *marked])
+        spared = mark_other_heads(holding, others, subject, judged, rng)
+        fewest = int(spared.sum((1, 2)).min())
+        marked = [None, mark_heads(holding, subject, len(judging)), spared]
+        effect = _score_all(subject, judging, [patched] * len(HELD), marked)
         chosen = (len(patched), len(holding))
     return xr.Dataset(
         {
@@ -133,6 +143,7 @@ def measure(request: Request) -> xr.Dataset:
             "scene": (("trial",), judged),
             "patched": chosen[0],
             "held_heads": chosen[1],
+            "others": fewest,
             "drawn": drawn,
             "kept": len(pairs),
         },
@@ -143,19 +154,6 @@ def measure(request: Request) -> xr.Dataset:
 def _find_enough(reached: NDArray[np.float64]) -> int:
     """The first place at which nearly the largest value is reached."""
     return int(np.argmax(reached >= ENOUGH * reached.max() if reached.max() > 0 else reached))
-
-
-def _mark(
-    which: str,
-    heads: list[Head],
-    subject: Subject,
-    scenes: NDArray[np.str_],
-    rng: np.random.Generator,
-) -> torch.Tensor:
-    """The heads to hold for every trial, bool [n, L, H]: the given ones, or others of the same layers."""
-    if which == "selection":
-        return mark_heads(heads, subject, len(scenes))
-    return mark_other_heads(heads, subject, scenes, rng)
 
 
 def _score_all(

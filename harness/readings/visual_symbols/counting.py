@@ -38,9 +38,10 @@ class Counting(Reading):
 
         The interval is clustered by the draw of random heads that a scene was asked with.
         """
-        return self._explain_missing() or estimate_gain(
-            self.data.random, self._select("top"), self.data.draw
-        )
+        if missing := self._explain_missing():
+            return missing
+        few = self._explain_few_others(int(self.data.silenced), int(self.data.others))
+        return few or estimate_gain(self.data.random, self._select("top"), self.data.draw)
 
     def dose(self) -> Estimate:
         """How much more accurate counts are without few of the heads of highest score than without many."""

@@ -32,7 +32,12 @@ class Degrade(Reading):
             control: "random direction" or "other heads".
         """
         edited, other = (self._select(edit, 1.0).follows for edit in ("other cell", control))
-        return self._explain_missing() or estimate_gain(edited, other, self.data.scene)
+        missing = self._explain_missing()
+        if control == "other heads":
+            missing = missing or self._explain_few_others(
+                int(self.data.heads), int(self.data.others)
+            )
+        return missing or estimate_gain(edited, other, self.data.scene)
 
     def smallest_step(self) -> Estimate:
         """How many more answers name the mixed-in cell's object at the step of degradation that adds fewest.

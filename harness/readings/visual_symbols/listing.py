@@ -26,9 +26,10 @@ class Listing(Reading):
 
         The interval is clustered by the draw of random heads that a list was asked with.
         """
-        return self._explain_missing() or estimate_gain(
-            self.data.repeated, self.data.random, self.data.draw
-        )
+        if missing := self._explain_missing():
+            return missing
+        few = self._explain_few_others(int(self.data.replaced), int(self.data.others))
+        return few or estimate_gain(self.data.repeated, self.data.random, self.data.draw)
 
     def _explain_missing(self) -> Estimate | None:
         """The estimate where no ID could be put in; None where one was."""

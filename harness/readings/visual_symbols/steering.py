@@ -28,10 +28,12 @@ class Steering(RivalReading):
         """How much more often answers become the described object's than under the stronger of two controls.
 
         The controls push other heads of the same layers, which matter for no stage and are drawn anew for each
-        scene, or the same heads the other way.
+        scene, or the same heads the other way. Not applicable where too few others are left.
         """
         moved = self.data.moved.sel(stage=stage)
-        return self._explain_missing(stage) or compare_with_controls(
+        wanted, others = (int(self.data[n].sel(stage=stage)) for n in ("chosen_k", "others"))
+        missing = self._explain_missing(stage) or self._explain_few_others(wanted, others)
+        return missing or compare_with_controls(
             moved.sel(control="top").values,
             drawn=moved.sel(control="random").values,
             fixed=moved.sel(control="away").values,

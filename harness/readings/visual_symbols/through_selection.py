@@ -20,7 +20,9 @@ class ThroughSelection(Reading):
 
     def spared(self) -> Estimate:
         """How much more of the effect is left while as many other heads of the same layers are held."""
-        return self._estimate_share(self._effect("other heads") - self._effect("selection"))
+        spared = self._effect("other heads") - self._effect("selection")
+        few = self._explain_few_others(int(self.data.held_heads), int(self.data.others))
+        return few or self._estimate_share(spared)
 
     def _effect(self, held: str) -> NDArray[np.float64]:
         return self.data.effect.sel(held=held).values
