@@ -232,13 +232,15 @@ def test_a_code_that_is_there_from_the_first_layer_on_comes_neither_before_nor_a
     for pair in (("position@mentions", "position@last"), ("position@last", "position@mentions")):
         gap = reading.gap(*pair)
         assert verdict(gap, over(0)) == "inconclusive"
-        assert gap.reason.startswith("position at the mentions may be there from the first layer")
+        assert gap.reason.startswith(
+            "position at the separator of mentions may be there from the first layer"
+        )
 
 
 def test_the_level_of_the_look_tells_whether_a_code_was_there_from_the_first_layer_on():
     data = similarity(PLANTED, noise=0).data.copy(deep=True)
     # In one of 200 draws: more than an early look may overlook, less than the only one may.
-    data.r_draws.loc[{"pair": "position@mentions", "half": "all"}][0, 0] = 1.0
+    data.r_draws.loc[{"pair": "position@separator", "half": "all"}][0, 0] = 1.0
     for look, said in ((None, "supported"), (0, "inconclusive")):
         reading = Similarity(data, Look(look))
         gap = reading.gap("position@mentions", "position@last")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.measures.similarity import find_peak
 from harness.readings.reading import Reading, estimate_drawn, make_missing
-from harness.statistics.estimate import Estimate, proportion
+from harness.statistics.estimate import Estimate
 from harness.statistics.orders import Code, estimate_order, find_onset
 from harness.statistics.shares import add_shares, mean_share
 
@@ -118,7 +118,7 @@ class Similarity(Reading):
         token, layer = (int(i) for i in np.unravel_index(chosen.argmax(), chosen.shape))
         at = self.data.sel(pair=measured[token], layer=layer)
         scenes = at.judged_scene.values
-        right = proportion(at.probe_right.values, scenes)
+        right = mean_share(at.probe_right.values, scenes)
         chance = mean_share(at.probe_chance.values, scenes)
         gain = add_shares([(1, right), (-1, chance)], n=right.n, clusters=right.clusters)
         return _tell_token(gain, measured[token])
@@ -171,7 +171,7 @@ class Similarity(Reading):
 def _spell_pair(pair: str) -> str:
     """A pair in words: "position at the last token" for "position@last"."""
     what, where = pair.split("@")
-    return f"{what} at the {where}{' token' * (where == 'last')}"
+    return f"{what} at the " + ("last token" if where == "last" else f"{where} of mentions")
 
 
 def _tell_token(estimate: Estimate, measured: str) -> Estimate:
