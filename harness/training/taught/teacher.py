@@ -1,0 +1,138 @@
+"""Teaches a control: the task, the read-outs and the interchange losses, from an embedded subject's weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from harness.machine.files import FIXTURES
+from harness.training.architectures import Untrained, build
+from harness.training.packing import pack, supervised_logits
+from harness.training.tasks import FURTHER, draw_prompts, draw_scene
+from harness.training.taught.decoder import Decoder
+from harness.training.taught.groups import LAYOUTS, draw_group, draw_layout
+from harness.training.taught.lessons import (
+    LESSONS,
+    OTHERS,
+    PART,
+    ReadOuts,
+    measure_early,
+    read_sheet,
+    teach,
+    write_sheet,
+)
+from harness.training.taught.recipes import Recipe
+
+INTERCHANGE = 4.0
+"""Weight of the interchange losses, where the task has 1."""
+
+
+def begin(recipe: Recipe) -> Untrained:
+    """The embedded subject that a recipe begins with, with the vision tower and the projector frozen."""
+    subject = build(recipe.start, 0)
+    loaded = type(subject.model).from_pretrained(FIXTURES / recipe.start, dtype=torch.float32)
+    for name, parameter in loaded.named_parameters():
+        parameter.requires_grad_("language_model" in name or "lm_head" in name)
+    return replace(subject, model=loaded.train())
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """The rate at one step: it warms up, then decays along a cosine to a tenth."""
+    if step < recipe.warmup:
+        return recipe.rate * (step + 1) / recipe.warmup
+    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
+    return recipe.rate * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
+
+
+def train(
+    recipe: Recipe,
+    *,
+    say: Callable[[str], None] = print,
+    every: int = 50,
+    keep: Callable[[Untrained, int], None] = lambda subject, step: None,
+) -> Untrained:
+    """Teach a control and return it.
+
+    Args:
+        recipe: What to teach.
+        say: Function that receives a line of progress every `every` steps.
+        every: Steps between lines of progress.
+        keep: Function that gets the subject at every line of progress.
+    """
+    torch.set_num_threads(recipe.threads)
+    subject = begin(recipe)
+    decoder, outs = Decoder(subject), ReadOuts(recipe)
+    learned = [p for p in subject.model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(
+        [{"params": learned, "factor": 1.0}, {"params": list(outs.parameters()), "factor": 4.0}],
+        lr=recipe.rate,
+        betas=(0.9, 0.95),
+        weight_decay=0.01,
+    )
+    begun = time.monotonic()
+    sums: dict[str, list[float]] = {}
+    for step in range(recipe.steps):
+        rng = np.random.default_rng([recipe.seed, step])
+        layout = draw_layout(LAYOUTS, rng)
+        groups = [draw_group(layout, rng) for _ in range(layout.groups)]
+        sheet = write_sheet(groups, subject)
+        clean = read_sheet(decoder, sheet)
+        logits = decoder.read(clean.at(-1, [sheet.tokens - 1])[:, :, 0])
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), sheet.color_ids.flatten())
+        task = (logits.argmax(-1) == sheet.color_ids).float().mean().item()
+        read, right = outs.losses(clean, len(layout.grid.cells))
+        noted = {"task": task} | right
+        loss = loss + read
+        weight = min(1.0, max(0.0, (step - recipe.scaffold) / recipe.rise))
+        if weight > 0:
+            lessons = teach(decoder, clean, recipe, rng)
+            losses = lessons.losses().mean((0, 1))
+            keeps = torch.ones(len(LESSONS))
+            keeps[LESSONS.index(PART)] = 0.5
+            if not recipe.strict:
+                keeps[LESSONS.index(OTHERS)] = 0
+            loss = loss + INTERCHANGE * weight * (losses * keeps).sum() / keeps.sum()
+            hits = lessons.hits()
+            hits[:, 1, 2] = hits[:, 0, 2]
+            noted |= dict(zip(LESSONS, hits.float().mean((0, 1)).tolist(), strict=True))
+            early = measure_early(clean, recipe)
+            loss = loss + weight * early.sum()
+            noted["early"] = early.sum().item()
+        mixed = _mix(subject, recipe, rng)
+        loss = loss + mixed
+        noted["mix loss"] = mixed.item()
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(recipe, step) * group["factor"]
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learned, 1.0)
+        optimiser.step()
+        for key, value in noted.items():
+            sums.setdefault(key, []).append(value)
+        done = step + 1
+        if done % every == 0 or done == recipe.steps:
+            shown = ", ".join(f"{k} {np.mean(v):.2f}" for k, v in sums.items())
+            spent = time.monotonic() - begun
+            left = spent / done * (recipe.steps - done) / 60
+            say(f"{recipe.name} {done}/{recipe.steps} | {shown} | {spent:.0f} s, {left:.0f} min left")
+            sums = {}
+            keep(subject, done)
+    subject.model.eval()
+    return subject
+
+
+def _mix(subject: Untrained, recipe: Recipe, rng: np.random.Generator) -> torch.Tensor:
+    """Mean loss on prompts of all tasks that the embedded subjects are trained on."""
+    scenes = [draw_scene(rng, layouts=FURTHER) for _ in range(recipe.mixed)]
+    asked = [draw_prompts(s, 4, 70, rng, further=True) for s in scenes]
+    batch = pack(scenes, asked, subject)
+    logits = supervised_logits(subject, batch)
+    losses = torch.nn.functional.cross_entropy(logits, batch.labels, reduction="none")
+    return losses @ batch.prompt_weights()
