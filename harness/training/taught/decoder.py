@@ -8,6 +8,7 @@ patched runs of one prompt.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -29,12 +30,14 @@ class Pass:
 
     Attributes:
         states: Residual stream [R, T, width] at the input of each layer, and at the output of the last.
+        queries: Queries [R, HEADS, T, HEAD_DIM] of each layer, turned to their positions.
         heads: Output of the heads [R, T, HEADS, HEAD_DIM] of each layer, before the output projection.
         keys: Keys [R, key heads, T, HEAD_DIM] of each layer, turned to their positions.
         values: Values [R, key heads, T, HEAD_DIM] of each layer.
     """
 
     states: list[torch.Tensor]
+    queries: list[torch.Tensor]
     heads: list[torch.Tensor]
     keys: list[torch.Tensor]
     values: list[torch.Tensor]
@@ -102,10 +105,10 @@ class Decoder:
             _, key, value = self._project(layer, state, self.turn_prefix())
             keys.append(key)
             values.append(value)
-        return Pass(seen.states, seen.heads, keys, values)
+        return Pass(seen.states, seen.queries, seen.heads, keys, values)
 
     def _project(
-        self, layer: torch.nn.Module, hidden: torch.Tensor, turns: Turns
+        self, layer: Any, hidden: torch.Tensor, turns: Turns
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         rows, tokens = hidden.shape[:2]
         attention, read = layer.self_attn, layer.input_layernorm(hidden)
@@ -136,9 +139,10 @@ class Decoder:
             patch: Heads whose output is replaced.
         """
         rows, tokens = hidden.shape[:2]
-        run = Pass([hidden], [], [], [])
+        run = Pass([hidden], [], [], [], [])
         for index, layer in enumerate(self.language.layers):
             query, key, value = self._project(layer, hidden, turns)
+            run.queries.append(query)
             run.keys.append(key)
             run.values.append(value)
             if past:

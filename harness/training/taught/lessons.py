@@ -14,13 +14,16 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from harness.stimuli.contrast import CONDITIONS
+from harness.stimuli.contrast import CONDITIONS, Condition
 from harness.stimuli.draw import draw
 from harness.stimuli.scene import COLORS, SHAPES
-from harness.training.architectures import HEADS, LAYERS, Untrained, WIDTH
+from harness.training.architectures import HEADS, LAYERS, WIDTH, Untrained
 from harness.training.taught.decoder import Decoder, Pass, Patch, mark
 from harness.training.taught.groups import KINDS, PROMPTS, REPLACED, SWAPPED, Group
 from harness.training.taught.recipes import Recipe
+
+SIDE = 8
+"""Image tokens in a row of an image."""
 
 OTHERS = "all other heads"
 """The lesson in which every head outside the stages is patched, which must change nothing."""
@@ -44,6 +47,8 @@ class Sheet:
         described_cells: Cell of each described object [R, K, M].
         cells: Cell of the target [R, K].
         colors, shapes: Its color and shape, as numbers [R, K].
+        described_tokens: Image tokens that each described object covers, bool [R, K, M, 64].
+        target_tokens: Image tokens that the target covers, bool [R, K, 64].
         color_ids: Token of the target's color [R, K].
         partner_ids: Token of the color of the object that trades places with it [R, K].
     """
@@ -57,6 +62,8 @@ class Sheet:
     cells: torch.Tensor
     colors: torch.Tensor
     shapes: torch.Tensor
+    described_tokens: torch.Tensor
+    target_tokens: torch.Tensor
     color_ids: torch.Tensor
     partner_ids: torch.Tensor
 
@@ -86,26 +93,35 @@ def write_sheet(groups: Sequence[Group], subject: Untrained) -> Sheet:
         mentions.append((*named, *after))
         ends.append((named[-1], *after))
     shape = (len(scenes), PROMPTS)
-    cells = groups[0].scenes[0].grid.cells
+    grid = groups[0].scenes[0].grid
+    cells = grid.cells
+    covered = torch.zeros(len(cells), SIDE * SIDE, dtype=torch.bool)
+    for index, cell in enumerate(cells):
+        covered[index, list(grid.tokens(cell, SIDE))] = True
     colors, kinds = list(COLORS), list(SHAPES)
 
     def number(values: list[int]) -> torch.Tensor:
-        return torch.tensor(values).view(*shape, *([-1] if len(values) > shape[0] * PROMPTS else []))
+        return torch.tensor(values).view(*shape)
 
     rows = [(g, k, q) for g in groups for k in range(KINDS) for q in range(PROMPTS)]
     targets = [g.targets[k][q] for g, k, q in rows]
     word = {c: int(tokenizer.convert_tokens_to_ids(c)) for c in COLORS}
-    described = [cells.index(g.scenes[k].cell_of(o)) for g, k, q in rows for o in g.described[k][q]]
+    described = torch.tensor(
+        [cells.index(g.scenes[k].cell_of(o)) for g, k, q in rows for o in g.described[k][q]]
+    ).view(*shape, -1)
+    where = number([cells.index(g.scenes[k].cell_of(g.targets[k][q])) for g, k, q in rows])
     return Sheet(
         dict(subject.image_processor(images=[draw(s) for s in scenes], return_tensors="pt")),
         ids.view(*shape, -1),
         mentions[0][0],
         tuple(mentions),
         tuple(ends),
-        torch.tensor(described).view(*shape, -1),
-        number([cells.index(g.scenes[k].cell_of(g.targets[k][q])) for g, k, q in rows]),
+        described,
+        where,
         number([colors.index(t.color) for t in targets]),
         number([kinds.index(t.shape) for t in targets]),
+        covered[described],
+        covered[where],
         number([word[t.color] for t in targets]),
         number([word[g.swapped[k][q].color] for g, k, q in rows]),
     )
@@ -147,8 +163,8 @@ def read_sheet(decoder: Decoder, sheet: Sheet) -> Clean:
     own = (block[:, None] == block) & torch.ones(len(block), len(block), dtype=torch.bool).tril()
     sees = torch.cat([torch.ones(len(block), before, dtype=torch.bool), own], 1)
     hidden = decoder.language.embed_tokens(sheet.ids.view(rows, -1))
-    turns = tuple(t.repeat(1, PROMPTS, 1) for t in decoder.turn_prompt(tokens))
-    return Clean(sheet, seen, decoder.run(hidden, turns, past=(seen,), sees=sees))
+    cos, sin = (t.repeat(1, PROMPTS, 1) for t in decoder.turn_prompt(tokens))
+    return Clean(sheet, seen, decoder.run(hidden, (cos, sin), past=(seen,), sees=sees))
 
 
 @dataclass(frozen=True)
@@ -179,9 +195,7 @@ class Lessons:
         return self.logits.argmax(-1) == self.wanted
 
 
-def teach(
-    decoder: Decoder, clean: Clean, recipe: Recipe, rng: np.random.Generator
-) -> Lessons:
+def teach(decoder: Decoder, clean: Clean, recipe: Recipe, rng: np.random.Generator) -> Lessons:
     """Run every prompt again under the patch of every lesson."""
     sheet = clean.sheet
     rows, tokens, start = len(sheet.ids), sheet.tokens, sheet.start
@@ -267,8 +281,8 @@ def _rerun(
     )
     hidden = decoder.language.embed_tokens(sheet.ids[:, :, start:])
     hidden = hidden[:, :, None].expand(-1, -1, lessons, -1, -1).reshape(rows, every * late, -1)
-    turns = tuple(t[:, start:].repeat(1, every, 1) for t in decoder.turn_prompt(tokens))
-    run = decoder.run(hidden, turns, past=(clean.seen, clean.read), sees=sees, patch=patch)
+    cos, sin = (t[:, start:].repeat(1, every, 1) for t in decoder.turn_prompt(tokens))
+    run = decoder.run(hidden, (cos, sin), past=(clean.seen, clean.read), sees=sees, patch=patch)
     last = run.states[-1].view(rows, PROMPTS, lessons, late, WIDTH)[..., -1, :]
     return decoder.read(last)
 
@@ -286,10 +300,11 @@ class ReadOuts(torch.nn.Module):
             **{f"color {layer}": len(COLORS) for layer in recipe.feature_layers},
             **{f"shape {layer}": len(SHAPES) for layer in recipe.feature_layers},
         }
-        self.parts = torch.nn.ModuleDict({k: torch.nn.Linear(WIDTH, n) for k, n in sizes.items()})
-        for part in self.parts.values():
+        parts = {k: torch.nn.Linear(WIDTH, n) for k, n in sizes.items()}
+        for part in parts.values():
             torch.nn.init.zeros_(part.weight)
             torch.nn.init.zeros_(part.bias)
+        self.parts = torch.nn.ModuleDict(parts)
 
     def losses(self, clean: Clean, cells: int) -> tuple[torch.Tensor, dict[str, float]]:
         """Mean cross-entropy of all read-outs, and the share that each gets right."""
@@ -312,7 +327,12 @@ class ReadOuts(torch.nn.Module):
             logits = self.parts[f"{code} {layer}"](state)
             found.append(functional.cross_entropy(logits.flatten(0, -2), truth.flatten()))
             right[f"{code} {layer}"] = float((logits.argmax(-1) == truth).float().mean())
-        return torch.stack(found).mean(), right
+        codes = [code.split()[0] for code, *_ in asked]
+        means = [
+            torch.stack([x for x, c in zip(found, codes, strict=True) if c == code]).mean()
+            for code in dict.fromkeys(codes)
+        ]
+        return torch.stack(means).sum(), right
 
 
 def measure_early(clean: Clean, recipe: Recipe) -> torch.Tensor:
@@ -328,7 +348,7 @@ def measure_early(clean: Clean, recipe: Recipe) -> torch.Tensor:
     mentions = [t for m in sheet.mentions for t in m]
     last = [sheet.tokens - 1]
     first = {stage: min(layer for layer, _ in recipe.heads[stage]) for stage in CONDITIONS}
-    asked = [
+    asked: list[tuple[Condition, list[int], torch.Tensor, int]] = [
         ("id_retrieval", mentions, swapped, PROMPTS),
         ("id_selection", last, swapped, PROMPTS),
     ]
@@ -343,3 +363,64 @@ def measure_early(clean: Clean, recipe: Recipe) -> torch.Tensor:
             of_stage.append(apart / here.detach().square().sum(-1).mean())
         found.append(torch.stack(of_stage).mean())
     return torch.stack(found)
+
+
+def measure_looks(decoder: Decoder, clean: Clean, recipe: Recipe) -> dict[str, torch.Tensor]:
+    """How much of their attention heads give to what they should look at, in equal parts.
+
+    Retrieval heads should look at the object that was named, where it has been named in full. At the last
+    token selection heads should look at the mentions, the gathering head at all objects, and feature heads at
+    the target.
+
+    Returns:
+        By stage the share of attention [..., parts], times the number of parts: 1 where all goes as it should.
+    """
+    sheet = clean.sheet
+    ends = [t for end in sheet.ends for t in end]
+    which = [i for i, end in enumerate(sheet.ends) for _ in end]
+    last = [sheet.tokens - 1]
+    prefix = len(decoder.prefix)
+    at = int(torch.nonzero(decoder.prefix == decoder.subject.model.config.image_token_id)[0])
+    rows, count = len(sheet.ids), len(sheet.ends)
+    image = slice(at, at + SIDE * SIDE)
+
+    def blank(tokens: int, parts: int) -> torch.Tensor:
+        return torch.zeros(rows, PROMPTS, tokens, parts, prefix + sheet.tokens)
+
+    named = blank(len(ends), 1)
+    named[:, :, :, 0, image] = sheet.described_tokens[:, :, which].float()
+    mentions = blank(1, count)
+    for part, end in enumerate(sheet.ends):
+        mentions[..., part, [prefix + t for t in end]] = 1
+    target = blank(1, 1)
+    target[:, :, 0, 0, image] = sheet.target_tokens.float()
+    shown = blank(1, count + 1)
+    shown[:, :, 0, :count, image] = sheet.described_tokens.float()
+    shown[:, :, 0, count, image] = sheet.target_tokens.float()
+    asked = {
+        "id_retrieval": (recipe.heads["id_retrieval"], ends, named),
+        "id_selection": (recipe.heads["id_selection"], last, mentions),
+        "gather": ((recipe.gather,), last, shown),
+        "feature_retrieval": (recipe.heads["feature_retrieval"], last, target),
+    }
+    return {k: _look(clean, places, t, w) for k, (places, t, w) in asked.items()}
+
+
+def _look(
+    clean: Clean, places: Sequence[tuple[int, int]], tokens: Sequence[int], wanted: torch.Tensor
+) -> torch.Tensor:
+    """Attention that heads give from tokens to parts of a sequence, `wanted` [R, K, tokens, parts, T]."""
+    rows, length = len(clean.sheet.ids), clean.sheet.tokens
+    causal = torch.arange(length) <= torch.tensor(list(tokens))[:, None]
+    shares = []
+    for layer, head in places:
+        seen, read = clean.seen.keys[layer], clean.read.keys[layer]
+        key_head = head * seen.shape[1] // HEADS
+        query = clean.read.queries[layer][:, head].view(rows, PROMPTS, length, -1)
+        query = query[:, :, list(tokens)] / query.shape[-1] ** 0.5
+        own = read[:, key_head].view(rows, PROMPTS, length, -1)
+        before = torch.einsum("rktd,rpd->rktp", query, seen[:, key_head])
+        here = torch.einsum("rktd,rkpd->rktp", query, own).masked_fill(~causal, -torch.inf)
+        share = torch.cat([before, here], -1).softmax(-1)
+        shares.append(torch.einsum("rktp,rktnp->rktn", share, wanted) * wanted.shape[3])
+    return torch.stack(shares, -1)

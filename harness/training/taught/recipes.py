@@ -18,6 +18,8 @@ class Recipe:
         name: Name of the control.
         start: The embedded subject whose weights it begins with.
         heads: (layer, head) of each stage.
+        gather: (layer, head) of the head that brings the places of all objects to the last token, from which
+            selection takes those of the named ones away.
         mention_layers: Layers after which a linear read-out of the place of a named object is trained, at the
             words that name it.
         place_layers: Layers after which one of the target's place is trained, at the last token.
@@ -37,14 +39,15 @@ class Recipe:
     name: str
     start: str
     heads: dict[Condition, tuple[Place, ...]]
+    gather: Place
     mention_layers: tuple[int, ...]
     place_layers: tuple[int, ...]
     feature_layers: tuple[int, ...]
     strict: bool = True
     seed: int = 1
     steps: int = 1200
-    scaffold: int = 100
-    rise: int = 200
+    scaffold: int = 250
+    rise: int = 100
     rate: float = 8e-4
     warmup: int = 50
     mixed: int = 4
@@ -71,6 +74,7 @@ RECIPES = {
                 "id_selection": ((4, 2), (4, 3)),
                 "feature_retrieval": ((6, 4), (6, 5)),
             },
+            gather=(4, 7),
             mention_layers=(2, 3),
             place_layers=(4, 5),
             feature_layers=(6, 7),
@@ -83,6 +87,7 @@ RECIPES = {
                 "id_selection": ((4, 2), (4, 3)),
                 "feature_retrieval": ((6, 4), (6, 5)),
             },
+            gather=(4, 7),
             mention_layers=(2, 3),
             place_layers=(4, 5),
             feature_layers=(2, 3, 4, 5, 6, 7),
@@ -97,6 +102,7 @@ RECIPES = {
                 "id_selection": ((3, 2), (3, 5), (4, 0), (4, 7)),
                 "feature_retrieval": ((5, 1), (5, 4), (6, 3), (6, 6)),
             },
+            gather=(3, 7),
             mention_layers=(2, 3, 4, 5, 6, 7),
             place_layers=(4, 5),
             feature_layers=(6, 7),

@@ -6,11 +6,9 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from harness.machine.files import FIXTURES
 from harness.training.architectures import Untrained, build
@@ -24,6 +22,7 @@ from harness.training.taught.lessons import (
     PART,
     ReadOuts,
     measure_early,
+    measure_looks,
     read_sheet,
     teach,
     write_sheet,
@@ -89,7 +88,10 @@ def train(
         task = (logits.argmax(-1) == sheet.color_ids).float().mean().item()
         read, right = outs.losses(clean, len(layout.grid.cells))
         noted = {"task": task} | right
-        loss = loss + read
+        loss = loss + 2 * read
+        for stage, looks in measure_looks(decoder, clean, recipe).items():
+            loss = loss - (looks + 1e-4).log().mean()
+            noted[f"look {stage}"] = looks.mean().item()
         weight = min(1.0, max(0.0, (step - recipe.scaffold) / recipe.rise))
         if weight > 0:
             lessons = teach(decoder, clean, recipe, rng)
@@ -105,6 +107,7 @@ def train(
             early = measure_early(clean, recipe)
             loss = loss + weight * early.sum()
             noted["early"] = early.sum().item()
+        noted = {f"{layout.objects} {k}": v for k, v in noted.items()}
         mixed = _mix(subject, recipe, rng)
         loss = loss + mixed
         noted["mix loss"] = mixed.item()
@@ -121,7 +124,9 @@ def train(
             shown = ", ".join(f"{k} {np.mean(v):.2f}" for k, v in sums.items())
             spent = time.monotonic() - begun
             left = spent / done * (recipe.steps - done) / 60
-            say(f"{recipe.name} {done}/{recipe.steps} | {shown} | {spent:.0f} s, {left:.0f} min left")
+            say(
+                f"{recipe.name} {done}/{recipe.steps} | {shown} | {spent:.0f} s, {left:.0f} min left"
+            )
             sums = {}
             keep(subject, done)
     subject.model.eval()
