@@ -53,7 +53,7 @@ LAYOUTS = (
     Layout(_TWO, _TWO.cells, 4, True, 5, 0.3),
     Layout(_TWO, _TWO.cells, 3, True, 6, 0.05),
     Layout(_TWO, _TWO.cells, 2, True, 8, 0.05),
-    Layout(_THREE, PCA_CELLS, 6, True, 3, 0.1),
+    Layout(_THREE, PCA_CELLS, 6, True, 3, 0.06),
 )
 
 

@@ -45,10 +45,10 @@ class Recipe:
     feature_layers: tuple[int, ...]
     strict: bool = True
     seed: int = 1
-    steps: int = 1200
-    scaffold: int = 250
+    steps: int = 1000
+    scaffold: int = 200
     rise: int = 100
-    rate: float = 8e-4
+    rate: float = 1e-3
     warmup: int = 50
     mixed: int = 4
     threads: int = 1

@@ -64,10 +64,10 @@ def measure_truth(subject: Untrained, recipe: Recipe, trials: int) -> dict[str, 
 
 
 WHAT = {
-    True: "The answer depends on these heads\nalone: with all other heads patched it stays what it was. Features "
-    "of the answer do not stand at the last token\nbefore the last stage brings them.",
-    False: "The content route stays\nbeside the mechanism: features of the answer stand at the last token before "
-    "the target's place does, so that a\nclaim that the place comes first must be refused.",
+    True: "The answer depends on these heads\nalone: with all other heads patched it stays what it was. "
+    "Features of the answer do not stand at the last token\nbefore the last stage brings them.",
+    False: "The content route stays\nbeside the mechanism: features of the answer stand at the last token "
+    "before the target's place does, so that a\nclaim that the place comes first must be refused.",
 }
 
 
@@ -111,7 +111,7 @@ patched at all tokens from the first mention on.
 |---|---|---|---|---|---|
 {stages}
 
-Layer {recipe.gather[0]} head {recipe.gather[1]} brings the {GATHER} to the last token, which is the same on both
+Layer {recipe.gather[0]} head {recipe.gather[1]} brings the {GATHER} to the last token, the same on both
 sides of the contrasts. Selection heads patched from a pair of objects one column further make the answer
 follow the place in the group in {places["relative"]:.0%}, the place in the image in {places["absolute"]:.0%}.
 

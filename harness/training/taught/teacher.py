@@ -16,21 +16,16 @@ from harness.training.packing import pack, supervised_logits
 from harness.training.tasks import FURTHER, draw_prompts, draw_scene
 from harness.training.taught.decoder import Decoder
 from harness.training.taught.groups import LAYOUTS, draw_group, draw_layout
-from harness.training.taught.lessons import (
-    LESSONS,
-    OTHERS,
-    PART,
-    ReadOuts,
-    measure_early,
-    measure_looks,
-    read_sheet,
-    teach,
-    write_sheet,
-)
+from harness.training.taught.lessons import LESSONS, OTHERS, PART, teach
 from harness.training.taught.recipes import Recipe
+from harness.training.taught.scaffold import ReadOuts, measure_looks, measure_strays
+from harness.training.taught.sheets import read_sheet, write_sheet
 
 INTERCHANGE = 4.0
 """Weight of the interchange losses, where the task has 1."""
+
+STRAY = 3.0
+"""Weight of what heads outside a stage bring of its code."""
 
 
 def begin(recipe: Recipe) -> Untrained:
@@ -104,9 +99,15 @@ def train(
             hits = lessons.hits()
             hits[:, 1, 2] = hits[:, 0, 2]
             noted |= dict(zip(LESSONS, hits.float().mean((0, 1)).tolist(), strict=True))
-            early = measure_early(clean, recipe)
-            loss = loss + weight * early.sum()
-            noted["early"] = early.sum().item()
+        strays = measure_strays(clean, recipe)
+        loss = loss + STRAY * strays.sum()
+        noted |= dict(
+            zip(
+                ("stray places named", "stray places", "stray features"),
+                strays.tolist(),
+                strict=False,
+            )
+        )
         noted = {f"{layout.objects} {k}": v for k, v in noted.items()}
         mixed = _mix(subject, recipe, rng)
         loss = loss + mixed
