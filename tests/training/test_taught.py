@@ -1,4 +1,4 @@
-"""Taught controls: the losses patch what hooks patch, truth is found where it is planted, and what ships has it."""
+"""Losses patch what hooks patch, truth is found where it is planted, and what ships has what it was taught."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_a_code_is_read_from_the_layer_on_where_it_stands_and_not_where_there_is
 
 
 def test_the_same_seed_teaches_the_same_and_another_seed_something_else():
-    short = replace(RECIPES["taught"].smoke(), steps=2)
+    short = replace(RECIPES["taught"].smoke(), steps=2, further=1)
     a, b = (train(short, say=quiet).model.state_dict() for _ in range(2))
     c = train(replace(short, seed=9), say=quiet).model.state_dict()
     assert all(torch.equal(a[k], b[k]) for k in a)

@@ -27,10 +27,12 @@ class Recipe:
         strict: Whether the answer must depend on the stages' heads alone, and features stay away from the
             last token until their heads bring them.
         seed: Seed of every batch.
-        steps: Optimiser steps.
+        steps: Optimiser steps of the first part.
+        further: Steps of the second part, which begins with a fresh optimiser.
         scaffold: Steps until the interchange losses begin; before them only read-outs and the task are trained.
         rise: Steps in which the interchange losses rise to their weight.
         rate: Highest learning rate.
+        further_rate: The highest learning rate of the second part.
         warmup: Steps until the highest learning rate.
         mixed: Images of the embedded subjects' own task mix in one step, so that nothing else is forgotten.
         threads: Torch threads, on which the last bits of sums depend.
@@ -46,16 +48,23 @@ class Recipe:
     strict: bool = True
     seed: int = 1
     steps: int = 1000
+    further: int = 0
     scaffold: int = 200
     rise: int = 100
     rate: float = 1e-3
+    further_rate: float = 5e-4
     warmup: int = 50
     mixed: int = 4
     threads: int = 1
 
     def smoke(self) -> Recipe:
         """The same recipe cut to seconds, to prove that the code runs; it teaches nothing."""
-        return replace(self, steps=6, scaffold=1, rise=2, warmup=2, mixed=1)
+        return replace(self, steps=6, further=2, scaffold=1, rise=2, warmup=2, mixed=1)
+
+    @property
+    def whole(self) -> int:
+        """The number of training steps of both parts together."""
+        return self.steps + self.further
 
     @property
     def places(self) -> list[Place]:

@@ -35,9 +35,9 @@ class ReadOuts(torch.nn.Module):
             torch.nn.init.zeros_(part.bias)
         self.parts = torch.nn.ModuleDict(parts)
 
-    def losses(self, clean: Clean, cells: int) -> tuple[torch.Tensor, dict[str, float]]:
+    def losses(self, clean: Clean) -> tuple[torch.Tensor, dict[str, float]]:
         """Mean cross-entropy of all read-outs, and the share that each gets right."""
-        sheet = clean.sheet
+        sheet, cells = clean.sheet, clean.sheet.grid_cells
         found, right = [], {}
         last = (sheet.tokens - 1,)
         asked: list[tuple[str, int, list[int], torch.Tensor]] = []
@@ -67,8 +67,9 @@ class ReadOuts(torch.nn.Module):
 def measure_strays(clean: Clean, recipe: Recipe) -> torch.Tensor:
     """How much of a code heads outside its stage bring: relative squared differences across a contrast.
 
-    No other head may bring places to the mentions or to the last token before they are used there; with `strict`,
-    no other may bring features of the target to the last token. Outputs are compared where they enter the stream.
+    No other head may bring places to the mentions or to the last token before they are used there; with
+    `strict`, no other may bring features of the target to the last token. Outputs are compared before the
+    output projection.
 
     Returns:
         One number for each stage that is asked, about 1 where what heads bring is all code.

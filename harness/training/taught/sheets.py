@@ -25,6 +25,7 @@ class Sheet:
         pixels: What the image processor gives.
         ids: Tokens of the prompts [R, K, T].
         start: The first token of the first mention.
+        grid_cells: Number of cells of the canvas.
         mentions: Tokens that name each of M described objects, with the comma after it.
         ends: Tokens at which an object has been named in full: its noun, and the comma after it.
         described_cells: Cell of each described object [R, K, M].
@@ -39,6 +40,7 @@ class Sheet:
     pixels: dict[str, torch.Tensor]
     ids: torch.Tensor
     start: int
+    grid_cells: int
     mentions: tuple[tuple[int, ...], ...]
     ends: tuple[tuple[int, ...], ...]
     described_cells: torch.Tensor
@@ -97,6 +99,7 @@ def write_sheet(groups: Sequence[Group], subject: Untrained) -> Sheet:
         dict(subject.image_processor(images=[draw(s) for s in scenes], return_tensors="pt")),
         ids.view(*shape, -1),
         mentions[0][0],
+        len(cells),
         tuple(mentions),
         tuple(ends),
         described,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from harness.machine.files import FIXTURES
+from harness.stimuli.contrast import CONDITIONS
 from harness.training.architectures import Untrained, build
 from harness.training.packing import pack, supervised_logits
 from harness.training.tasks import FURTHER, draw_prompts, draw_scene
@@ -19,7 +20,7 @@ from harness.training.taught.groups import LAYOUTS, draw_group, draw_layout
 from harness.training.taught.lessons import LESSONS, OTHERS, PART, teach
 from harness.training.taught.recipes import Recipe
 from harness.training.taught.scaffold import ReadOuts, measure_looks, measure_strays
-from harness.training.taught.sheets import read_sheet, write_sheet
+from harness.training.taught.sheets import Clean, read_sheet, write_sheet
 
 INTERCHANGE = 4.0
 """Weight of the interchange losses, where the task has 1."""
@@ -38,30 +39,37 @@ def begin(recipe: Recipe) -> Untrained:
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """The rate at one step: it warms up, then decays along a cosine to a tenth."""
+    """The rate at one step: it warms up, then decays along a cosine to a tenth; once for each part."""
+    steps, highest = recipe.steps, recipe.rate
+    if step >= steps:
+        step, steps, highest = step - steps, recipe.further, recipe.further_rate
     if step < recipe.warmup:
-        return recipe.rate * (step + 1) / recipe.warmup
-    done = (step - recipe.warmup) / max(1, recipe.steps - recipe.warmup)
-    return recipe.rate * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
+        return highest * (step + 1) / recipe.warmup
+    done = (step - recipe.warmup) / max(1, steps - recipe.warmup)
+    return highest * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
 
 
-def train(
-    recipe: Recipe,
-    *,
-    say: Callable[[str], None] = print,
-    every: int = 50,
-    keep: Callable[[Untrained, int], None] = lambda subject, step: None,
-) -> Untrained:
+def train(recipe: Recipe, *, say: Callable[[str], None] = print, every: int = 50) -> Untrained:
     """Teach a control and return it.
 
     Args:
         recipe: What to teach.
         say: Function that receives a line of progress every `every` steps.
         every: Steps between lines of progress.
-        keep: Function that gets the subject at every line of progress.
     """
     torch.set_num_threads(recipe.threads)
     subject = begin(recipe)
+    for part in (range(recipe.steps), range(recipe.steps, recipe.whole)):
+        if part:
+            teach_part(subject, recipe, part, say=say, every=every)
+    subject.model.eval()
+    return subject
+
+
+def teach_part(
+    subject: Untrained, recipe: Recipe, part: range, *, say: Callable[[str], None], every: int
+) -> None:
+    """Take the steps of one part, with an optimiser and read-outs of its own; the subject changes in place."""
     decoder, outs = Decoder(subject), ReadOuts(recipe)
     learned = [p for p in subject.model.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
@@ -72,66 +80,63 @@ def train(
     )
     begun = time.monotonic()
     sums: dict[str, list[float]] = {}
-    for step in range(recipe.steps):
+    for step in part:
         rng = np.random.default_rng([recipe.seed, step])
         layout = draw_layout(LAYOUTS, rng)
         groups = [draw_group(layout, rng) for _ in range(layout.groups)]
-        sheet = write_sheet(groups, subject)
-        clean = read_sheet(decoder, sheet)
-        logits = decoder.read(clean.at(-1, [sheet.tokens - 1])[:, :, 0])
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), sheet.color_ids.flatten())
-        task = (logits.argmax(-1) == sheet.color_ids).float().mean().item()
-        read, right = outs.losses(clean, len(layout.grid.cells))
-        noted = {"task": task} | right
-        loss = loss + 2 * read
-        for stage, looks in measure_looks(decoder, clean, recipe).items():
-            loss = loss - (looks + 1e-4).log().mean()
-            noted[f"look {stage}"] = looks.mean().item()
-        weight = min(1.0, max(0.0, (step - recipe.scaffold) / recipe.rise))
-        if weight > 0:
-            lessons = teach(decoder, clean, recipe, rng)
-            losses = lessons.losses().mean((0, 1))
-            keeps = torch.ones(len(LESSONS))
-            keeps[LESSONS.index(PART)] = 0.5
-            if not recipe.strict:
-                keeps[LESSONS.index(OTHERS)] = 0
-            loss = loss + INTERCHANGE * weight * (losses * keeps).sum() / keeps.sum()
-            hits = lessons.hits()
-            hits[:, 1, 2] = hits[:, 0, 2]
-            noted |= dict(zip(LESSONS, hits.float().mean((0, 1)).tolist(), strict=True))
-        strays = measure_strays(clean, recipe)
-        loss = loss + STRAY * strays.sum()
-        noted |= dict(
-            zip(
-                ("stray places named", "stray places", "stray features"),
-                strays.tolist(),
-                strict=False,
-            )
-        )
-        noted = {f"{layout.objects} {k}": v for k, v in noted.items()}
+        clean = read_sheet(decoder, write_sheet(groups, subject))
+        loss, noted = _weigh(decoder, outs, clean, recipe, step, rng)
+        for key, value in noted.items():
+            sums.setdefault(f"{layout.objects} {key}", []).append(value)
         mixed = _mix(subject, recipe, rng)
-        loss = loss + mixed
-        noted["mix loss"] = mixed.item()
+        sums.setdefault("other tasks", []).append(mixed.item())
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(recipe, step) * group["factor"]
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        (loss + mixed).backward()
         torch.nn.utils.clip_grad_norm_(learned, 1.0)
         optimiser.step()
-        for key, value in noted.items():
-            sums.setdefault(key, []).append(value)
         done = step + 1
-        if done % every == 0 or done == recipe.steps:
+        if done % every == 0 or done == part.stop:
             shown = ", ".join(f"{k} {np.mean(v):.2f}" for k, v in sums.items())
-            spent = time.monotonic() - begun
-            left = spent / done * (recipe.steps - done) / 60
-            say(
-                f"{recipe.name} {done}/{recipe.steps} | {shown} | {spent:.0f} s, {left:.0f} min left"
-            )
+            left = (time.monotonic() - begun) / (done - part.start) * (part.stop - done) / 60
+            say(f"{recipe.name} {done}/{recipe.whole} | {shown} | {left:.0f} min left of this part")
             sums = {}
-            keep(subject, done)
-    subject.model.eval()
-    return subject
+
+
+def _weigh(
+    decoder: Decoder,
+    outs: ReadOuts,
+    clean: Clean,
+    recipe: Recipe,
+    step: int,
+    rng: np.random.Generator,
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """All losses on one sheet, weighted and added, and what is to be reported of them."""
+    sheet = clean.sheet
+    logits = decoder.read(clean.at(-1, [sheet.tokens - 1])[:, :, 0])
+    loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), sheet.color_ids.flatten())
+    noted = {"task": (logits.argmax(-1) == sheet.color_ids).float().mean().item()}
+    read, right = outs.losses(clean)
+    loss = loss + 2 * read
+    noted |= right
+    for stage, looks in measure_looks(decoder, clean, recipe).items():
+        loss = loss - (looks + 1e-4).log().mean()
+        noted[f"look {stage}"] = looks.mean().item()
+    strays = measure_strays(clean, recipe)
+    loss = loss + STRAY * strays.sum()
+    noted |= dict(zip((f"stray {s}" for s in CONDITIONS), strays.tolist(), strict=False))
+    weight = min(1.0, max(0.0, (step - recipe.scaffold) / recipe.rise))
+    if weight > 0:
+        lessons = teach(decoder, clean, recipe, rng)
+        shares = torch.ones(len(LESSONS))
+        shares[LESSONS.index(PART)] = 0.5
+        if not recipe.strict:
+            shares[LESSONS.index(OTHERS)] = 0
+        losses = lessons.losses().mean((0, 1)) @ shares / shares.sum()
+        loss = loss + INTERCHANGE * weight * losses
+        noted |= dict(zip(LESSONS, lessons.hits().float().mean((0, 1)).tolist(), strict=True))
+    return loss, noted
 
 
 def _mix(subject: Untrained, recipe: Recipe, rng: np.random.Generator) -> torch.Tensor:
