@@ -55,6 +55,16 @@ LAYOUTS = (
     Layout(_TWO, _TWO.cells, 2, True, 8, 0.05),
     Layout(_THREE, PCA_CELLS, 6, True, 3, 0.06),
 )
+"""The mix of layouts in the first part of the training, mostly the two objects of section 3.4."""
+
+FURTHER = (
+    Layout(_TWO, _TWO.cells, 2, False, 8, 0.3),
+    Layout(_TWO, _TWO.cells, 4, True, 5, 0.55),
+    Layout(_TWO, _TWO.cells, 3, True, 6, 0.05),
+    Layout(_TWO, _TWO.cells, 2, True, 8, 0.03),
+    Layout(_THREE, PCA_CELLS, 6, True, 3, 0.07),
+)
+"""The mix in the second part, mostly the four objects of section 3.3, whose places are learned last."""
 
 
 @dataclass(frozen=True)

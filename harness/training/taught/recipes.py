@@ -28,7 +28,8 @@ class Recipe:
             last token until their heads bring them.
         seed: Seed of every batch.
         steps: Optimiser steps of the first part.
-        further: Steps of the second part, which begins with a fresh optimiser.
+        horizon: Steps in which the rate of the first part would fall to a tenth; `steps` of them are taken.
+        further: Steps of the second part, on more objects, which begins with a fresh optimiser.
         scaffold: Steps until the interchange losses begin; before them only read-outs and the task are trained.
         rise: Steps in which the interchange losses rise to their weight.
         rate: Highest learning rate.
@@ -47,12 +48,13 @@ class Recipe:
     feature_layers: tuple[int, ...]
     strict: bool = True
     seed: int = 1
-    steps: int = 1000
-    further: int = 0
+    steps: int = 700
+    horizon: int = 1000
+    further: int = 350
     scaffold: int = 200
     rise: int = 100
     rate: float = 1e-3
-    further_rate: float = 5e-4
+    further_rate: float = 8e-4
     warmup: int = 50
     mixed: int = 4
     threads: int = 1
@@ -116,6 +118,7 @@ RECIPES = {
             place_layers=(4, 5),
             feature_layers=(6, 7),
             seed=3,
+            steps=600,
         ),
     )
 }

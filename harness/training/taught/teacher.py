@@ -16,6 +16,7 @@ from harness.training.architectures import Untrained, build
 from harness.training.packing import pack, supervised_logits
 from harness.training.tasks import FURTHER, draw_prompts, draw_scene
 from harness.training.taught.decoder import Decoder
+from harness.training.taught.groups import FURTHER as FURTHER_LAYOUTS
 from harness.training.taught.groups import LAYOUTS, draw_group, draw_layout
 from harness.training.taught.lessons import LESSONS, OTHERS, PART, teach
 from harness.training.taught.recipes import Recipe
@@ -40,9 +41,9 @@ def begin(recipe: Recipe) -> Untrained:
 
 def learning_rate(recipe: Recipe, step: int) -> float:
     """The rate at one step: it warms up, then decays along a cosine to a tenth; once for each part."""
-    steps, highest = recipe.steps, recipe.rate
-    if step >= steps:
-        step, steps, highest = step - steps, recipe.further, recipe.further_rate
+    steps, highest = recipe.horizon, recipe.rate
+    if step >= recipe.steps:
+        step, steps, highest = step - recipe.steps, recipe.further, recipe.further_rate
     if step < recipe.warmup:
         return highest * (step + 1) / recipe.warmup
     done = (step - recipe.warmup) / max(1, steps - recipe.warmup)
@@ -82,7 +83,7 @@ def teach_part(
     sums: dict[str, list[float]] = {}
     for step in part:
         rng = np.random.default_rng([recipe.seed, step])
-        layout = draw_layout(LAYOUTS, rng)
+        layout = draw_layout(LAYOUTS if step < recipe.steps else FURTHER_LAYOUTS, rng)
         groups = [draw_group(layout, rng) for _ in range(layout.groups)]
         clean = read_sheet(decoder, write_sheet(groups, subject))
         loss, noted = _weigh(decoder, outs, clean, recipe, step, rng)
