@@ -25,6 +25,7 @@ from harness.training.taught.lessons import LESSONS, OTHERS, teach
 from harness.training.taught.recipes import RECIPES
 from harness.training.taught.scaffold import measure_looks, measure_strays
 from harness.training.taught.sheets import Clean, read_sheet, write_sheet
+from harness.training.taught.shipping import find_order
 from harness.training.taught.teacher import begin, learning_rate, train
 from harness.training.taught.truth import measure_places, measure_stages, read_code
 from harness.training.wired.plans import PLANS
@@ -211,7 +212,21 @@ def test_a_code_is_read_from_the_layer_on_where_it_stands_and_not_where_there_is
     assert found["onset"] == 2
     assert min(found["accuracy"][2:]) > 0.95
     assert max(found["accuracy"][:2]) < 0.45
+    assert max(found["size"][:2]) < 0.02
+    # Four of twenty dimensions have class means of variance 36 x 3/16 beside their own of 1.
+    assert found["size"][2] == pytest.approx(27 / (27 + 20), abs=0.03)
     assert read_code(rng.normal(size=(4, 400, 1, 20)), truth, half)["onset"] is None
+
+
+def test_an_order_is_told_only_where_both_codes_begin_at_different_layers():
+    def begin_at(position, features):
+        return find_order(
+            {"position@last": {"onset": position}, "features@last": {"onset": features}}
+        )
+
+    assert begin_at(4, 6) == ["position", "features"]
+    assert begin_at(4, 2) == ["features", "position"]
+    assert begin_at(4, 4) == begin_at(None, 2) == begin_at(3, None) == []
 
 
 def test_the_same_seed_teaches_the_same_and_another_seed_something_else():
@@ -228,9 +243,14 @@ def test_the_same_seed_teaches_the_same_and_another_seed_something_else():
 
 def test_the_rate_warms_up_and_decays_to_a_tenth():
     recipe = RECIPES["taught"]
-    rates = [learning_rate(recipe, step) for step in range(recipe.steps)]
-    assert max(rates) == pytest.approx(recipe.rate)
-    assert rates[-1] == pytest.approx(recipe.rate / 10, rel=1e-2)
+    first, second = recipe.horizons
+    long = replace(recipe, steps=first, further=second)
+    rates = [learning_rate(long, step) for step in range(long.whole)]
+    for part, highest in ((rates[:first], recipe.rate), (rates[first:], recipe.further_rate)):
+        assert max(part) == pytest.approx(highest)
+        assert part[-1] == pytest.approx(highest / 10, rel=1e-2)
+    cut = [learning_rate(recipe, step) for step in range(recipe.steps)]
+    assert cut == rates[: recipe.steps]
 
 
 def test_the_command_teaches_a_control_that_loads(tmp_path, capsys):

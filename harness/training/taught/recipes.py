@@ -28,7 +28,7 @@ class Recipe:
             last token until their heads bring them.
         seed: Seed of every batch.
         steps: Optimiser steps of the first part.
-        horizon: Steps in which the rate of the first part would fall to a tenth; `steps` of them are taken.
+        horizons: Steps in which the rates of the two parts would fall to a tenth; the parts end before that.
         further: Steps of the second part, on more objects, which begins with a fresh optimiser.
         scaffold: Steps until the interchange losses begin; before them only read-outs and the task are trained.
         rise: Steps in which the interchange losses rise to their weight.
@@ -49,8 +49,8 @@ class Recipe:
     strict: bool = True
     seed: int = 1
     steps: int = 700
-    horizon: int = 1000
-    further: int = 350
+    further: int = 200
+    horizons: tuple[int, int] = (1000, 350)
     scaffold: int = 200
     rise: int = 100
     rate: float = 1e-3

@@ -48,6 +48,7 @@ def measure_truth(subject: Untrained, recipe: Recipe, trials: int) -> dict[str, 
     place is "relative" or "absolute" where most answers follow one, else None. `measured` has the figures.
     """
     followed = measure_places(subject, recipe.heads, trials)
+    codes = measure_codes(subject, 4 * trials)
     most = max(followed, key=lambda k: followed[k])
     return {
         "subject": recipe.name,
@@ -58,14 +59,22 @@ def measure_truth(subject: Untrained, recipe: Recipe, trials: int) -> dict[str, 
         "measured": {
             "stages": measure_stages(subject, recipe.heads, trials),
             "places": followed,
-            "codes": measure_codes(subject, 4 * trials),
+            "codes": codes,
+            "order_at_last": find_order(codes),
         },
     }
 
 
+def find_order(codes: dict[str, dict[str, Any]]) -> list[str]:
+    """Position and features at the last token in the order of their onsets; empty where it cannot be told."""
+    onset = {name: codes[f"{name}@last"]["onset"] for name in ("position", "features")}
+    if None in onset.values() or onset["position"] == onset["features"]:
+        return []
+    return sorted(onset, key=lambda name: onset[name])
+
+
 WHAT = {
-    True: "The answer depends on these heads\nalone: with all other heads patched it stays what it was. "
-    "Features of the answer do not stand at the last token\nbefore the last stage brings them.",
+    True: "Its answer depends on\nthese heads alone: with all other heads patched it stays what it was.",
     False: "The content route stays\nbeside the mechanism: features of the answer stand at the last token "
     "before the target's place does, so that a\nclaim that the place comes first must be refused.",
 }
@@ -80,14 +89,15 @@ def describe(recipe: Recipe, truth: dict[str, Any], accuracies: Accuracies, seco
         for s, m in measured["stages"].items()
     )
     codes = "\n".join(
-        f"| {name} | {' | '.join(f'{a:.2f}' for a in code['accuracy'])} "
+        f"| {name}, {what} | {' | '.join(f'{a:.2f}' for a in code[what])} "
         f"| {'none' if code['onset'] is None else code['onset']} |"
         for name, code in measured["codes"].items()
+        for what in ("size", "accuracy")
     )
     tasks = "\n".join(f"| {task} | {a:.1%} | {n} |" for task, (a, n) in accuracies.items())
     trials = measured["stages"][CONDITIONS[0]]["trials"]
     settings = ", ".join(
-        f"{k} {v}" for k, v in asdict(recipe).items() if isinstance(v, int | float)
+        f"{k} {v}" for k, v in asdict(recipe).items() if isinstance(v, int | float | tuple)
     )
     places = measured["places"]
     return f"""# {recipe.name}
@@ -98,7 +108,9 @@ It is messier than the controls whose weights are written, as trained models are
 It begins with the weights of `{recipe.start}`; the vision tower and the projector stay as they are. It learns
 the task and the other tasks of that subject; linear read-outs of the codes and the objects that heads should
 look at, as scaffolding; and that the answer follows heads patched from another scene, as the contrasts of
-section 3.4 predict ({settings}). {seconds:.0f} seconds of training.
+section 3.4 predict. {seconds:.0f} seconds of training, with these settings:
+
+{settings}.
 
 ## Truth
 
@@ -115,8 +127,10 @@ Layer {recipe.gather[0]} head {recipe.gather[1]} brings the {GATHER} to the last
 sides of the contrasts. Selection heads patched from a pair of objects one column further make the answer
 follow the place in the group in {places["relative"]:.0%}, the place in the image in {places["absolute"]:.0%}.
 
-Accuracy of linear read-outs after each layer, on held-out scenes of four objects (chance: 0.25 for positions,
-0.11 for features), and the first layer that is half-way from chance to the highest:
+Codes after each layer, on held-out scenes of four objects: their size (the share of the states' variance
+between places or colors), the accuracy of a linear read-out (chance: 0.25 for positions, 0.11 for features),
+which finds codes of any size, and the first layer with half of the largest size. By these layers the order at
+the last token is: {", then ".join(measured["order_at_last"]) or "none"}.
 
 | code | {" | ".join(map(str, range(LAYERS)))} | onset |
 |---|{"---|" * LAYERS}---|

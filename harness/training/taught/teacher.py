@@ -40,10 +40,10 @@ def begin(recipe: Recipe) -> Untrained:
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """The rate at one step: it warms up, then decays along a cosine to a tenth; once for each part."""
-    steps, highest = recipe.horizon, recipe.rate
+    """The rate at one step: it warms up, then decays along a cosine towards a tenth; once for each part."""
+    steps, highest = recipe.horizons[0], recipe.rate
     if step >= recipe.steps:
-        step, steps, highest = step - recipe.steps, recipe.further, recipe.further_rate
+        step, steps, highest = step - recipe.steps, recipe.horizons[1], recipe.further_rate
     if step < recipe.warmup:
         return highest * (step + 1) / recipe.warmup
     done = (step - recipe.warmup) / max(1, steps - recipe.warmup)

@@ -137,9 +137,10 @@ def measure_codes(subject: Untrained, trials: int = 800) -> dict[str, dict[str, 
     """Measure after which layers places and features can be read linearly, in scenes of four objects.
 
     Returns:
-        For each code `accuracy`, float for each layer, on half of the scenes from weights fitted on the other;
-        `chance`; and `onset`, the first layer at which it is at least half-way from chance to its highest, or
-        None where the highest is no better than chance.
+        For each code, by layer, `accuracy` of a linear read-out on half of the scenes, fitted on the other, and
+        `size`, the share of the states' variance between the classes, corrected for chance; `chance` of the
+        accuracy; and `onset`, the first layer with at least half of the largest size, or None where accuracy
+        is nowhere twice that of chance. Read-outs find codes of any size, also those that nothing else reads.
     """
     rng = np.random.default_rng([SEED, 20])
     grid = EMBEDDED_GRIDS[2]
@@ -172,11 +173,16 @@ def measure_codes(subject: Untrained, trials: int = 800) -> dict[str, dict[str, 
 def read_code(
     states: NDArray[np.float64], truth: NDArray[np.int64], half: NDArray[np.bool_]
 ) -> dict[str, Any]:
-    """Accuracy of a linear read-out after every layer, for states [layer, N, S, d] and classes [N, S]."""
+    """What `measure_codes` gives for one code.
+
+    Args:
+        states: The states that may hold it [layer, N, S, d].
+        truth: What it says, a number from 0 on [N, S].
+        half: Which of the N trials the read-out is fitted on.
+    """
     classes = int(truth.max()) + 1
-    chance = 1 / classes
     wanted = np.eye(classes)[truth]
-    accuracy = []
+    accuracy, size = [], []
     for of_layer in states:
         scale = np.sqrt((of_layer**2).mean(-1, keepdims=True))
         x = np.concatenate([of_layer / scale, np.ones_like(scale)], -1)
@@ -184,10 +190,23 @@ def read_code(
         target = wanted[half].reshape(-1, classes)
         weights = np.linalg.solve(fit.T @ fit + RIDGE * np.eye(fit.shape[1]), fit.T @ target)
         accuracy.append(_share((test @ weights).argmax(-1) == truth[~half].ravel()))
-    top = max(accuracy)
-    half_way = chance + (top - chance) / 2
-    onset = next(i for i, a in enumerate(accuracy) if a >= half_way) if top > 2 * chance else None
-    return {"accuracy": accuracy, "chance": round(chance, 3), "onset": onset}
+        size.append(round(_measure_size(of_layer, truth), 3))
+    found = max(accuracy) > 2 / classes
+    onset = next(i for i, s in enumerate(size) if s >= max(size) / 2) if found else None
+    return {"accuracy": accuracy, "size": size, "chance": round(1 / classes, 3), "onset": onset}
+
+
+def _measure_size(states: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
+    """Omega squared of states [N, S, d] over classes [N, S], averaged over the S tokens; at least 0."""
+    found = []
+    for token in range(states.shape[1]):
+        x, y = states[:, token], truth[:, token]
+        classes = np.unique(y)
+        whole = ((x - x.mean(0)) ** 2).sum()
+        within = sum(((x[y == c] - x[y == c].mean(0)) ** 2).sum() for c in classes)
+        noise = within / (len(x) - len(classes))
+        found.append((whole - within - (len(classes) - 1) * noise) / (whole + noise))
+    return max(0.0, float(np.mean(found)))
 
 
 def _share(hits: NDArray[np.bool_]) -> float:
