@@ -49,7 +49,7 @@ class Recipe:
     strict: bool = True
     seed: int = 1
     steps: int = 700
-    further: int = 200
+    further: int = 350
     horizons: tuple[int, int] = (1000, 350)
     scaffold: int = 200
     rise: int = 100
