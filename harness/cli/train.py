@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.cli.options import Subparsers
 from harness.machine.files import write_json
 from harness.runs.options import parse_seed
+
+if TYPE_CHECKING:
+    from harness.training.taught.recipes import Recipe
 
 
 def add_arguments(subparsers: Subparsers) -> None:
@@ -16,11 +21,12 @@ def add_arguments(subparsers: Subparsers) -> None:
         "train",
         help="make an embedded subject or a control anew",
         description="Train an embedded subject from its recipe (run the same command again after an "
-        "interruption: it goes on from the last checkpoint), or write the weights of a control.",
+        "interruption: it goes on from the last checkpoint), teach a control its stages (in one go, about half "
+        "an hour), or write the weights of a control.",
     )
     parser.set_defaults(execute=execute)
     parser.add_argument(
-        "name", help="tiny-llava or tiny-qwen2-vl; planted, shortcut or another control"
+        "name", help="tiny-llava or tiny-qwen2-vl; taught, planted, shortcut or another control"
     )
     parser.add_argument("--out", type=Path, help="where it goes (default: its place in fixtures/)")
     parser.add_argument("--work", type=Path, help="checkpoints (default reports/runs/train-NAME)")
@@ -29,10 +35,11 @@ def add_arguments(subparsers: Subparsers) -> None:
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Train an embedded subject, or write the weights of a control.
+    """Train an embedded subject, teach a control, or write the weights of one.
 
     Raises:
-        ValueError: --smoke without --out, --seed or --smoke with a control, or a name that cannot be made.
+        ValueError: --smoke without --out, --seed or --smoke with a control whose weights are written, or a name
+            that cannot be made.
     """
     from dataclasses import replace
 
@@ -40,6 +47,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from harness.training.architectures import ARCHITECTURES
     from harness.training.card import describe, make_card
     from harness.training.evaluation import evaluate
+    from harness.training.taught.recipes import RECIPES
     from harness.training.trainer import Recipe, read_spent_hours, train
     from harness.training.wired.plans import PLANS
     from harness.training.wired.shipping import write_control
@@ -54,10 +62,12 @@ def execute(arguments: argparse.Namespace) -> int:
         write_control(PLANS[arguments.name], out)
         print(f"{arguments.name}: written to {out}")
         return 0
+    if arguments.name in RECIPES:
+        return _teach(RECIPES[arguments.name], arguments)
     if arguments.name not in ARCHITECTURES:
         raise ValueError(
             f"{arguments.name!r} cannot be made: subjects are {', '.join(ARCHITECTURES)}, "
-            f"controls are {', '.join(PLANS)}"
+            f"controls are {', '.join((*RECIPES, *PLANS))}"
         )
     recipe = Recipe(arguments.name)
     if arguments.seed is not None:
@@ -78,5 +88,31 @@ def execute(arguments: argparse.Namespace) -> int:
     (out / "README.md").write_text(describe(content))
     for task, (share, n) in accuracies.items():
         print(f"  {task:42} {share:6.1%} of {n}")
+    print(f"{recipe.name}: written to {out}")
+    return 0
+
+
+def _teach(recipe: Recipe, arguments: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from harness.machine.files import FIXTURES
+    from harness.training.taught.shipping import write_taught
+    from harness.training.taught.teacher import train
+
+    if arguments.seed is not None:
+        recipe = replace(recipe, seed=arguments.seed)
+    if arguments.smoke:
+        if not arguments.out:
+            raise ValueError("--smoke makes no usable subject: say with --out where it may go")
+        recipe = recipe.smoke()
+    out = arguments.out or FIXTURES / "controls" / recipe.name
+    begun = time.monotonic()
+    subject = train(
+        recipe, say=lambda line: print(line, flush=True), every=2 if arguments.smoke else 25
+    )
+    seconds = time.monotonic() - begun
+    truth = write_taught(subject, recipe, seconds, out, trials=20 if arguments.smoke else 200)
+    for stage, found in truth["measured"]["stages"].items():
+        print(f"  {stage}: {found['follow']:.1%} of answers follow its heads")
     print(f"{recipe.name}: written to {out}")
     return 0
