@@ -45,16 +45,16 @@ def measure_truth(subject: Untrained, recipe: Recipe, trials: int) -> dict[str, 
     """What truth.json holds: the heads that were taught, and what plain hooks find at them.
 
     The keys `subject`, `heads`, `others`, `places` and `size` are those of the controls that are written; a
-    place is "relative" or "absolute" where most answers follow one, else None. `measured` has the figures.
+    place is "relative" where most answers follow that, else None, since a place in the image looks as no effect
+    does. `measured` has the figures.
     """
     followed = measure_places(subject, recipe.heads, trials)
     codes = measure_codes(subject, 4 * trials)
-    most = max(followed, key=lambda k: followed[k])
     return {
         "subject": recipe.name,
         "heads": {stage: [list(p) for p in recipe.heads[stage]] for stage in CONDITIONS},
         "others": {GATHER: [list(recipe.gather)]},
-        "places": most if followed[most] > 0.5 else None,
+        "places": "relative" if followed["relative"] > 0.5 else None,
         "size": {"layers": LAYERS, "heads": HEADS},
         "measured": {
             "stages": measure_stages(subject, recipe.heads, trials),
@@ -126,6 +126,7 @@ patched at all tokens from the first mention on.
 Layer {recipe.gather[0]} head {recipe.gather[1]} brings the {GATHER} to the last token, the same on both
 sides of the contrasts. Selection heads patched from a pair of objects one column further make the answer
 follow the place in the group in {places["relative"]:.0%}, the place in the image in {places["absolute"]:.0%}.
+The latter is also the answer without a patch.
 
 Codes after each layer, on held-out scenes of four objects: their size (the share of the states' variance
 between places or colors), the accuracy of a linear read-out (chance: 0.25 for positions, 0.11 for features),

@@ -106,11 +106,11 @@ def measure_places(subject: Untrained, heads: Heads, trials: int = 200) -> dict[
     for _ in range(trials):
         target, described = draw_objects(2, "high", rng)
         row, flipped = int(rng.integers(3)), bool(rng.random() < 0.5)
-        # The one on the side towards which the group moves is where the other one comes to stand.
-        order = (target, described) if flipped else (described, target)
+        # The group moves so that the target comes to stand where the other object stands in the clean scene.
+        order = (described, target) if flipped else (target, described)
         cells = [Cell(row, 1), Cell(row, 2)] if flipped else [Cell(row, 0), Cell(row, 1)]
         moved = [Cell(row, c.column + (-1 if flipped else 1)) for c in cells]
-        # The clean scene holds its objects in the reverse order, so that both answers differ from its own.
+        # In the clean scene they stand the other way round: its answer is that of a place in the image.
         here = Scene(grid, order[::-1], tuple(cells))
         there = Scene(grid, order, tuple(moved))
         prompt = scene_description((described,), target, commas=False)
