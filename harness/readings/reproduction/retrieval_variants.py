@@ -67,15 +67,11 @@ class RetrievalVariants(Reading):
                 presence.clusters,
             )
         low, high = self._find_bounds(presence)
-        worth = SMALLEST[stage]
-        if not low > worth:
-            # An untrained model has heads that mediate a little, too: nobody would miss them.
-            missing = (
-                Estimate.inapplicable if high < worth or not low > ROUNDING else Estimate.unsettled
-            )
-            return missing(
-                f"no head surely mediates {name} by the {worth} logits that are worth finding: the best one "
-                f"scores [{low:.2g}, {high:.2g}]",
+        # An untrained model has heads that mediate a little, too: nobody would miss them.
+        if not low > ROUNDING or high < SMALLEST[stage]:
+            return Estimate.inapplicable(
+                f"no head surely mediates {name} as much as is worth finding ({SMALLEST[stage]} logits): the "
+                f"best one scores [{low:.2g}, {high:.2g}]",
                 presence.n,
                 presence.clusters,
             )
