@@ -18,10 +18,8 @@ from harness.readings.reading import (
     make_missing,
     read_value,
 )
-from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, mean, proportion
 from harness.statistics.evidence import Evidence
-from harness.statistics.halves import DRAWS
 from harness.statistics.shares import add_shares
 
 WINDOWS = {"3x3": 5, "2x2": 1}
@@ -118,22 +116,18 @@ class Entropy(Reading):
                 n=answered.n,
                 clusters=answered.clusters,
             )
-        rng = np.random.default_rng(0)
-        shares, draws = [], []
-        for entropy in ("high", "low"):
-            chosen = self.data.sel(set=f"{entropy} {grid}")
-            right = chosen.right_color if color else chosen.right
-            shares.append(estimate_share(right, chosen.scene))
-            weights = draw_cluster_weights(chosen.scene.values, DRAWS, rng)
-            draws.append((weights @ right.values) / weights.sum(1))
-        (high, low), (high_draws, low_draws) = shares, draws
+        sets = [self.data.sel(set=f"{entropy} {grid}") for entropy in ("high", "low")]
+        answers = [chosen.right_color if color else chosen.right for chosen in sets]
+        high, low = (estimate_share(r, s.scene) for r, s in zip(answers, sets, strict=True))
         found = add_shares(
             [(1, high), (-1, low)],
             n=min(high.n, low.n),
             clusters=min(high.clusters, low.clusters),
         )
-        # Two runs are compared draw by draw, since both draw the same scenes.
-        found = replace(found, evidence=Evidence(high_draws - low_draws))
+        # Two runs are compared trial by trial: each of one set beside one of the other, as they were drawn.
+        scenes = [f"{a} {b}" for a, b in zip(*(s.scene.values for s in sets), strict=True)]
+        changes = answers[0].values.astype(float) - answers[1].values
+        found = replace(found, evidence=Evidence(changes, tuple(scenes)))
         return self._tell_scored(found, color)
 
     def errors_predicted(self) -> Estimate:
@@ -163,11 +157,11 @@ class Entropy(Reading):
         right = np.diag(alike)
         # Of each trial, how often the others point to what it names, and name what it points to.
         by_named, by_pointed = ((alike.sum(axis) - right) / (errors - 1) for axis in (0, 1))
-        chance = mean(by_named + by_pointed - by_named.mean(), scenes.values)
-        found = add_shares(
-            [(1, proportion(right, scenes.values)), (-1, _limit_to_shares(chance))], **sizes
-        )
-        return self._tell_scored(found)
+        by_chance = by_named + by_pointed - by_named.mean()
+        chance = _limit_to_shares(mean(by_chance, scenes.values))
+        found = add_shares([(1, proportion(right, scenes.values)), (-1, chance)], **sizes)
+        evidence = Evidence(right - by_chance, tuple(map(str, scenes.values)))
+        return self._tell_scored(replace(found, evidence=evidence))
 
     def _name_scored(self, color: bool = False) -> str:
         return "color alone" if color else str(self.data.attrs["scored"])

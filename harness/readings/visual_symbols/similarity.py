@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from harness.measures.similarity import find_peak
 from harness.readings.reading import Reading, estimate_drawn, make_missing
 from harness.statistics.estimate import Estimate
+from harness.statistics.evidence import Evidence
 from harness.statistics.orders import Code, estimate_order, find_onset
 from harness.statistics.shares import add_shares, mean_share
 
@@ -121,7 +122,8 @@ class Similarity(Reading):
         right = mean_share(at.probe_right.values, scenes)
         chance = mean_share(at.probe_chance.values, scenes)
         gain = add_shares([(1, right), (-1, chance)], n=right.n, clusters=right.clusters)
-        return _tell_token(gain, measured[token])
+        gains = Evidence(at.probe_right.values - at.probe_chance.values, tuple(map(str, scenes)))
+        return _tell_token(replace(gain, evidence=gains), measured[token])
 
     def _list_measured(self, pair: str) -> list[str]:
         """The pairs of the measurement that a pair stands for: for mentions one for each of their tokens."""
