@@ -268,6 +268,20 @@ def test_no_difference_of_shares_is_known_exactly_where_all_answers_are_alike():
         assert low < -0.01 < 0.01 < high
 
 
+def test_what_is_kept_of_a_comparison_adds_up_to_its_estimate():
+    """A baseline is refused if its evidence has another mean or another number of items."""
+    read, twice = crowded(0.9, 0.4, follow=0.5), repaired(0.5, (0.3, 0.1), 0.5)
+    estimates = [
+        read.accuracy_gap("3x3"),
+        read.accuracy_gap("2x2", color=True),
+        read.errors_predicted(),
+        twice.gain(),
+    ]
+    for estimate in estimates:
+        assert estimate.evidence.values.mean() == pytest.approx(estimate.value)
+        assert len(estimate.evidence.scenes) == len(estimate.evidence.values) == estimate.n
+
+
 @pytest.mark.parametrize("follow", [0.3, 1.0])
 def test_how_far_errors_follow_the_id_is_held_as_often_as_it_says(follow):
     # Of nine objects that are named and pointed to alike, one in nine is what chance gives.
