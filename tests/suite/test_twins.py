@@ -67,15 +67,20 @@ def test_a_twin_of_a_control_gives_what_the_control_must_give(twin, store, tmp_p
         timeout=LONGEST,
     )  # fmt: skip
     records = json.loads((tmp_path / "out" / "scorecard.json").read_text())["records"]
-    expected, control = read_expected(), twin.partition(":")[0]
-    other = {
-        f"{r['claim']}: {r['verdict']}, not {expected[r['claim'], control].verdict}"
-        for r in records
-        if r["verdict"] != expected[r["claim"], control].verdict
-    }
+    expected, (control, _, how) = read_expected(), twin.partition(":")
+    other, near = set(), set()
+    for record in records:
+        cell = expected[record["claim"], control]
+        # What is shown otherwise is judged as with another seed; other weights are shown the same.
+        allowed = {cell.verdict, *(cell.also if how in EXCHANGED else ())}
+        if record["verdict"] not in allowed:
+            other.add(f"{record['claim']}: {record['verdict']}, not {cell.verdict}")
+        elif record["verdict"] != cell.verdict:
+            near.add(record["claim"])
     assert not other, "\n".join(sorted(other))
     assert len(records) > 20, finished.stdout[-2000:]
-    assert finished.returncode == 0, finished.stdout[-2000:]
+    # A run says so where a cell near its threshold came out otherwise.
+    assert finished.returncode == bool(near), finished.stdout[-2000:]
 
 
 @pytest.mark.parametrize("name", ["planted", "shortcut", "tiny-llava", "tiny-qwen2-vl"])
