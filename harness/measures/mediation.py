@@ -93,6 +93,13 @@ def order_heads(*numbers: NDArray[np.float64]) -> list[tuple[int, int]]:
     return [divmod(int(i), numbers[0].shape[1]) for i in order]
 
 
+ROUNDING = 0.001
+"""Logits below which a score may be rounding, so that a head that scores less has not been seen to do anything.
+
+Heads of the controls that carry nothing score up to 6e-5 in float32, all on one side of zero in some.
+"""
+
+
 def find_top_heads(
     scores: ArrayLike, k: int = 10, share: float = 0.1, then: Sequence[NDArray[np.float64]] = ()
 ) -> list[tuple[int, int]]:

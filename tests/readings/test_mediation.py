@@ -10,7 +10,8 @@ from scipy.stats import binom
 from harness.judging import published
 from harness.judging.claim import above, below
 from harness.judging.verdict import decide
-from harness.readings.visual_symbols.mediation import ROUNDING, SMALLEST, Mediation
+from harness.measures.mediation import ROUNDING
+from harness.readings.visual_symbols.mediation import SMALLEST, Mediation
 from harness.stimuli.contrast import CONDITIONS
 
 LAYERS, HEADS, TRIALS = 8, 8, 50

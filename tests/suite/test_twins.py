@@ -13,8 +13,9 @@ import pytest
 from harness.experiments.catalogue import MEDIATION
 from harness.judging.controls import read_expected
 from harness.machine.files import ROOT
+from harness.measures.mediation import ROUNDING
 from harness.measuring.experiment import measure_alone
-from harness.readings.visual_symbols.mediation import ROUNDING, Mediation
+from harness.readings.visual_symbols.mediation import Mediation
 from harness.stimuli.contrast import CONDITIONS
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.measures.mediation import (
+    ROUNDING,
     bound_heads,
     choose_best_head,
     count_shared_heads,
@@ -30,12 +31,6 @@ from harness.stimuli.contrast import CONDITIONS
 
 TOP = 10
 """Heads that stand for a stage, as in the threshold of the protocol; at least a tenth of the highest score."""
-
-ROUNDING = 0.001
-"""Logits below which a score may be rounding, so that a head that scores less has not been seen to do anything.
-
-Heads of the controls that carry nothing score up to 6e-5 in float32, all on one side of zero in some.
-"""
 
 SMALLEST: dict[str, float] = {
     "id_retrieval": 0.07,
