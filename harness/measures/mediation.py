@@ -41,7 +41,7 @@ highest score is 0.01 (measured on embedded subjects and copies with their heads
 
 
 def merge_equals(numbers: ArrayLike, apart: float | None = None) -> NDArray[np.float64]:
-    """Give numbers that are equal up to rounding one and the same value.
+    """Replace numbers that differ by no more than rounding by one value.
 
     Args:
         numbers: Finite, of any shape.

@@ -36,7 +36,7 @@ SCALES = (-4.0, -2.0, -0.5, -0.25, 0.25, 0.5, 2.0, 4.0)
 
 @dataclass(frozen=True)
 class _Weights:
-    """A model's parts, as the changes of weights need them; all are changed in place."""
+    """The weights of a model that a twin changes, in place."""
 
     subject: Subject
     layers: Sequence[Any]

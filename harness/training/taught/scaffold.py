@@ -17,7 +17,7 @@ from harness.training.taught.sheets import SIDE, Clean
 
 
 class ReadOuts(torch.nn.Module):
-    """Linear read-outs of places and features, one for each layer and canvas, which are thrown away later."""
+    """Linear read-outs of places and features, one for each layer and canvas, used in training only."""
 
     def __init__(self, recipe: Recipe) -> None:
         """Make them with zero weights, so that the generator of the weights is not asked."""
