@@ -4,9 +4,9 @@ At one layer the last token lies where the target is in the image, whatever the 
 lies where the target's features put it, wherever the target is. The paper shows layers 19 and 27 of
 Qwen2-VL; here each layer is chosen on one half of the scenes and judged on the other. `lead` asks that
 one factor is separated and the other is not, which is what a subject that answers by content lacks at
-every layer. The order asks from which layer on this lead is there (three quarters of its largest), as for the
-curves of similarity. The control `shortcut` refutes the planes of positions; the planes of features hold for
-it, as they must for all who answer right, and are kept from `unbound`, which fails the task.
+every layer. The order asks from which layer on this lead is there (a half to three quarters of its largest),
+as for the curves of similarity. The control `shortcut` refutes the planes of positions; the planes of features
+hold for it, as they must for all who answer right, and are kept from `unbound`, which fails the task.
 
 Targets are six objects at six cells, as in the figure, so that its look says the same of either factor.
 The other objects of a trial are drawn from nine: with the paper's fixed six, the words alone name the

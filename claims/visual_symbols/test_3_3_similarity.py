@@ -1,13 +1,14 @@
 """Assouel et al. 2026, section 3.3 and Figure 1c: representational similarity over layers.
 
-The position of each described object is represented at the tokens that mention it; then the target's
-position at the last token; then the target's features there. A peak layer is chosen on one half of the
-scenes and read on the other, and so is the token of a mention: the paper reads the comma after it, and a
-code may stand at the noun or the color instead. The record's method says which. An order asks which code is
-there first: from which layer on a curve has three quarters of its highest value. A peak would not tell, since a
-code that stays peaks anywhere and one that returns peaks late. A code that is absent is nowhere first, so an
-order is refuted with it: this is how a subject that answers by content alone, the control `shortcut`, fails
-these claims. Only that features are there in the end holds for it, too: the control of that claim is `unbound`.
+The position of each described object is represented at the tokens that mention it; then the target's position
+at the last token; then the target's features there. A peak layer is chosen on one half of the scenes and read
+on the other, and so is the token of a mention: the paper reads the comma after it, and a code may stand at
+the noun or the color instead. The record's method says which. An order asks which code is there first: from
+which layer on a curve has a share of its highest value, whichever share from a half to three quarters. A peak
+would not tell, since a code that stays peaks anywhere and one that returns peaks late. A code that is absent
+is nowhere first, so an order is refuted with it: this is how a subject that answers by content alone, the
+control `shortcut`, fails these claims. Only that features are there in the end holds for it, too: the control
+of that claim is `unbound`.
 
 Similarity asks what most of the difference between states follows. A code that is there can be a small part of
 it, so whether a position can be read at all is asked beside it, by linear probes that are judged on scenes they
@@ -19,8 +20,8 @@ in 100 of 100 cases at every layer: the image less the words is the target. The 
 it, and `Similarity.readable("features@last")` gives the number.
 
 Not asked: the two peaks that a reader of the paper saw in some curves of features, since no sentence of the
-paper says what the earlier one is. Where the earlier one has three quarters of the later, features are there
-from it on.
+paper says what the earlier one is. Where the earlier one has more than half of the later, it has a say in
+the order.
 """
 
 from harness.judging import published

@@ -24,7 +24,7 @@ FOLLOWED = above(
 
 @claim(
     id="visual_symbols.4.5.degraded_ids_err",
-    statement="Degrading the position IDs of clear scenes makes answers wrong.",
+    statement="The ID of another position makes answers of clear scenes wrong that their own ID leaves right.",
     source=SOURCE,
     threshold=above(
         0.07,

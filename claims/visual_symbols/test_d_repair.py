@@ -67,7 +67,7 @@ def test_repair_helps_where_the_id_was_wrong(repair, judge):
 
 @claim(
     id="visual_symbols.d.wrong_position_harms",
-    statement="The ID of a wrong position makes more answers wrong.",
+    statement="The ID of a wrong position makes more answers wrong than that of the true one.",
     source="Assouel et al. 2026, appendix D; the control is ours",
     threshold=above(
         0.0,

@@ -19,7 +19,7 @@ from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
 from harness.statistics.halves import DRAWS
-from harness.statistics.orders import SHARE, Code, estimate_depth_order, find_onset
+from harness.statistics.orders import MOST_DONE, Code, estimate_depth_order, find_onset
 
 Scores = NDArray[np.float64]
 
@@ -124,7 +124,7 @@ def _find_median(counts: Scores, sums: Scores) -> Scores:
 RULES: dict[str, Callable[[Scores, Scores], Scores] | None] = {
     "weighted median, not intertwined": None,
     "median of the top heads": _find_median,
-    "first layer with 3/4 of the best": lambda counts, sums: find_onset(sums, SHARE),
+    "first layer with 3/4 of the best": lambda counts, sums: find_onset(sums, MOST_DONE),
 }
 """Ways to say where the heads of a stage lie, of their number and what they do [D, L]; claims use the first."""
 

@@ -14,7 +14,7 @@ from harness.calibration import depths, orders
 from harness.calibration.orders import SIZES, SPREAD, WIDE, Rates, Size
 from harness.machine.files import ROOT
 from harness.statistics.halves import DRAWS
-from harness.statistics.orders import SHARE
+from harness.statistics.orders import SHARES
 
 DOCUMENT = ROOT / "docs" / "orders.md"
 
@@ -71,7 +71,8 @@ def make_document(say: Callable[[str], None] = lambda line: None) -> str:
     ]
     heads_table = [["heads", *depths.RULES], *by_heads]
     return TEXT.format(
-        share=SHARE,
+        least=SHARES[0],
+        most=SHARES[1],
         draws=DRAWS,
         repeats=REPEATS,
         head_repeats=HEAD_REPEATS,
@@ -155,15 +156,18 @@ What "comes before" means in the claims of sections 3.3 and 3.4, and how often i
 ## The rule
 
 A code (position at the mentions, position at the last token, features at the last token) is there from its
-*onset* on: the first layer that has {share} of the highest correlation of the curve. One code comes before
-another if its onset lies in an earlier layer, in the whole 95% interval over {draws} draws of scenes
-(`harness/statistics/orders.py`). The order is inconclusive, with a reason, if a code may be there from the
-first layer on. Whether a code is there at all is asked before.
+*onset* on: the first layer that has a share of the highest correlation of the curve. Which share is a
+convention, so it is varied: each of {draws} draws of scenes has another one, from {least} to {most}. One code
+comes before another if its onset lies in an earlier layer, in the whole 95% interval of these draws
+(`harness/statistics/orders.py`). An order that the share turns round is inconclusive, and so is it, with a
+reason, if a code may be there from the first layer on. Whether a code is there at all is asked before.
 
-Why {share}: it tells the published curves apart. What the words of the prompt alone tell of the target's
-features reaches up to 0.67 of the peak before any position is there (LLaVA-1.5-7B), so that with a half the
-order of the paper would be found in three of its seven models; with {share} in all. A published plateau
-(Qwen2.5-VL-3B, position at the last token, layers 23 to 29) stays above 0.9 of its peak.
+Why not one share: what the words of the prompt alone tell of the target's features reaches 0.5 to 0.67 of the
+peak before any position is there in four of the seven published models that have a curve of it. By a half,
+features come before positions there, by {most} after them, and a model whose stages were trained in
+(`taught`), where features are there from the first layer on by their size, was said to have positions first.
+Above {most}, noise moves the onset along a plateau; a published one (Qwen2.5-VL-3B, position at the last token,
+layers 23 to 29) stays above 0.9 of its peak.
 
 ## Rules, by kind of curve
 
@@ -171,20 +175,21 @@ Simulated curves whose order is known. Of each kind, false support / false refut
 simulated measurements, over four sizes (layers and scenes as in the next table) and onsets -1, 0, 1 and 2
 layers apart, {repeats} of each. Noise has the size that is measured on embedded subjects, {spread} (1 - r
 squared) over the root of the scenes, and goes along from layer to layer. "Mixed" takes two curves of any
-two kinds. Where a code has no order, every verdict is false. For an absent code the claims' test of
-presence is not part of this simulation.
+two kinds. Where a code has no order, every verdict is false: it is there from the first layer on, or nowhere,
+or has a shelf between {least} and {most} of its height where another code comes in. For an absent code the
+claims' test of presence is not part of this simulation.
 
 {rules}
 
 The highest layer, which the claims used before, is wrong wherever a code stays. The change point and the mean
 of the rise are wrong where a part of the code is there before, and an onset between layers calls two codes
-of one layer an order. A slow rise has another order at each share; here that of {share} is the true one.
+of one layer an order.
 
 ## The rule of the claims, by size
 
 False support at gaps of -1 and 0, false refutation at gaps of 1 and 2, and power. Noise {wide} is the
-widest that was measured: on `planted-absolute`, where a layer codes part of the position. A slow rise, or a
-shelf just below the wanted height, one layer apart is found less often: what is not found is inconclusive.
+widest that was measured: on `planted-absolute`, where a layer codes part of the position. A slow rise one layer
+apart is found less often: what is not found is inconclusive.
 
 {sizes}
 

@@ -2,7 +2,8 @@
 
 The curves are of the kinds that models have: codes
 that come and go, that stay, that dip, that come back, that rise slowly, of which a part is there from the
-start. Their order is that of the onsets (`harness.statistics.orders`) of the curves without noise.
+start. Their order is that of the onsets (`harness.statistics.orders`) of the curves without noise, which is the
+same for every share that may count as there; of some curves it is not, and they have none.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
 from harness.statistics.halves import DRAWS
-from harness.statistics.orders import SHARE, Code, estimate_order
+from harness.statistics.orders import SHARES, TYPICAL, Code, estimate_order, find_onset
 
 Curve = NDArray[np.float64]
 
@@ -92,22 +93,22 @@ def _draw_two_peaks(rng: np.random.Generator, layers: int, at: int) -> Curve:
 def _draw_slow_rise(rng: np.random.Generator, layers: int, at: int) -> Curve:
     """A code that rises over several layers and stays; its onset is where it has risen far enough."""
     length = rng.uniform(2, max(3, layers / 4))
-    done = SHARE + (np.arange(layers) - at + rng.uniform(0.05, 0.95)) / length
+    done = TYPICAL + (np.arange(layers) - at + rng.uniform(0.05, 0.95)) / length
     return rng.uniform(0.5, 0.95) * np.clip(done, 0, 1)
 
 
 def _draw_trace(rng: np.random.Generator, layers: int, at: int) -> Curve:
     """A code of which the words of the prompt give a part from the start, with a dip before it rises."""
     curve = _draw_plateau(rng, layers, at)
-    curve[:at] = curve.max() * rng.uniform(0.3, 0.6)
+    curve[:at] = curve.max() * rng.uniform(0.2, 0.45)
     curve[int(rng.integers(at)) : at] *= rng.uniform(0.4, 1)
     return curve
 
 
 def _draw_shelf(rng: np.random.Generator, layers: int, at: int) -> Curve:
-    """A code that is nearly, but not quite, high enough in some layers before its onset."""
+    """A code that has a good part of its height in some layers before it has all of it."""
     curve = _draw_step(rng, layers, at)
-    curve[int(rng.integers(at)) : at] = curve.max() * rng.uniform(0.6, 0.74)
+    curve[int(rng.integers(at)) : at] = curve.max() * rng.uniform(0.52, 0.73)
     return curve
 
 
@@ -128,16 +129,23 @@ KINDS: dict[str, Callable[[np.random.Generator, int, int], Curve]] = {
     "two peaks": _draw_two_peaks,
     "slow rise": _draw_slow_rise,
     "trace from the start": _draw_trace,
-    "shelf before the onset": _draw_shelf,
 }
 """How one curve looks whose onset is a given layer, which is neither the first nor among the last two."""
 
-WITHOUT_ORDER = {"there from the first layer": _draw_from_start, "absent": _draw_nothing}
-"""Curves that come before nothing and after nothing."""
+WITHOUT_ORDER = {
+    "there from the first layer": _draw_from_start,
+    "absent": _draw_nothing,
+    "shelf": _draw_shelf,
+}
+"""Curves that come before nothing and after nothing; one with a shelf, where the order with another code is one
+by a half of the height and another by three quarters."""
 
 
 def draw_curves(kind: str, layers: int, gap: int, rng: np.random.Generator) -> tuple[Curve, Curve]:
     """Draw two curves without noise, of which the first has its onset some layers before the second.
+
+    Where onsets depend on the share that counts as there, those of `TYPICAL` are as far apart, and which comes
+    first is the same for all of `SHARES`; or, with a shelf, not the same.
 
     Args:
         kind: Of both curves; or "mixed", where each is of any kind; or a key of `WITHOUT_ORDER`, of which one
@@ -146,16 +154,28 @@ def draw_curves(kind: str, layers: int, gap: int, rng: np.random.Generator) -> t
         gap: Layers between the onsets; below 0 if the second comes first.
         rng: Where the randomness comes from.
     """
-    first = int(rng.integers(1 + max(0, -gap), layers - 2 - max(0, gap)))
-    several = list(KINDS)
-    names = [several[int(rng.integers(len(several)))] for _ in range(2)]
-    if kind in KINDS:
-        names = [kind, kind]
-    elif kind in WITHOUT_ORDER:
-        names[int(rng.integers(2))] = kind
     known = KINDS | WITHOUT_ORDER
-    a, b = (known[n](rng, layers, at) for n, at in zip(names, (first, first + gap), strict=True))
-    return a, b
+    several = list(KINDS)
+    while True:
+        first = int(rng.integers(1 + max(0, -gap), layers - 2 - max(0, gap)))
+        names = [several[int(rng.integers(len(several)))] for _ in range(2)]
+        if kind in KINDS:
+            names = [kind, kind]
+        elif kind in WITHOUT_ORDER:
+            names[int(rng.integers(2))] = kind
+        a, b = (
+            known[n](rng, layers, at) for n, at in zip(names, (first, first + gap), strict=True)
+        )
+        if kind in WITHOUT_ORDER and kind != "shelf":
+            return a, b
+        onsets = [[int(find_onset(c, share)) for share in _ALL_SHARES] for c in (a, b)]
+        signs = {later > earlier for earlier, later in zip(*onsets, strict=True)}
+        brought = min(map(min, onsets)) > 0
+        if (len(signs) > 1) if kind == "shelf" else (signs == {gap > 0} and brought):
+            return a, b
+
+
+_ALL_SHARES = np.linspace(*SHARES, 11)
 
 
 def add_noise(
@@ -191,25 +211,26 @@ def _average_rise(curves: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _interpolate_onset(curves: NDArray[np.float64]) -> NDArray[np.float64]:
     """The onset, between two layers where the straight line between them reaches the height."""
-    height = SHARE * curves.max(-1, keepdims=True)
+    height = TYPICAL * curves.max(-1, keepdims=True)
     at = (curves >= height).argmax(-1)[..., None]
     reached, before = (np.take_along_axis(curves, i, -1) for i in (at, (at - 1).clip(0)))
     step = np.where(at > 0, (reached - height) / np.where(reached > before, reached - before, 1), 0)
     return (at - step)[..., 0]
 
 
-Rule = float | Callable[[NDArray[np.float64]], NDArray[np.float64]]
+Rule = tuple[float, float] | Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 RULES: dict[str, Rule] = {
-    "onset at 3/4": SHARE,
-    "onset at 1/2": 0.5,
-    "onset at 9/10": 0.9,
+    "onset at 1/2 to 3/4": SHARES,
+    "onset at 1/2": (0.5, 0.5),
+    "onset at 3/4": (0.75, 0.75),
+    "onset at 9/10": (0.9, 0.9),
     "onset between layers": _interpolate_onset,
     "highest layer": lambda curves: curves.argmax(-1).astype(float),
     "change point": _find_change,
     "mean of the rise": _average_rise,
 }
-"""Ways to say where a code comes in: a share for `estimate_order`, of which claims use the first, or a function
+"""Ways to say where a code comes in: shares for `estimate_order`, of which claims use the first, or a function
 of curves [..., L]."""
 
 
@@ -250,9 +271,9 @@ def _estimate(
     rule: Rule, seen: Sequence[tuple[Curve, NDArray[np.float64]]], size: Size
 ) -> Estimate:
     sizes = {"n": size.scenes, "clusters": size.scenes}
-    if isinstance(rule, float):
+    if isinstance(rule, tuple):
         first, second = (Code(which, *pair) for which, pair in zip("ab", seen, strict=True))
-        return estimate_order(first, second, share=rule, **sizes)
+        return estimate_order(first, second, shares=rule, **sizes)
     (a, a_draws), (b, b_draws) = ((float(rule(c)), rule(d)) for c, d in seen)
     return from_draws(b - a, b_draws - a_draws, **sizes)
 

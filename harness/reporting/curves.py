@@ -20,7 +20,7 @@ from harness.reporting.figures import (
     styled,
     tick_whole_numbers,
 )
-from harness.statistics.orders import SHARE, find_onset
+from harness.statistics.orders import SHARES, find_onset
 
 PAIRS = {
     "position@separator": ("position, at the commas after mentions", HUES[5], "--"),
@@ -67,14 +67,15 @@ def draw_similarity(
         axes.fill_between(layers, low, high, color=color, alpha=0.18, linewidth=0)
         axes.plot(layers, one.r.values, dashes, color=color, linewidth=1.8, label=name)
         if np.nanmax(low) > chance:
-            onset = int(find_onset(one.r.values))
-            axes.plot(onset, one.r.values[onset], "^", color=color, markersize=7)
+            onsets = [int(find_onset(one.r.values, share)) for share in SHARES]
+            axes.plot(onsets, one.r.values[onsets], "^", color=color, markersize=7)
         theirs = (published or {}).get(pair)
         if theirs is not None:
             mark_published(axes, theirs, color)
     shown = [
         "RSA by layer; shaded: 95% of bootstrap draws over scenes",
-        f"triangles: the first layer with {SHARE:.0%} of a curve's highest value, by which orders are judged",
+        f"triangles: the first layers with {SHARES[0]:.0%} and {SHARES[1]:.0%} of a curve's highest value, "
+        "between which orders are judged",
     ]
     if "null" in data:
         axes.axhspan(0, chance, color="#676b73", alpha=0.13, linewidth=0)

@@ -2,8 +2,9 @@
 
 The layer of a peak is no order. A code that stays (a plateau) is highest anywhere along its way, and one that
 was there, went and came back (two peaks) is highest when it comes back. What is compared is the onset: the
-first layer at which a curve reaches a share of its highest value. How often that is wrong, and what other rules
-do on the same curves, is in docs/orders.md, made by `harness.calibration.orders`.
+first layer at which a curve reaches a share of its highest value. Which share counts as there is a convention,
+so an order must hold for every share from a half to three quarters. How often that is wrong, and what other
+rules do on the same curves, is in docs/orders.md, made by `harness.calibration.orders`.
 """
 
 from __future__ import annotations
@@ -16,17 +17,24 @@ from numpy.typing import ArrayLike, NDArray
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
 
-SHARE = 0.75
-"""A code is there from the first layer on that has this share of the highest correlation.
+SHARES = (0.5, 0.75)
+"""The least and the largest share of the highest correlation from which on a code may count as there.
 
-Chosen on published curves (Assouel et al. 2026, Figures 1c and 14 to 19). What the words of the prompt alone
-tell of the target's features reaches up to 0.67 of the peak before any position is there (LLaVA-1.5-7B, layer
-1), so that with a half, features "come before" positions in four of seven models. A published plateau
-(Qwen2.5-VL-3B) stays above 0.9 of its peak. With a larger share, noise moves the onset along a plateau.
+An order that another share turns round is none. What the words of the prompt alone tell of the target's
+features reaches 0.5 to 0.67 of the peak before any position is there in four of seven published curves
+(Assouel et al. 2026, Figures 1c and 14 to 19): by a half features come before positions there, by three
+quarters after them. With a share above three quarters noise moves the onset along a plateau; those published
+stay above 0.9.
 """
 
-HALF_DONE = 0.5
+TYPICAL = sum(SHARES) / 2
+"""The share by which one onset is told where no order is judged."""
+
+HALF_DONE = (0.5, 0.5)
 """Share of a running sum at which half of something has been done: the weighted median layer of heads."""
+
+MOST_DONE = 0.75
+"""Share of a running sum at which heads have done most of what they do; its rest is where they have begun."""
 
 _ROUNDING = 1e-9
 """Part of the wanted height that a layer may lack, so that sums that are equal do not differ by rounding."""
@@ -46,27 +54,27 @@ class Code(NamedTuple):
     draws: NDArray[np.float64]
 
 
-def find_onset(curves: ArrayLike, share: float = SHARE) -> NDArray[np.float64]:
+def find_onset(curves: ArrayLike, share: ArrayLike = TYPICAL) -> NDArray[np.float64]:
     """Find the first layer at which each curve reaches a share of its highest value.
 
     Args:
         curves: [..., L]; NaN where a layer tells nothing.
-        share: Of the highest value, above 0 and at most 1.
+        share: Of the highest value, above 0 and at most 1; one, or one for each curve, [...].
 
     Returns:
         Layers, from 0, float64 [...]; NaN for a curve that is nowhere above 0.
 
     Raises:
-        ValueError: The share is none, or there is no layer.
+        ValueError: A share is none, or there is no layer.
     """
-    values = np.asarray(curves, np.float64)
-    if not 0 < share <= 1:
-        raise ValueError(f"share is {share}; it must lie above 0 and be at most 1")
+    values, wanted = np.asarray(curves, np.float64), np.asarray(share, np.float64)
+    if not ((wanted > 0) & (wanted <= 1)).all():
+        raise ValueError(f"share is {wanted.tolist()}; it must lie above 0 and be at most 1")
     if not values.ndim or not values.shape[-1]:
         raise ValueError(f"curves are [..., layer]; their shape is {values.shape}")
     values = np.where(np.isnan(values), -np.inf, values)
     highest = values.max(-1, keepdims=True)
-    reached = values >= share * (1 - _ROUNDING) * np.maximum(highest, 0)
+    reached = values >= wanted[..., None] * (1 - _ROUNDING) * np.maximum(highest, 0)
     return np.where(highest[..., 0] > 0, reached.argmax(-1), np.nan)
 
 
@@ -77,12 +85,13 @@ def estimate_order(
     n: int,
     clusters: int,
     level: float = 0.95,
-    share: float = SHARE,
+    shares: tuple[float, float] = SHARES,
 ) -> Estimate:
     """Estimate how many layers the onset of one code lies before that of another.
 
-    Both onsets are found anew in each draw, so that the interval knows how far noise moves them. A code that
-    may be there from the first layer on is brought by none, and what comes before the first layer is not known.
+    Both onsets are found anew in each draw of scenes, each draw with another share between the two that are
+    given, so that the interval knows how far noise moves them and how far the share does. A code that may be
+    there from the first layer on is brought by none, and what comes before the first layer is not known.
 
     Args:
         earlier: The code that is claimed to come first.
@@ -90,10 +99,11 @@ def estimate_order(
         n: How many items (trials) the curves rest on.
         clusters: How many independent clusters (scenes) these come from.
         level: Of the interval that tells whether a code was there from the first layer on.
-        share: See `find_onset`.
+        shares: The least and the largest that may count as there, see `find_onset`.
 
     Returns:
-        Layers from the onset of `earlier` to that of `later`, above 0 if it comes before; unsettled where a
+        Layers from the onset of `earlier` to that of `later`, above 0 if it comes before, for the share in the
+        middle, with an interval over draws and shares; unsettled where a
         code may be there from the first layer on, or where a draw has no code.
 
     Raises:
@@ -104,7 +114,8 @@ def estimate_order(
         raise ValueError(f"curves of {sorted(layers)} layers have no order")
     onsets, draws = [], []
     for code in (earlier, later):
-        at, drawn = float(find_onset(code.curve, share)), find_onset(code.draws, share)
+        at = float(find_onset(code.curve, sum(shares) / 2))
+        drawn = find_onset(code.draws, np.linspace(*shares, len(code.draws)))
         broken = int(np.isnan(drawn).sum())
         if broken or np.isnan(at):
             return Estimate.unsettled(
@@ -116,8 +127,8 @@ def estimate_order(
         low, high = from_draws(at, drawn, n=n, clusters=clusters).interval(level)
         if low <= 0:
             return Estimate.unsettled(
-                f"{code.name} may be there from the first layer on, so that no layer brings it: {share:.0%} of "
-                f"its height are reached in layer {at:.0f} [{low:.0f}, {high:.0f}]",
+                f"{code.name} may be there from the first layer on, so that no layer brings it: "
+                f"{_spell_shares(shares)} of its height are reached in layer {at:.0f} [{low:.0f}, {high:.0f}]",
                 n,
                 clusters,
             )
@@ -150,16 +161,24 @@ def estimate_depth_order(
         intertwined.
     """
     sums = [Code(c.name, _accumulate(c.curve), _accumulate(c.draws)) for c in (earlier, later)]
-    begun, done = ([find_onset(c.draws, share) for c in sums] for share in (1 - SHARE, SHARE))
+    begun, done = (
+        [find_onset(c.draws, share) for c in sums] for share in (1 - MOST_DONE, MOST_DONE)
+    )
     mixed = float(((done[0] > begun[1]) & (done[1] > begun[0])).mean())
     if mixed > (1 - level) / 2:
         return Estimate.unsettled(
             f"the heads of {earlier.name} and {later.name} are intertwined in {mixed:.0%} of the draws of "
-            f"scenes: neither have done {SHARE:.0%} before the others have done more than {1 - SHARE:.0%}",
+            f"scenes: neither have done {MOST_DONE:.0%} before the others have done more than "
+            f"{1 - MOST_DONE:.0%}",
             n,
             clusters,
         )
-    return estimate_order(*sums, n=n, clusters=clusters, level=level, share=HALF_DONE)
+    return estimate_order(*sums, n=n, clusters=clusters, level=level, shares=HALF_DONE)
+
+
+def _spell_shares(shares: tuple[float, float]) -> str:
+    least, most = (f"{share:.0%}" for share in shares)
+    return least if least == most else f"{least} to {most}"
 
 
 def _accumulate(strengths: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -50,12 +50,20 @@ def everywhere(of):
 NOTHING = everywhere(lambda s: 0.02)
 
 
-def test_any_damage_makes_errors_but_not_those_that_the_id_points_to():
-    read = degraded(everywhere(lambda s: 0.9 - 0.5 * s), NOTHING)
-    assert read.errors().interval(0.95)[0] > 0.07
+FALLING = everywhere(lambda s: 0.9 - 0.5 * s)
+
+
+def test_damage_that_any_mean_does_is_no_error_of_degraded_ids():
+    read = degraded(FALLING, NOTHING)
+    assert read.errors().interval(0.95)[1] < 0.07
     for control in ("random direction", "other heads"):
         assert read.follows(control).interval(0.95)[1] < 0.1
     assert not read.smallest_step().applies
+
+
+def test_errors_are_those_that_the_own_id_does_not_make():
+    read = degraded(FALLING | {"own cell": lambda s: 0.9}, NOTHING)
+    assert read.errors().interval(0.95)[0] > 0.07
 
 
 def test_a_dose_that_takes_answers_back_is_not_monotone():
@@ -128,7 +136,7 @@ def test_the_interval_of_a_share_holds_it_as_often_as_it_says():
     assert held / runs > 0.95 - 3 * np.sqrt(0.95 * 0.05 / runs)
 
 
-def repaired(plain, gains, points_right, read=0.9, scored="color and shape", seed=0):
+def repaired(plain, gains, points_right, read=0.9, scored="color and shape", kept=0.6, seed=0):
     """Crowded trials: share right, gains where the ID is wrong and right, share that points right."""
     rng = np.random.default_rng(seed)
     points = flip(points_right, rng)
@@ -138,6 +146,7 @@ def repaired(plain, gains, points_right, read=0.9, scored="color and shape", see
         "plain": draw < plain,
         "repaired": draw < plain + gain,
         "misled": flip(0.1, rng),
+        "kept": flip(kept, rng),
         "points_right": points,
         "scene": SCENES,
         "part": np.repeat("evaluation", N),
@@ -189,6 +198,11 @@ def test_an_id_that_leads_no_further_than_a_random_vector_does_not_mislead():
     found = repaired(0.6, (0.0, 0.0), 0.5).misled()
     assert found.interval(0.95)[0] < 0.1
     assert repaired(0.6, (0.0, 0.0), 0.5).harm().interval(0.95)[0] > 0
+
+
+def test_a_prototype_of_any_position_that_takes_answers_away_does_no_harm_by_its_id():
+    low, high = repaired(0.6, (0.0, 0.0), 0.5, kept=0.1).harm().interval(0.95)
+    assert low < 0 < high
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_the_onset_is_marked_of_codes_that_are_there_and_of_no_others(tmp_path, 
     data["r"] = data.r * 0 + xr.DataArray(curves[:, 0], dims=("pair", "layer"))
     data["r_draws"] = data.r_draws * 0 + data.r
     data["null"] = data.null * 0 + 0.2
-    assert find_marks(monkeypatch, tmp_path, data) == [1]
+    assert find_marks(monkeypatch, tmp_path, data) == [[1, 1]]
     assert find_marks(monkeypatch, tmp_path, data.drop_vars("null") * 0) == []
 
 

@@ -3,8 +3,9 @@
 The paper shows that IDs and answers get worse together where features are shared, and its reviewers asked for
 a cause. Here the scenes stay clear and the IDs alone are made worse: what the ID selection heads give at the
 last token is mixed, step by step, with the mean of another cell, as if the ID were drawn away to it. The same
-is done in a random direction that is as long, and in other heads of the same layers, both drawn anew for
-every scene. Objects have a color of their own each, so the first word of an answer tells which one is named.
+is done with the mean of the trial's own cell, which takes away all but the ID; in a random direction that is as
+long; and in other heads of the same layers, the latter two drawn anew for every scene. Objects have a color
+of their own each, so the first word of an answer tells which one is named.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ from harness.tracing.replay import Variant
 STEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Share of another cell's ID in what the heads give: from the trial's own to the other's alone."""
 
-EDITS = ("other cell", "random direction", "other heads")
-"""The ID of another cell is mixed in; a random direction as long; the ID in other heads of the same layers."""
-
+EDITS = ("other cell", "own cell", "random direction", "other heads")
+"""The ID of another cell is mixed in; that of the trial's own cell; a random direction as long as the first;
+the ID of another cell in other heads of the same layers."""
 
 SHOWN = 20
 """Trials for each position of the target, at least, so that half of them give every position its mean."""
@@ -62,18 +63,21 @@ class Degraded:
         trials: n of them.
         outputs: What every head gives at the last token without an edit, float32 [L, n, 1, H, w].
         ids: The mean of another cell, of the same shape.
+        own_ids: The mean of the trial's own cell, of the same shape.
     """
 
     subject: Subject
     trials: list[Trial]
     outputs: torch.Tensor
     ids: torch.Tensor
+    own_ids: torch.Tensor
 
     def select(self, chosen: NDArray[np.bool_]) -> Degraded:
         """Some of the trials, bool [n]."""
         of = torch.from_numpy(chosen)
         trials = [t for t, keep in zip(self.trials, chosen.tolist(), strict=True) if keep]
-        return Degraded(self.subject, trials, self.outputs[:, of], self.ids[:, of])
+        parts = (part[:, of] for part in (self.outputs, self.ids, self.own_ids))
+        return Degraded(self.subject, trials, *parts)
 
     def choose_count(
         self, heads: list[Head], counts: tuple[int, ...], wanted: NDArray[np.str_]
@@ -118,9 +122,10 @@ class Degraded:
         random = draw_same_norm(self.ids - self.outputs, places, list_scenes(self.trials), rng)
 
         def degrade(batch: Batch, part: slice) -> list[Variant]:
-            at, ids = find_last_token(batch), self.ids[:, part]
+            at, ids, own_ids = find_last_token(batch), self.ids[:, part], self.own_ids[:, part]
             return [
                 *(mix_in(own[part], at, ids, step) for step in STEPS),
+                *(mix_in(own[part], at, own_ids, step) for step in STEPS),
                 *(add_to(own[part], at, random[:, part], step) for step in STEPS),
                 *(mix_in(others[part], at, ids, step) for step in STEPS),
             ]
@@ -138,9 +143,9 @@ def measure(request: Request) -> xr.Dataset:
 
     Returns:
         `right`, `follows` bool [edit, step, trial]: whether the target is named, and whether the object of the
-        cell whose ID is mixed in; `scene` [trial]; `ranked`: heads that mediation ranked; `heads`: how many
-        are edited, 0 if there are none or no two cells have a mean; `others`: how many others are edited in
-        their place, at least.
+        cell whose ID is mixed in; `scene` [trial]; `ranked`: heads that mediation ranked; `heads`: how many are
+        edited, 0 if there are none or no two cells have a mean; `others`: how many others are edited in their
+        place, at least.
     """
     subject, rng = request.subject, request.rng
     grid = subject.grids[3]
@@ -163,8 +168,8 @@ def measure(request: Request) -> xr.Dataset:
     if counts and len(known) > 1:
         labels = np.searchsorted(known, cells[learned])
         means = average_by_label(outputs[:, torch.from_numpy(learned)], labels, len(known))
-        ids = means[torch.from_numpy(np.searchsorted(known, other))].transpose(0, 1)
-        every = Degraded(subject, drawn, outputs, ids)
+        ids, own_ids = (_pick_means(means, known, of, outputs) for of in (other, cells))
+        every = Degraded(subject, drawn, outputs, ids, own_ids)
         choosing = every.select(halves.first)
         best = choosing.choose_count(heads, counts, pointed[halves.first])
         request.progress(2, 3)
@@ -183,6 +188,16 @@ def measure(request: Request) -> xr.Dataset:
         },
         {"edit": list(EDITS), "step": list(STEPS)},
     )
+
+
+def _pick_means(
+    means: torch.Tensor, known: NDArray[np.int64], cells: NDArray[np.int64], outputs: torch.Tensor
+) -> torch.Tensor:
+    """The mean [known, L, 1, H, w] of each trial's cell [n]; its own outputs [L, n, 1, H, w] if it has none."""
+    has = torch.from_numpy(np.isin(cells, known))
+    at = np.searchsorted(known, cells).clip(max=len(known) - 1)
+    picked = means[torch.from_numpy(at)].transpose(0, 1)
+    return torch.where(has[:, None, None, None], picked, outputs)
 
 
 def _draw_other_cells(

@@ -86,8 +86,9 @@ def measure(request: Request) -> xr.Dataset:
     Returns:
         `plain` bool [trial]; `repaired`, `misled` bool [trial]: with the prototype of the true position, at the
         number of heads `heads` with which most colors of the estimation half are right, and of a wrong one,
-        at `misled_heads` with which most become its object's. `plain_color`, `repaired_color` bool [trial]: the
-        same by color alone. `follows` bool [edit, trial]: whether the object at the wrong position is named,
+        at `misled_heads` with which most become its object's; `kept` bool [trial]: with that of the true
+        position in these same heads. `plain_color`, `repaired_color` bool [trial]: the same by color alone.
+        `follows` bool [edit, trial]: whether the object at the wrong position is named,
         under each of FOLLOWED. `points_right` bool [trial]: whether the last token is decoded to the target
         without an edit. `part`, `scene` [trial]; `held`, `decoded` bool [clear], `clear_scene` [clear]: which
         clear trials test the decoder, and which it decodes to their target; `ranked`: heads that mediation
@@ -105,7 +106,7 @@ def measure(request: Request) -> xr.Dataset:
     decoder = CellDecoder.learn(clear.states, clear.cells, right, clear.halves, rng)
     request.progress(1, 3)
     wrong = _draw_wrong_cells(crowded.trials, rng)
-    answers = dict.fromkeys(["plain", "repaired", *FOLLOWED], crowded.named)
+    answers = dict.fromkeys(["plain", "repaired", "kept", *FOLLOWED], crowded.named)
     best = misled = 0
     mediation = request.needed["mediation"]
     heads = rank_heads(mediation, "id_selection")
@@ -120,8 +121,10 @@ def measure(request: Request) -> xr.Dataset:
         misleading = _pick_prototypes(means, wrong)
         places = OtherHeads.find(mediation, "id_selection").places
         noise = draw_same_norm(misleading - crowded.outputs, places, crowded.halves.scenes, rng)
+        true = _pick_prototypes(means, crowded.cells)
         of_edit = {
-            "repaired": (heads[:best], _pick_prototypes(means, crowded.cells)),
+            "repaired": (heads[:best], true),
+            "kept": (heads[:misled], true),
             "wrong position": (heads[:misled], misleading),
             "random vector": (heads[:misled], crowded.outputs + noise),
         }
@@ -140,6 +143,7 @@ def measure(request: Request) -> xr.Dataset:
             "plain": (("trial",), found["plain"] == targets),
             "repaired": (("trial",), found["repaired"] == targets),
             "misled": (("trial",), found["wrong position"] == targets),
+            "kept": (("trial",), found["kept"] == targets),
             "plain_color": (("trial",), by_color.label(answers["plain"]) == of_color),
             "repaired_color": (("trial",), by_color.label(answers["repaired"]) == of_color),
             "follows": (("edit", "trial"), np.array([found[e] == at_wrong for e in FOLLOWED])),

@@ -21,9 +21,13 @@ class Degrade(Reading):
         return estimate_share(self._select("other cell", 0.0).right, self.data.scene)
 
     def errors(self) -> Estimate:
-        """How many more answers are wrong with the whole ID of another cell than without an edit."""
-        before, after = (self._select("other cell", step).right for step in (0.0, 1.0))
-        return self._explain_missing() or estimate_gain(before, after, self.data.scene)
+        """How many more answers are wrong with the whole ID of another cell than with that of their own cell.
+
+        Any damage makes errors. The mean of the own cell in the same heads takes as much away, and leaves the
+        ID.
+        """
+        kept, degraded = (self._select(edit, 1.0).right for edit in ("own cell", "other cell"))
+        return self._explain_missing() or estimate_gain(kept, degraded, self.data.scene)
 
     def follows(self, control: str) -> Estimate:
         """How much more often the object of the mixed-in cell is named than under a control.

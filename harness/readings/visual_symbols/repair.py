@@ -71,12 +71,15 @@ class Repair(Reading):
         return self._tell_scored(add_shares([(1, there), (-1, elsewhere)], n=n, clusters=clusters))
 
     def harm(self) -> Estimate:
-        """How much less often the object is named right with the prototype of a wrong position."""
+        """How much less often the object is named right with the prototype of a wrong position than of its own.
+
+        Any damage makes answers wrong; both prototypes take as much away, and one points to the object.
+        """
         chosen = self._evaluation
         return (
             self._explain_guesses(chosen)
             or self._explain_no_ids(int(self.data.misled_heads))
-            or self._tell_scored(estimate_gain(chosen.plain, chosen.misled, chosen.scene))
+            or self._tell_scored(estimate_gain(chosen.kept, chosen.misled, chosen.scene))
         )
 
     def misled(self) -> Estimate:

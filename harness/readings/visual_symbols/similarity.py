@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.measures.similarity import find_peak
-from harness.readings.reading import Reading, estimate_drawn, make_missing
+from harness.readings.reading import Reading, Sizes, estimate_drawn, make_missing
 from harness.statistics.estimate import Estimate
 from harness.statistics.evidence import Evidence
 from harness.statistics.orders import Code, estimate_order, find_onset
@@ -80,7 +80,7 @@ class Similarity(Reading):
             for p in map(self.locate, (earlier, later))
         )
         # That both codes are there rests on the evaluation half, and so does the order.
-        sizes = {"n": int(half["size"]), "clusters": int(half["scenes"])}
+        sizes: Sizes = {"n": int(half["size"]), "clusters": int(half["scenes"])}
         found = estimate_order(first, second, level=self.look.level, **sizes)
         return _tell_token(_tell_token(found, self.locate(earlier)), self.locate(later))
 
