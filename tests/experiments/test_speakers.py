@@ -115,10 +115,28 @@ def test_numbers_and_entries_are_read_off_the_text_that_is_written(speaker, kind
     )
 
 
+def choose_cells(kind):
+    """Each voice in one arrangement, so that over all kinds each pair of the three occurs."""
+    first = list(KINDS).index(kind)
+    return [
+        (kind, ARRANGEMENTS[(first + i) % len(ARRANGEMENTS)], voice)
+        for i, voice in enumerate(VOICES)
+    ]
+
+
+def test_each_pair_of_kind_voice_and_arrangement_occurs():
+    cells = [cell for kind in KINDS for cell in choose_cells(kind)]
+    for a, b in ((KINDS, VOICES), (KINDS, ARRANGEMENTS), (ARRANGEMENTS, VOICES)):
+        assert any(
+            {(cell[i], cell[j]) for cell in cells} == set(product(a, b))
+            for i, j in ((0, 2), (0, 1), (1, 2))
+        )
+
+
 @pytest.mark.deep
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_experiment_reads_every_voice_in_every_arrangement(speaker, kind):
-    wrong = find_wrong(speaker, product([kind], ARRANGEMENTS, VOICES), list(READ))
+def test_every_experiment_reads_every_voice_and_every_arrangement(speaker, kind):
+    wrong = find_wrong(speaker, choose_cells(kind), list(READ))
     assert not wrong, write_table(wrong)
 
 
