@@ -35,6 +35,9 @@ class Noted(TypedDict):
     distance: float | None
 
 
+TAUGHT = "taught"
+"""Controls of this name, and with more behind it, have trained-in stages."""
+
 TRUE_WHEN_MISLED = {
     # A wrong image of nine objects shows the same nine colors, so that a subject can name the one left out. A
     # blank image takes that away, and so does a wrong image of a crowded scene, which shows other colors.
@@ -90,6 +93,7 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
             for (claim, control), seeds in by_seed.items()
             if control == "planted"
         },
+        "power_taught": find_power_taught(by_seed),
         "repeats": max(map(len, by_seed.values()), default=0),
         "auroc": {name: found["auroc"] for name, found in located.items()},
         "onsets": {name: found["onsets"] for name, found in located.items()},
@@ -97,6 +101,28 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
         "coverage": next(dict(found) for part, found in results.items() if part[0] == "coverage"),
         "mutants": {m.mutant.name: {"caught": m.caught, "by": m.by} for m in mutants},
     }
+
+
+def find_power_taught(
+    by_seed: Mapping[tuple[str, str], Sequence[Noted]],
+) -> dict[str, dict[str, float]]:
+    """Find how often each claim is supported that holds on a control with trained-in stages.
+
+    A claim holds where the table says so, also near its threshold, where some seeds leave it open.
+
+    Args:
+        by_seed: What was noted of each cell, one for each seed.
+
+    Returns:
+        The share of seeds, by claim and control.
+    """
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for (claim, control), cell in sorted(controls.read_expected().items()):
+        seeds = by_seed.get((claim, control), ())
+        if seeds and control.startswith(TAUGHT) and Verdict.supported in {cell.verdict, *cell.also}:
+            share = sum(s["verdict"] == Verdict.supported for s in seeds) / len(seeds)
+            found[claim][control] = share
+    return dict(found)
 
 
 def note_verdict(record: Record) -> Noted:

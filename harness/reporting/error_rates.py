@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -77,7 +77,8 @@ class Results(TypedDict):
     """What the parts of a calibration add up to.
 
     `table` is about the controls, and `seeds` has those of its cells that change with the seed of the trials.
-    `power` is the share of `repeats` seeds in which a claim is supported on the planted control. By control,
+    `power` is the share of `repeats` seeds in which a claim is supported on the planted control, and
+    `power_taught` that on each control with trained-in stages on which the claim holds. By control,
     `auroc` has how surely mediation ranks the planted heads of each stage above all others, `onsets` the layer
     from which on a code is there and the layers where it is planted, `steering` the share of answers that
     steered heads move. `coverage` is the share of 95% intervals that hold the truth, by situation.
@@ -87,6 +88,7 @@ class Results(TypedDict):
     seeds: list[ChangingCell]
     false_pass: AllFalsePasses
     power: dict[str, float]
+    power_taught: dict[str, dict[str, float]]
     repeats: int
     auroc: dict[str, dict[str, float]]
     onsets: dict[str, dict[str, tuple[int, list[int]]]]
@@ -132,17 +134,33 @@ def summarize_error_rates(content: Content | None, card: Scorecard) -> str:
         )
     false, misled = content["false_pass"], content["false_pass"]["misled"]
     passed = len(false["passed"])
-    least = min(content["power"].values(), default=0)
     repeats = spell_count(content["repeats"], "repeat")
-    found = f"each of {repeats}" if least == 1 else f"at least {least:.0%} of {repeats}"
+    holding = {
+        row["claim"]
+        for row in content["table"]
+        if row["control"] == "planted" and row["expected"] == "supported"
+    }
+    found = [share for claim, share in content["power"].items() if claim in holding]
+    planted, taught = _spell_least(found, repeats), ""
+    if shares := [p for of in content.get("power_taught", {}).values() for p in of.values()]:
+        average = sum(shares) / len(shares)
+        taught = (
+            f"; where its stages were trained in, each claim that holds in "
+            f"{_spell_least(shares, repeats)}, {average:.0%} on average"
+        )
     return (
         f"Calibrated {content['made']}: of {false['n']} verdicts on {false['subjects']} untrained subjects "
         f"{passed} were supported ({false['rate']:.1%}, at most {false['upper']:.1%} with 95% confidence), "
         f"of {misled['n']} on trained subjects that were shown something else {len(misled['passed'])}; "
-        f"where the mechanism is planted by hand, every claim is found in {found}, which is more than can be "
-        "hoped for in a trained model."
+        f"where the mechanism is planted by hand, every claim that holds is found in {planted}, which is more "
+        f"than can be hoped for in a trained model{taught}."
         + (" The claims have changed since." if _have_claims_changed(content, card) else "")
     )
+
+
+def _spell_least(shares: Collection[float], repeats: str) -> str:
+    least = min(shares, default=0)
+    return f"each of {repeats}" if least == 1 else f"at least {least:.0%} of {repeats}"
 
 
 def _have_claims_changed(content: Content, card: Scorecard) -> bool:
@@ -184,6 +202,12 @@ def render(content: Content) -> Iterator[str]:
     power = content["power"]
     yield f"power over {content['repeats']} seeds: {min(power.values()):.0%} to {max(power.values()):.0%}"
     yield from (f"  {claim} {share:.0%}" for claim, share in power.items() if share < 1)
+    taught = content["power_taught"]
+    cells = [(claim, name, p) for claim, of in taught.items() for name, p in of.items()]
+    if cells:
+        mean = sum(p for *_, p in cells) / len(cells)
+        yield f"power on trained-in stages: {mean:.0%} on average of {len(cells)} cells that hold"
+        yield from (f"  {claim} on {name} {p:.0%}" for claim, name, p in cells if p < 1)
     for control, stages in content["auroc"].items():
         told = ", ".join(f"{stage} {value:.3f}" for stage, value in stages.items())
         share = content["steering"][control]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from scipy.stats import binomtest
 
@@ -10,6 +12,7 @@ from harness.calibration.mutants import Mutant, Result
 from harness.calibration.summary import add_up, count_false_passes, find_faults
 from harness.judging.controls import read_expected
 from harness.judging.verdict import Verdict
+from harness.reporting.error_rates import summarize_error_rates
 
 CLAIMS = sorted({claim for claim, _ in read_expected()})
 HOLDS = [c for c in CLAIMS if read_expected()[c, "planted"].verdict == Verdict.supported]
@@ -203,3 +206,29 @@ def test_heads_onsets_steering_intervals_and_mutants_are_told():
         (only,) = find_faults(content([change]))
         assert only.startswith(told)
     assert find_faults(content(caught="")) == ["mutant not caught: a mistake"]
+
+
+def test_power_is_told_of_claims_that_hold_on_planted_and_on_trained_in_stages():
+    held = {
+        (claim, control)
+        for (claim, control), cell in read_expected().items()
+        if control.startswith("taught") and "supported" in {cell.verdict, *cell.also}
+    }
+    made = content()
+    told = {(claim, name) for claim, of in made["power_taught"].items() for name in of}
+    assert told == held
+    assert held
+    (claim, control), *_ = sorted(
+        (c, n) for c, n in held if read_expected()[c, n].verdict == "supported"
+    )
+    some = [(("table", control, seed), claim, note("inconclusive")) for seed in range(5)]
+    assert content(some)["power_taught"][claim][control] == 0.75
+
+
+def test_the_sentence_on_a_scorecard_tells_power_of_claims_that_hold_and_no_others():
+    made = {**content(), "made": "2026-01-01", "claims_hash": "x"}
+    card = SimpleNamespace(claims={}, run=SimpleNamespace(claims_hash="x"))
+    told = summarize_error_rates(made, card)
+    assert "every claim that holds is found in each of 20 repeats" in told
+    assert "where its stages were trained in" in told
+    assert "trained in" not in summarize_error_rates({**made, "power_taught": {}}, card)
