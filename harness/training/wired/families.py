@@ -1,0 +1,46 @@
+"""The architectures that controls are written into: what each has of its own.
+
+Slots, stages and heads of a mechanism know none of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from harness.training.architectures import Untrained
+from harness.training.wired import llava
+
+
+class WriteSight(Protocol):
+    """Writes the weights by which a subject sees the scenes."""
+
+    def __call__(self, subject: Untrained, *, relative: bool, seed: int) -> None:
+        """Replace the weights of the vision tower and of what joins it to the text model."""
+
+
+class Build(Protocol):
+    """Builds an architecture at the sizes that the mechanisms need."""
+
+    def __call__(self) -> Untrained:
+        """Build it with weights that are still random."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What an architecture has of its own.
+
+    Attributes:
+        like: The embedded subject that has the same architecture, for the card.
+        build: Builds the architecture.
+        write_sight: Writes its eyes.
+        card: What the card says of it.
+    """
+
+    like: str
+    build: Build
+    write_sight: WriteSight
+    card: str = ""
+
+
+LLAVA = Family("tiny-llava", llava.build, llava.write_sight)
