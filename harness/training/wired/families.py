@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.training.architectures import Untrained
-from harness.training.wired import llava
+from harness.training.wired import llava, qwen2_vl
 
 
 class WriteSight(Protocol):
@@ -44,3 +44,4 @@ class Family:
 
 
 LLAVA = Family("tiny-llava", llava.build, llava.write_sight)
+QWEN2_VL = Family("tiny-qwen2-vl", qwen2_vl.build, qwen2_vl.write_sight)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 import numpy as np
 import torch
@@ -175,8 +174,8 @@ def install(
     nothing is wired to, but whose key head is another's, reads what is real: it writes less of it.
 
     Args:
-        layers: The decoder layers of a Llama or a Qwen2 whose heads have HEAD_DIM dimensions. Their stream is at
-            least as wide as the slots; nothing is written beyond WIDTH, and the norms undo its width.
+        layers: The decoder layers of a Llama or a Qwen2 whose heads have HEAD_DIM dimensions. Their stream may
+            be wider than the slots: nothing is written beyond WIDTH, and the norms undo the rest.
         heads: The wired heads, at most one for each layer and head.
         idle: Size of the weights that nothing is wired to; at zero nothing could show that a hook there works.
         seed: Seed of the noise.
@@ -194,10 +193,13 @@ def install(
         for norm in (layer.input_layernorm, layer.post_attention_layernorm):
             undo_width(norm.weight)
     for index, layer in enumerate(layers):
-        shared = layer.self_attn.num_key_value_groups
-        here = sorted((h for h in heads if h.layer == index), key=lambda h: h.head)
-        for key_head, members in groupby(here, lambda h: h.head // shared):
-            _write_group(layer.self_attn, key_head, list(members), idle)
+        groups: dict[int, list[WiredHead]] = {}
+        for head in heads:
+            if head.layer == index:
+                shared = layer.self_attn.num_key_value_groups
+                groups.setdefault(head.head // shared, []).append(head)
+        for key_head, members in groups.items():
+            _write_group(layer.self_attn, key_head, members, idle)
 
 
 def undo_width(weight: torch.Tensor) -> None:
