@@ -44,4 +44,16 @@ class Family:
 
 
 LLAVA = Family("tiny-llava", llava.build, llava.write_sight)
-QWEN2_VL = Family("tiny-qwen2-vl", qwen2_vl.build, qwen2_vl.write_sight)
+QWEN2_VL = Family(
+    "tiny-qwen2-vl",
+    qwen2_vl.build,
+    qwen2_vl.write_sight,
+    """Two query heads share a key head: each asks for its own part of the key and takes its own part of the
+value. Positions are those of M-RoPE; heads that look a word or two back use what counts in time. Beyond
+its first 200 dimensions the residual stream holds nothing but noise.
+
+The vision tower has no absolute position, only rotations that say how far apart two patches are. It marks
+one patch in each quarter of every object and finds how far each patch is from the middle of all marks; the
+merger tells from the four patches of a token what is there. Places in the image cannot be written this way.
+""",
+)

@@ -303,7 +303,7 @@ def _merge(subject: Untrained, alone: list[Scene], generator: torch.Generator) -
 
 def _measure_unit(subject: Untrained) -> float:
     """Measure the size of one image token in what the heads find."""
-    scenes = make_scenes()
+    scenes = make_scenes()[::9]
     found = _see(subject, scenes)[..., _PLACE].mean(2)
     side = CANVAS // (PATCH * MERGED)
     where = list_coordinates(side) - find_middles(scenes, side)[:, None]
