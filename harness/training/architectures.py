@@ -110,31 +110,40 @@ def tiny_llava(
     return Untrained(LlavaForConditionalGeneration(config), tokenizer, processor)
 
 
-def tiny_qwen2_vl() -> Untrained:
-    """Build a Qwen2VLForConditionalGeneration: patches merged 2x2, M-RoPE, two queries to a key head."""
+def tiny_qwen2_vl(
+    vision: Mapping[str, Any] | None = None, text: Mapping[str, Any] | None = None
+) -> Untrained:
+    """Build a Qwen2VLForConditionalGeneration: patches merged 2x2, M-RoPE, two queries to a key head.
+
+    Args:
+        vision: Fields of the vision configuration that replace those of the embedded subject.
+        text: Fields of the text configuration that replace those of the embedded subject.
+    """
     tokenizer = build_tokenizer("<|image_pad|>")
     token = tokenizer.convert_tokens_to_ids
+    seen = dict(
+        depth=VISION_LAYERS,
+        embed_dim=VISION_WIDTH,
+        hidden_size=WIDTH,
+        mlp_ratio=2,
+        num_heads=VISION_HEADS,
+        patch_size=TOKEN // 2,
+        spatial_merge_size=2,
+        temporal_patch_size=2,
+        initializer_range=INITIAL,
+    )
+    sizes = dict(
+        num_key_value_heads=HEADS // 2,
+        rope_parameters={
+            "rope_type": "default",
+            "rope_theta": 10000.0,
+            "mrope_section": [2, 3, 3],
+        },
+        **_list_text_sizes(tokenizer),
+    )
     config = Qwen2VLConfig(
-        vision_config=dict(
-            depth=VISION_LAYERS,
-            embed_dim=VISION_WIDTH,
-            hidden_size=WIDTH,
-            mlp_ratio=2,
-            num_heads=VISION_HEADS,
-            patch_size=TOKEN // 2,
-            spatial_merge_size=2,
-            temporal_patch_size=2,
-            initializer_range=INITIAL,
-        ),
-        text_config=dict(
-            num_key_value_heads=HEADS // 2,
-            rope_parameters={
-                "rope_type": "default",
-                "rope_theta": 10000.0,
-                "mrope_section": [2, 3, 3],
-            },
-            **_list_text_sizes(tokenizer),
-        ),
+        vision_config=seen | dict(vision or {}),
+        text_config=sizes | dict(text or {}),
         image_token_id=token("<|image_pad|>"),
         video_token_id=token("<|video_pad|>"),
         vision_start_token_id=token("<|vision_start|>"),

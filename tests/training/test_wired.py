@@ -22,7 +22,7 @@ from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, SHAPES, Cell, Object, 
 from harness.subjects.loading import load
 from harness.subjects.registry import FIXTURES, find, read_registry
 from harness.tracing.capture import capture
-from harness.training.wired.heads import HEAD_DIM, Match, WiredHead, install, signs
+from harness.training.wired.heads import HEAD_DIM, Match, WiredHead, install, signs, weigh_group
 from harness.training.wired.plans import PLANS
 from harness.training.wired.slots import SLOTS, WIDTH, at, read_constant, read_slot
 
@@ -212,11 +212,11 @@ def test_slots_do_not_overlap_and_fill_the_stream():
 
 def test_a_head_with_more_rows_than_dimensions_is_refused():
     many = Match(read_slot("seen_place"), read_slot("seen_place"), 1)
-    with pytest.raises(ValueError, match="looks for at most 22"):
-        WiredHead(0, 0, looks=(many, many)).weights()
+    with pytest.raises(ValueError, match="look for at most 22"):
+        weigh_group([WiredHead(0, 0, looks=(many, many))])
     bring = ((read_slot("seen_place"), read_slot("seen_place")),) * 3
-    with pytest.raises(ValueError, match=f"brings at most {HEAD_DIM} things, not 48"):
-        WiredHead(0, 0, brings=bring).weights()
+    with pytest.raises(ValueError, match=f"bring at most {HEAD_DIM} things"):
+        weigh_group([WiredHead(0, 0, brings=bring)])
 
 
 def test_two_heads_in_one_place_are_refused(control):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+from torch import nn
 
 from harness.training.wired.slots import WIDTH, Rows, blank, read_constant
 
@@ -65,40 +65,98 @@ class WiredHead:
     rest: float = REST
     what: str = ""
 
-    def weights(self) -> dict[str, Rows]:
-        """Query, key and value rows [HEAD_DIM, WIDTH] and output columns [WIDTH, HEAD_DIM], float64.
+    def looks_for(self) -> tuple[Match, ...]:
+        """What it looks for, and where it looks when there is nothing of it."""
+        if self.offset is not None:
+            return self.looks
+        return (*self.looks, Match(read_constant(), blank(), self.rest))
+
+
+class _Shared:
+    """Rows that the heads of a group read together, one dimension each."""
+
+    def __init__(self, dims: Sequence[int], complaint: str) -> None:
+        self.dims, self.complaint = dims, complaint
+        self.rows: list[Rows] = []
+
+    def place(self, rows: Iterable[Rows]) -> list[int]:
+        """Give each row of one head a dimension, that of an equal row of another head if there is one.
 
         Raises:
-            ValueError: More rows than the head has dimensions.
+            ValueError: More rows than dimensions.
         """
-        query, key, value, output = (np.zeros((HEAD_DIM, WIDTH)) for _ in range(4))
-        scale = np.sqrt(HEAD_DIM)
-        if self.offset is not None:
+        taken: list[int] = []
+        for row in rows:
+            equal = (i for i, r in enumerate(self.rows) if i not in taken and (r == row).all())
+            index = next(equal, len(self.rows))
+            if index == len(self.dims):
+                raise ValueError(self.complaint)
+            if index == len(self.rows):
+                self.rows.append(row)
+            taken.append(index)
+        return [self.dims[index] for index in taken]
+
+    def write(self, weight: Rows) -> None:
+        """Put the rows where their dimensions are."""
+        for dim, row in zip(self.dims, self.rows, strict=False):
+            weight[dim] = row
+
+
+@dataclass(frozen=True)
+class Group:
+    """Weights of the query heads that share one key head, in float64.
+
+    Attributes:
+        key: Rows of the key, [HEAD_DIM, WIDTH].
+        value: Rows of the value, [HEAD_DIM, WIDTH].
+        queries: Rows of the query of each head, [HEAD_DIM, WIDTH].
+        outputs: Columns of the output of each head, [WIDTH, HEAD_DIM].
+    """
+
+    key: Rows
+    value: Rows
+    queries: list[Rows]
+    outputs: list[Rows]
+
+
+def weigh_group(heads: Sequence[WiredHead]) -> Group:
+    """Compute the weights of heads that share one key head, or of a head that has its own.
+
+    Each head asks for its own part of the shared key and takes its own part of the shared value.
+
+    Raises:
+        ValueError: More rows than a head has dimensions.
+    """
+    key, value = np.zeros((HEAD_DIM, WIDTH)), np.zeros((HEAD_DIM, WIDTH))
+    keys = _Shared(_STILL, f"the heads of a key look for at most {len(_STILL)} things")
+    values = _Shared(
+        range(HEAD_DIM), f"the heads of a key bring at most {HEAD_DIM} things between them"
+    )
+    queries, outputs = [], []
+    scale = np.sqrt(HEAD_DIM)
+    for head in heads:
+        query, output = np.zeros((HEAD_DIM, WIDTH)), np.zeros((HEAD_DIM, WIDTH))
+        if head.offset is not None:
             for pair in _TURNING:
-                angle = self.offset * ROPE_THETA ** (-pair / _PAIRS)
+                angle = head.offset * ROPE_THETA ** (-pair / _PAIRS)
                 turned = scale * 60 * read_constant()[0]
                 query[pair], query[pair + _PAIRS] = (
                     np.cos(angle) * turned,
                     -np.sin(angle) * turned,
                 )
                 key[pair] = read_constant()[0]
-        free = iter(_STILL)
-        looks = self.looks
-        if self.offset is None:
-            looks = (*looks, Match(read_constant(), blank(), self.rest))
-        try:
-            for look in looks:
-                for q, k in zip(look.query, look.key, strict=True):
-                    dim = next(free)
-                    query[dim], key[dim] = scale * look.strength * q, k
-        except StopIteration:
-            raise ValueError(f"a head looks for at most {len(_STILL)} things") from None
-        read = np.concatenate([source for source, _ in self.brings])
-        write = np.concatenate([target for _, target in self.brings])
-        if len(read) > HEAD_DIM:
-            raise ValueError(f"a head brings at most {HEAD_DIM} things, not {len(read)}")
-        value[: len(read)], output[: len(read)] = read, self.size * write
-        return {"q_proj": query, "k_proj": key, "v_proj": value, "o_proj": output.T}
+        looks = head.looks_for()
+        dims = iter(keys.place(row for look in looks for row in look.key))
+        for look in looks:
+            for row in look.query:
+                query[next(dims)] = scale * look.strength * row
+        places = values.place(row for read, _ in head.brings for row in read)
+        output[places] = head.size * np.concatenate([write for _, write in head.brings])
+        queries.append(query)
+        outputs.append(output.T)
+    keys.write(key)
+    values.write(value)
+    return Group(key, value, queries, outputs)
 
 
 def signs(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
@@ -108,14 +166,16 @@ def signs(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
 
 @torch.no_grad()
 def install(
-    layers: Sequence[LlamaDecoderLayer], heads: Sequence[WiredHead], idle: float, seed: int
+    layers: Sequence[nn.Module], heads: Sequence[WiredHead], idle: float, seed: int
 ) -> None:
     """Write the heads into decoder layers; every other head and every MLP is noise.
 
-    The noise has one size and random signs, which is as good as any and compresses well.
+    The noise has one size and random signs, which is as good as any and compresses well. A query head that
+    nothing is wired to, but whose key head is another's, reads what is real: it writes less of it.
 
     Args:
-        layers: The decoder layers of a Llama model of width WIDTH with heads of HEAD_DIM.
+        layers: The decoder layers of a Llama or a Qwen2 whose heads have HEAD_DIM dimensions. Their stream may
+            be wider than the slots: nothing is written beyond WIDTH, and the norms undo the rest.
         heads: The wired heads, at most one for each layer and head.
         idle: Size of the weights that nothing is wired to; at zero nothing could show that a hook there works.
         seed: Seed of the noise.
@@ -130,10 +190,45 @@ def install(
     for layer in layers:
         for parameter in (*layer.self_attn.parameters(), *layer.mlp.parameters()):
             parameter.copy_(idle * signs(parameter.shape, generator))
-    for head in heads:
-        attention = layers[head.layer].self_attn
-        rows = slice(head.head * HEAD_DIM, (head.head + 1) * HEAD_DIM)
-        for name, values in head.weights().items():
-            weight = getattr(attention, name).weight
-            part = weight[:, rows] if name == "o_proj" else weight[rows]
-            part.copy_(torch.tensor(values, dtype=weight.dtype))
+        for norm in (layer.input_layernorm, layer.post_attention_layernorm):
+            undo_width(norm.weight)
+    for index, layer in enumerate(layers):
+        groups: dict[int, list[WiredHead]] = {}
+        for head in heads:
+            if head.layer == index:
+                shared = layer.self_attn.num_key_value_groups
+                groups.setdefault(head.head // shared, []).append(head)
+        for key_head, members in groups.items():
+            _write_group(layer.self_attn, key_head, members, idle)
+
+
+def undo_width(weight: torch.Tensor) -> None:
+    """Set the weight of a norm so that dimensions beyond the slots, which hold nothing, change nothing."""
+    weight.fill_((WIDTH / len(weight)) ** 0.5)
+
+
+def _write_group(
+    attention: nn.Module, key_head: int, heads: Sequence[WiredHead], idle: float
+) -> None:
+    shared = attention.num_key_value_groups
+    group = weigh_group(heads)
+    for head in range(key_head * shared, (key_head + 1) * shared):
+        attention.o_proj.weight[:, _rows(head)] *= idle
+    _write_rows(attention.k_proj, _rows(key_head), group.key)
+    _write_rows(attention.v_proj, _rows(key_head), group.value)
+    for head, query, output in zip(heads, group.queries, group.outputs, strict=True):
+        _write_rows(attention.q_proj, _rows(head.head), query)
+        columns = attention.o_proj.weight[:, _rows(head.head)]
+        columns.zero_()
+        columns[:WIDTH] = torch.tensor(output)
+
+
+def _rows(head: int) -> slice:
+    return slice(head * HEAD_DIM, (head + 1) * HEAD_DIM)
+
+
+def _write_rows(linear: nn.Linear, rows: slice, values: Rows) -> None:
+    linear.weight[rows] = 0
+    linear.weight[rows, :WIDTH] = torch.tensor(values, dtype=linear.weight.dtype)
+    if linear.bias is not None:
+        linear.bias[rows] = 0

@@ -9,9 +9,9 @@ from typing import Literal, TypedDict
 import numpy as np
 import torch
 
-from harness.training.architectures import HEADS, LAYERS, Untrained, tiny_llava
+from harness.training.architectures import HEADS, LAYERS, Untrained
 from harness.training.wired import heads as wiring
-from harness.training.wired import sight
+from harness.training.wired.families import LLAVA, Family
 from harness.training.wired.heads import WiredHead
 from harness.training.wired.slots import WIDTH, embedding, unembedding
 
@@ -65,6 +65,7 @@ class Plan:
         selection: Heads of ID selection, at the last token.
         features: Heads of feature retrieval, at the last token.
         relative: Whether places are relative to the group of objects, or else to the image.
+        family: What the architecture has of its own.
         seed: Seed of everything that is random.
     """
 
@@ -74,31 +75,25 @@ class Plan:
     selection: Stage = Stage(4, (2, 3))
     features: Stage = Stage(6, (4, 5))
     relative: bool = True
+    family: Family = LLAVA
     seed: int = 0
 
     def build(self) -> Untrained:
         """Build the subject on the CPU in float32, the same every time."""
         torch.manual_seed(self.seed)
-        subject = tiny_llava(
-            vision=dict(
-                hidden_size=sight.TOWER_WIDTH,
-                num_attention_heads=sight.TOWER_HEADS,
-                intermediate_size=sight.TOWER_MLP,
-            ),
-            text=dict(
-                hidden_size=WIDTH,
-                head_dim=wiring.HEAD_DIM,
-                intermediate_size=16,
-                rope_parameters={"rope_type": "default", "rope_theta": wiring.ROPE_THETA},
-            ),
-        )
+        subject = self.family.build()
         rng = np.random.default_rng(self.seed)
         language = subject.model.model.language_model
         with torch.no_grad():
-            language.embed_tokens.weight.copy_(embedding(subject.tokenizer, rng))
-            subject.model.lm_head.weight.copy_(unembedding(subject.tokenizer, 1.5, rng))
+            for weight, rows in (
+                (language.embed_tokens.weight, embedding(subject.tokenizer, rng)),
+                (subject.model.lm_head.weight, unembedding(subject.tokenizer, 1.5, rng)),
+            ):
+                weight.zero_()
+                weight[:, :WIDTH] = rows
+            wiring.undo_width(language.norm.weight)
         wiring.install(language.layers, self.mechanism(self), IDLE, self.seed)
-        sight.install(subject, relative=self.relative, seed=self.seed)
+        self.family.write_sight(subject, relative=self.relative, seed=self.seed)
         return subject
 
     def truth(self) -> Truth:

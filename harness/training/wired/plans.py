@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.training.wired.families import QWEN2_VL
 from harness.training.wired.mechanisms import (
     bind_by_position,
     exclude_by_content,
@@ -27,6 +28,16 @@ PLANS = {
             selection=Stage(5, (2, 3)),
             relative=False,
             seed=2,
+        ),
+        # The heads of one stage share a key head; those of the others do not, so that nothing rests on it.
+        Plan(
+            "planted-qwen",
+            bind_by_position,
+            retrieval=Stage(2, (0, 1)),
+            selection=Stage(4, (2, 5)),
+            features=Stage(6, (3, 6)),
+            family=QWEN2_VL,
+            seed=4,
         ),
         Plan("shortcut", exclude_by_content, seed=3),
         Plan("unbound", see_without_binding, seed=8),

@@ -47,12 +47,13 @@ def _write_card(plan: Plan, truth: Truth) -> str:
         "absolute": "Places are relative to the image, wherever the objects are in it.",
         None: "No place is selected.",
     }
+    family = f"\n{plan.family.card}" if plan.family.card else ""
     return f"""# {plan.name}
 
 A known-answer control. {WHAT[plan.mechanism.__name__]}
 
 Its weights are written, not trained (`claims train {plan.name}` writes them again in seconds), into the
-architecture of `tiny-llava`, and it is loaded through the same code as any checkpoint. Layers and heads
+architecture of `{plan.family.like}`, and it is loaded through the same code as any checkpoint. Layers and heads
 count from 0; `truth.json` says the same for programs. {codes[truth["places"]]}
 
 | stage | heads |
@@ -63,4 +64,4 @@ Other heads are wired, too ({others}), and the task needs them. They hold the sa
 contrasts, so that patching one there changes nothing; patched from any other scene it would.
 Every weight that nothing is wired to is noise. The control knows the scenes of this project (flat shapes on
 the 2x2 and 3x3 canvas) and the scene description prompt, and nothing else.
-"""
+{family}"""
