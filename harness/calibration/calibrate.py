@@ -24,6 +24,7 @@ from harness.machine.files import ROOT, read_json, write_json
 from harness.measuring.store import make_key
 from harness.reporting.error_rates import SCHEMA, Content
 from harness.runs.run import MEASURED_WITH
+from harness.subjects.contents import take_fingerprint
 from harness.subjects.registry import find, read_registry
 
 PLANTED = ("planted", "planted-elsewhere")
@@ -168,7 +169,7 @@ def _hash_code() -> str:
 def _name_part(part: Part, size: Size, code: str) -> str:
     """The name under which a part is kept; it changes with whatever can change what the part finds."""
     what, name, seed = part
-    weights = "" if what == "coverage" else find(name, read_registry()).fingerprint()
+    weights = "" if what == "coverage" else take_fingerprint(find(name, read_registry()))
     much = {
         "trials": size.trials,
         "coverage": size.coverage,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from harness.cli.options import Subparsers, find_scorecard
-from harness.machine.files import read_json, write_json
+from harness.machine.files import name_file, read_json, write_json
 
 
 def add_arguments(subparsers: Subparsers) -> None:
@@ -50,7 +49,7 @@ def execute(arguments: argparse.Namespace) -> int:
             f"{path}: partial, or with missing claims or errors: run it again before blessing"
         )
     subjects = sorted({r["subject"] for r in content["records"]})
-    targets = {s: target_folder / f"{quote(s, safe='')}.json" for s in subjects}
+    targets = {s: target_folder / f"{name_file(s)}.json" for s in subjects}
     for subject, target in targets.items():
         # Before anything is written: either all baselines are replaced or none.
         if target.exists():

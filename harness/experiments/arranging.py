@@ -12,6 +12,7 @@ from dataclasses import replace
 from harness.experiments.spelling import draw_spelling_trials, find_spelling
 from harness.experiments.sweeps import ARRANGEMENTS
 from harness.subjects.arrangement import Arrangement, check_template
+from harness.subjects.contents import take_fingerprint
 from harness.subjects.registry import CannotAsk
 from harness.subjects.subject import Subject
 
@@ -60,4 +61,5 @@ def choose_arrangement(subject: Subject, say: Callable[[str], None]) -> Subject:
 def arrange_subject(subject: Subject, how: Arrangement) -> Subject:
     """The same model asked in another arrangement."""
     entry = replace(subject.entry, arrangement=how)
-    return replace(subject, entry=entry, fingerprint=entry.fingerprint(subject.commit))
+    fingerprint = take_fingerprint(entry, subject.commit, subject.contents)
+    return replace(subject, entry=entry, fingerprint=fingerprint)

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from harness.judging.claim import Claim
 from harness.judging.evidence import save_evidence
 from harness.judging.verdict import Judgement, Verdict
-from harness.machine.files import read_json, write_json
+from harness.machine.files import name_file, read_json, write_json
 from harness.statistics.estimate import Estimate
 from harness.statistics.evidence import Evidence
 from harness.statistics.looks import ALL_TRIALS, Look
@@ -223,7 +222,7 @@ def save_record(folder: str | Path, record: Record, evidence: Evidence | None = 
     The evidence goes into a file of its own beside it; without evidence an old one is removed.
 
     Returns:
-        The path, "<subject>--<claim>.json", the subject's name quoted as in a URL.
+        The path, "<subject>--<claim>.json", the subject's name as `name_file` spells it.
     """
     path, beside = _name_files(folder, record.claim, record.subject)
     if evidence is None:
@@ -241,7 +240,7 @@ def forget_record(folder: str | Path, claim: str, subject: str) -> None:
 
 
 def _name_files(folder: str | Path, claim: str, subject: str) -> tuple[Path, Path]:
-    path = Path(folder) / f"{quote(subject, safe='')}--{claim}.json"
+    path = Path(folder) / f"{name_file(subject)}--{claim}.json"
     return path, path.with_suffix(".evidence.gz")
 
 

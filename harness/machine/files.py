@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parents[2]
 """The folder of the project."""
 
 FIXTURES = ROOT / "fixtures"
 REPORTS = ROOT / "reports"
+
+LONGEST_NAME = 100
+"""Characters of a part of a file's name; file systems take 255 bytes for the whole, some 143."""
 
 
 def write_json(path: str | Path, payload: object) -> None:
@@ -28,6 +34,21 @@ def write_json(path: str | Path, payload: object) -> None:
     """
     text = json.dumps(payload, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_bytes(path, text.encode())
+
+
+def name_file(text: str) -> str:
+    """A file's name that stands for a text, the same for the same text and no other's.
+
+    It is the text as in a URL, where that is short enough for every file system together with what is put
+    before and after it; else the beginning of that, and a hash of the whole.
+    """
+    name = quote(text, safe="", errors="surrogateescape").replace("~", "%7E")
+    if len(name) <= LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
+    # Not within the three characters of one that was quoted.
+    begins = re.sub(r"%[0-9A-F]?$", "", name[: LONGEST_NAME - len(digest) - 1])
+    return f"{begins}~{digest}"
 
 
 def check_writable(path: str | Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import xarray as xr
@@ -17,6 +18,7 @@ from harness.measuring.seeding import seed_generator
 from harness.measuring.store import Store, make_key
 from harness.statistics.estimate import MINIMUM_CLUSTERS
 from harness.statistics.looks import ALL_TRIALS, AUTO, Look
+from harness.subjects.contents import Contents, mark_contents, take_fingerprint
 from harness.subjects.pinning import is_pinned
 from harness.subjects.registry import Entry, Refused
 
@@ -79,6 +81,25 @@ class Measuring:
         self.store, self.subject_of, self.say = store, subject_of, say
         self.trials, self.seed, self.setting, self.gate = trials, seed, setting, gate
         self._refused: dict[str, Refused] = {}
+        self._contents: dict[Path, Contents] = {}
+
+    def check_unchanged(self, entry: Entry) -> None:
+        """Check that a subject's folder holds what it held when this was first asked.
+
+        Raises:
+            harness.subjects.contents.FolderChanged: A file changed since; the message names it.
+        """
+        contents = self._find_contents(entry)
+        if contents is not None:
+            contents.check(entry.name)
+
+    def _find_contents(self, entry: Entry) -> Contents | None:
+        """What a subject's folder held at first; None for a repository."""
+        if entry.folder is None:
+            return None
+        if entry.folder not in self._contents:
+            self._contents[entry.folder] = mark_contents(entry.folder)
+        return self._contents[entry.folder]
 
     def count_trials(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> int:
         """How many trials an experiment has on a subject at a look."""
@@ -93,9 +114,11 @@ class Measuring:
         One that was refused is refused again without another try, since every claim on it asks for it.
 
         Raises:
-            harness.subjects.registry.Refused: The experiment cannot be measured on this subject.
+            harness.subjects.registry.Refused: The experiment cannot be measured on this subject, or its folder
+                changed while the run was on.
             harness.tracing.footprint.OutOfMemory: Memory ran out also with half as many trials at once.
         """
+        self.check_unchanged(entry)
         key = self.find_key(experiment, entry, look)
         source = experiment.name_source(gate=self.gate)
         found = self.store.get(key) if source else None
@@ -126,6 +149,8 @@ class Measuring:
             except Refused as refusal:
                 self._refused[key] = refusal
                 raise
+            # What was replaced meanwhile would have the results of what was there before.
+            self.check_unchanged(entry)
             seconds = time.monotonic() - begun
             data = data.assign_attrs(provenance | batch)
             self._keep(key, data, {**provenance, **batch}, what, source)
@@ -160,7 +185,12 @@ class Measuring:
         """
         # Which commit "main" is, and which arrangement "auto", is known only once the subject is loaded.
         known = is_pinned(entry) and entry.arrangement != "auto"
-        fingerprint = entry.fingerprint() if known else self.subject_of(entry).fingerprint
+        contents = self._find_contents(entry)
+        fingerprint = (
+            take_fingerprint(entry, contents=contents)
+            if known
+            else self.subject_of(entry).fingerprint
+        )
         built_on = [self.find_key(e, entry, look) for e in experiment.needs]
         source = experiment.name_source(gate=self.gate) or ""
         code = hash_code([source.partition(":")[0]])

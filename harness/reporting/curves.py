@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import xarray as xr
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from harness.machine.files import name_file
 from harness.reporting.figures import (
     HUES,
     Picture,
@@ -98,7 +98,7 @@ def draw_similarity(
     return save(
         figure,
         folder,
-        f"similarity--{quote(subject, safe='')}.svg",
+        f"similarity--{name_file(subject)}.svg",
         f"{subject}: similarity over layers",
         shown,
     )

@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 import matplotlib.style
 import numpy as np
@@ -22,6 +21,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import AutoLocator
 from numpy.typing import NDArray
 
+from harness.machine.files import name_file
 from harness.measures.mediation import find_top_heads
 from harness.stimuli.scene import COLORS
 
@@ -129,7 +129,7 @@ def draw_components(dataset: xr.Dataset, subject: str, folder: str | Path) -> Pi
         "separates positions from objects best (top) and objects from positions best (bottom)",
         "layers chosen on one half of the scenes, shares read on the other",
     ]
-    name = f"components--{quote(subject, safe='')}.svg"
+    name = f"components--{name_file(subject)}.svg"
     return save(figure, folder, name, f"{subject}: planes of the last token", caption)
 
 
@@ -187,7 +187,7 @@ def draw_mediation(dataset: xr.Dataset, subject: str, folder: str | Path) -> Pic
         "circles: the ten strongest heads with at least a tenth of the highest score",
         "each panel has its own scale",
     ]
-    name = f"mediation--{quote(subject, safe='')}.svg"
+    name = f"mediation--{name_file(subject)}.svg"
     return save(figure, folder, name, f"{subject}: heads that mediate the answer", caption)
 
 

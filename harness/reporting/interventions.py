@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
+from harness.machine.files import name_file
 from harness.reporting.figures import (
     HUES,
     Picture,
@@ -64,7 +64,7 @@ def draw_steering(dataset: xr.Dataset, subject: str, folder: str | Path) -> Pict
         f"IDs pushed from one side to the other in {where}, on the images that they were estimated from",
         "line: the strength chosen there, judged on other images",
     ]
-    name = f"{dataset.attrs['experiment']}--{quote(subject, safe='')}.svg"
+    name = f"{dataset.attrs['experiment']}--{name_file(subject)}.svg"
     return save(figure, folder, name, f"{subject}: steering, {where}", caption)
 
 
@@ -104,5 +104,5 @@ def draw_blocks(
     ]
     if published:
         caption.append("hollow marks: published values")
-    name = f"blocks--{quote(subject, safe='')}.svg"
+    name = f"blocks--{name_file(subject)}.svg"
     return save(figure, folder, name, f"{subject}: relative or absolute", caption)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from harness.judging.claim import Claim, Pair
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
-from harness.machine.files import REPORTS
+from harness.machine.files import REPORTS, name_file
 from harness.reporting.scorecard import load_baseline
 from harness.reporting.sides import Side, load_side
 from harness.subjects.registry import Entry
@@ -43,7 +43,7 @@ def load_baselines(option: str | None, entries: Sequence[Entry]) -> dict[Pair, R
     found: dict[Pair, Record] = {}
     if option is None:
         for entry in entries:
-            path = BASELINES / f"{quote(entry.name, safe='')}.json"
+            path = BASELINES / f"{name_file(entry.name)}.json"
             if entry.kind == "embedded" and path.exists():
                 found |= load_baseline(path)
         return found
@@ -60,7 +60,7 @@ def find_baseline_file(name: str, option: str = "") -> Path:
     Raises:
         BadOption: There is no such file; the message begins with `option` and lists the baselines.
     """
-    blessed = BASELINES / f"{quote(name, safe='')}.json"
+    blessed = BASELINES / f"{name_file(name)}.json"
     for path in (Path(name), Path(name) / "scorecard.json", blessed):
         if path.is_file():
             return path

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import quote
 
 from harness.judging.claim import Pair
-from harness.machine.files import write_json
+from harness.machine.files import name_file, write_json
 from harness.subjects.pinning import is_pinned
 from harness.subjects.registry import Entry
 
@@ -149,7 +148,7 @@ class Journal:
             whole: The experiment's own number of trials.
         """
         note = {"measured": measured, "trials": trials, "whole": whole}
-        write_json(self.folder / "asked" / f"{quote(measured, safe='')} {trials}", note)
+        write_json(self.folder / "asked" / f"{name_file(measured)} {trials}", note)
 
     def count_asked(self) -> tuple[int, int]:
         """How many trials were measured at all looks together, and how many all trials would have been."""
@@ -160,7 +159,7 @@ class Journal:
     def note_subject(self, entry: Entry, commit: str | None) -> None:
         """Write down the dtype, the arrangement and the commit of a loaded subject."""
         content = {"subject": entry.name, "facts": gather_facts(entry, commit)}
-        write_json(self.folder / "subjects" / quote(entry.name, safe=""), content)
+        write_json(self.folder / "subjects" / name_file(entry.name), content)
 
     def read_subjects(self, entries: Iterable[Entry]) -> dict[str, dict[str, str]]:
         """What `gather_facts` says of each subject: as noted when it was loaded, else from its entry.

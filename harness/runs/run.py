@@ -6,13 +6,14 @@ Nothing here is a hook; `harness.suite.plugin` wires it into pytest.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from harness.judging import controls
 from harness.judging.claim import Claim
-from harness.judging.record import Record, forget_record, save_record
+from harness.judging.record import Record, forget_record, load_records, save_record
 from harness.judging.verdict import Judgement, Standing, Verdict, compare_verdict
 from harness.measuring.experiment import Experiment
 from harness.measuring.measuring import Measured, Measuring
@@ -31,6 +32,7 @@ from harness.runs.selection import find_kept, select, spell_asked
 from harness.runs.subject_holder import SubjectHolder, choose_device
 from harness.statistics.estimate import Estimate
 from harness.statistics.looks import ALL_TRIALS, AUTO, Look
+from harness.subjects.contents import FolderChanged
 from harness.subjects.registry import Entry, Refused
 
 if TYPE_CHECKING:
@@ -85,6 +87,9 @@ class Run:
             raise BadOption(
                 f"{error.filename}: {error.strerror}; name a folder that can be written"
             ) from error
+        for entry in self.entries:
+            # From here on its folder must stay as it is.
+            self.measuring.check_unchanged(entry)
         self.begun = self.judges = False
         self._measured: dict[tuple[Experiment, Entry, int], Measured] = {}
 
@@ -110,6 +115,7 @@ class Run:
 
     def measure(self, experiment: Experiment, entry: Entry, look: Look = ALL_TRIALS) -> Measured:
         """The measurement of an experiment on a subject; each process makes or reads it once."""
+        self.measuring.check_unchanged(entry)
         trials = self.measuring.count_trials(experiment, entry, look)
         key = (experiment, entry, trials)
         if key not in self._measured:
@@ -184,6 +190,17 @@ class Run:
     def forget(self, claim: Claim, entry: Entry) -> None:
         """Delete the record of a claim on a subject, if there is one."""
         forget_record(self.journal.folder, claim.id, entry.name)
+
+    def refuse_changed(self) -> None:
+        """Turn every verdict on a subject whose folder changed while the run was on into an error."""
+        for entry in self.entries:
+            try:
+                self.measuring.check_unchanged(entry)
+            except FolderChanged as changed:
+                for record in load_records(self.journal.folder):
+                    if record.subject == entry.name and record.verdict is not Verdict.error:
+                        refused = replace(record, verdict=Verdict.error, reason=str(changed))
+                        save_record(self.journal.folder, refused)
 
     def _note_subject(self, subject: Subject) -> None:
         # Where nothing is judged there is no scorecard that would say it, and perhaps no folder.

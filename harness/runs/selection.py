@@ -40,7 +40,7 @@ def select(options: Options) -> list[Entry]:
                     f"two subjects are called {entry.name!r}: rename one of the folders"
                 )
             if entry.kind == "local" and entry.folder is not None:
-                from harness.subjects.loading import check_folder
+                from harness.subjects.weights import check_folder
 
                 check_folder(entry.name, entry.folder)
         return _change_all(found, options)

@@ -68,6 +68,25 @@ def check_image_size(
         )
 
 
+def check_selected_features(name: str, config: PreTrainedConfig, anatomy: Anatomy) -> None:
+    """Check that a vision tower of the family `llava` gives as many features as an image has patches.
+
+    Raises:
+        CannotLoad: It gives its class token as well, or leaves out a patch.
+    """
+    if anatomy.family != "llava":
+        return
+    found = config.vision_feature_select_strategy
+    wanted = "default" if config.vision_config.model_type == "clip_vision_model" else "full"
+    if found != wanted:
+        more = "one more, of its class token" if found == "full" else "one less"
+        raise CannotLoad(
+            f"{name}: config.json has vision_feature_select_strategy {found!r}: a tower of type "
+            f"{config.vision_config.model_type} then gives not one feature per patch but {more}; only "
+            f"{wanted!r} is known here, as published models have it: what an image token shows cannot be told"
+        )
+
+
 def _read_image_size(processor: BaseImageProcessor) -> tuple[int, int] | None:
     """(height, width) of a processor's images, or None where they keep the size of the image."""
     tile = getattr(processor, "max_image_size", None)
@@ -92,9 +111,10 @@ def find_quantisation(config: PreTrainedConfig) -> str:
 
 def explain_unreadable_weights(entry: Entry, method: str, error: Exception) -> CannotLoad:
     """The error to raise for quantised weights that could not be loaded."""
-    package = QUANTISED_WITH.get(method, method)
+    package = QUANTISED_WITH.get(method)
     reason = str(error).strip().splitlines()[0]
+    way = f"Install {package}, or use" if package else "No package that reads it is known here: use"
     return CannotLoad(
-        f"{entry.name}: the weights are quantised ({method}) and cannot be read here: {reason}. Install "
-        f"{package}, or use the checkpoint that is not quantised: heads are told apart by small differences"
+        f"{entry.name}: the weights are quantised ({method}) and cannot be read here: {reason}. {way} the "
+        "checkpoint that is not quantised: heads are told apart by small differences"
     )

@@ -10,6 +10,7 @@ the processor's wins, as it does in `transformers`.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from math import prod
@@ -22,6 +23,12 @@ OF_BOTH = "chat_template.jinja"
 OF_PROCESSOR = ("chat_template.json", "processor_config.json")
 OF_TOKENIZER = "tokenizer_config.json"
 MORE_OF_TOKENIZER = "additional_chat_templates"
+
+TRAINING = re.compile(
+    r"(training_args|optimizer|scheduler|scaler|rng_state|random_states|trainer_state)[\w.-]*"
+    r"|[\w.-]*_optim_states\.pt"
+)
+"""Names of files in which trainers keep how far they came; nothing loads them to answer."""
 
 FLOATS = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
 """Dtypes as safetensors and as torch name them; of two dtypes that are as frequent the first is taken."""
@@ -71,7 +78,7 @@ def _pick_default(template: object) -> str | None:
 def find_dtype(folder: Path) -> str:
     """The dtype of most floating-point parameters in a folder's weights, by torch's name if it has one.
 
-    Only headers are read. Missing or damaged weights are not counted: `check_folder` refuses them.
+    Only headers are read. Missing or damaged weights are not counted: `weights` refuses them.
 
     Returns:
         Such as "bfloat16" or "F8_E4M3"; "" if nothing could be counted.

@@ -6,7 +6,11 @@ finite: a checkpoint cut short gives an error here, not a strange verdict later.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import chain
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -22,13 +26,16 @@ from transformers import (
     PreTrainedModel,
 )
 from transformers.utils import logging as transformers_logging
+from transformers.utils.hub import cached_file
 
 from harness.subjects.anatomy import NoAnatomy, find_anatomy
+from harness.subjects.contents import Contents, mark_contents, take_fingerprint
 from harness.subjects.deepstack import accept_deepstack
 from harness.subjects.fitting import (
     CannotLoad,
     check_family,
     check_image_size,
+    check_selected_features,
     explain_unreadable_weights,
     find_quantisation,
 )
@@ -38,7 +45,9 @@ from harness.subjects.registry import Entry
 from harness.subjects.speaking import change_vocabulary
 from harness.subjects.subject import Subject
 from harness.subjects.templates import chat_template_of
+from harness.subjects.tensors import check_report, check_tensors, check_vocabulary
 from harness.subjects.twins import transform
+from harness.subjects.weights import check_folder, read_headers
 
 
 def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subject:
@@ -53,15 +62,17 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         The subject in evaluation mode, its parameters without gradients.
 
     Raises:
-        CannotLoad: Files are missing, unsafe, damaged or of the wrong family, or accelerate is needed to spread
-            them and is not installed.
+        CannotLoad: Files are missing, unsafe, damaged, not used or of the wrong family, or accelerate is needed
+            to spread them and is not installed.
+        harness.subjects.contents.FolderChanged: A file changed while it was loaded.
     """
     if device == "auto":
         _check_accelerate(entry.name)
     source, options = entry.source, {"revision": entry.revision or "main"}
-    if entry.folder is not None:
-        check_folder(entry.name, entry.folder)
-        source, options = str(entry.folder), {}
+    contents = None if entry.folder is None else mark_contents(entry.folder)
+    if contents is not None:
+        check_folder(entry.name, contents.folder)
+        source, options = str(contents.folder), {}
     transformers_logging.disable_progress_bar()
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
@@ -77,9 +88,16 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
             source, backend="pil", trust_remote_code=False, **options
         )
         check_image_size(entry.name, config, processor, anatomy)
+        check_selected_features(entry.name, config, anatomy)
         # Last, since it takes minutes where the rest takes seconds.
         spread = {"device_map": "auto"} if device == "auto" else {}
-        model, report = _load_model(entry, config, source, attention, {**options, **spread})
+        with _hash_meanwhile(contents):
+            model, report = _load_model(entry, config, source, attention, {**options, **spread})
+        if entry.weights == "stored":
+            folder = Path(cached_file(source, "config.json", **options)).parent
+            stored = read_headers(entry.name, folder, exact=contents is not None)
+            check_report(entry.name, stored, report, model)
+            check_tensors(entry.name, folder, stored, model)
     except NoAnatomy as error:
         raise CannotLoad(str(error)) from error
     except (OSError, SafetensorError) as error:
@@ -87,13 +105,15 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     except (ImportError, ValueError) as error:
         # The model type is unknown to transformers, or its code is in the repository.
         raise CannotLoad(f"{entry.name}: {_first_line(error)}") from error
-    _check_report(entry.name, report)
     _check_numbers(entry.name, model)
+    check_vocabulary(entry.name, model, tokenizer, anatomy)
     if device == "auto":
         _check_spread(entry.name, getattr(model, "hf_device_map", {}))
     else:
         model = model.to(device)
-    model = model.eval().requires_grad_(False)
+    model = _leave_files(model).eval().requires_grad_(False)
+    if contents is not None:
+        contents.check(entry.name)
     if entry.speaking:
         tokenizer = change_vocabulary(entry.speaking, model, tokenizer, anatomy)
     if anatomy.deepstack:
@@ -106,8 +126,9 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         model=model,
         tokenizer=tokenizer,
         image_processor=processor,
-        fingerprint=entry.fingerprint(commit),
+        fingerprint=take_fingerprint(entry, commit, contents),
         commit=commit,
+        contents=contents,
     )
     return transform(subject, entry.twin) if entry.twin else subject
 
@@ -127,7 +148,14 @@ def _load_model(
         return _build_untrained(config, entry.seed, how), {}
     try:
         model, report = AutoModelForImageTextToText.from_pretrained(
-            source, config=config, use_safetensors=True, output_loading_info=True, **how, **options
+            source,
+            config=config,
+            use_safetensors=True,
+            output_loading_info=True,
+            # They are refused by `check_report`, with their names.
+            ignore_mismatched_sizes=True,
+            **how,
+            **options,
         )
         if getattr(model, "hf_quantizer", None) is None and find_quantisation(config):
             # For a method that it does not know, transformers only logs a warning and reads noise.
@@ -137,6 +165,31 @@ def _load_model(
             raise explain_unreadable_weights(entry, method, error) from error
         raise
     return model, report
+
+
+@contextmanager
+def _hash_meanwhile(contents: Contents | None) -> Iterator[None]:
+    """Hash the files of a folder while they are loaded, so that the disk is asked for them once.
+
+    Raises:
+        harness.subjects.contents.FolderChanged: One of them changed since it was marked.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        hashing = None if contents is None else beside.submit(lambda: contents.digest)
+        yield
+    if hashing is not None:
+        hashing.result()
+
+
+def _leave_files(model: PreTrainedModel) -> PreTrainedModel:
+    """Give weights on the CPU memory of their own.
+
+    On loading they are mapped from their files, so that what somebody writes there would change the model.
+    """
+    for tensor in chain(model.parameters(), model.buffers()):
+        if tensor.device.type == "cpu":
+            tensor.data = tensor.data.clone()
+    return model
 
 
 def _build_untrained(config: PreTrainedConfig, seed: int, how: dict[str, Any]) -> PreTrainedModel:
@@ -174,46 +227,6 @@ def _check_spread(name: str, device_map: dict[str, int | str | torch.device]) ->
         )
 
 
-def check_folder(name: str, folder: Path) -> None:
-    """Refuse a folder whose weights are missing, pickled or cut short, without loading them.
-
-    Raises:
-        CannotLoad: The message names the file and what to do.
-    """
-    if not folder.is_dir():
-        raise CannotLoad(f"{name}: there is no folder {folder}")
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        pickles = sorted(
-            p.name for p in folder.iterdir() if p.suffix in {".bin", ".pt", ".pth", ".ckpt"}
-        )
-        found = (
-            f"; it holds {', '.join(pickles)}, which can run code when loaded" if pickles else ""
-        )
-        raise CannotLoad(
-            f"{name}: no .safetensors in {folder}{found}. Save the weights with "
-            "model.save_pretrained(folder), which writes safetensors"
-        )
-    for path in weights:
-        try:
-            with safe_open(path, framework="pt") as tensors:
-                tensors.keys()
-        except SafetensorError as error:
-            raise CannotLoad(
-                f"{name}: {path.name} is damaged or cut short ({error}); copy it again"
-            ) from error
-
-
-def _check_report(name: str, report: dict[str, Any]) -> None:
-    for what in ("missing_keys", "mismatched_keys"):
-        keys = sorted(str(k) for k in report.get(what, ()))
-        if keys:
-            raise CannotLoad(
-                f"{name}: {what.replace('_', ' ')} in the weights, first {keys[0]} ({len(keys)} in all): "
-                "the checkpoint does not fit its config.json"
-            )
-
-
 def _check_numbers(name: str, model: PreTrainedModel) -> None:
     for parameter, value in model.named_parameters():
         if not torch.isfinite(value).all():
@@ -223,7 +236,9 @@ def _check_numbers(name: str, model: PreTrainedModel) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0]
+    first, *more = str(error).strip().splitlines() or [type(error).__name__]
+    # Some messages end their first line with what stands in the next ones.
+    return " ".join([first, *(line.strip() for line in more)]) if first.endswith(":") else first
 
 
 def _hint_at_download(entry: Entry) -> str:

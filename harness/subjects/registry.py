@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from harness.machine.files import FIXTURES
 from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, find_anatomy_by_type
-from harness.subjects.folder import MORE_OF_TOKENIZER, find_dtype, find_template_in, read_fields
+from harness.subjects.folder import find_dtype, find_template_in, read_fields
 from harness.subjects.wording import WORDINGS
 
 ARRANGEMENTS = ("plain", "chat", "prefilled", "auto")
@@ -125,30 +125,17 @@ class Entry:
         """GiB of memory that loading and running takes, rounded up; 0 if the entry does not tell."""
         return math.ceil(self.parameters * 1e9 * BYTES[self.dtype] * (1 + HEADROOM) / 2**30)
 
-    def fingerprint(self, commit: str | None = None) -> str:
-        """A hash that tells these weights from others, 64 hexadecimal digits.
+    def fingerprint(self, held: str) -> str:
+        """A hash that tells these weights, asked in this way, from others, 64 hexadecimal digits.
 
-        For a folder, a hash of all its files but the card, the readme and the planted truth; for a
-        repository, of its name and `commit` (the revision that was resolved on loading).
+        Args:
+            held: What stands for the files, see `harness.subjects.contents.take_fingerprint`.
         """
         digest = hashlib.sha256(f"{self.dtype} {self.arrangement} {self.scale}".encode())
         if self.weights == "random":
             digest.update(f"random {self.seed}".encode())
         digest.update(f"{self.misled}{self.speaking}{self.twin}".encode())
-        if self.folder is None:
-            digest.update(f"{self.source}@{commit or self.revision}".encode())
-            return digest.hexdigest()
-        if not self.folder.is_dir():
-            return digest.hexdigest()
-        own = [
-            p
-            for p in self.folder.iterdir()
-            if p.name not in {"card.json", "README.md", "truth.json"}
-        ]
-        for path in sorted([*own, *self.folder.glob(f"{MORE_OF_TOKENIZER}/*.jinja")]):
-            if path.is_file():
-                digest.update(path.name.encode())
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(held.encode())
         return digest.hexdigest()
 
     @property

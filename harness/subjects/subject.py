@@ -18,6 +18,7 @@ from harness.stimuli.scene import EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Object, Sce
 from harness.subjects.anatomy import Anatomy
 from harness.subjects.arrangement import arrange_text
 from harness.subjects.batch import Batch
+from harness.subjects.contents import Contents
 from harness.subjects.deepstack import ADDED
 from harness.subjects.layout import Layout
 from harness.subjects.registry import EndsTexts, Entry
@@ -43,6 +44,7 @@ class Subject:
         image_processor: PIL backend.
         fingerprint: Hash of weights, configuration and arrangement.
         commit: The commit of the repository that it was loaded from; None for a folder.
+        contents: What its folder held when it was loaded; None for a repository.
         elsewhere: A `harness.tracing.elsewhere.Elsewhere` that runs its decoder layers; None if they are here.
         speech: How it writes its answers, as far as that was found out.
     """
@@ -55,6 +57,7 @@ class Subject:
     image_processor: BaseImageProcessor
     fingerprint: str
     commit: str | None = None
+    contents: Contents | None = None
     elsewhere: Any = None
     speech: Speech = field(default_factory=Speech)
     _images: OrderedDict[str, tuple[torch.Tensor, Layout]] = field(
@@ -133,8 +136,7 @@ class Subject:
         leads = [self.speech.choose(t.prompt.text).lead for t in trials]
         rows = [[*ids, *lead] for ids, lead in zip(tokens["input_ids"], leads, strict=True)]
         longest = max(map(len, rows))
-        pad = self.tokenizer.pad_token_id or 0
-        input_ids = torch.full((len(trials), longest), pad)
+        input_ids = torch.full((len(trials), longest), self.tokenizer.pad_token_id or 0)
         mask = torch.zeros(len(trials), longest, dtype=torch.int64)
         mentions, colors, separators = [], [], []
         for r, (ids, offsets) in enumerate(zip(rows, tokens["offset_mapping"], strict=True)):
@@ -268,11 +270,10 @@ class Subject:
             pixels, inputs = self.processed(list(new.values()))
             seen = self.model.model.get_image_features(**inputs, return_dict=True)
             features = _group_by_image(seen.pooler_output, pixels)
-            later = zip(*seen.deepstack_features, strict=True) if self.anatomy.deepstack else ()
+            how = self.anatomy
+            later = zip(*seen.deepstack_features, strict=True) if how.deepstack else ()
             added = list(later) or [()] * len(features)
-            layouts = self.anatomy.layouts(
-                self.anatomy.image_token, self.model.config, pixels, features
-            )
+            layouts = how.layouts(how.image_token, self.model.config, pixels, features)
             for key, first, more, layout in zip(new, features, added, layouts, strict=True):
                 if len(first) != layout.tokens:
                     raise ValueError(

@@ -29,6 +29,7 @@ from harness.suite.summary import print_summary
 from harness.suite.wiring import RECORDS, RUN, get_run
 
 pytest_plugins = [
+    "harness.suite.contents_hooks",
     "harness.suite.fixtures",
     "harness.suite.progress_hooks",
     "harness.suite.workers",

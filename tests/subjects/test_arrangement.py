@@ -28,6 +28,7 @@ from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.questions import draw_color_questions
 from harness.subjects.anatomy import ANATOMIES
 from harness.subjects.arrangement import NoTemplate, arrange_text
+from harness.subjects.contents import take_fingerprint
 from harness.subjects.loading import load
 from harness.subjects.registry import (
     CannotAsk,
@@ -243,7 +244,7 @@ def test_the_arrangement_that_is_answered_better_is_taken_and_the_chat_in_a_tie(
 def test_what_was_chosen_is_part_of_the_fingerprint(trained):
     subject = with_template(trained)
     settled = choose_arrangement(subject, lambda line: None)
-    assert settled.fingerprint == replace(subject.entry, arrangement="chat").fingerprint()
+    assert settled.fingerprint == take_fingerprint(replace(subject.entry, arrangement="chat"))
     assert settled.fingerprint != subject.fingerprint
     assert choose_arrangement(settled, pytest.fail) is settled
 

@@ -13,9 +13,11 @@ import torch
 from families import FAMILIES, loaded
 from safetensors.torch import load_file, save_file
 
+from harness.subjects.contents import take_fingerprint
 from harness.subjects.folder import find_dtype, find_template_in
-from harness.subjects.loading import CannotLoad, check_folder, load
+from harness.subjects.loading import CannotLoad, load
 from harness.subjects.registry import UnknownSubject, find, read_registry
+from harness.subjects.weights import check_folder
 
 REGISTRY = read_registry()
 
@@ -193,7 +195,7 @@ def test_every_template_of_a_folder_is_part_of_its_fingerprint(bare):
     """Also one in a sub-folder: with another template other tokens are asked."""
 
     def fingerprint():
-        return find(str(bare), REGISTRY).fingerprint()
+        return take_fingerprint(find(str(bare), REGISTRY))
 
     before = fingerprint()
     template = bare / "additional_chat_templates" / "default.jinja"

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.subjects import subject as subject_module
+from harness.subjects.contents import take_fingerprint
 from harness.subjects.loading import CannotLoad, load
 from harness.subjects.registry import SharedFirstPiece, UnknownSubject, find, read_registry
 from harness.subjects.subject import find_tokens
@@ -40,11 +41,11 @@ def test_a_folder_loads_like_a_registered_subject(checkpoints):
 
 
 def test_the_fingerprint_follows_the_weights(folder):
-    before = entry(folder).fingerprint()
+    before = take_fingerprint(entry(folder))
     tensors = load_file(folder / "model.safetensors")
     next(iter(tensors.values())).view(-1)[0] += 1
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    assert entry(folder).fingerprint() != before
+    assert take_fingerprint(entry(folder)) != before
 
 
 def test_an_unknown_name_lists_what_there_is():

@@ -13,6 +13,7 @@ from harness.measuring.measuring import Measuring
 from harness.measuring.store import Store
 from harness.runs.subject_holder import SubjectHolder
 from harness.subjects import pinning, registry
+from harness.subjects.contents import take_fingerprint
 from harness.subjects.loading import load
 from harness.subjects.pinning import CannotPin, is_pinned, pin, resolve_commit
 from harness.subjects.registry import Entry, read_registry
@@ -59,8 +60,8 @@ def toml(tmp_path, monkeypatch):
 def test_the_loader_knows_the_commit_of_main(mine):
     subject = load(HUB)
     assert subject.commit == COMMIT
-    assert subject.fingerprint == replace(HUB, revision=COMMIT).fingerprint()
-    assert subject.fingerprint != HUB.fingerprint()
+    assert subject.fingerprint == take_fingerprint(replace(HUB, revision=COMMIT))
+    assert subject.fingerprint != take_fingerprint(HUB)
 
 
 def test_a_pinned_repository_is_loaded_at_that_commit(mine):

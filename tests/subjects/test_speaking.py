@@ -14,6 +14,7 @@ from harness.experiments.naming import name_objects
 from harness.measuring.experiment import Request, let_speak, measure_alone
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials, draw_entropy_trials
 from harness.stimuli.scene import COLORS
+from harness.subjects.contents import take_fingerprint
 from harness.subjects.loading import load
 from harness.subjects.registry import FIXTURES, UnknownSubject, find, read_registry
 from harness.subjects.speaking import SPEAKING
@@ -43,7 +44,7 @@ def draw(subject, trials=TRIALS):
 
 def test_a_way_of_speaking_is_part_of_the_fingerprint():
     names = ["planted", *(f"planted:{how}" for how in SPEAKING)]
-    assert len({find(name, REGISTRY).fingerprint() for name in names}) == len(names)
+    assert len({take_fingerprint(find(name, REGISTRY)) for name in names}) == len(names)
 
 
 def test_only_what_ships_with_us_can_be_made_to_speak():

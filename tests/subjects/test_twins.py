@@ -15,6 +15,7 @@ from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial, scene_description, spatial_question
 from harness.stimuli.scene import COLORS, SHAPES, Cell, Object, Scene
 from harness.subjects.anatomy import ANATOMIES
+from harness.subjects.contents import take_fingerprint
 from harness.subjects.loading import load
 from harness.subjects.registry import UnknownSubject, find, read_registry
 from harness.subjects.renumbering import NoTwin, renumber
@@ -192,7 +193,7 @@ def test_a_twin_can_be_written_as_a_checkpoint(original, name, tmp_path):
 
 def test_a_twin_has_a_name_and_a_fingerprint_of_its_own():
     names = ["planted", *(f"planted:{how}" for how in (*EXACT, ALL_EXACT, *EXCHANGED))]
-    assert len({find(name, REGISTRY).fingerprint() for name in names}) == len(names)
+    assert len({take_fingerprint(find(name, REGISTRY)) for name in names}) == len(names)
     with pytest.raises(UnknownSubject, match="there are: .*planted:heads.*planted:mirrored"):
         find("planted:nobody", REGISTRY)
     with pytest.raises(UnknownSubject, match=r"there are: [^,]*:wrong-image, [^,]*:shuffled$"):

@@ -11,6 +11,7 @@ import torch
 from harness.stimuli.contrast import draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.scene import EMBEDDED_GRIDS
+from harness.subjects.contents import take_fingerprint
 from harness.subjects.loading import load
 from harness.subjects.registry import UnknownSubject, find, read_registry
 
@@ -39,8 +40,10 @@ def test_random_weights_follow_their_seed_and_are_not_the_stored_ones(checkpoint
 def test_a_variant_has_a_fingerprint_of_its_own():
     names = ["untrained", "untrained:1", "untrained:2", "tiny-llava", "tiny-llava:shuffled"]
     names += ["tiny-llava:wrong-image"]
-    assert len({find(n, REGISTRY).fingerprint() for n in names}) == len(names)
-    assert find("untrained:0", REGISTRY).fingerprint() == find("untrained", REGISTRY).fingerprint()
+    assert len({take_fingerprint(find(n, REGISTRY)) for n in names}) == len(names)
+    assert take_fingerprint(find("untrained:0", REGISTRY)) == take_fingerprint(
+        find("untrained", REGISTRY)
+    )
 
 
 @pytest.mark.parametrize("name", ["tiny-llava:7", "untrained:many", "planted:capital:chat"])
