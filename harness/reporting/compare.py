@@ -14,11 +14,13 @@ from harness.reporting.scorecard import ALPHA
 from harness.reporting.sides import (
     NotComparable,
     Side,
+    keep_own,
     match_subjects,
     notes,
     refuse_other_claim,
     refuse_other_settings,
 )
+from harness.reporting.wording import tell_partial
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Direction, Estimate, adjust_p_values
 from harness.statistics.evidence import Evidence
 from harness.statistics.paired import (
@@ -109,6 +111,7 @@ class Comparison:
         rows: One for each claim and subject of either side.
         notes: Differences of setting that do not forbid the comparison, in words.
         share: The margin, as a share of the baseline's distance to the threshold.
+        own: Whether only the run's own claims were compared, because that was asked for by name.
     """
 
     before: Side
@@ -116,18 +119,31 @@ class Comparison:
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     share: float
+    own: bool = False
 
     def of(self, fate: Fate) -> list[Row]:
         """The rows that have one fate."""
         return [row for row in self.rows if row.fate == fate]
 
     @property
-    def red(self) -> bool:
+    def lost(self) -> bool:
         """Whether any claim stops a release."""
         return any(row.fate in RED for row in self.rows)
 
+    @property
+    def partial(self) -> str:
+        """That the run, or what it is compared with, is partial, and why; "" if both are whole."""
+        return tell_partial(self.after.card.run) or tell_partial(self.before.card.run)
 
-def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
+    @property
+    def red(self) -> bool:
+        """Whether a release must stop: a claim says so, or some claims were not asked and nobody allowed that."""
+        return self.lost or (bool(self.partial) and not self.own)
+
+
+def compare(
+    before: Side, after: Side, share: float = MARGIN, *, partial: bool = False
+) -> Comparison:
     """Compare a run with its baseline.
 
     The margin is `share` of the distance between the baseline's estimate and the threshold, or of half the
@@ -142,6 +158,7 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
         before: The baseline.
         after: The run.
         share: Margin as a share of the baseline's distance to the threshold, above 0 and below 1.
+        partial: Whether a partial run may pass, for its own claims alone.
 
     Raises:
         NotComparable: The stimuli, the seed, the number of trials, the family of model or the text of a
@@ -150,7 +167,10 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
     """
     if not 0 < share < 1:
         raise ValueError(f"margin is {share}; it must be above 0 and below 1")
-    refuse_other_settings(before, after)
+    refuse_other_settings(before, after, partial=partial)
+    own = partial and (after.card.run.partial or before.card.run.partial)
+    if own:
+        before = keep_own(before, after)
     names = match_subjects(before.card, after.card)
     old = {(r.claim, names.get(r.subject, r.subject)): r for r in before.card.records}
     new = after.card.by_pair
@@ -168,7 +188,7 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
     if not rows:
         raise NotComparable(f"{before.where} and {after.where} have no claim: nothing was compared")
     rows = [_judge_slip(row) for row in _judge_differences(rows)]
-    return Comparison(before, after, tuple(rows), notes(before, after), share)
+    return Comparison(before, after, tuple(rows), notes(before, after), share, own)
 
 
 def _compare_verdicts(pair: Pair, before: Record | None, after: Record | None, share: float) -> Row:

@@ -81,7 +81,7 @@ def choose_next_steps(ended: EndedRun) -> list[tuple[str, str]]:
     whole = (_repeat(_ask_all_claims(ended.asked)), "every claim")
     standings = card.standings()
     red = [r for r in card.records if standings[r.claim, r.subject].outcome in _RED]
-    if card.run.partial or card.missing:
+    if card.missing:
         stops = {"-x", "--exitfirst", "--maxfail"} & {a.partition("=")[0] for a in ended.asked}
         how = (
             f"the same command without {', '.join(sorted(stops))}"
