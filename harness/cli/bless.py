@@ -21,8 +21,8 @@ def add_arguments(subparsers: Subparsers) -> None:
         "bless",
         help="make a run the baseline of its subjects",
         description="Copy the verdicts of a run to reports/baselines/SUBJECT.json, one file per subject. "
-        "A run that has not finished, is partial, or has errors or missing claims is refused, and so is one that "
-        "would replace a baseline of more claims, or one of all trials by one of --trials.",
+        "A run that has not finished, is partial, or has errors or missing claims is refused, and so is one "
+        "that would replace a baseline of more claims, or one of all trials by one of --trials.",
     )
     parser.set_defaults(execute=execute)
     parser.add_argument("run", type=Path, help="folder of --scorecard, or its scorecard.json")

@@ -12,7 +12,7 @@ from harness.cli.options import Subparsers
 from harness.machine.files import write_json
 
 if TYPE_CHECKING:
-    from harness.reporting.compare import Comparison
+    from harness.reporting.fates import Comparison
 
 
 def add_arguments(subparsers: Subparsers) -> None:
@@ -23,9 +23,8 @@ def add_arguments(subparsers: Subparsers) -> None:
         description="Compare two scorecards on the same scenes. Each is the folder of a --scorecard, its "
         "scorecard.json, or the name of a baseline in reports/baselines.",
         epilog="exit status: 0 nothing lost; 1 a claim regressed, is missing on one side or has no verdict, or "
-        "the run is partial; "
-        "2 a file cannot be read, a run has not finished, or the margin is out of range; 3 the two were not asked the same and cannot "
-        "be compared",
+        "the run is partial; 2 a file cannot be read, a run has not finished, or the margin is out of range; 3 "
+        "the two were not asked the same and cannot be compared",
     )
     parser.set_defaults(execute=execute)
     parser.add_argument("before", help="the baseline")

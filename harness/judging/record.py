@@ -172,8 +172,8 @@ class Record:
 class RunFacts:
     """What all records of a run have in common: versions, device, seed.
 
-    `partial` marks a run without a verdict on every claim, and `partial_because` says why in words; `command` is
-    what began it. A run whose `state` is not "finished" cannot be read back.
+    `partial` marks a run without a verdict on every claim, and `partial_because` says why; `command` is what
+    began it. A run whose `state` is not "finished" cannot be read back.
     `stimuli` is a hash of the code that draws scenes and prompts, `code` of all code that measures; both are
     empty if not recorded. `gate` is false where claims were asked of subjects that fail the task. `subjects`
     says how each subject was asked, as far as it is known: `dtype` and `arrangement` ("plain", "chat" or

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TypedDict
 
 from harness.judging.record import Record
-from harness.reporting.compare import RED, Comparison, Fate, Row, RowWithDifference
+from harness.reporting.fates import RED, Comparison, Fate, Row, RowWithDifference
 from harness.reporting.wording import WORDS, measured, number, one_line, spell_count
 
 MEANINGS = {

@@ -17,7 +17,6 @@ from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import tell_partial
 from harness.statistics.evidence import Evidence
 
-
 DIGEST = "evidence_sha256"
 """Key of a scorecard's file under which the SHA-256 of its evidence stands."""
 
@@ -252,7 +251,7 @@ def notes(before: Side, after: Side) -> tuple[str, ...]:
             )
         elif not side.bound:
             found.append(
-                f"{side.where} does not say which evidence is its own (an older version wrote it): make it again"
+                f"{side.where} does not say which evidence is its own: an older version wrote it"
             )
     return tuple(found)
 

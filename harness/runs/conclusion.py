@@ -16,7 +16,8 @@ from harness.judging.record import SCHEMA, Record, RunFacts, load_records
 from harness.machine.files import REPORTS, write_json
 from harness.measuring.code import hash_code, hash_stimuli
 from harness.reporting import deviations, error_rates
-from harness.reporting.compare import Comparison, compare
+from harness.reporting.compare import compare
+from harness.reporting.fates import Comparison
 from harness.reporting.scorecard import Scorecard, build
 from harness.reporting.sides import (
     DIGEST,
@@ -72,9 +73,9 @@ def conclude(run: Run, *, interrupted: bool) -> Conclusion:
     folder, found = run.journal.folder, run.journal.read_collected()
     if run.options.scorecard and not run.journal.is_begun:
         raise FolderLost(
-            f"--scorecard {run.options.scorecard}: the records of this run are gone, since somebody emptied the "
-            "folder or began another run in it; nothing is written there. Run the same command again, which "
-            "goes on from what is measured already"
+            f"--scorecard {run.options.scorecard}: its records are gone: the folder was emptied, or "
+            "another run began in it. Nothing is written there; the same command again goes on from what is "
+            "measured already"
         )
     records = load_records(folder)
     why = tell_why_partial(found, records, interrupted=interrupted)

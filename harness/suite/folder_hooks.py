@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    # Before anything is collected: a claim that cannot even be imported must not leave an older scorecard there.
+    # Before anything is collected: a claim that cannot be imported must not leave an older scorecard there.
     folder = session.config.stash[FOLDER]
     if folder is None or any(session.config.getoption(option, False) for option in LOOKS_ONLY):
         return

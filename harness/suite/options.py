@@ -66,8 +66,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption(
         "--scorecard", type=Path, metavar="DIR", dest="claim_scorecard",
-        help="write scorecard.json, scorecard.xml, index.html and the figures into DIR, in place of those of an "
-        "earlier run, which are gone as soon as this one begins",
+        help="write scorecard.json, scorecard.xml, index.html and the figures into DIR; those of an earlier "
+        "run are gone as soon as this one begins",
     )  # fmt: skip
     group.addoption(
         "--store", type=Path, metavar="DIR", dest="claim_store",
