@@ -11,13 +11,10 @@ import pytest
 from harness.runs.baselines import BadOption
 from harness.runs.folder import ScorecardFolder, refuse_own_baseline
 from harness.suite.options import spell_command_line
-from harness.suite.wiring import RECORDS, print_line
+from harness.suite.wiring import RECORDS, only_looks, print_line
 
 FOLDER = pytest.StashKey[ScorecardFolder | None]()
 """Of the configuration: the folder of --scorecard; None without one, and in workers of pytest-xdist."""
-
-LOOKS_ONLY = ("collectonly", "showfixtures", "show_fixtures_per_test")
-"""Options with which nothing is judged."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     # Before anything is collected: a claim that cannot be imported must not leave an older scorecard there.
     folder = session.config.stash[FOLDER]
-    if folder is None or any(session.config.getoption(option, False) for option in LOOKS_ONLY):
+    if folder is None or only_looks(session.config):
         return
     try:
         refuse_own_baseline(session.config.getoption("claim_baseline"), folder.path)

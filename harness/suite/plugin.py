@@ -24,7 +24,7 @@ from harness.subjects.registry import Entry, Refused
 from harness.suite.judge import Judge, choose_look
 from harness.suite.options import pytest_addoption
 from harness.suite.summary import print_summary
-from harness.suite.wiring import RECORDS, RUN, get_run
+from harness.suite.wiring import RECORDS, RUN, get_run, only_looks
 
 pytest_plugins = [
     "harness.suite.fixtures",
@@ -126,7 +126,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     # First of all, since pytest-xdist then calls the scheduler, which reads what is noted here.
     run = session.config.stash[RUN]
-    if run is not None and not session.config.getoption("collectonly"):
+    if run is not None and not only_looks(session.config):
         if not hasattr(session.config, "workerinput"):
             try:
                 run.begin()

@@ -24,14 +24,13 @@ CHOSEN = {
     "marker": ("-m", "not later"),
 }
 MARKED = GOOD.replace('@stated("fails")', '@pytest.mark.later\n@stated("fails")')
-MORE = {
-    "test_more": GOOD.split('@stated("holds"')[0]
-    + '@stated("more")\ndef test_more(judge): judge(around(0.9))\n'
-}
-IGNORED = {
-    "ignored": ("--ignore", "test_more.py"),
-    "pattern": ("--ignore-glob", "*_more.py"),
-}
+SHORTENED = """
+def pytest_collection_modifyitems(items):
+    del items[1:]
+"""
+PROCESSES = pytest.mark.parametrize(
+    "workers", [(), pytest.param(("-n", "2"), marks=pytest.mark.deep)], ids=["alone", "workers"]
+)
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def before(run, pytester, here):
     return lambda *options: run("--baseline", "before", "--scorecard", "after", *options)
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+@PROCESSES
 @pytest.mark.parametrize("how", CHOSEN)
 def test_a_run_of_some_claims_says_so_everywhere_and_does_not_pass_the_gate(
     before, pytester, here, how, workers, capsys
@@ -84,7 +83,7 @@ def test_a_run_of_some_claims_says_so_everywhere_and_does_not_pass_the_gate(
     assert not (here / "blessed").exists()
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+@PROCESSES
 def test_a_partial_run_passes_for_its_own_claims_if_that_is_asked_for(
     before, pytester, here, workers, capsys
 ):
@@ -98,6 +97,60 @@ def test_a_partial_run_passes_for_its_own_claims_if_that_is_asked_for(
     assert before("-k", "holds", "--partial", *workers).ret == pytest.ExitCode.TESTS_FAILED
     assert main(["compare", "before", "after", "--partial"]) == 1
     assert "RED" in capsys.readouterr().out
+
+
+def test_a_plugin_that_shortens_the_list_without_a_word_is_noticed(before, pytester):
+    """As plugins do that split a suite over several machines."""
+    pytester.makeconftest(SHORTENED)
+    result = before()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert scorecard(pytester, "after")["run"]["partial_because"] == "4 claims left out"
+
+
+def test_a_partial_run_becomes_a_partial_baseline_if_that_is_asked_for(before, here, capsys):
+    before("-k", "holds", "--baseline", "none")
+    bless = ["bless", "after", "--into", "blessed", "--partial"]
+    assert main(bless) == 0
+    assert "1 claims (a partial baseline)" in capsys.readouterr().out
+    assert main(["compare", "blessed/tiny-llava.json", "after"]) == 3
+    assert main(["compare", "blessed/tiny-llava.json", "after", "--partial"]) == 0
+    assert main(["compare", "blessed/tiny-llava.json", "before", "--partial"]) == 1, "4 are new"
+
+
+def test_a_partial_run_replaces_only_its_own_claims_of_a_baseline(before, pytester, here, capsys):
+    bless = ["bless", "after", "--into", "blessed", "--partial"]
+    assert main(["bless", "before", "--into", "blessed"]) == 0
+    path = here / "blessed" / "tiny-llava.json"
+    old = {r["claim"]: r for r in json.loads(path.read_text())["records"]}
+    pytester.makepyfile(test_made_up=MARKED.replace("judge(around(0.9))", "judge(around(0.8))"))
+    before("-k", "holds")
+    assert main(bless) == 0
+    new = json.loads(path.read_text())
+    assert new["run"]["partial"] is False
+    found = {r["claim"]: r for r in new["records"]}
+    assert found["made_up.1.holds"]["estimate"] == pytest.approx(0.8)
+    assert {**found, "made_up.1.holds": None} == {**old, "made_up.1.holds": None}
+    # The evidence of both is there, and the whole new model is unchanged against it.
+    before()
+    assert main(["compare", "blessed/tiny-llava.json", "after"]) == 0
+    assert "0 regressed, 5 unchanged" in capsys.readouterr().out
+    before("-k", "holds", "--seed", "3", "--baseline", "none")
+    kept = path.read_bytes()
+    assert main(bless) == 2
+    assert (
+        "seed: 0 in blessed/tiny-llava.json, 3 in after/scorecard.json" in capsys.readouterr().err
+    )
+    assert path.read_bytes() == kept
+
+
+def test_what_was_measured_by_other_code_is_not_put_among_a_baselines_claims(before, here, capsys):
+    assert main(["bless", "before", "--into", "blessed"]) == 0
+    before("-k", "holds")
+    content = json.loads((here / "after" / "scorecard.json").read_text())
+    content["run"]["code"] = "other"
+    (here / "after" / "scorecard.json").write_text(json.dumps(content))
+    assert main(["bless", "after", "--into", "blessed", "--partial"]) == 2
+    assert "was measured by other code" in capsys.readouterr().err
 
 
 def test_two_runs_of_the_same_file_are_both_partial(before, run, here, capsys):

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+import time
 import xml.etree.ElementTree as ET
 
 import pytest
 from made_up import CLAIMS, scorecard
 
 from harness.cli.main import main
+from harness.judging.evidence import load_evidence, save_evidence
 
 GOOD = CLAIMS.split('@stated("raises")')[0]
 LOST = GOOD.replace("judge(around(0.9))", "judge(around(0.1))")
 KILLED = LOST.replace("judge(around(0.5))", "__import__('os').kill(__import__('os').getpid(), 9)")
 LEFT = LOST.replace("judge(around(0.5))", "__import__('os')._exit(0)")
 EVIDENCE = "scorecard.evidence.json.gz"
+PROCESSES = pytest.mark.parametrize(
+    "options", [(), pytest.param(("-n", "2"), marks=pytest.mark.deep)], ids=["alone", "workers"]
+)
 
 
 @pytest.fixture
@@ -34,13 +40,14 @@ def before(run, pytester, here):
 
 
 def again(run, pytester, claims, *options):
-    """Judge other claims, in a process that may die, into the folder `after`."""
+    """Judge other claims into the folder `after`, in a process of their own if they end it."""
     pytester.makepyfile(test_made_up=claims)
-    how = pytester.runpytest_subprocess
+    ends = "os').kill" in claims or "_exit" in claims
+    how = pytester.runpytest_subprocess if ends else pytester.runpytest_inprocess
     return run("--baseline", "before", "--scorecard", "after", *options, how=how)
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
+@PROCESSES
 def test_the_scorecard_of_an_earlier_run_does_not_outlive_a_killed_one(
     run, pytester, here, before, options, capsys
 ):
@@ -95,6 +102,22 @@ def test_a_run_that_is_not_finished_is_no_baseline(run, pytester, here, before):
     assert "has not finished" in result.stderr.str()
 
 
+def test_the_records_of_an_earlier_run_make_no_new_scorecard(run, pytester, here, before):
+    """A run that collects nothing has none of its own, and those of the run before are not its."""
+    assert again(run, pytester, "import nothing").ret == pytest.ExitCode.INTERRUPTED
+    assert json.loads((here / "after" / "scorecard.json").read_text())["run"]["state"] == "begun"
+
+
+def test_a_run_whose_folder_was_emptied_says_so_and_writes_nothing(run, pytester, here, before):
+    emptied = GOOD.replace(
+        "judge(around(0.5))", "__import__('shutil').rmtree('after'); judge(around(0.5))"
+    )
+    result = again(run, pytester, emptied)
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "--scorecard after: its records are gone" in result.stderr.str()
+    assert not (here / "after" / "scorecard.json").exists()
+
+
 def test_a_comparison_that_is_refused_replaces_an_earlier_green_one(
     run, pytester, here, before, capsys
 ):
@@ -130,11 +153,8 @@ SLOW = GOOD.replace(
 )
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["alone", "workers"])
+@PROCESSES
 def test_two_runs_do_not_write_into_one_folder(run, pytester, here, before, options, capsys):
-    import sys
-    import time
-
     pytester.makepyfile(test_made_up=SLOW)
     command = [
         *(sys.executable, "-m", "pytest", "-p", "harness.suite.plugin", "-p", "no:cacheprovider"),
@@ -172,8 +192,6 @@ def test_the_evidence_of_another_subject_is_refused(run, pytester, here, before,
 
 
 def test_evidence_that_lacks_a_claim_is_refused(run, pytester, here, before, capsys):
-    from harness.judging.evidence import load_evidence, save_evidence
-
     evidence = load_evidence(here / "after" / EVIDENCE)
     save_evidence(here / "after" / EVIDENCE, dict(list(evidence.items())[1:]))
     assert main(["compare", "before", "after"]) == 2
