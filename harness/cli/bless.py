@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.cli.options import Subparsers, find_scorecard
 from harness.machine.files import name_file, read_json, write_json
+
+if TYPE_CHECKING:
+    from harness.reporting.scorecard import Scorecard
+    from harness.reporting.sides import Side
 
 
 def add_arguments(subparsers: Subparsers) -> None:
@@ -16,59 +20,113 @@ def add_arguments(subparsers: Subparsers) -> None:
         "bless",
         help="make a run the baseline of its subjects",
         description="Copy the verdicts of a run to reports/baselines/SUBJECT.json, one file per subject. "
-        "A partial run, or one with errors or missing claims, is refused, and so is one that would replace a "
-        "baseline of more claims, or one of all trials by one of --trials.",
+        "A run that has not finished, is partial, or has errors or missing claims is refused, and so is one "
+        "that would replace a baseline of more claims, or one of all trials by one of --trials.",
     )
     parser.set_defaults(execute=execute)
     parser.add_argument("run", type=Path, help="folder of --scorecard, or its scorecard.json")
     parser.add_argument("--into", type=Path, help="another folder than reports/baselines")
+    parser.add_argument(
+        "--partial",
+        action="store_true",
+        help="take a partial run, and only its own claims: the others of a baseline stay as they are",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Write one baseline for each subject of a run.
 
     Raises:
-        ValueError: There is no scorecard, it has controls, errors or missing claims, it is partial, or it says
-            less than a baseline that it would replace.
+        ValueError: There is no scorecard, its run has not finished, it has controls, errors or missing claims,
+            it is partial and that was not asked for, or it says less than a baseline that it would replace.
     """
-    from harness.judging.evidence import save_evidence
-    from harness.reporting.sides import find_evidence_file, load_side
+    from harness.reporting.sides import leave_out_subjects, load_side
     from harness.runs.baselines import BASELINES
 
     target_folder = arguments.into or BASELINES
     path = find_scorecard(arguments.run)
     # A run that nothing can be compared with must not become a baseline.
     side, content = load_side(path), read_json(path)
-    if any(r.get("control") for r in content["records"]):
+    _refuse_to_bless(path, side.card, partial=arguments.partial)
+    own: dict[Path, Side] = {}
+    for subject in sorted(side.card.subjects):
+        target = target_folder / f"{name_file(subject)}.json"
+        own[target] = leave_out_subjects(side, set(side.card.subjects) - {subject})
+        # Before anything is written: either all baselines are replaced or none.
+        if target.exists() and side.card.run.partial:
+            own[target] = _put_into(load_side(target), own[target])
+        elif target.exists():
+            _refuse_to_replace(target, path, subject, content)
+    for target, blessed in own.items():
+        _write(target, blessed)
+        told = " (a partial baseline)" if blessed.card.run.partial else ""
+        print(f"{target}: {len(blessed.card.records)} claims{told}")
+    return 0
+
+
+def _refuse_to_bless(path: Path, card: Scorecard, *, partial: bool) -> None:
+    """Refuse a run that is no baseline, whatever was there before.
+
+    Raises:
+        ValueError: It has controls, errors or missing claims, or is partial and that was not asked for.
+    """
+    from harness.judging.verdict import Verdict
+    from harness.reporting.wording import spell_count, tell_partial
+
+    if any(record.control for record in card.records):
         raise ValueError(
             f"{path} has controls: what they must give stands in fixtures/controls.toml"
         )
-    errors = [r["claim"] for r in content["records"] if r["verdict"] == "error"]
-    if content["run"]["partial"] or content.get("missing") or errors:
+    errors = [record.claim for record in card.records if record.verdict is Verdict.error]
+    for claims, what in (([c for c, _ in card.missing], "missing"), (errors, "with errors")):
+        if claims:
+            raise ValueError(
+                f"{path}: {spell_count(len(claims), 'claim')} {what}, the first is {claims[0]}: run it again "
+                "before blessing"
+            )
+    if card.run.partial and not partial:
         raise ValueError(
-            f"{path}: partial, or with missing claims or errors: run it again before blessing"
+            f"{path}: {tell_partial(card.run)}: bless a run of all claims, or say --partial to bless its own "
+            "claims alone"
         )
-    subjects = sorted({r["subject"] for r in content["records"]})
-    targets = {s: target_folder / f"{name_file(s)}.json" for s in subjects}
-    for subject, target in targets.items():
-        # Before anything is written: either all baselines are replaced or none.
-        if target.exists():
-            _refuse_to_replace(target, path, subject, content)
-    for subject, target in targets.items():
-        # A baseline says what holds, not how long it took; timings would differ between any two runs.
-        records = [
-            {**r, "seconds": None, "baseline": None}
-            for r in content["records"]
-            if r["subject"] == subject
-        ]
-        asked = {s: f for s, f in side.card.run.subjects.items() if s == subject}
-        run = {**side.card.run.to_json(), "started": "", "subjects": asked}
-        kept = {"missing": [], "correction": content["correction"]}
-        write_json(target, {"run": run, "records": records, **kept})
-        own = {pair: found for pair, found in side.evidence.items() if pair[1] == subject}
-        save_evidence(find_evidence_file(target), own)
-        print(f"{target}: {len(records)} claims")
-    return 0
+
+
+def _put_into(before: Side, own: Side) -> Side:
+    """The baseline with a run's own claims in place of those that it has; its other claims stay as they are.
+
+    Raises:
+        ValueError: The two were not asked or measured alike, so that they cannot stand in one scorecard.
+    """
+    from dataclasses import replace
+
+    from harness.reporting.scorecard import build
+    from harness.reporting.sides import refuse_other_settings
+
+    refuse_other_settings(before, own, partial=True)
+    if before.card.run.code != own.card.run.code:
+        raise ValueError(
+            f"{own.where} was measured by other code than {before.where}, so the two cannot be one baseline: "
+            "bless a run of all claims"
+        )
+    records = {**before.card.by_pair, **own.card.by_pair}
+    card = build(before.card.run, records.values(), records)
+    return replace(before, card=card, evidence={**before.evidence, **own.evidence})
+
+
+def _write(target: Path, side: Side) -> None:
+    """Write a baseline with its evidence."""
+    from harness.judging.evidence import save_evidence
+    from harness.reporting.sides import DIGEST, find_evidence_file
+
+    subjects, content = side.card.subjects, side.card.to_json()
+    # A baseline says what holds, not how long it took; timings would differ between any two runs.
+    records = [{**r, "seconds": None, "baseline": None} for r in content["records"]]
+    asked = {s: facts for s, facts in side.card.run.subjects.items() if s in subjects}
+    run = {**content["run"], "started": "", "command": "", "subjects": asked}
+    evidence = {pair: found for pair, found in side.evidence.items() if pair[1] in subjects}
+    # The evidence first: what stands in the scorecard's file is then true of what is there.
+    digest = save_evidence(find_evidence_file(target), evidence)
+    write_json(target, {**content, "run": run, "records": records, DIGEST: digest})
 
 
 def _refuse_to_replace(target: Path, path: Path, subject: str, content: dict[str, Any]) -> None:

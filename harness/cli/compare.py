@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.cli.options import Subparsers
 from harness.machine.files import write_json
+
+if TYPE_CHECKING:
+    from harness.reporting.fates import Comparison
 
 
 def add_arguments(subparsers: Subparsers) -> None:
@@ -17,9 +22,9 @@ def add_arguments(subparsers: Subparsers) -> None:
         help="what a run lost against a baseline, claim by claim",
         description="Compare two scorecards on the same scenes. Each is the folder of a --scorecard, its "
         "scorecard.json, or the name of a baseline in reports/baselines.",
-        epilog="exit status: 0 nothing lost; 1 a claim regressed, is missing on one side or has no verdict; "
-        "2 a file cannot be read or the margin is out of range; 3 the two were not asked the same and cannot "
-        "be compared",
+        epilog="exit status: 0 nothing lost; 1 a claim regressed, is missing on one side or has no verdict, or "
+        "the run is partial; 2 a file cannot be read, a run has not finished, or the margin is out of range; 3 "
+        "the two were not asked the same and cannot be compared",
     )
     parser.set_defaults(execute=execute)
     parser.add_argument("before", help="the baseline")
@@ -34,6 +39,11 @@ def add_arguments(subparsers: Subparsers) -> None:
         "--markdown", type=Path, metavar="FILE", help="append a table, for a job's summary"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything, for programs")
+    parser.add_argument(
+        "--partial",
+        action="store_true",
+        help="let a run of some claims pass, compared in these alone; without it such a run is red",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -42,23 +52,50 @@ def execute(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: A scorecard cannot be read, or the margin is out of range.
     """
+    from harness.reporting.gate import (
+        markdown,
+        refusal_markdown,
+        refusal_to_json,
+        render,
+        to_json,
+    )
+    from harness.reporting.sides import NotComparable
+
+    try:
+        found = _compare(arguments)
+    except (ValueError, OSError) as refusal:
+        # What an earlier comparison wrote there must not be taken for this one.
+        names = (arguments.before, arguments.after)
+        _write(
+            arguments,
+            refusal_to_json(str(refusal), *names),
+            refusal_markdown(str(refusal), *names),
+        )
+        if not isinstance(refusal, NotComparable):
+            raise
+        print(f"claims compare: {refusal}", file=sys.stderr)
+        return 3
+    print("\n".join(render(found)))
+    _write(arguments, to_json(found), markdown(found))
+    return 1 if found.red else 0
+
+
+def _compare(arguments: argparse.Namespace) -> Comparison:
     from harness.reporting.compare import MARGIN, compare
-    from harness.reporting.gate import markdown, render, to_json
-    from harness.reporting.sides import NotComparable, load_side
+    from harness.reporting.sides import load_side
     from harness.runs.baselines import find_baseline_file
 
     before, after = (
         load_side(find_baseline_file(name)) for name in (arguments.before, arguments.after)
     )
-    try:
-        found = compare(before, after, MARGIN if arguments.margin is None else arguments.margin)
-    except NotComparable as refusal:
-        print(f"claims compare: {refusal}", file=sys.stderr)
-        return 3
-    print("\n".join(render(found)))
+    margin = MARGIN if arguments.margin is None else arguments.margin
+    return compare(before, after, margin, partial=arguments.partial)
+
+
+def _write(arguments: argparse.Namespace, facts: Mapping[str, object], table: str) -> None:
+    """Write what was found to the files that --json and --markdown name."""
     if arguments.json:
-        write_json(arguments.json, to_json(found))
+        write_json(arguments.json, facts)
     if arguments.markdown:
         with arguments.markdown.open("a", encoding="utf-8") as file:
-            file.write(markdown(found))
-    return 1 if found.red else 0
+            file.write(table)

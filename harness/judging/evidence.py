@@ -7,6 +7,7 @@ the values of each scene tell how little they may differ.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -25,8 +26,11 @@ DIGITS = 6
 """Significant digits that are kept; more would make files longer and tell nothing."""
 
 
-def save_evidence(path: Path, evidence: Mapping[Pair, Evidence]) -> None:
+def save_evidence(path: Path, evidence: Mapping[Pair, Evidence]) -> str:
     """Write the evidence of a run as compressed JSON; the same evidence gives the same bytes.
+
+    Returns:
+        SHA-256 of the file, in hexadecimal digits, by which a scorecard knows its own evidence.
 
     Raises:
         OSError: The disk refuses; an old file is untouched.
@@ -46,7 +50,9 @@ def save_evidence(path: Path, evidence: Mapping[Pair, Evidence]) -> None:
     ]
     content = {"schema": SCHEMA, "scenes": list(names), "evidence": rows}
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
-    write_bytes(path, gzip.compress(text.encode(), mtime=0))
+    packed = gzip.compress(text.encode(), mtime=0)
+    write_bytes(path, packed)
+    return hashlib.sha256(packed).hexdigest()
 
 
 def load_evidence(path: Path) -> dict[Pair, Evidence]:
@@ -64,8 +70,8 @@ def load_evidence(path: Path) -> dict[Pair, Evidence]:
         return dict(_parse_row(row, content["scenes"]) for row in content["evidence"])
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise ValueError(
-            f"{path} is not the evidence of a run ({error}); without the file runs are compared by their "
-            "intervals alone: delete it, or make the run again"
+            f"{path} is not the evidence of a run ({error}): copy it again together with its scorecard, or "
+            "make the run again"
         ) from error
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from harness.judging.claim import Claim
 from harness.judging.evidence import save_evidence
+from harness.judging.state import FINISHED, refuse_unfinished
 from harness.judging.verdict import Judgement, Verdict
 from harness.machine.files import name_file, read_json, write_json
 from harness.statistics.estimate import Estimate
@@ -168,8 +169,10 @@ class Record:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What all records of a run have in common: versions, device, seed. `partial` marks an interrupted run.
+    """What all records of a run have in common: versions, device, seed.
 
+    `partial` marks a run without a verdict on every claim, and `partial_because` says why; `command` is what
+    began it. A run whose `state` is not "finished" cannot be read back.
     `stimuli` is a hash of the code that draws scenes and prompts, `code` of all code that measures; both are
     empty if not recorded. `gate` is false where claims were asked of subjects that fail the task. `subjects`
     says how each subject was asked, as far as it is known: `dtype` and `arrangement` ("plain", "chat" or
@@ -177,6 +180,7 @@ class RunFacts:
 
     Raises:
         ValueError: The run is of another version of the schema.
+        Unfinished: The run that `from_json` reads has not finished.
     """
 
     schema: int
@@ -198,6 +202,9 @@ class RunFacts:
     gate: bool = True
     code: str = ""
     subjects: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    partial_because: str = ""
+    command: str = ""
+    state: str = FINISHED
 
     def __post_init__(self) -> None:
         _check_schema(self.schema, "run")
@@ -211,6 +218,7 @@ class RunFacts:
         """The run that `to_json` gave; ValueError on a missing or unknown key or another schema."""
         # The schema is checked first, since another version explains why keys differ.
         _check_schema(row.get("schema"), "run")
+        refuse_unfinished(row)
         # Older scorecards have only the commits of subjects of the hub, under the name `revisions`.
         rest = {name: value for name, value in row.items() if name != "revisions"}
         return _build(cls, {"subjects": row.get("revisions", {}), **rest})

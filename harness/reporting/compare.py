@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from harness.judging.claim import Pair
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
+from harness.reporting.fates import Comparison, Fate, Row, RowWithDifference
 from harness.reporting.scorecard import ALPHA
 from harness.reporting.sides import (
     NotComparable,
     Side,
+    keep_own,
     match_subjects,
     notes,
     refuse_other_claim,
     refuse_other_settings,
 )
-from harness.statistics.estimate import MINIMUM_CLUSTERS, Direction, Estimate, adjust_p_values
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Direction, adjust_p_values
 from harness.statistics.evidence import Evidence
 from harness.statistics.paired import (
     Bounds,
-    count_trials_for,
     estimate_change,
-    find_detectable_change,
     from_intervals,
     mcnemar,
 )
@@ -34,100 +33,13 @@ MARGIN = 0.25
 """Share of its distance to the threshold that a claim may lose before the loss counts."""
 
 
-class Fate(StrEnum):
-    """What became of a claim between the two scorecards."""
-
-    regressed = "regressed"
-    missing = "missing"
-    new = "new"
-    improved = "improved"
-    unchanged = "unchanged"
-
-
-RED = (Fate.regressed, Fate.missing, Fate.new)
-"""Any claim with one of these stops a release."""
-
 HELD = (Verdict.supported, Verdict.inconclusive)
 """Verdicts of the baseline that a run can lose: a refuted claim cannot get worse, an unclear one can."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """What became of one claim on one subject between the two scorecards.
-
-    Attributes:
-        claim: The claim's id.
-        subject: The subject's name in the run; the baseline may know it by another.
-        before: The baseline's record, None if it has none.
-        after: The run's record, None if it has none.
-        fate: What became of it.
-        reason: Why, in words.
-        margin: The loss that counts, in the claim's unit, above zero; NaN where the baseline has no estimate.
-        difference: After less before in the claim's unit; None unless both have an estimate.
-        p: One-sided, adjusted p-value for a loss of more than the margin; None without a difference.
-        exact: McNemar's exact p-value, where each answer is right or wrong on a scene of its own.
-    """
-
-    claim: str
-    subject: str
-    before: Record | None
-    after: Record | None
-    fate: Fate
-    reason: str
-    margin: float = math.nan
-    difference: Estimate | None = None
-    p: float | None = None
-    exact: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RowWithDifference(Row):
-    """A row with an estimate on both sides, so that their difference is known."""
-
-    before: Record
-    after: Record
-    difference: Estimate
-
-    @property
-    def detectable(self) -> float:
-        """The smallest change that would be found four times in five, in the claim's unit."""
-        return find_detectable_change(self.difference)
-
-    @property
-    def trials(self) -> int | None:
-        """Trials that would make a loss of the margin detectable; None if no number of trials would."""
-        return count_trials_for(self.difference, self.margin) if self.margin > 0 else None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A run compared with its baseline.
-
-    Attributes:
-        before: The baseline.
-        after: The run.
-        rows: One for each claim and subject of either side.
-        notes: Differences of setting that do not forbid the comparison, in words.
-        share: The margin, as a share of the baseline's distance to the threshold.
-    """
-
-    before: Side
-    after: Side
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...]
-    share: float
-
-    def of(self, fate: Fate) -> list[Row]:
-        """The rows that have one fate."""
-        return [row for row in self.rows if row.fate == fate]
-
-    @property
-    def red(self) -> bool:
-        """Whether any claim stops a release."""
-        return any(row.fate in RED for row in self.rows)
-
-
-def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
+def compare(
+    before: Side, after: Side, share: float = MARGIN, *, partial: bool = False
+) -> Comparison:
     """Compare a run with its baseline.
 
     The margin is `share` of the distance between the baseline's estimate and the threshold, or of half the
@@ -142,6 +54,7 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
         before: The baseline.
         after: The run.
         share: Margin as a share of the baseline's distance to the threshold, above 0 and below 1.
+        partial: Whether a partial run may pass, for its own claims alone.
 
     Raises:
         NotComparable: The stimuli, the seed, the number of trials, the family of model or the text of a
@@ -150,7 +63,10 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
     """
     if not 0 < share < 1:
         raise ValueError(f"margin is {share}; it must be above 0 and below 1")
-    refuse_other_settings(before, after)
+    refuse_other_settings(before, after, partial=partial)
+    own = partial and (after.card.run.partial or before.card.run.partial)
+    if own:
+        before = keep_own(before, after)
     names = match_subjects(before.card, after.card)
     old = {(r.claim, names.get(r.subject, r.subject)): r for r in before.card.records}
     new = after.card.by_pair
@@ -168,7 +84,7 @@ def compare(before: Side, after: Side, share: float = MARGIN) -> Comparison:
     if not rows:
         raise NotComparable(f"{before.where} and {after.where} have no claim: nothing was compared")
     rows = [_judge_slip(row) for row in _judge_differences(rows)]
-    return Comparison(before, after, tuple(rows), notes(before, after), share)
+    return Comparison(before, after, tuple(rows), notes(before, after), share, own)
 
 
 def _compare_verdicts(pair: Pair, before: Record | None, after: Record | None, share: float) -> Row:

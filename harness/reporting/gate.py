@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TypedDict
 
 from harness.judging.record import Record
-from harness.reporting.compare import RED, Comparison, Fate, Row, RowWithDifference
-from harness.reporting.wording import WORDS, measured, number, one_line
+from harness.reporting.fates import RED, Comparison, Fate, Row, RowWithDifference
+from harness.reporting.wording import WORDS, measured, number, one_line, spell_count
 
 MEANINGS = {
     Fate.regressed: "lost, or surely weaker by more than the margin",
@@ -41,9 +41,14 @@ class RowFacts(TypedDict):
 
 
 class ComparisonFacts(TypedDict):
-    """A comparison as plain values; `before` and `after` name the files, `margin` is the share."""
+    """A comparison as plain values; `before` and `after` name the files, `margin` is the share.
+
+    `partial` says why not all claims were asked ("" if they were), `own` whether that was allowed by name.
+    """
 
     red: bool
+    partial: str
+    own: bool
     before: str
     after: str
     margin: float
@@ -79,8 +84,7 @@ def render(comparison: Comparison, width: int = 100) -> list[str]:
             lines += ["", *_wrap(one_line(f"{row.claim} {row.subject}: {row.reason}"), width)]
     lines += ["", *(line for note in comparison.notes for line in _wrap(f"Note: {note}.", width))]
     lines += _wrap(_method(comparison), width)
-    lines.append("RED: this must not be released as it is" if comparison.red else "GREEN")
-    return lines
+    return [*lines, *_wrap(_tell_end(comparison), width)]
 
 
 def markdown(comparison: Comparison) -> str:
@@ -99,6 +103,8 @@ def markdown(comparison: Comparison) -> str:
             cells = (fate, row.claim, row.subject, before, after, change, least)
             rows.append("| " + " | ".join(map(str, cells)) + " |")
     parts = [f"## {mark} {_escape(_title(comparison))}", "\n".join(rows)]
+    if comparison.partial:
+        parts.insert(1, _escape(_tell_end(comparison)))
     parts += [f"- {_escape(note)}" for note in comparison.notes]
     return "\n\n".join([*parts, _escape(_method(comparison))]) + "\n"
 
@@ -107,12 +113,35 @@ def to_json(comparison: Comparison) -> ComparisonFacts:
     """The comparison as plain values."""
     return {
         "red": comparison.red,
+        "partial": comparison.partial,
+        "own": comparison.own,
         "before": comparison.before.where,
         "after": comparison.after.where,
         "margin": comparison.share,
         "notes": list(comparison.notes),
         "rows": [_row_to_json(row) for row in comparison.rows],
     }
+
+
+class RefusalFacts(TypedDict):
+    """Two runs that could not be compared as plain values: `refusal` says why."""
+
+    red: bool
+    refusal: str
+    before: str
+    after: str
+
+
+def refusal_to_json(refusal: str, before: str, after: str) -> RefusalFacts:
+    """A comparison that was refused as plain values; it is red, since nothing shows that all is well."""
+    return {"red": True, "refusal": refusal, "before": before, "after": after}
+
+
+def refusal_markdown(refusal: str, before: str, after: str) -> str:
+    """A comparison that was refused as Markdown, for the place where the table would be."""
+    return (
+        f"## ❌ {_escape(after)} cannot be compared with {_escape(before)}\n\n{_escape(refusal)}\n"
+    )
 
 
 def _row_to_json(row: Row) -> RowFacts:
@@ -144,6 +173,21 @@ def _title(comparison: Comparison) -> str:
         f"{len(comparison.of(f))} {f}" for f in Fate if comparison.of(f) or f is Fate.regressed
     )
     return f"{comparison.after.where} against {comparison.before.where}: {counts}"
+
+
+def _tell_end(comparison: Comparison) -> str:
+    """The last line: whether the run may be released, as far as it was asked."""
+    partial = comparison.partial
+    if comparison.lost:
+        return "RED: this must not be released as it is" + (f"; {partial}" if partial else "")
+    if not partial:
+        return "GREEN"
+    if comparison.own:
+        return f"GREEN, for {spell_count(len(comparison.rows), 'claim')} only: {partial}"
+    return (
+        f"RED: {partial}, and what was not asked may be lost: judge all claims, or say --partial to let "
+        "these alone pass"
+    )
 
 
 def _tell_numbers(row: Row) -> Iterator[str]:

@@ -12,8 +12,16 @@ from pathlib import Path
 
 from harness.judging.record import Record
 from harness.judging.verdict import Outcome, Standing
+from harness.machine.files import write_bytes
 from harness.reporting.scorecard import Scorecard
-from harness.reporting.wording import WORDS, describe_run, limit, measured, plain
+from harness.reporting.wording import (
+    WORDS,
+    describe_run,
+    limit,
+    measured,
+    plain,
+    tell_partial,
+)
 
 
 def write(scorecard: Scorecard, path: str | Path) -> None:
@@ -46,10 +54,40 @@ def write(scorecard: Scorecard, path: str | Path) -> None:
     facts = {name: value or "" for name, value in describe_run(scorecard.run).items()}
     _add_properties(suite, {**facts, "correction": scorecard.correction})
     suite.extend(cases)
+    if scorecard.run.partial:
+        ET.SubElement(suite, "system-out").text = plain(tell_partial(scorecard.run))
+    _write_suite(suite, path)
+
+
+def write_unfinished(told: str, started: str, path: str | Path) -> None:
+    """Write the scorecard.xml of a run that has begun: one test, which is an error until the run has finished.
+
+    Args:
+        told: That it has not finished, and what to do.
+        started: When it began, as in ISO 8601.
+        path: The file; one of that name is replaced.
+    """
+    suite = ET.Element(
+        "testsuite",
+        name="claims",
+        tests="1",
+        failures="0",
+        errors="1",
+        skipped="0",
+        time="0.000",
+        timestamp=plain(started),
+    )
+    case = _start_case("run", "finished", None)
+    _add_result(case, "error", "unfinished", told, told)
+    suite.append(case)
+    _write_suite(suite, path)
+
+
+def _write_suite(suite: ET.Element, path: str | Path) -> None:
     root = ET.Element("testsuites", name="claims")
     root.append(suite)
     ET.indent(root)
-    ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    write_bytes(path, ET.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def _make_case(record: Record, standing: Standing, adjusted: float | None) -> ET.Element:

@@ -81,7 +81,7 @@ def choose_next_steps(ended: EndedRun) -> list[tuple[str, str]]:
     whole = (_repeat(_ask_all_claims(ended.asked)), "every claim")
     standings = card.standings()
     red = [r for r in card.records if standings[r.claim, r.subject].outcome in _RED]
-    if card.run.partial or card.missing:
+    if card.missing:
         stops = {"-x", "--exitfirst", "--maxfail"} & {a.partition("=")[0] for a in ended.asked}
         how = (
             f"the same command without {', '.join(sorted(stops))}"
@@ -96,7 +96,8 @@ def choose_next_steps(ended: EndedRun) -> list[tuple[str, str]]:
     if ended.lost or any(standings[r.claim, r.subject].change == "regressed" for r in red):
         before = shlex.quote(ended.baseline or next((r.subject for r in red), ""))
         first = [] if ended.folder else [(keep, "keep the run; nothing is measured again")]
-        compare = (f"claims compare {before} {folder}", "what was lost, scene by scene")
+        own = " --partial" if ended.narrowed else ""
+        compare = (f"claims compare {before} {folder}{own}", "what was lost, scene by scene")
         bless = (f"claims bless {folder}", "if it is meant: make it the baseline")
         # A run of some claims must not become a baseline: the verdicts of the others would be gone.
         return [*first, compare, whole if ended.narrowed else bless][:2]

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
+from harness.machine.files import write_bytes
 from harness.reporting import deviations, forest
 from harness.reporting.error_rates import Content, summarize_error_rates
 from harness.reporting.scorecard import Scorecard
@@ -118,7 +119,7 @@ def write(
     page = environment.get_template("page.html.jinja").render(
         _fill_page(scorecard, list(figures)), **_fill_calibration(calibration, scorecard)
     )
-    Path(path).write_text(page, encoding="utf-8", newline="\n")
+    write_bytes(path, page.encode())
 
 
 def _fill_page(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str, Any]:

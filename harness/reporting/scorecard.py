@@ -128,6 +128,7 @@ class Scorecard:
 
         Raises:
             ValueError: The schema is another, a key is missing, or a claim and subject occur twice.
+            Unfinished: Its run has not finished.
         """
         try:
             run = RunFacts.from_json(content["run"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,11 @@ from harness.judging.evidence import DIGITS, load_evidence
 from harness.judging.record import Record
 from harness.machine.files import read_json
 from harness.reporting.scorecard import Scorecard
+from harness.reporting.wording import tell_partial
 from harness.statistics.evidence import Evidence
+
+DIGEST = "evidence_sha256"
+"""Key of a scorecard's file under which the SHA-256 of its evidence stands."""
 
 
 class NotComparable(ValueError):
@@ -28,29 +33,36 @@ class Side:
         where: Its file, for messages.
         card: The scorecard.
         evidence: What its estimates were made of, by (claim, subject); may be empty.
+        bound: Whether the scorecard knows its evidence by a digest, which older ones do not.
     """
 
     where: str
     card: Scorecard
     evidence: Mapping[Pair, Evidence] = field(default_factory=dict, repr=False)
+    bound: bool = True
 
 
 def load_side(path: Path) -> Side:
     """Load a scorecard with its evidence, from its file or from the folder of --scorecard.
 
     Raises:
-        ValueError: A file is damaged, of another schema or no scorecard, or the evidence belongs to another run
-            (with the baseline's evidence beside it, a run would seem unchanged). The message names the file.
+        ValueError: A file is damaged, of another schema or no scorecard, the run has not finished, or the
+            evidence is missing or belongs to another run (with the baseline's evidence beside it, a run would
+            seem unchanged). The message names the file.
         OSError: There is no such file.
     """
     path = path / "scorecard.json" if path.is_dir() else path
     found = find_evidence_file(path)
     try:
-        card = Scorecard.from_json(read_json(path))
+        content = read_json(path)
+        card = Scorecard.from_json(content)
     except (TypeError, AttributeError, KeyError) as error:
         raise ValueError(f"{path} is not a scorecard: {error!r}") from error
     except ValueError as error:
         raise ValueError(f"{path} cannot be compared: {error}") from error
+    digest = content.get(DIGEST)
+    if digest is not None:
+        _check_digest(found, path, digest)
     evidence = load_evidence(found)
     for record in card.records:
         own = evidence.get((record.claim, record.subject))
@@ -59,7 +71,25 @@ def load_side(path: Path) -> Side:
                 f"{found} is not the evidence of {path}: {record.claim} for {record.subject} was made of "
                 "other numbers; copy both files of one run, or make the run again"
             )
-    return Side(str(path), card, evidence)
+    return Side(str(path), card, evidence, bound=digest is not None)
+
+
+def _check_digest(evidence: Path, scorecard: Path, digest: str) -> None:
+    """Refuse evidence that is not what a scorecard was written with.
+
+    Raises:
+        ValueError: The file is missing, or another one.
+    """
+    if not evidence.exists():
+        raise ValueError(
+            f"{evidence} is missing, without which a loss must be larger to be found: copy both files of the "
+            f"run ({scorecard.name} and {evidence.name}), or make the run again"
+        )
+    if hashlib.sha256(evidence.read_bytes()).hexdigest() != digest:
+        raise ValueError(
+            f"{evidence} is not the evidence of {scorecard}: its SHA-256 is not the one that stands there as "
+            f"{DIGEST}; copy both files of one run, or make the run again"
+        )
 
 
 def _is_made_of(record: Record, evidence: Evidence) -> bool:
@@ -105,6 +135,19 @@ def keep_asked(before: Side, pairs: Iterable[Pair], left_out: Collection[Pair] |
     return replace(before, card=replace(before.card, records=kept))
 
 
+def keep_own(before: Side, after: Side) -> Side:
+    """The baseline with only those claims of the run's subjects that the run was asked for."""
+    names = match_subjects(before.card, after.card)
+    asked = {*after.card.by_pair, *after.card.missing}
+
+    def is_own(record: Record) -> bool:
+        subject = names.get(record.subject, record.subject)
+        return (record.claim, subject) in asked or subject not in after.card.subjects
+
+    kept = tuple(filter(is_own, before.card.records))
+    return replace(before, card=replace(before.card, records=kept))
+
+
 def leave_out_subjects(side: Side, subjects: Container[str]) -> Side:
     """The side without the subjects named."""
     records = tuple(r for r in side.card.records if r.subject not in subjects)
@@ -112,14 +155,24 @@ def leave_out_subjects(side: Side, subjects: Container[str]) -> Side:
     return replace(side, card=replace(side.card, records=records, missing=missing))
 
 
-def refuse_other_settings(before: Side, after: Side) -> None:
+def refuse_other_settings(before: Side, after: Side, *, partial: bool = False) -> None:
     """Refuse sides that were not shown the same scenes or whose subjects are not of the same family.
+
+    Args:
+        before: The baseline.
+        after: The run.
+        partial: Whether the baseline may be of a partial run, because that was asked for by name.
 
     Raises:
         NotComparable: They differ in stimuli, seed, trials, gate or family, or the baseline is not complete.
     """
-    if before.card.run.partial or before.card.missing:
+    if before.card.missing:
         raise NotComparable(f"{before.where} is not whole: part of its claims have no verdict")
+    if before.card.run.partial and not partial:
+        raise NotComparable(
+            f"{before.where} is not whole: {tell_partial(before.card.run)}; judge all claims of the baseline's "
+            "model, or compare the run's own claims alone with --partial"
+        )
     for name, why in (
         ("stimuli", "the code that draws the scenes is another one"),
         ("seed", "the scenes are others"),
@@ -195,6 +248,10 @@ def notes(before: Side, after: Side) -> tuple[str, ...]:
         if not side.evidence:
             found.append(
                 f"{side.where} has no evidence beside it: compared by intervals alone, not scene by scene"
+            )
+        elif not side.bound:
+            found.append(
+                f"{side.where} does not say which evidence is its own: an older version wrote it"
             )
     return tuple(found)
 

@@ -9,7 +9,7 @@ from harness.judging.record import Record
 from harness.reporting.findings import tell_briefly, tell_findings
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.table import Paint, choose_shape, counts, legend, table
-from harness.reporting.wording import MISSING, one_line, spell_count, wrap_lines
+from harness.reporting.wording import MISSING, one_line, spell_count, tell_partial, wrap_lines
 from harness.statistics.looks import AUTO
 
 
@@ -66,7 +66,7 @@ def _tell_title(card: Scorecard) -> str:
         spell_count(len(card.claims), "claim"),
         spell_count(len(card.subjects), "subject"),
     )
-    partial = "PARTIAL RUN: " if run.partial else ""
+    partial = f"{tell_partial(run)}: " if run.partial else ""
     return one_line(
         f"{partial}{judged} on {claims} and {subjects}; harness {run.harness}, {where}, "
         f"seed {run.seed}, claims {run.claims_hash[:8]}"

@@ -125,6 +125,13 @@ def describe_run(run: RunFacts) -> dict[str, str | None]:
     return {name: None if value is None else str(value) for name, value in facts.items()}
 
 
+def tell_partial(run: RunFacts) -> str:
+    """That a run is partial, and why: "PARTIAL RUN (3 claims were left out)"; "" for a whole run."""
+    if not run.partial:
+        return ""
+    return f"PARTIAL RUN ({run.partial_because or 'it was interrupted'})"
+
+
 def count_verdicts(verdicts: Iterable[str]) -> dict[str, int]:
     """Count the verdicts, in the order of `WORDS`; verdicts that do not occur are left out."""
     found = list(verdicts)

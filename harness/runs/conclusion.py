@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from harness import __version__
 from harness.experiments.catalogue import EXPERIMENTS
+from harness.judging.controls import read_expected
 from harness.judging.evidence import load_folder_evidence, save_evidence
-from harness.judging.record import SCHEMA, RunFacts, load_records
+from harness.judging.record import SCHEMA, Record, RunFacts, load_records
 from harness.machine.files import REPORTS, write_json
 from harness.measuring.code import hash_code, hash_stimuli
 from harness.reporting import deviations, error_rates
-from harness.reporting.compare import Comparison, compare
+from harness.reporting.compare import compare
+from harness.reporting.fates import Comparison
 from harness.reporting.scorecard import Scorecard, build
 from harness.reporting.sides import (
+    DIGEST,
     NotComparable,
     Side,
     find_evidence_file,
     keep_asked,
     leave_out_subjects,
 )
+from harness.reporting.wording import spell_count
 from harness.reporting.writing import write_pages
 from harness.runs.journal import Collected
 from harness.runs.run import Run
@@ -51,17 +56,30 @@ class Conclusion:
         return bool(self.refusal) or (self.comparison is not None and self.comparison.red)
 
 
-def conclude(run: Run, *, partial: bool) -> Conclusion:
+class FolderLost(RuntimeError):
+    """The folder of the scorecard is no longer that of this run."""
+
+
+def conclude(run: Run, *, interrupted: bool) -> Conclusion:
     """Build the scorecard from the run's records; with --scorecard write it, with its evidence and figures.
 
     Args:
         run: The run. Several processes may have judged it, all of which wrote into its journal.
-        partial: Whether it was interrupted.
+        interrupted: Whether it was interrupted.
+
+    Raises:
+        FolderLost: Another run, or a person, has emptied the folder of the scorecard in the meantime.
     """
     folder, found = run.journal.folder, run.journal.read_collected()
-    scorecard = build(
-        gather_run_facts(run, found, partial=partial), load_records(folder), found.pairs
-    )
+    if run.options.scorecard and not run.journal.is_begun:
+        raise FolderLost(
+            f"--scorecard {run.options.scorecard}: its records are gone: the folder was emptied, or "
+            "another run began in it. Nothing is written there; the same command again goes on from what is "
+            "measured already"
+        )
+    records = load_records(folder)
+    why = tell_why_partial(found, records, interrupted=interrupted)
+    scorecard = build(gather_run_facts(run, found, partial=why), records, found.pairs)
     if run.options.scorecard:
         _write(run, scorecard, run.options.scorecard)
     return _compare(run, scorecard, found)
@@ -78,7 +96,7 @@ def _compare(run: Run, scorecard: Scorecard, found: Collected) -> Conclusion:
     )
     try:
         before = keep_asked(run.before, pairs, found.left_out)
-        return Conclusion(scorecard, compare(before, after))
+        return Conclusion(scorecard, compare(before, after, partial=run.options.partial))
     except NotComparable as refusal:
         return Conclusion(scorecard, refusal=str(refusal))
 
@@ -90,18 +108,19 @@ def _write(run: Run, scorecard: Scorecard, folder: Path) -> None:
         "deviations": deviations.to_json(scorecard),
     }
     path = folder / "scorecard.json"
-    write_json(path, {**scorecard.to_json(), **told})
-    save_evidence(find_evidence_file(path), load_folder_evidence(run.journal.folder))
+    digest = save_evidence(find_evidence_file(path), load_folder_evidence(run.journal.folder))
     write_pages(scorecard, run.measuring.store, folder, known)
+    # Last, since it says that the run has finished.
+    write_json(path, {**scorecard.to_json(), DIGEST: digest, **told})
 
 
-def gather_run_facts(run: Run, found: Collected, *, partial: bool) -> RunFacts:
+def gather_run_facts(run: Run, found: Collected, *, partial: str = "") -> RunFacts:
     """The facts about a run that stand at the top of its scorecard.
 
     Args:
         run: The run.
         found: What its processes collected.
-        partial: Whether it was interrupted.
+        partial: Why it is partial, in words; "" if it is whole.
     """
     asked = {subject for _, subject in found.pairs}
     return RunFacts(
@@ -120,12 +139,42 @@ def gather_run_facts(run: Run, found: Collected, *, partial: bool) -> RunFacts:
         trials=run.options.trials,
         python=platform.python_version(),
         platform=platform.platform(),
-        partial=partial,
+        partial=bool(partial),
+        partial_because=partial,
+        command=run.options.command,
         stimuli=hash_stimuli(),
         gate=run.options.gate,
         code=hash_code(experiment.module for experiment in EXPERIMENTS),
         subjects=run.journal.read_subjects([e for e in run.entries if e.name in asked]),
     )
+
+
+def tell_why_partial(
+    found: Collected, records: Iterable[Record], *, interrupted: bool = False
+) -> str:
+    """Why a run has no verdict on every claim for each of its subjects, in words; "" if it has.
+
+    A claim counts as left out if it was found and not chosen, or if the table of controls knows it and it was
+    not found at all, because its file was ignored, say.
+
+    Args:
+        found: What the run's processes collected.
+        records: What was judged.
+        interrupted: Whether the run was interrupted.
+    """
+    asked, subjects = {claim for claim, _ in found.pairs}, {subject for _, subject in found.pairs}
+    left_out = {claim for claim, subject in found.left_out or () if subject in subjects}
+    known = {claim for claim, _ in read_expected()}
+    if asked & known:
+        left_out |= known - asked
+    missing = set(found.pairs) - {(r.claim, r.subject) for r in records}
+    told = [
+        "it was interrupted" if interrupted else "",
+        "only some files of claims were searched" if found.left_out is None else "",
+        f"{spell_count(len(left_out), 'claim')} left out" if left_out else "",
+        f"{spell_count(len(missing), 'claim')} without a verdict" if missing else "",
+    ]
+    return ", ".join(filter(None, told))
 
 
 def tell_saved(run: Run) -> str:

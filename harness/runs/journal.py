@@ -17,6 +17,10 @@ OLD = ("*.json", "*.evidence.gz", "collected-*.txt", "asked/*", "subjects/*")
 """Files that an earlier run left in its folder of records."""
 
 
+BEGUN = "begun"
+"""Name of the file that shows that the run, and no later one, has the folder."""
+
+
 class PlannedTest(NamedTuple):
     """What the test of a claim is about.
 
@@ -92,9 +96,12 @@ class Journal:
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in [p for old in OLD for p in self.folder.glob(old)]:
             path.unlink()
-        probe = self.folder / ".writable"
-        probe.touch()
-        probe.unlink()
+        (self.folder / BEGUN).touch()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the folder is still the one that `begin` made ready: nobody else has emptied it."""
+        return (self.folder / BEGUN).exists()
 
     def note_collected(
         self,

@@ -32,12 +32,14 @@ class Options:
         seed: Seed of all stimuli.
         baseline: Name, path, "none", "published", or None for the committed ones of the embedded subjects.
             Controls are always compared with the table of what each must give, unless it is "none".
+        partial: Whether a run of some claims passes the gate, for these alone.
         scorecard: Folder for the scorecard; None if none is written.
         records: Folder for this run's records, emptied when it begins.
         store: Folder of measurements.
         attention: "sdpa" or "eager".
         photographs: Folder of two-object photographs, for subjects of the paper's scale.
         coco: Folder of COCO 2017 validation images, for the same subjects.
+        command: What began the run, as it is typed; stands in the scorecard.
     """
 
     subjects: tuple[str, ...] = ()
@@ -51,12 +53,14 @@ class Options:
     trials: int | str | None = None
     seed: int = 0
     baseline: str | None = None
+    partial: bool = False
     scorecard: Path | None = None
     records: Path = ROOT / "reports" / "runs" / "records"
     store: Path = ROOT / "reports" / "store"
     attention: str = "sdpa"
     photographs: Path = ROOT / "data" / "photographs"
     coco: Path = ROOT / "data" / "coco"
+    command: str = ""
 
 
 def parse_seed(text: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="scorecard to compare with; default: reports/baselines/SUBJECT.json for embedded subjects",
     )  # fmt: skip
     group.addoption(
+        "--partial", action="store_true", dest="claim_partial",
+        help="let a run of some claims (-k, --deselect, a file) pass the gate of --baseline, for these alone; "
+        "without it such a run is red",
+    )  # fmt: skip
+    group.addoption(
         "--scorecard", type=Path, metavar="DIR", dest="claim_scorecard",
-        help="write scorecard.json, scorecard.xml, index.html and the figures into DIR",
+        help="write scorecard.json, scorecard.xml, index.html and the figures into DIR; those of an earlier "
+        "run are gone as soon as this one begins",
     )  # fmt: skip
     group.addoption(
         "--store", type=Path, metavar="DIR", dest="claim_store",
@@ -95,6 +102,11 @@ def _trials(text: str) -> int | str:
         raise argparse.ArgumentTypeError(f"{error} or {AUTO}") from None
 
 
+def spell_command_line(config: pytest.Config) -> str:
+    """The command line of pytest, as it can be typed again."""
+    return shlex.join(["pytest", *map(str, config.invocation_params.args)])
+
+
 def read_options(config: pytest.Config, records: Path) -> Options:
     """The options of a run from pytest's command line.
 
@@ -116,10 +128,12 @@ def read_options(config: pytest.Config, records: Path) -> Options:
         trials=option("claim_trials"),
         seed=option("claim_seed"),
         baseline=option("claim_baseline"),
+        partial=option("claim_partial"),
         scorecard=option("claim_scorecard"),
         records=records,
         store=option("claim_store") or Options.store,
         attention=option("claim_attention"),
         photographs=option("claim_photographs") or Options.photographs,
         coco=option("claim_coco") or Options.coco,
+        command=spell_command_line(config),
     )

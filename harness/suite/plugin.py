@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from harness.judging.verdict import Judgement, Verdict
 from harness.machine.files import ROOT
 from harness.machine.memory import clear_frames
 from harness.runs.baselines import BadOption
-from harness.runs.conclusion import Conclusion, conclude
+from harness.runs.conclusion import Conclusion, FolderLost, conclude
 from harness.runs.journal import Journal
 from harness.runs.planning import ClaimTest, note_collected
 from harness.statistics.looks import ALL_TRIALS, AUTO, Look
@@ -26,11 +24,12 @@ from harness.subjects.registry import Entry, Refused
 from harness.suite.judge import Judge, choose_look
 from harness.suite.options import pytest_addoption
 from harness.suite.summary import print_summary
-from harness.suite.wiring import RECORDS, RUN, get_run
+from harness.suite.wiring import RECORDS, RUN, get_run, only_looks
 
 pytest_plugins = [
     "harness.suite.contents_hooks",
     "harness.suite.fixtures",
+    "harness.suite.folder_hooks",
     "harness.suite.progress_hooks",
     "harness.suite.workers",
 ]
@@ -42,8 +41,8 @@ CLAIMS = ROOT / "claims"
 COMPLAINT = pytest.StashKey[str]()
 """Of the configuration: why the options cannot be used."""
 
-LEFT_OUT = pytest.StashKey[list[Pair]]()
-"""Of the configuration: claims and subjects that were found and not chosen."""
+FOUND = pytest.StashKey[set[Pair]]()
+"""Of the configuration: claims and subjects that were found, chosen or not."""
 
 CONCLUSION = pytest.StashKey[Conclusion]()
 """Of the configuration: what the run found."""
@@ -69,21 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in markers.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     config.stash[RUN] = None
-    config.stash[LEFT_OUT] = []
-    config.stash[RECORDS] = _choose_records_folder(config)
-
-
-def _choose_records_folder(config: pytest.Config) -> Path:
-    """The folder for this run's records; all workers of pytest-xdist write into the same one."""
-    if hasattr(config, "workerinput"):
-        return Path(config.workerinput["claim_records"])
-    scorecard = config.getoption("claim_scorecard")
-    return (scorecard / "records") if scorecard else Path(tempfile.mkdtemp(prefix="claims-"))
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput") and not config.getoption("claim_scorecard"):
-        shutil.rmtree(config.stash[RECORDS], ignore_errors=True)
+    config.stash[FOUND] = set()
 
 
 def _claim_of(item: pytest.Item) -> Claim | None:
@@ -142,7 +127,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     # First of all, since pytest-xdist then calls the scheduler, which reads what is noted here.
     run = session.config.stash[RUN]
-    if run is not None and not session.config.getoption("collectonly"):
+    if run is not None and not only_looks(session.config):
         if not hasattr(session.config, "workerinput"):
             try:
                 run.begin()
@@ -153,15 +138,16 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             for i in session.items
             if isinstance(i, pytest.Function) and (c := _claim_of(i)) and (e := _entry_of(i))
         ]
-        left_out = None if _is_narrowed(session.config.args) else session.config.stash[LEFT_OUT]
-        note_collected(run, tests, os.environ.get("PYTEST_XDIST_WORKER", "main"), left_out)
+        # Not what pytest says that it deselected: a plugin may shorten the list without a word.
+        left_out = session.config.stash[FOUND] - {(t.claim.id, t.entry.name) for t in tests}
+        searched = None if _is_narrowed(session.config.args) else left_out
+        note_collected(run, tests, os.environ.get("PYTEST_XDIST_WORKER", "main"), searched)
 
 
-def pytest_deselected(items: list[pytest.Item]) -> None:
-    for item in items:
-        claim, entry = _claim_of(item), _entry_of(item)
-        if claim is not None and entry is not None:
-            item.config.stash[LEFT_OUT].append((claim.id, entry.name))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    claim, entry = _claim_of(item), _entry_of(item)
+    if claim is not None and entry is not None:
+        item.config.stash[FOUND].add((claim.id, entry.name))
 
 
 def _is_narrowed(args: list[str]) -> bool:
@@ -275,8 +261,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         run.begun = True
     if run is None or not run.begun:
         return
-    partial = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
-    found = config.stash[CONCLUSION] = conclude(run, partial=partial)
+    interrupted = exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+    try:
+        found = config.stash[CONCLUSION] = conclude(run, interrupted=interrupted)
+    except FolderLost as lost:
+        pytest.exit(str(lost), returncode=pytest.ExitCode.TESTS_FAILED)
     if (found.scorecard.red or found.lost) and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -14,7 +14,7 @@ from harness.runs.baselines import BadOption
 from harness.runs.forecast import Forecast, read_seconds
 from harness.runs.journal import Collected, Journal
 from harness.suite.progress import Progress
-from harness.suite.wiring import PROGRESS, RECORDS, RUN, get_run, print_line
+from harness.suite.wiring import PROGRESS, RECORDS, RUN, get_run, only_looks, print_line
 from harness.suite.xdist_types import Worker
 
 ITEMS = pytest.StashKey[int]()
@@ -66,7 +66,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    if config.getoption("collectonly"):
+    if only_looks(config):
         return []
     line = begin_progress(config, Journal(config.stash[RECORDS]).read_collected(), processes=1)
     return [line] if line and config.get_verbosity() >= 0 else []

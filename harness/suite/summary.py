@@ -45,7 +45,7 @@ def print_summary(terminal: pytest.TerminalReporter, run: Run, concluded: Conclu
     ):
         terminal.write_line(line)
     terminal.write_line("")
-    for line in tell_next_steps(_gather_ended(terminal.config, run, concluded, found, whole)):
+    for line in tell_next_steps(_gather_ended(terminal.config, run, concluded, whole)):
         terminal.write_line(line)
 
 
@@ -62,11 +62,9 @@ def _gather_ended(
     config: pytest.Config,
     run: Run,
     concluded: Conclusion,
-    found: Collected,
     whole: bool,
 ) -> EndedRun:
     options, card = run.options, concluded.scorecard
-    left_out = found.left_out
     asked = tuple(str(a) for a in config.invocation_params.args)
     return EndedRun(
         card,
@@ -75,7 +73,7 @@ def _gather_ended(
         embedded={entry.name for entry in run.entries if entry.kind == "embedded"},
         baseline=options.baseline if run.before is not None else None,
         refusal=concluded.refusal,
-        lost=concluded.comparison is not None and concluded.comparison.red,
-        narrowed=left_out is None or any(subject in card.subjects for _, subject in left_out),
+        lost=concluded.comparison is not None and concluded.comparison.lost,
+        narrowed=card.run.partial,
         whole=whole,
     )

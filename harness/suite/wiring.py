@@ -37,6 +37,12 @@ def get_run(config: pytest.Config) -> Run:
     return run
 
 
+def only_looks(config: pytest.Config) -> bool:
+    """Whether nothing is judged, because pytest is asked to list tests or fixtures only."""
+    options = ("collectonly", "showfixtures", "show_fixtures_per_test")
+    return any(config.getoption(option, False) for option in options)
+
+
 def _make_speaker(config: pytest.Config) -> Callable[[str], None]:
     """A function that prints a line of progress; in a worker one that keeps it for the next report."""
     if hasattr(config, "workerinput"):

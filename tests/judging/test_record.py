@@ -225,6 +225,9 @@ def test_a_run_survives_json_in_the_order_of_the_contract():
             "gate",
             "code",
             "subjects",
+            "partial_because",
+            "command",
+            "state",
         ]
     )
     assert RUN.partial is False

@@ -10,7 +10,8 @@ import pytest
 from cards import record
 from scored import N, first, measured, side
 
-from harness.reporting.compare import Fate, compare
+from harness.reporting.compare import compare
+from harness.reporting.fates import Fate
 from harness.reporting.gate import markdown, render, to_json
 from harness.reporting.sides import NotComparable
 from harness.statistics.draws import from_draws

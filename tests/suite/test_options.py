@@ -8,7 +8,7 @@ from itertools import groupby
 
 import pytest
 import torch
-from made_up import VERDICTS
+from made_up import VERDICTS, scorecard
 
 
 def test_markers_and_families_select_subjects(run):
@@ -72,10 +72,12 @@ def test_a_model_elsewhere_has_to_be_named(run):
 
 def test_listing_what_would_run_leaves_the_last_run_alone(run, pytester):
     run("--baseline", "none")
-    before = sorted(p.name for p in (pytester.path / "out" / "records").iterdir())
+    before = sorted(p.name for p in (pytester.path / "out").rglob("*"))
     run("--collect-only")
-    assert sorted(p.name for p in (pytester.path / "out" / "records").iterdir()) == before
-    assert len([n for n in before if n.endswith(".json")]) == len(VERDICTS)
+    run("--fixtures")
+    assert sorted(p.name for p in (pytester.path / "out").rglob("*")) == before
+    assert len([n for n in before if re.fullmatch("tiny-llava--.*json", n)]) == len(VERDICTS)
+    assert scorecard(pytester)["run"]["state"] == "finished"
 
 
 def test_a_claim_is_found_by_its_id(run):

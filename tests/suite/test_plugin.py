@@ -113,7 +113,7 @@ def test_a_claim_without_a_record_turns_the_run_red(run, pytester):
         import pytest
         @pytest.hookimpl(trylast=True)
         def pytest_runtest_teardown(item):
-            for path in Path("out/records").glob("*.json"):
+            for path in Path("out/records").rglob("*.json"):
                 path.unlink()
         """
     )

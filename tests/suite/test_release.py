@@ -108,7 +108,7 @@ def judged(tmp_path_factory):
         out = folder / f"{name}-out"
         done = subprocess.run(
             [
-                sys.executable, "-m", "pytest", "-q", *SECTIONS, "--trials", "96", "--no-gate",
+                sys.executable, "-m", "pytest", "-q", *SECTIONS, "--trials", "96", "--no-gate", "--partial",
                 "--subject", str(release(folder, name, change)), "--baseline", baseline,
                 "--store", str(folder / "store"), "--scorecard", str(out),
             ],
@@ -143,7 +143,7 @@ def test_a_release_without_selection_heads_is_red_and_says_what_it_lost(judged, 
     status, printed, out = judged("planted-lost", without_selection, baseline)
     assert status == 1
     done = subprocess.run(
-        [sys.executable, "-m", "harness.cli.main", "compare", baseline, str(out),
+        [sys.executable, "-m", "harness.cli.main", "compare", baseline, str(out), "--partial",
          "--json", str(out / "c.json")],
         cwd=ROOT, env=os.environ, text=True, capture_output=True,
     )  # fmt: skip

@@ -49,7 +49,8 @@ def finish(process):
 
 def without_timings(folder):
     content = json.loads((folder / "out" / "scorecard.json").read_text())
-    del content["run"]["started"]
+    assert content["run"]["state"] == "finished"
+    del content["run"]["started"], content["run"]["command"]
     for record in content["records"]:
         del record["seconds"]
     return content
@@ -85,7 +86,8 @@ def test_a_killed_run_goes_on_and_ends_as_an_undisturbed_one(undisturbed, tmp_pa
     time.sleep(0.2)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert not (tmp_path / "out" / "scorecard.json").exists()
+    begun = json.loads((tmp_path / "out" / "scorecard.json").read_text())
+    assert (begun["run"]["state"], begun["records"]) == ("begun", [])
     printed = finish(start(tmp_path, *some))
     assert "measured behaviour" not in printed
     assert "measured similarity" in printed

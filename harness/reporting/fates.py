@@ -1,0 +1,115 @@
+"""What became of each claim between two scorecards, and what all claims together say of a release."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.judging.record import Record
+from harness.reporting.sides import Side
+from harness.reporting.wording import tell_partial
+from harness.statistics.estimate import Estimate
+from harness.statistics.paired import count_trials_for, find_detectable_change
+
+
+class Fate(StrEnum):
+    """What became of a claim between the two scorecards."""
+
+    regressed = "regressed"
+    missing = "missing"
+    new = "new"
+    improved = "improved"
+    unchanged = "unchanged"
+
+
+RED = (Fate.regressed, Fate.missing, Fate.new)
+"""Any claim with one of these stops a release."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one claim on one subject between the two scorecards.
+
+    Attributes:
+        claim: The claim's id.
+        subject: The subject's name in the run; the baseline may know it by another.
+        before: The baseline's record, None if it has none.
+        after: The run's record, None if it has none.
+        fate: What became of it.
+        reason: Why, in words.
+        margin: The loss that counts, in the claim's unit, above zero; NaN where the baseline has no estimate.
+        difference: After less before in the claim's unit; None unless both have an estimate.
+        p: One-sided, adjusted p-value for a loss of more than the margin; None without a difference.
+        exact: McNemar's exact p-value, where each answer is right or wrong on a scene of its own.
+    """
+
+    claim: str
+    subject: str
+    before: Record | None
+    after: Record | None
+    fate: Fate
+    reason: str
+    margin: float = math.nan
+    difference: Estimate | None = None
+    p: float | None = None
+    exact: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowWithDifference(Row):
+    """A row with an estimate on both sides, so that their difference is known."""
+
+    before: Record
+    after: Record
+    difference: Estimate
+
+    @property
+    def detectable(self) -> float:
+        """The smallest change that would be found four times in five, in the claim's unit."""
+        return find_detectable_change(self.difference)
+
+    @property
+    def trials(self) -> int | None:
+        """Trials that would make a loss of the margin detectable; None if no number of trials would."""
+        return count_trials_for(self.difference, self.margin) if self.margin > 0 else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run compared with its baseline.
+
+    Attributes:
+        before: The baseline.
+        after: The run.
+        rows: One for each claim and subject of either side.
+        notes: Differences of setting that do not forbid the comparison, in words.
+        share: The margin, as a share of the baseline's distance to the threshold.
+        own: Whether only the run's own claims were compared, because that was asked for by name.
+    """
+
+    before: Side
+    after: Side
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    share: float
+    own: bool = False
+
+    def of(self, fate: Fate) -> list[Row]:
+        """The rows that have one fate."""
+        return [row for row in self.rows if row.fate == fate]
+
+    @property
+    def lost(self) -> bool:
+        """Whether any claim stops a release."""
+        return any(row.fate in RED for row in self.rows)
+
+    @property
+    def partial(self) -> str:
+        """That one of the two sides is partial, and why; "" if both are whole."""
+        return tell_partial(self.after.card.run) or tell_partial(self.before.card.run)
+
+    @property
+    def red(self) -> bool:
+        """Whether a release must stop, also because not all claims were asked and nobody allowed that."""
+        return self.lost or (bool(self.partial) and not self.own)
