@@ -6,12 +6,11 @@ import argparse
 from pathlib import Path
 
 from harness.cli.options import Subparsers
+from harness.runs.options import parse_seed, parse_trials
 
 
 def add_arguments(subparsers: Subparsers) -> None:
     """Describe the subcommand and its options."""
-    from harness.runs.options import parse_seed
-
     parser = subparsers.add_parser(
         "seal",
         help="write down what will be asked, before there is a candidate",
@@ -31,7 +30,6 @@ def add_arguments(subparsers: Subparsers) -> None:
 
 
 def _trials(text: str) -> int | str:
-    from harness.runs.options import parse_trials
     from harness.statistics.looks import AUTO
 
     return text if text == AUTO else parse_trials(text)
