@@ -1,8 +1,8 @@
 """Read what the suite asked at other revisions of the repository: each collects its claims with its own code.
 
-A revision is unpacked into a temporary folder, so that neither the repository nor the working tree is written
-to. One that has no `claims seal` yet is read by the code of this version, run against that revision's claims and
-catalogue.
+A revision is unpacked into a temporary folder, so that neither the repository nor the working tree is
+written to. One that has no `claims seal` yet is read by the code of this version, which is run against that
+revision's claims and catalogue.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def _git(*arguments: str) -> bytes:
     try:
         done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=False)
     except OSError as error:
-        raise CannotRead(f"git cannot be run: {error.strerror}; lint two files of `claims seal`") from None
+        raise CannotRead(
+            f"git cannot be run: {error.strerror}; lint two files of `claims seal`"
+        ) from None
     if done.returncode:
         told = done.stderr.decode(errors="replace").strip().splitlines()
         raise CannotRead(
@@ -131,7 +133,9 @@ def _read_tree(tree: Path, name: str) -> State:
         except ValueError as error:
             raise CannotRead(f"{name}: {error}") from None
     log = tree / CHANGELOG
-    note = "" if own else f"{name} has no `claims seal`: its claims were read by this version's code"
+    note = (
+        "" if own else f"{name} has no `claims seal`: its claims were read by this version's code"
+    )
     return State(name, seal, log.read_text(encoding="utf-8") if log.is_file() else "", note)
 
 

@@ -22,9 +22,9 @@ def add_arguments(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "lint",
         help="every change that makes a claim easier to pass, and whether a reason is given",
-        description="Compare what the suite asks at two revisions, or in two files of `claims seal`: thresholds, "
-        "exceptions, claims, trials, preconditions, and what controls must give. A change that makes a claim easier "
-        'to pass needs an entry under "Unreleased" in CHANGELOG.md that names the claim.',
+        description="Compare what the suite asks at two revisions, or in two files of `claims seal`: "
+        "thresholds, exceptions, claims, trials, preconditions, and what controls must give. A change that "
+        'makes a claim easier to pass needs an entry under "Unreleased" in CHANGELOG.md that names the claim.',
         epilog="exit status: 0 nothing is easier, or a reason is given for all that is; 1 a reason is missing; "
         "2 a revision or a file cannot be read",
     )
@@ -33,11 +33,14 @@ def add_arguments(subparsers: Subparsers) -> None:
         "states",
         nargs="+",
         metavar="BASE..HEAD",
-        help="two revisions (BASE...HEAD from where they parted), one that is compared with the working tree, or "
-        "two files of `claims seal`",
+        help="two revisions (BASE...HEAD from where they parted), one that is compared with the working tree, "
+        "or two files of `claims seal`",
     )
     parser.add_argument(
-        "--changelog", type=Path, metavar="FILE", help="where reasons stand, instead of HEAD's CHANGELOG.md"
+        "--changelog",
+        type=Path,
+        metavar="FILE",
+        help="where reasons stand, instead of HEAD's CHANGELOG.md",
     )
 
 
@@ -88,7 +91,9 @@ def _read_states(named: Sequence[str]) -> tuple[State, State]:
     if len(named) == 2:
         log = ROOT / CHANGELOG
         text = log.read_text(encoding="utf-8") if log.is_file() else ""
-        one, other = (State(n, read_seal(Path(n)), log) for n, log in zip(named, ("", text), strict=True))
+        one, other = (
+            State(n, read_seal(Path(n)), log) for n, log in zip(named, ("", text), strict=True)
+        )
         return one, other
     if len(named) > 2:
         raise ValueError("name BASE..HEAD, or BASE alone, or two files of `claims seal`")

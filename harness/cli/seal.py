@@ -14,9 +14,9 @@ def add_arguments(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "seal",
         help="write down what will be asked, before there is a candidate",
-        description="Write every claim with its threshold and exceptions, the trials and preconditions of every "
-        "experiment, the seed, and a digest of what draws scenes, to one JSON file. `pytest claims --seal FILE` "
-        "then refuses to ask anything else.",
+        description="Write every claim with its threshold and exceptions, the trials and preconditions of "
+        "every experiment, the seed, and a digest of what draws scenes, to one JSON file. "
+        "`pytest claims --seal FILE` then refuses to ask anything else.",
     )
     parser.set_defaults(execute=execute)
     parser.add_argument("file", type=Path, help="a new file; a seal is written once")
@@ -24,9 +24,7 @@ def add_arguments(subparsers: Subparsers) -> None:
         "--seed", type=parse_seed, default=0, metavar="N", help="as in pytest claims"
     )
     parser.add_argument("--trials", type=_trials, metavar="N|auto", help="as in pytest claims")
-    parser.add_argument(
-        "--no-gate", action="store_false", dest="gate", help="as in pytest claims"
-    )
+    parser.add_argument("--no-gate", action="store_false", dest="gate", help="as in pytest claims")
 
 
 def _trials(text: str) -> int | str:
@@ -54,7 +52,9 @@ def execute(arguments: argparse.Namespace) -> int:
     check_writable(path)
     digest = write_seal(path, seed=arguments.seed, trials=trials, gate=arguments.gate)
     print(f"{path}: sealed, digest {digest}")
-    print("Keep the digest where nobody can change it (a commit, a ticket): it says that this came first.")
+    print(
+        "Keep the digest where nobody can change it (a commit, a ticket): it says that this came first."
+    )
     options = [f"--seed {arguments.seed}"] if arguments.seed else []
     options += [f"--trials {trials}"] if trials is not None else []
     options += [] if arguments.gate else ["--no-gate"]

@@ -57,7 +57,7 @@ def find_reason(names: Iterable[str], experiment: str, entries: Sequence[str]) -
 
     Args:
         names: Ids of claims, or the name of a rule or an option.
-        experiment: Explains the change in their stead if an entry says "experiment `NAME`"; "" if there is none.
+        experiment: Explains the change in their stead if an entry says "experiment `NAME`"; "" for none.
         entries: From `find_new_entries`.
     """
     if experiment:

@@ -1,4 +1,4 @@
-"""A seal: the claims, trials, seed, preconditions and stimuli of a run, written down before there is a candidate.
+"""A seal: claims, trials, seed, preconditions and stimuli, written down before there is a candidate.
 
 Nothing in it depends on which file a claim stands in, or on the order of claims.
 """
@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from harness.judging.claim import Pair
 from harness.machine.files import read_json, write_json
@@ -60,7 +60,8 @@ class SealedExperiment:
         requires: The task that a subject must do; None if there is none.
         own_task: Whether its own trials tell how well the subject does the task.
         least: Share of right answers below which claims are blocked.
-        measures: Names of all experiments that are measured for it, sorted: its task's, those it builds on, itself.
+        measures: Names of all experiments that are measured for it, sorted: its task's, those
+            that it builds on, itself.
         looks: Whether fewer trials may settle a claim with `--trials auto`.
         own_images: The option that names a folder of the user's images; "" if there is none.
     """
@@ -215,7 +216,7 @@ def _build(kind: type[_Part], row: Mapping[str, Any], names: str) -> _Part:
     known = {f.name for f in fields(kind)}
     if set(row) != known:
         raise KeyError(", ".join(sorted(set(row) ^ known)))
-    return cast(_Part, kind(**{**row, names: tuple(row[names])}))
+    return kind(**{**row, names: tuple(row[names])})
 
 
 def read_seal(path: Path) -> Seal:

@@ -69,7 +69,9 @@ def find_unasked(
         lacking = sorted(name for name in subjects if (claim, name) not in asked)
         if claim not in found:
             remedy = "it was deleted or renamed, or stands in a file that was not named: put it back, and run "
-            differences.append(Difference(claim, "a claim", "not there", f"{remedy}`pytest claims`"))
+            differences.append(
+                Difference(claim, "a claim", "not there", f"{remedy}`pytest claims`")
+            )
         elif lacking:
             remedy = "ask every sealed claim: leave out -k, -m and --deselect"
             now = f"left out for {', '.join(lacking)}"
@@ -78,21 +80,22 @@ def find_unasked(
 
 
 def _compare_settings(sealed: Seal, now: Seal) -> Iterator[Difference]:
-    shown = {
-        "seed": lambda value: str(value),
-        "trials": lambda value: "each experiment's own" if value is None else str(value),
-        "gate": lambda value: "only of subjects that do the task" if value else "asked of all (--no-gate)",
-    }
-    asked = sealed.settings.get("trials")
+    asked, gate = sealed.settings.get("trials"), sealed.settings.get("gate")
     remedies = {
         "seed": f"run with --seed {sealed.settings.get('seed')}",
         "trials": "run without --trials" if asked is None else f"run with --trials {asked}",
-        "gate": f"run {'without' if sealed.settings.get('gate') else 'with'} --no-gate",
+        "gate": f"run {'without' if gate else 'with'} --no-gate",
     }
-    for name, show in shown.items():
+    words = {
+        ("trials", None): "each experiment's own",
+        ("gate", True): "only subjects that do the task",
+        ("gate", False): "all subjects",
+    }
+    for name, remedy in remedies.items():
         a, b = sealed.settings.get(name), now.settings.get(name)
         if a != b:
-            yield Difference(name, show(a), show(b), remedies[name])
+            told = [words.get((name, value), str(value)) for value in (a, b)]
+            yield Difference(name, *told, remedy)
     if sealed.stimuli != now.stimuli:
         yield Difference(
             "stimuli",
@@ -122,8 +125,10 @@ def _compare_claims(sealed: Seal, now: Seal) -> Iterator[Difference]:
                 f"{id}: threshold", tell_threshold(before), tell_threshold(claim), RESTORE
             )
         for name in ("exceptions", "published"):
-            yield from _compare_numbers(f"{id}: {name}", getattr(before, name), getattr(claim, name))
-        for name in ("statement", "experiments"):
+            yield from _compare_numbers(
+                f"{id}: {name}", getattr(before, name), getattr(claim, name)
+            )
+        for name in ("statement", "experiments", "test"):
             a, b = getattr(before, name), getattr(claim, name)
             if a != b:
                 yield Difference(f"{id}: {name}", _show(a), _show(b), RESTORE)
@@ -150,7 +155,9 @@ def _compare_experiments(sealed: Seal, now: Seal) -> Iterator[Difference]:
         for fact in a:
             if a[fact] != b[fact]:
                 what = "requires" if fact == "own_task" else fact
-                yield Difference(f"experiment {name}: {what}", _show(a[fact]), _show(b[fact]), RESTORE)
+                yield Difference(
+                    f"experiment {name}: {what}", _show(a[fact]), _show(b[fact]), RESTORE
+                )
 
 
 def _compare_cells(sealed: Seal, now: Seal, controls: Collection[str]) -> Iterator[Difference]:

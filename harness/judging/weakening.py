@@ -68,13 +68,11 @@ def match_renamed(before: Seal, after: Seal) -> dict[str, str]:
 
 
 def find_rewritten(before: Seal, after: Seal) -> list[str]:
-    """Claims that say something else or are tested by other code, in words; whether less, only a reader can tell."""
+    """Claims that say something else or are tested by other code; whether less, only a reader can tell."""
     found = []
     for id in sorted(before.claims.keys() & after.claims.keys()):
         a, b = before.claims[id], after.claims[id]
-        parts = [n for n, changed in (("statement", a.statement != b.statement),) if changed]
-        parts += ["test"] if a.test != b.test else []
-        if parts:
+        if parts := [n for n in ("statement", "test") if getattr(a, n) != getattr(b, n)]:
             found.append(f"{id}: its {' and its '.join(parts)}")
     changed = [f"the code of {n}" for n in before.code if before.code[n] != after.code.get(n)]
     changed += ["the stimuli"] if before.stimuli != after.stimuli else []
@@ -99,9 +97,7 @@ def _compare_thresholds(id: str, before: SealedClaim, after: SealedClaim) -> Ite
         yield Weakening(f"{id}: threshold", tell_threshold(before), told, (id,))
         return
     if _is_easier(before, before.threshold, after.threshold):
-        yield Weakening(
-            f"{id}: threshold", tell_threshold(before), tell_threshold(after), (id,)
-        )
+        yield Weakening(f"{id}: threshold", tell_threshold(before), tell_threshold(after), (id,))
     for subject in sorted({*before.exceptions, *after.exceptions}):
         a, b = before.find_limit(subject), after.find_limit(subject)
         if _is_easier(before, a, b):
@@ -172,9 +168,7 @@ def _list_kept(before: Seal, after: Seal, claims: Iterable[str]) -> tuple[str, .
     return tuple(old.get(id, id) for id in claims if id in before.claims or id in old)
 
 
-def _compare_cells(
-    before: Seal, after: Seal, renamed: Mapping[str, str]
-) -> Iterator[Weakening]:
+def _compare_cells(before: Seal, after: Seal, renamed: Mapping[str, str]) -> Iterator[Weakening]:
     for (id, control), cell in sorted(before.controls.items()):
         new = renamed.get(id, id)
         if new in after.claims:

@@ -32,6 +32,7 @@ class Options:
         seed: Seed of all stimuli.
         baseline: Name, path, "none", "published", or None for the committed ones of the embedded subjects.
             Controls are always compared with the table of what each must give, unless it is "none".
+        seal: File of what may be asked, and nothing else; None if that is free.
         scorecard: Folder for the scorecard; None if none is written.
         records: Folder for this run's records, emptied when it begins.
         store: Folder of measurements.
@@ -51,6 +52,7 @@ class Options:
     trials: int | str | None = None
     seed: int = 0
     baseline: str | None = None
+    seal: Path | None = None
     scorecard: Path | None = None
     records: Path = ROOT / "reports" / "runs" / "records"
     store: Path = ROOT / "reports" / "store"

@@ -1,4 +1,4 @@
-"""Gather what the suite asks, as a seal."""
+"""Gather what the suite asks, as a seal, and hold a run to the one that it was given."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import inspect
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness import __version__
 from harness.experiments.catalogue import EXPERIMENTS, list_measured
-from harness.judging.claim import Claim
+from harness.judging.claim import Claim, Pair
 from harness.judging.controls import read_expected
 from harness.judging.seal import Seal, SealedCell, SealedClaim, SealedExperiment
+from harness.judging.seal_differences import find_differences, find_unasked
 from harness.measuring.code import hash_code, hash_stimuli
 from harness.measuring.experiment import Experiment
 from harness.readings.reading import Reading
@@ -22,6 +23,9 @@ from harness.reporting.compare import MARGIN
 from harness.reporting.scorecard import ALPHA
 from harness.statistics.estimate import MINIMUM_CLUSTERS
 from harness.statistics.looks import ALL_TRIALS
+
+if TYPE_CHECKING:
+    from harness.runs.run import Run
 
 
 class StatedTest(NamedTuple):
@@ -63,15 +67,11 @@ def gather_seal(
     Raises:
         ValueError: Two claims have one id.
     """
-    readers = [e.reading.partition(":")[0] for e in EXPERIMENTS if e.reading]
     cells = read_expected().items()
     return Seal(
         settings={"seed": seed, "trials": trials, "gate": gate},
         stimuli=hash_stimuli(),
-        code={
-            "measuring": hash_code(e.module for e in EXPERIMENTS),
-            "judging": hash_code([*readers, "harness.judging.verdict"]),
-        },
+        code=_hash_code(),
         rules={
             "ALPHA": ALPHA,
             "LEVEL": ALL_TRIALS.level,
@@ -87,6 +87,48 @@ def gather_seal(
         written=datetime.now(UTC).isoformat(timespec="seconds"),
         harness=__version__,
     )
+
+
+def _hash_code() -> dict[str, str]:
+    readers = [e.reading.partition(":")[0] for e in EXPERIMENTS if e.reading]
+    return {
+        "measuring": hash_code(e.module for e in EXPERIMENTS),
+        "judging": hash_code([*readers, "harness.judging.verdict"]),
+    }
+
+
+def describe_seal(seal: Seal) -> dict[str, str]:
+    """What a scorecard says of the seal that its run was held to, as in `harness.judging.record.RunFacts`."""
+    facts = {"digest": seal.digest, "written": seal.written}
+    words = {"measuring": "the code that measures", "judging": "the code that reads and judges"}
+    now = _hash_code()
+    changed = [words[name] for name in words if seal.code.get(name) != now[name]]
+    return facts | ({"changed": " and ".join(changed)} if changed else {})
+
+
+def find_unsealed(
+    run: Run, tests: Iterable[StatedTest], asked: Iterable[Pair], left_out: Iterable[Pair]
+) -> list[str]:
+    """What a run would ask otherwise than its seal says, a line each; nothing for a run without a seal.
+
+    Args:
+        run: The run.
+        tests: The tests of claims that are asked.
+        asked: Their claims and subjects.
+        left_out: Claims and subjects that were found and are left out by an option.
+    """
+    if run.seal is None:
+        return []
+    options, asked, left_out = run.options, list(asked), list(left_out)
+    try:
+        now = gather_seal(tests, seed=options.seed, trials=options.trials, gate=options.gate)
+    except ValueError as error:
+        return [str(error)]
+    subjects = {subject for _, subject in asked or left_out}
+    controls = {entry.name.partition(":")[0] for entry in run.entries if run.is_exact(entry)}
+    found = find_differences(run.seal, now, controls)
+    found += find_unasked(run.seal, asked, left_out, subjects)
+    return list(map(str, found))
 
 
 def _seal_claims(tests: Iterable[StatedTest]) -> Mapping[str, SealedClaim]:

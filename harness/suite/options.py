@@ -59,6 +59,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="scorecard to compare with; default: reports/baselines/SUBJECT.json for embedded subjects",
     )  # fmt: skip
     group.addoption(
+        "--seal", type=Path, metavar="FILE", dest="claim_seal",
+        help="a file of `claims seal`: refuse to ask any other claims, thresholds, trials, seed or scenes than "
+        "those that were written down there",
+    )  # fmt: skip
+    group.addoption(
         "--scorecard", type=Path, metavar="DIR", dest="claim_scorecard",
         help="write scorecard.json, scorecard.xml, index.html and the figures into DIR",
     )  # fmt: skip
@@ -116,6 +121,7 @@ def read_options(config: pytest.Config, records: Path) -> Options:
         trials=option("claim_trials"),
         seed=option("claim_seed"),
         baseline=option("claim_baseline"),
+        seal=option("claim_seal"),
         scorecard=option("claim_scorecard"),
         records=records,
         store=option("claim_store") or Options.store,

@@ -25,6 +25,7 @@ from harness.subjects.anatomy import MARKERS
 from harness.subjects.registry import Entry, Refused
 from harness.suite.judge import Judge, choose_look
 from harness.suite.options import pytest_addoption
+from harness.suite.sealing import refuse_unsealed
 from harness.suite.summary import print_summary
 from harness.suite.wiring import RECORDS, RUN, get_run
 
@@ -140,20 +141,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     # First of all, since pytest-xdist then calls the scheduler, which reads what is noted here.
-    run = session.config.stash[RUN]
-    if run is not None and not session.config.getoption("collectonly"):
-        if not hasattr(session.config, "workerinput"):
-            try:
-                run.begin()
-            except BadOption as error:
-                raise pytest.UsageError(str(error)) from None
-        tests = [
-            ClaimTest(i.nodeid, c, e, set(i.fixturenames) - {"judge", "entry", "request"})
-            for i in session.items
-            if isinstance(i, pytest.Function) and (c := _claim_of(i)) and (e := _entry_of(i))
-        ]
-        left_out = None if _is_narrowed(session.config.args) else session.config.stash[LEFT_OUT]
-        note_collected(run, tests, os.environ.get("PYTEST_XDIST_WORKER", "main"), left_out)
+    config, process = session.config, os.environ.get("PYTEST_XDIST_WORKER", "main")
+    run = get_run(config) if config.getoption("claim_seal") else config.stash[RUN]
+    if run is None:
+        return
+    if not config.getoption("collectonly") and not hasattr(config, "workerinput"):
+        try:
+            run.begin()
+        except BadOption as error:
+            raise pytest.UsageError(str(error)) from None
+    tests = [
+        ClaimTest(i.nodeid, c, e, set(i.fixturenames) - {"judge", "entry", "request"})
+        for i in session.items
+        if isinstance(i, pytest.Function) and (c := _claim_of(i)) and (e := _entry_of(i))
+    ]
+    asked = [(test.claim.id, test.entry.name) for test in tests]
+    left_out = config.stash[LEFT_OUT]
+    refuse_unsealed(session, run, asked, left_out, process)
+    if not config.getoption("collectonly"):
+        note_collected(run, tests, process, None if _is_narrowed(config.args) else left_out)
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:

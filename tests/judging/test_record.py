@@ -225,6 +225,7 @@ def test_a_run_survives_json_in_the_order_of_the_contract():
             "gate",
             "code",
             "subjects",
+            "seal",
         ]
     )
     assert RUN.partial is False
