@@ -52,9 +52,11 @@ def find_differences(sealed: Seal, now: Seal, controls: Collection[str] = ()) ->
 
 
 def find_unasked(
-    sealed: Seal, asked: Iterable[Pair], left_out: Iterable[Pair], subjects: Iterable[str]
+    sealed: Seal, asked: Iterable[Pair], left_out: Iterable[Pair], subjects: Collection[str]
 ) -> list[Difference]:
     """Sealed claims that are not asked of every subject.
+
+    Claims that are missing in the same way are named together.
 
     Args:
         sealed: The seal.
@@ -64,19 +66,25 @@ def find_unasked(
     """
     asked, left_out = set(asked), set(left_out)
     found = {claim for claim, _ in asked | left_out}
-    differences = []
+    lacking: dict[str, list[str]] = {}
     for claim in sorted(sealed.claims):
-        lacking = sorted(name for name in subjects if (claim, name) not in asked)
+        names = [name for name in sorted(subjects) if (claim, name) not in asked]
         if claim not in found:
-            remedy = "it was deleted or renamed, or stands in a file that was not named: put it back, and run "
-            differences.append(
-                Difference(claim, "a claim", "not there", f"{remedy}`pytest claims`")
-            )
-        elif lacking:
-            remedy = "ask every sealed claim: leave out -k, -m and --deselect"
-            now = f"left out for {', '.join(lacking)}"
-            differences.append(Difference(claim, "a claim", now, remedy))
-    return differences
+            lacking.setdefault("", []).append(claim)
+        elif names:
+            lacking.setdefault(", ".join(names), []).append(claim)
+    return [
+        Difference(
+            ", ".join(claims),
+            "as claims" if len(claims) > 1 else "as a claim",
+            f"left out for {names}" if names else "not there",
+            "ask every sealed claim: leave out -k, -m and --deselect"
+            if names
+            else "they were deleted or renamed, or stand in files that were not named: put them back, and "
+            "run `pytest claims`",
+        )
+        for names, claims in lacking.items()
+    ]
 
 
 def _compare_settings(sealed: Seal, now: Seal) -> Iterator[Difference]:
@@ -86,7 +94,7 @@ def _compare_settings(sealed: Seal, now: Seal) -> Iterator[Difference]:
         "trials": "run without --trials" if asked is None else f"run with --trials {asked}",
         "gate": f"run {'without' if gate else 'with'} --no-gate",
     }
-    words = {
+    words: dict[tuple[str, object], str] = {
         ("trials", None): "each experiment's own",
         ("gate", True): "only subjects that do the task",
         ("gate", False): "all subjects",
@@ -94,8 +102,8 @@ def _compare_settings(sealed: Seal, now: Seal) -> Iterator[Difference]:
     for name, remedy in remedies.items():
         a, b = sealed.settings.get(name), now.settings.get(name)
         if a != b:
-            told = [words.get((name, value), str(value)) for value in (a, b)]
-            yield Difference(name, *told, remedy)
+            before, after = (words.get((name, value), str(value)) for value in (a, b))
+            yield Difference(name, before, after, remedy)
     if sealed.stimuli != now.stimuli:
         yield Difference(
             "stimuli",

@@ -142,14 +142,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     # First of all, since pytest-xdist then calls the scheduler, which reads what is noted here.
     config, process = session.config, os.environ.get("PYTEST_XDIST_WORKER", "main")
-    run = get_run(config) if config.getoption("claim_seal") else config.stash[RUN]
-    if run is None:
-        return
-    if not config.getoption("collectonly") and not hasattr(config, "workerinput"):
-        try:
+    try:
+        # Where no claim was found there is no run yet, and a seal says that there are claims.
+        run = get_run(config) if config.getoption("claim_seal") else config.stash[RUN]
+        if run is None:
+            return
+        if not config.getoption("collectonly") and not hasattr(config, "workerinput"):
             run.begin()
-        except BadOption as error:
-            raise pytest.UsageError(str(error)) from None
+    except BadOption as error:
+        raise pytest.UsageError(str(error)) from None
     tests = [
         ClaimTest(i.nodeid, c, e, set(i.fixturenames) - {"judge", "entry", "request"})
         for i in session.items
