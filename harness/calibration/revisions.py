@@ -21,6 +21,9 @@ from harness.machine.files import ROOT
 
 CHANGELOG = "CHANGELOG.md"
 
+OWN = Path(__file__).resolve().parents[2]
+"""The folder of the code of this version, whatever repository is read."""
+
 LENT = ("harness.judging.seal", "harness.runs.sealing", "harness.calibration.collecting")
 """Modules of this version that read a revision without `claims seal`, in the order of their imports."""
 
@@ -113,7 +116,7 @@ def _read_tree(tree: Path, name: str) -> State:
         if own:
             command = ["-m", "harness.cli.main", "seal", str(path)]
         else:
-            files = [ROOT.joinpath(*module.split(".")).with_suffix(".py") for module in LENT]
+            files = [OWN.joinpath(*module.split(".")).with_suffix(".py") for module in LENT]
             pairs = [text for pair in zip(LENT, map(str, files), strict=True) for text in pair]
             command = ["-c", READ_OLDER, str(path), *pairs]
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Gather what the suite asks, as a seal, and hold a run to the one that it was given."""
+"""Gather what the suite asks, as a seal, and say of one what has changed since."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import inspect
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from harness import __version__
 from harness.experiments.catalogue import EXPERIMENTS, list_measured
-from harness.judging.claim import Claim, Pair
+from harness.judging.claim import Claim
 from harness.judging.controls import read_expected
 from harness.judging.seal import Seal, SealedCell, SealedClaim, SealedExperiment
-from harness.judging.seal_differences import find_differences, find_unasked
 from harness.measuring.code import hash_code, hash_stimuli
 from harness.measuring.experiment import Experiment
 from harness.readings.reading import Reading
@@ -23,9 +22,6 @@ from harness.reporting.compare import MARGIN
 from harness.reporting.scorecard import ALPHA
 from harness.statistics.estimate import MINIMUM_CLUSTERS
 from harness.statistics.looks import ALL_TRIALS
-
-if TYPE_CHECKING:
-    from harness.runs.run import Run
 
 
 class StatedTest(NamedTuple):
@@ -104,31 +100,6 @@ def describe_seal(seal: Seal) -> dict[str, str]:
     now = _hash_code()
     changed = [words[name] for name in words if seal.code.get(name) != now[name]]
     return facts | ({"changed": " and ".join(changed)} if changed else {})
-
-
-def find_unsealed(
-    run: Run, tests: Iterable[StatedTest], asked: Iterable[Pair], left_out: Iterable[Pair]
-) -> list[str]:
-    """What a run would ask otherwise than its seal says, a line each; nothing for a run without a seal.
-
-    Args:
-        run: The run.
-        tests: The tests of claims that are asked.
-        asked: Their claims and subjects.
-        left_out: Claims and subjects that were found and are left out by an option.
-    """
-    if run.seal is None:
-        return []
-    options, asked, left_out = run.options, list(asked), list(left_out)
-    try:
-        now = gather_seal(tests, seed=options.seed, trials=options.trials, gate=options.gate)
-    except ValueError as error:
-        return [str(error)]
-    subjects = {subject for _, subject in asked or left_out}
-    controls = {entry.name.partition(":")[0] for entry in run.entries if run.is_exact(entry)}
-    found = find_differences(run.seal, now, controls)
-    found += find_unasked(run.seal, asked, left_out, subjects)
-    return list(map(str, found))
 
 
 def _seal_claims(tests: Iterable[StatedTest]) -> Mapping[str, SealedClaim]:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness.judging.claim import Pair
+from harness.judging.seal_differences import find_differences, find_unasked
 from harness.machine.files import write_json
 from harness.runs.run import Run
-from harness.runs.sealing import find_unsealed, state_tests
+from harness.runs.sealing import gather_seal, state_tests
 from harness.suite.wiring import RECORDS, RUN
 
 
@@ -37,7 +38,7 @@ def refuse_unsealed(
     Raises:
         pytest.UsageError: There are differences; the message names each.
     """
-    found = find_unsealed(run, state_tests(session.items), asked, left_out)
+    found = _find_unsealed(run, session.items, list(asked), list(left_out))
     if not found:
         return
     if hasattr(session.config, "workerinput"):
@@ -55,6 +56,23 @@ def refuse_noted(config: pytest.Config, process: str) -> None:
     run, note = config.stash[RUN], _name_note(config, process)
     if run is not None and run.seal is not None and note.exists():
         raise _refuse(run, json.loads(note.read_text(encoding="utf-8")))
+
+
+def _find_unsealed(
+    run: Run, items: Iterable[pytest.Item], asked: list[Pair], left_out: list[Pair]
+) -> list[str]:
+    """What a run would ask otherwise than its seal says, a line each; nothing for a run without a seal."""
+    if run.seal is None:
+        return []
+    options, tests = run.options, state_tests(items)
+    try:
+        now = gather_seal(tests, seed=options.seed, trials=options.trials, gate=options.gate)
+    except ValueError as error:
+        return [str(error)]
+    controls = {entry.name.partition(":")[0] for entry in run.entries if run.is_exact(entry)}
+    subjects = {subject for _, subject in asked or left_out}
+    found = find_differences(run.seal, now, controls)
+    return [str(each) for each in (*found, *find_unasked(run.seal, asked, left_out, subjects))]
 
 
 def _refuse(run: Run, differences: list[str]) -> pytest.UsageError:
