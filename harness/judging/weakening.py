@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.judging.claim import Pair
 from harness.judging.seal import Seal, SealedCell, SealedClaim
 from harness.judging.seal_differences import tell_threshold
 from harness.judging.verdict import Verdict
@@ -169,25 +168,29 @@ def _list_kept(before: Seal, after: Seal, claims: Iterable[str]) -> tuple[str, .
 
 
 def _compare_cells(before: Seal, after: Seal, renamed: Mapping[str, str]) -> Iterator[Weakening]:
+    """Controls that a claim need not refute any more, or that may give more verdicts; alike changes in one."""
+    changed: dict[tuple[str, ...], list[str]] = {}
     for (id, control), cell in sorted(before.controls.items()):
         new = renamed.get(id, id)
-        if new in after.claims:
-            yield from _compare_cell((id, control), cell, after.controls.get((new, control)))
+        told = _compare_cell(cell, after.controls.get((new, control)))
+        if told is not None and new in after.claims:
+            changed.setdefault((id, *told), []).append(control)
+    for (id, part, a, b), controls in changed.items():
+        yield Weakening(f"{id} on {', '.join(controls)}: {part}", a, b, (id,))
 
 
-def _compare_cell(pair: Pair, before: SealedCell, after: SealedCell | None) -> Iterator[Weakening]:
-    id, control = pair
-    what = f"{id} on the control {control}"
+def _compare_cell(before: SealedCell, after: SealedCell | None) -> tuple[str, str, str] | None:
+    """What of a cell is easier, how it was and how it is; None if nothing is."""
     if before.verdict == Verdict.refuted and (after is None or after.verdict != before.verdict):
-        yield Weakening(what, before.verdict, after.verdict if after else "no cell", (id,))
-        return
+        return "verdict", before.verdict, after.verdict if after else "no cell"
     if after is None:
-        return
+        return None
     if allowed := [v for v in after.also if v not in before.also and v != before.verdict]:
-        a, b = _list_verdicts([before.verdict, *before.also]), _list_verdicts(allowed)
-        yield Weakening(f"{what}: verdicts of other seeds", a, f"also {b}", (id,))
-    elif after.margin > before.margin:
-        yield Weakening(f"{what}: margin", f"{before.margin:g}", f"{after.margin:g}", (id,))
+        known = _list_verdicts([before.verdict, *before.also])
+        return "verdicts of other seeds", known, f"also {_list_verdicts(allowed)}"
+    if after.margin > before.margin:
+        return "margin", f"{before.margin:g}", f"{after.margin:g}"
+    return None
 
 
 def _list_verdicts(verdicts: Iterable[str]) -> str:
