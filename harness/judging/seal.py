@@ -19,6 +19,13 @@ from harness.statistics.estimate import Direction
 SCHEMA = 1
 """Version of the file; one of another version is refused, never guessed at."""
 
+CODE = {
+    "measuring": "the code that measures",
+    "judging": "the code that reads and judges",
+    "published": "the published figures",
+}
+"""What is noted, and not refused, where it has changed since it was sealed."""
+
 _Part = TypeVar("_Part", "SealedClaim", "SealedExperiment", "SealedCell")
 
 
@@ -96,7 +103,7 @@ class Seal:
     Attributes:
         settings: `seed`, `trials` (None for each experiment's own number, or "auto") and `gate`.
         stimuli: Hash of the code that draws scenes and prompts.
-        code: Hashes of the code that measures ("measuring") and of what reads and judges ("judging").
+        code: A hash of each part of `CODE`.
         rules: Numbers that all claims share: `ALPHA`, `LEVEL`, `MINIMUM_CLUSTERS`, `MARGIN`.
         claims: By id.
         experiments: By name.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.judging.seal import Seal, SealedCell, SealedClaim
+from harness.judging.seal import CODE, Seal, SealedCell, SealedClaim
 from harness.judging.seal_differences import tell_threshold
 from harness.judging.verdict import Verdict
 
@@ -73,7 +73,7 @@ def find_rewritten(before: Seal, after: Seal) -> list[str]:
         a, b = before.claims[id], after.claims[id]
         if parts := [n for n in ("statement", "test") if getattr(a, n) != getattr(b, n)]:
             found.append(f"{id}: its {' and its '.join(parts)}")
-    changed = [f"the code of {n}" for n in before.code if before.code[n] != after.code.get(n)]
+    changed = [told for n, told in CODE.items() if before.code.get(n) != after.code.get(n)]
     changed += ["the stimuli"] if before.stimuli != after.stimuli else []
     return found + changed
 

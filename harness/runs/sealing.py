@@ -8,13 +8,15 @@ import inspect
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness import __version__
 from harness.experiments.catalogue import EXPERIMENTS, list_measured
 from harness.judging.claim import Claim
 from harness.judging.controls import read_expected
-from harness.judging.seal import Seal, SealedCell, SealedClaim, SealedExperiment
+from harness.judging.seal import CODE, Seal, SealedCell, SealedClaim, SealedExperiment
+from harness.machine.files import FIXTURES
 from harness.measuring.code import hash_code, hash_stimuli
 from harness.measuring.experiment import Experiment
 from harness.readings.reading import Reading
@@ -90,15 +92,24 @@ def _hash_code() -> dict[str, str]:
     return {
         "measuring": hash_code(e.module for e in EXPERIMENTS),
         "judging": hash_code([*readers, "harness.judging.verdict"]),
+        "published": _hash_files(FIXTURES / "published"),
     }
+
+
+def _hash_files(folder: Path) -> str:
+    """Hash of the files of a folder, names and all."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
 
 
 def describe_seal(seal: Seal) -> dict[str, str]:
     """What a scorecard says of the seal that its run was held to, as in `harness.judging.record.RunFacts`."""
     facts = {"digest": seal.digest, "written": seal.written}
-    words = {"measuring": "the code that measures", "judging": "the code that reads and judges"}
     now = _hash_code()
-    changed = [words[name] for name in words if seal.code.get(name) != now[name]]
+    changed = [told for name, told in CODE.items() if seal.code.get(name) != now[name]]
     return facts | ({"changed": " and ".join(changed)} if changed else {})
 
 
@@ -129,13 +140,26 @@ def _seal_claims(tests: Iterable[StatedTest]) -> Mapping[str, SealedClaim]:
 
 
 def hash_body(function: Callable[..., object]) -> str:
-    """Hash (16 hexadecimal digits) of what a test does: not of its name, decorators, docstring or place."""
-    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
-    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        raise ValueError(f"{function!r} is no function with a body")
-    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
-    text = "\n".join(map(ast.unparse, (node.args, *body)))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """Hash (16 hexadecimal digits) of what a test does, with the functions of its file that it calls.
+
+    Names, decorators, docstrings and the place of a function do not count.
+    """
+    texts, waiting, seen = [], [function], {function}
+    while waiting:
+        one = waiting.pop()
+        node = ast.parse(textwrap.dedent(inspect.getsource(one))).body[0]
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            raise ValueError(f"{one!r} is no function with a body")
+        body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+        texts.append("\n".join(map(ast.unparse, (node.args, *body))))
+        called = sorted({n.id for part in body for n in ast.walk(part) if isinstance(n, ast.Name)})
+        known = inspect.unwrap(one).__globals__
+        for other in (known.get(name) for name in called):
+            own = inspect.isfunction(other) and other.__module__ == one.__module__
+            if own and other not in seen:
+                seen.add(other)
+                waiting.append(other)
+    return hashlib.sha256("\n\n".join(texts).encode()).hexdigest()[:16]
 
 
 def _seal_experiment(experiment: Experiment) -> SealedExperiment:

@@ -208,7 +208,7 @@ def test_what_only_a_reader_can_judge_is_told_and_is_not_easier():
     assert find_weakenings(SEAL, after) == []
     assert find_rewritten(SEAL, after) == [
         f"{KEYS}: its statement and its test",
-        "the code of judging",
+        "the code that reads and judges",
         "the stimuli",
     ]
 

@@ -103,6 +103,35 @@ def test_two_subjects_share_a_test_and_two_claims_share_no_id(tmp_path):
         gather(tests + other)
 
 
+HELPED = """
+def lowest(reading):
+    return limit(reading)
+
+def limit(reading):
+    return 0.5
+
+def other():
+    return 1
+
+def test_it(reading, judge):
+    judge(lowest(reading))
+"""
+
+
+def test_a_function_that_a_test_calls_belongs_to_it_and_its_neighbours_do_not(tmp_path):
+    def find_hash(name, text):
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return hash_body(module.test_it)
+
+    before = find_hash("before", HELPED)
+    assert find_hash("neighbour", HELPED.replace("return 1", "return 2")) == before
+    assert find_hash("helper", HELPED.replace("return 0.5", "return 0.1")) != before
+
+
 def test_a_test_without_a_docstring_has_a_body_of_its_own(tmp_path):
     bodies = [hash_body(test.function) for test in load(tmp_path / "a.py", FILE)]
     assert len(set(bodies)) == 2
@@ -118,5 +147,5 @@ def test_the_scorecard_is_told_which_code_is_another_one(tmp_path):
     assert describe_seal(other)["changed"] == "the code that reads and judges"
     other = replace(seal, code={})
     assert describe_seal(other)["changed"] == (
-        "the code that measures and the code that reads and judges"
+        "the code that measures and the code that reads and judges and the published figures"
     )

@@ -188,13 +188,7 @@ def with_workers(sealed, pytester, monkeypatch):
     return go
 
 
-def test_workers_judge_what_was_sealed(with_workers, pytester):
-    with_workers(GOOD).assert_outcomes(passed=1, failed=3, skipped=1)
-    told = scorecard(pytester)["run"]["seal"]
-    assert told["digest"] == read_seal(pytester.path / "seal.json").digest
-
-
-def test_workers_refuse_what_was_not_sealed_and_judge_nothing(with_workers, pytester):
+def test_workers_judge_what_was_sealed_and_refuse_anything_else(with_workers, pytester):
     result = with_workers(GOOD.replace("above(0.5", "above(0.05"), "--seed", "3")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     lines = differences(result)
@@ -203,3 +197,5 @@ def test_workers_refuse_what_was_not_sealed_and_judge_nothing(with_workers, pyte
     assert not list((pytester.path / "out" / "records").glob("*.json"))
     # The refusal of one run is not that of the next.
     with_workers(GOOD).assert_outcomes(passed=1, failed=3, skipped=1)
+    told = scorecard(pytester)["run"]["seal"]
+    assert told["digest"] == read_seal(pytester.path / "seal.json").digest
