@@ -9,15 +9,12 @@ from typing import TypedDict, Unpack
 
 import pytest
 
+from harness.calibration.collecting import SuiteFailed, collect_tests
 from harness.judging.claim import Claim, Pair
 from harness.judging.verdict import Verdict
 from harness.machine.files import ROOT
 from harness.reporting.scorecard import Scorecard
 from harness.suite.plugin import CONCLUSION
-
-
-class SuiteFailed(RuntimeError):
-    """The suite did not judge all that it was asked to judge."""
 
 
 class Setting(TypedDict, total=False):
@@ -39,31 +36,14 @@ class _Catcher:
         self.card = concluded.scorecard if concluded else None
 
 
-class _Collector:
-    """Plugin that keeps the claims that were collected, by id."""
-
-    claims: dict[str, Claim]
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        functions = [getattr(item, "function", None) for item in session.items]
-        found = [getattr(function, "claim", None) for function in functions]
-        self.claims = {claim.id: claim for claim in found if isinstance(claim, Claim)}
-
-
 def collect_claims() -> list[Claim]:
     """Collect every claim under claims/, sorted by id.
 
     Raises:
         SuiteFailed: The claims cannot be collected.
     """
-    collector = _Collector()
-    quiet = ["--collect-only", "-p", "no:terminal", "--rootdir", str(ROOT)]
-    status = pytest.main([str(ROOT / "claims"), *quiet], plugins=[collector])
-    if status != pytest.ExitCode.OK:
-        raise SuiteFailed(
-            f"the claims cannot be collected: {status!r}; try `pytest claims --collect-only`"
-        )
-    return [collector.claims[id] for id in sorted(collector.claims)]
+    claims = {test.claim.id: test.claim for test in collect_tests()}
+    return [claims[id] for id in sorted(claims)]
 
 
 def choose_files(seed: int, of: int) -> list[str]:

@@ -7,10 +7,35 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from harness.cli import bless, calibrate, check_subject, compare, export, measure, pin, power, train
+from harness.cli import (
+    bless,
+    calibrate,
+    check_subject,
+    compare,
+    export,
+    lint,
+    measure,
+    pin,
+    power,
+    seal,
+    train,
+)
 from harness.cli import list as listing
 
-COMMANDS = (listing, train, bless, compare, export, calibrate, power, check_subject, pin, measure)
+COMMANDS = (
+    listing,
+    train,
+    bless,
+    compare,
+    export,
+    seal,
+    lint,
+    calibrate,
+    power,
+    check_subject,
+    pin,
+    measure,
+)
 """The modules of the subcommands, in the order of --help."""
 
 EPILOG = """\

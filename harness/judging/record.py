@@ -176,7 +176,9 @@ class RunFacts:
     `stimuli` is a hash of the code that draws scenes and prompts, `code` of all code that measures; both are
     empty if not recorded. `gate` is false where claims were asked of subjects that fail the task. `subjects`
     says how each subject was asked, as far as it is known: `dtype` and `arrangement` ("plain", "chat" or
-    "prefilled"), and for a subject of the hub the `revision` of its entry and the `commit` it stood for.
+    "prefilled"), and for a subject of the hub the `revision` of its entry and the `commit` it stood for. `seal`
+    is empty unless the run was held to a seal: the seal's `digest`, when it was `written`, and under `changed`
+    what is not as it was then and is not refused.
 
     Raises:
         ValueError: The run is of another version of the schema.
@@ -205,6 +207,7 @@ class RunFacts:
     partial_because: str = ""
     command: str = ""
     state: str = FINISHED
+    seal: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_schema(self.schema, "run")

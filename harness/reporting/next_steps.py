@@ -106,7 +106,8 @@ def choose_next_steps(ended: EndedRun) -> list[tuple[str, str]]:
         name = one_line(broken[0].claim)
         why = "that claim alone"
         why += "; fixtures/controls.toml has what it must give" if broken[0].control else ""
-        return [(_repeat(ended.asked, "-k", name), why)]
+        # One claim alone is never all that was sealed.
+        return [(_repeat(_drop_options(ended.asked, "--seal"), "-k", name), why)]
     if ended.narrowed:
         return [whole]
     if not red and card.subjects and set(card.subjects) <= set(ended.embedded):

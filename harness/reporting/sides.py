@@ -14,6 +14,7 @@ from harness.judging.evidence import DIGITS, load_evidence
 from harness.judging.record import Record
 from harness.machine.files import read_json
 from harness.reporting.scorecard import Scorecard
+from harness.reporting.sealed import note_seals
 from harness.reporting.wording import tell_partial
 from harness.statistics.evidence import Evidence
 
@@ -224,7 +225,7 @@ def match_subjects(before: Scorecard, after: Scorecard) -> dict[str, str]:
 
 def notes(before: Side, after: Side) -> tuple[str, ...]:
     """Differences of setting that do not forbid a comparison, in words."""
-    found: list[str] = []
+    found = list(note_seals(before.card.run, after.card.run))
     for name in ("harness", "torch", "transformers", "nnsight", "device", "attention"):
         a, b = getattr(before.card.run, name), getattr(after.card.run, name)
         if a != b:

@@ -8,6 +8,7 @@ from harness.judging.claim import Pair
 from harness.judging.record import Record
 from harness.reporting.findings import tell_briefly, tell_findings
 from harness.reporting.scorecard import Scorecard
+from harness.reporting.sealed import tell_seal
 from harness.reporting.table import Paint, choose_shape, counts, legend, table
 from harness.reporting.wording import MISSING, one_line, spell_count, tell_partial, wrap_lines
 from harness.statistics.looks import AUTO
@@ -66,10 +67,10 @@ def _tell_title(card: Scorecard) -> str:
         spell_count(len(card.claims), "claim"),
         spell_count(len(card.subjects), "subject"),
     )
-    partial = f"{tell_partial(run)}: " if run.partial else ""
+    partial, sealed = f"{tell_partial(run)}: " if run.partial else "", tell_seal(run)
     return one_line(
         f"{partial}{judged} on {claims} and {subjects}; harness {run.harness}, {where}, "
-        f"seed {run.seed}, claims {run.claims_hash[:8]}"
+        f"seed {run.seed}, claims {run.claims_hash[:8]}{f', {sealed}' if sealed else ''}"
     )
 
 

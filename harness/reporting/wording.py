@@ -121,7 +121,8 @@ def describe_asked(subjects: Mapping[str, Mapping[str, str]]) -> str:
 
 def describe_run(run: RunFacts) -> dict[str, str | None]:
     """The facts of a run as text, by name; None where a fact was not recorded."""
-    facts = {**run.to_json(), "subjects": describe_asked(run.subjects) or None}
+    seal = ", ".join(f"{name} {value}" for name, value in run.seal.items()) or "none"
+    facts = {**run.to_json(), "subjects": describe_asked(run.subjects) or None, "seal": seal}
     return {name: None if value is None else str(value) for name, value in facts.items()}
 
 

@@ -31,6 +31,7 @@ from harness.reporting.wording import spell_count
 from harness.reporting.writing import write_pages
 from harness.runs.journal import Collected
 from harness.runs.run import Run
+from harness.runs.sealing import describe_seal
 from harness.statistics.looks import AUTO
 
 CALIBRATION = REPORTS / "calibration.json"
@@ -146,6 +147,7 @@ def gather_run_facts(run: Run, found: Collected, *, partial: str = "") -> RunFac
         gate=run.options.gate,
         code=hash_code(experiment.module for experiment in EXPERIMENTS),
         subjects=run.journal.read_subjects([e for e in run.entries if e.name in asked]),
+        seal=describe_seal(run.seal) if run.seal else {},
     )
 
 

@@ -13,7 +13,7 @@ from harness.machine.files import name_file, write_json
 from harness.subjects.pinning import is_pinned
 from harness.subjects.registry import Entry
 
-OLD = ("*.json", "*.evidence.gz", "collected-*.txt", "asked/*", "subjects/*")
+OLD = ("*.json", "*.evidence.gz", "collected-*.txt", "unsealed-*.txt", "asked/*", "subjects/*")
 """Files that an earlier run left in its folder of records."""
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from harness.judging import controls
 from harness.judging.claim import Claim
 from harness.judging.record import Record, forget_record, load_records, save_record
+from harness.judging.seal import read_seal
 from harness.judging.verdict import Judgement, Standing, Verdict, compare_verdict
 from harness.measuring.experiment import Experiment
 from harness.measuring.measuring import Measured, Measuring
@@ -80,6 +81,7 @@ class Run:
             self.baselines = load_baselines(options.baseline, self.entries)
             # Read now, so that a bad file is refused before hours of measuring.
             self.before: Side | None = load_named_side(options.baseline)
+            self.seal = read_seal(options.seal) if options.seal else None
             self.expected = None if options.baseline == "none" else controls.read_expected()
         except (Refused, ValueError, RuntimeError) as error:
             raise BadOption(str(error)) from error

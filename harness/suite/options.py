@@ -65,6 +65,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "without it such a run is red",
     )  # fmt: skip
     group.addoption(
+        "--seal", type=Path, metavar="FILE", dest="claim_seal",
+        help="a file of `claims seal`: refuse to ask any other claims, thresholds, trials, seed or scenes than "
+        "those that were written down there",
+    )  # fmt: skip
+    group.addoption(
         "--scorecard", type=Path, metavar="DIR", dest="claim_scorecard",
         help="write scorecard.json, scorecard.xml, index.html and the figures into DIR; those of an earlier "
         "run are gone as soon as this one begins",
@@ -129,6 +134,7 @@ def read_options(config: pytest.Config, records: Path) -> Options:
         seed=option("claim_seed"),
         baseline=option("claim_baseline"),
         partial=option("claim_partial"),
+        seal=option("claim_seal"),
         scorecard=option("claim_scorecard"),
         records=records,
         store=option("claim_store") or Options.store,

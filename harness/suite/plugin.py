@@ -23,6 +23,7 @@ from harness.subjects.anatomy import MARKERS
 from harness.subjects.registry import Entry, Refused
 from harness.suite.judge import Judge, choose_look
 from harness.suite.options import pytest_addoption
+from harness.suite.sealing import refuse_unsealed
 from harness.suite.summary import print_summary
 from harness.suite.wiring import RECORDS, RUN, get_run, only_looks
 
@@ -126,22 +127,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     # First of all, since pytest-xdist then calls the scheduler, which reads what is noted here.
-    run = session.config.stash[RUN]
-    if run is not None and not only_looks(session.config):
-        if not hasattr(session.config, "workerinput"):
-            try:
-                run.begin()
-            except BadOption as error:
-                raise pytest.UsageError(str(error)) from None
-        tests = [
-            ClaimTest(i.nodeid, c, e, set(i.fixturenames) - {"judge", "entry", "request"})
-            for i in session.items
-            if isinstance(i, pytest.Function) and (c := _claim_of(i)) and (e := _entry_of(i))
-        ]
-        # Not what pytest says that it deselected: a plugin may shorten the list without a word.
-        left_out = session.config.stash[FOUND] - {(t.claim.id, t.entry.name) for t in tests}
-        searched = None if _is_narrowed(session.config.args) else left_out
-        note_collected(run, tests, os.environ.get("PYTEST_XDIST_WORKER", "main"), searched)
+    config, process = session.config, os.environ.get("PYTEST_XDIST_WORKER", "main")
+    looks = only_looks(config)
+    try:
+        # Where no claim was found there is no run yet, and a seal says that there are claims.
+        run = get_run(config) if config.getoption("claim_seal") else config.stash[RUN]
+        if run is None:
+            return
+        if not looks and not hasattr(config, "workerinput"):
+            run.begin()
+    except BadOption as error:
+        raise pytest.UsageError(str(error)) from None
+    tests = [
+        ClaimTest(i.nodeid, c, e, set(i.fixturenames) - {"judge", "entry", "request"})
+        for i in session.items
+        if isinstance(i, pytest.Function) and (c := _claim_of(i)) and (e := _entry_of(i))
+    ]
+    asked = [(test.claim.id, test.entry.name) for test in tests]
+    # Not what pytest says that it deselected: a plugin may shorten the list without a word.
+    left_out = config.stash[FOUND] - set(asked)
+    refuse_unsealed(session, run, asked, sorted(left_out), process)
+    if not looks:
+        note_collected(run, tests, process, None if _is_narrowed(config.args) else left_out)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

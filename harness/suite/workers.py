@@ -13,6 +13,7 @@ from harness.machine.placement import NoGpu, check_gpus
 from harness.runs.baselines import BadOption
 from harness.runs.journal import Journal, PlannedTest
 from harness.suite.progress_hooks import begin_with_workers
+from harness.suite.sealing import refuse_noted
 from harness.suite.wiring import PROGRESS, RECORDS, SAID, get_run, print_line
 from harness.suite.xdist_types import Log, Scheduler, Worker
 
@@ -47,7 +48,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def _asked(config: pytest.Config) -> bool:
     """Whether claims are run, as far as the command line tells before they are collected."""
     named = any(Path(a.split("::")[0]).resolve().is_relative_to(CLAIMS) for a in config.args)
-    options = ("claim_subjects", "claim_scorecard", "claim_gpu")
+    options = ("claim_subjects", "claim_scorecard", "claim_gpu", "claim_seal")
     return named or any(config.getoption(option) for option in options)
 
 
@@ -60,6 +61,11 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: Sized) -> None:
             check_gpus(len(specs), torch.cuda.device_count())
         except NoGpu as error:
             raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Worker) -> None:
+    refuse_noted(node.config, node.gateway.id)
 
 
 @pytest.hookimpl(optionalhook=True)

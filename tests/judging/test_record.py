@@ -228,6 +228,7 @@ def test_a_run_survives_json_in_the_order_of_the_contract():
             "partial_because",
             "command",
             "state",
+            "seal",
         ]
     )
     assert RUN.partial is False
