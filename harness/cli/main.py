@@ -7,10 +7,33 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from harness.cli import bless, calibrate, check_subject, compare, export, measure, pin, power, train
+from harness.cli import (
+    bless,
+    calibrate,
+    check_subject,
+    compare,
+    export,
+    measure,
+    pin,
+    power,
+    prove,
+    train,
+)
 from harness.cli import list as listing
 
-COMMANDS = (listing, train, bless, compare, export, calibrate, power, check_subject, pin, measure)
+COMMANDS = (
+    listing,
+    train,
+    prove,
+    bless,
+    compare,
+    export,
+    calibrate,
+    power,
+    check_subject,
+    pin,
+    measure,
+)
 """The modules of the subcommands, in the order of --help."""
 
 EPILOG = """\
