@@ -23,7 +23,7 @@ what is checked of every trial, by hooks in the model's own forward pass and not
   feature retrieval: at the last token the color of the target is the highest
   each head of a stage speaks for the right object, by what it writes itself
   a stage's heads alone, taken from the other side of the contrast of section 3.4, bring the answer that it
-    predicts; all other heads from there, at once, leave the answer
+    predicts; all heads but its own and those of later stages, from there and at once, leave the answer
   heads that nothing is wired to, taken from a scene with other objects on other cells, leave the answer
   the answer is the color of the target
 and of all trials together: with a stage's heads at their mean, both prompts about an image are answered right

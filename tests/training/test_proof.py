@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.cli.main import main
+from harness.cli.prove import render
 from harness.machine.files import FIXTURES
 from harness.stimuli import contrast
 from harness.stimuli.contrast import CONDITIONS
@@ -70,10 +71,11 @@ def columns(head):
 @pytest.mark.parametrize("grid", [TWO, THREE])
 @pytest.mark.parametrize("name", OBJECTS)
 def test_every_trial_of_two_objects_is_there_once(grid, name, monkeypatch):
+    shown = OBJECTS[name]
     if name == "every":
-        # All 81 make half a million trials; blocks of one described object must still leave none out.
+        # All 81 make half a million trials; with fewer, too, a family is to describe one object alone.
+        shown = shown[::8]
         monkeypatch.setattr(scenes, "ROWS", 10)
-    shown = OBJECTS[name][:6]
     found = [
         (t.described[0], t.target, t.scene.cells)
         for family in list_families(grid, shown)
@@ -106,7 +108,9 @@ def test_the_other_trials_of_a_family_are_those_of_the_contrasts(name):
             assert there.scene.key == made.counterfactual.scene.key
             assert there.prompt.text == trial.prompt.text
             strange = family.trials[family.strange[index]]
-            assert strange.target not in (own, target) != strange.described[0]
+            assert strange.target not in (own, target)
+            assert strange.described[0] != target
+            assert (strange.described[0] == own) == (name == "every")
 
 
 @given(
@@ -157,10 +161,9 @@ def test_a_pass_from_a_token_on_is_the_whole_pass(control, first):
     assert (said != seen.said).all()
 
 
-@pytest.mark.parametrize("name", PLANTED)
-def test_everything_holds_for_what_is_planted(control, name):
+def test_everything_holds_for_what_is_planted(control):
     told = []
-    proof = prove(control(name), PLANS[name], TWO, FOUR, told.append)
+    proof = prove(control("planted"), PLAN, TWO, FOUR, told.append)
     assert not proof.failed
     assert (proof.trials, len(proof.scenes)) == (144, 72)
     each = [f.checked for f in proof.findings.values()]
@@ -173,8 +176,7 @@ def find_failed(proof):
     return [f.name for f in proof.failed]
 
 
-@pytest.mark.parametrize("stage", CONDITIONS)
-@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize(("stage", "which"), list(zip(CONDITIONS, (0, 1, 0), strict=True)))
 def test_a_stage_with_one_head_gone_is_caught_at_that_stage(control, stage, which):
     layer, head = checks.read_heads(PLAN)[stage][which]
     subject = damage(control("planted"), lambda m: output_of(m, layer)[:, columns(head)].zero_())
@@ -182,20 +184,9 @@ def test_a_stage_with_one_head_gone_is_caught_at_that_stage(control, stage, whic
     name = checks.name_check(stage, checks.EACH_HEAD)
     assert name in find_failed(proof)
     assert proof.failed[0].name.startswith(checks.STAGES[stage])
-    trial, found = proof.findings[name].first
+    _, found = proof.findings[name].first
     assert found.startswith(f"layer {layer} head {head} ")
     assert proof.findings[name].failed == proof.findings[name].checked
-
-
-@pytest.mark.parametrize("stage", CONDITIONS)
-def test_a_stage_with_all_heads_gone_gives_nothing(control, stage):
-    def change(model):
-        for layer, head in checks.read_heads(PLAN)[stage]:
-            output_of(model, layer)[:, columns(head)] = 0
-
-    proof = prove(damage(control("planted"), change), PLAN, TWO, FOUR)
-    assert proof.failed[0].name == checks.name_check(stage, checks.OUTPUT[stage])
-    assert checks.name_check(stage, checks.PATCHED) in find_failed(proof)
 
 
 def exchange(weight, rows):
@@ -242,7 +233,7 @@ def test_two_colors_exchanged_are_caught_where_they_are_exchanged(control, chang
 
 
 @pytest.mark.parametrize(
-    ("stage", "field"), zip(CONDITIONS, ("retrieval", "selection", "features"), strict=True)
+    ("stage", "field"), list(zip(CONDITIONS, ("retrieval", "selection", "features"), strict=True))
 )
 def test_a_stage_that_other_heads_carry_than_is_written_is_caught(control, stage, field):
     own = getattr(PLAN, field)
@@ -261,7 +252,7 @@ def test_a_head_that_matters_and_is_not_written_down_is_caught(control):
     """It lifts all colors in the image alike, so that answers are right until it comes from another scene."""
 
     def change(model):
-        attention = model.model.language_model.layers[1].self_attn
+        attention = model.model.language_model.layers[7].self_attn
         value, rows = attention.v_proj.weight[columns(5)], attention.o_proj.weight[:, columns(5)]
         colors = range(len(COLORS))
         value[:], rows[:] = 0, 0
@@ -272,7 +263,8 @@ def test_a_head_that_matters_and_is_not_written_down_is_caught(control):
     failed = find_failed(proof)
     assert checks.UNWIRED in failed
     assert checks.name_check("feature_retrieval", checks.OTHERS) in failed
-    assert checks.ANSWER not in failed
+    for name in (checks.ANSWER, *(checks.name_check(s, checks.OUTPUT[s]) for s in CONDITIONS)):
+        assert name not in failed
 
 
 def test_the_shortcut_fails_by_the_stages_that_it_does_not_have(control):
@@ -285,13 +277,18 @@ def test_the_shortcut_fails_by_the_stages_that_it_does_not_have(control):
         assert proof.right_without[stage] == (144, 72, 72)
     assert not [name for name in find_failed(proof) if name.startswith("feature retrieval")]
     assert checks.ANSWER not in find_failed(proof)
+    said = list(render(proof, PLANS["shortcut"]))
+    assert "  no head is written for: ID retrieval, ID selection" in said
+    first = said.index("first counterexample: " + proof.failed[0].name)
+    assert said[first + 1].startswith("  2x2 grid, a red circle at row 0, column 0 and a ")
+    assert said[first + 2].startswith("  the nearest place is row ")
 
 
 def test_answers_that_stay_right_without_a_stage_are_counted_by_image():
     trials = [t for family in list_families(TWO, FOUR) for t in family.trials]
     images = len({t.scene.key for t in trials})
     for kept, fails in ((images // 4 - 1, False), (images // 4, True)):
-        stay = {key for key in sorted({t.scene.key for t in trials})[:kept]}
+        stay = set(sorted({t.scene.key for t in trials})[:kept])
         # About all other images one answer is right, as by naming one of two colors always.
         answered = [
             (t, t.scene.key in stay or t.described[0] == min(t.scene.objects)) for t in trials
@@ -308,7 +305,8 @@ def test_objects_of_one_color_do_not_show_that_a_stage_is_needed():
     alike = [t for t in trials if t.target.color == t.described[0].color]
     proof = Proof()
     judge_without(proof, "id_retrieval", [(t, t in alike) for t in trials])
-    assert alike and not proof.failed
+    assert alike
+    assert not proof.failed
     assert proof.right_without["id_retrieval"][0] == len(alike)
 
 
@@ -323,25 +321,21 @@ def test_the_command_says_that_all_is_proved(few, capsys):
     assert "72 scenes with two prompts each, 144 trials" in said
     assert "proved: all of it holds for each of the 144 trials" in said
     assert f"{15 * 144 + 3} checks" in said
-    assert "FAILED" not in said and "counterexample" not in said
+    assert "FAILED" not in said
+    assert "counterexample" not in said
 
 
 def test_the_command_prints_the_first_counterexample(few, capsys):
     folder = str(FIXTURES / "controls" / "shortcut")
-    for arguments in (["shortcut"], ["planted", "--weights", folder]):
-        assert main(["prove", *arguments]) == 1
-        said = capsys.readouterr().out
-        first = said[said.index("first counterexample") :]
-        assert "ID retrieval: the mention holds the place" in first
-        assert (
-            '2x2 grid, a red circle at row 0, column 0 and a yellow star at row 0, column 1; "In'
-            in first
-        )
-        assert "the nearest place is row " in first
-        assert "proved: all" not in said
-        assert ("no head is written for: ID retrieval, ID selection" in said) == (
-            arguments == ["shortcut"]
-        )
+    assert main(["prove", "planted", "--weights", folder]) == 1
+    said = capsys.readouterr().out
+    assert "proved: all" not in said
+    first = said[said.index("first counterexample: ") :].splitlines()
+    assert first[0].endswith(
+        "ID retrieval: the mention holds the place of the object that it names"
+    )
+    assert first[1].startswith("  2x2 grid, a red circle at row ")
+    assert first[2].startswith("  the nearest place is row ")
 
 
 @pytest.mark.parametrize("name", ["taught", "tiny-llava", "untrained", "qwen2-vl-7b", "./folder"])

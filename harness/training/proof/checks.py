@@ -61,7 +61,9 @@ OUTPUT = {
 }
 EACH_HEAD = "each of its heads speaks for the right object"
 PATCHED = "its heads alone bring the answer of the other side of the contrast"
-OTHERS = "all other heads, from the other side of the contrast, leave the answer"
+OTHERS = (
+    "all heads but its own and later stages', from the other side of the contrast, leave the answer"
+)
 WITHOUT = "with its heads at their mean, both answers about an image are right less often than by guessing"
 SIGHT = "image: its tokens hold color, shape and place of what they show"
 UNWIRED = "heads that nothing is wired to, from other objects on other cells, leave the answer"
@@ -136,7 +138,7 @@ def check_each_head(
 ) -> Checked:
     """Check that what each head of a stage writes by itself speaks for the right object.
 
-    A place is nearer to that of the right object than to that of the other; of colors the target's is the highest.
+    A place is nearer to the right object's than to the other's; of colors the target's is the highest.
     """
     own = read_heads(plan)[stage]
     token = list_tokens(clean, stage)[-1]
@@ -163,7 +165,7 @@ def check_each_head(
 
 
 def _find_right(trial: Trial, stage: Condition, relative: bool) -> NDArray[np.float64]:
-    """The target's color as one of all; or the way from the place of the wrong object to that of the right one."""
+    """The target's color as one of all; or the way from the wrong object's place to that of the right one."""
     if stage == "feature_retrieval":
         return np.array([float(color == trial.target.color) for color in COLORS])
     codes, cells = list_codes(trial.scene, relative), trial.scene.grid.cells
@@ -182,7 +184,8 @@ def check_patched(
     """Check both halves of a contrast of section 3.4, at its tokens.
 
     The stage's heads from the other side bring the answer that the contrast predicts; all other heads of the
-    model from there, at once, leave the answer as it is.
+    model from there, at once, leave the answer as it is. The heads of later stages are left to do their work:
+    replaced as well, they would give the answer whatever the others carry.
     """
     tokens = list_tokens(clean, stage)
     other = family.replaced if stage == "feature_retrieval" else family.exchanged
@@ -191,9 +194,11 @@ def check_patched(
         wanted = [right[i] for i in other]
     else:
         wanted = [t.described[0].color for t in family.trials]
-    own = set(read_heads(plan)[stage])
+    heads = read_heads(plan)
+    own = set(heads[stage])
     source = clean.seen.heads[:, other]
-    rest = {(la, h) for la in range(LAYERS) for h in range(HEADS)} - own
+    onwards = {p for later in CONDITIONS[CONDITIONS.index(stage) :] for p in heads[later]}
+    rest = {(la, h) for la in range(LAYERS) for h in range(HEADS)} - onwards
     return (
         _compare(
             name_check(stage, PATCHED), replace_at(passes, clean, source, own, tokens), wanted
