@@ -17,6 +17,7 @@ from harness.cli import (
     measure,
     pin,
     power,
+    prove,
     seal,
     train,
 )
@@ -25,6 +26,7 @@ from harness.cli import list as listing
 COMMANDS = (
     listing,
     train,
+    prove,
     bless,
     compare,
     export,

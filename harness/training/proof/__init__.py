@@ -1,0 +1,1 @@
+"""What is written into a control, checked on every scene of a finite set by hooks of torch."""
