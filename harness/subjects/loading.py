@@ -38,7 +38,9 @@ from harness.subjects.registry import Entry
 from harness.subjects.speaking import change_vocabulary
 from harness.subjects.subject import Subject
 from harness.subjects.templates import chat_template_of
+from harness.subjects.truth import find_heads
 from harness.subjects.twins import transform
+from harness.subjects.weakened import weaken
 
 
 def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subject:
@@ -109,6 +111,9 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         fingerprint=entry.fingerprint(commit),
         commit=commit,
     )
+    if entry.weakened:
+        stage, _, share = entry.weakened.partition("=")
+        return weaken(subject, find_heads(entry.folder, stage), float(share))
     return transform(subject, entry.twin) if entry.twin else subject
 
 
