@@ -69,7 +69,7 @@ class Size:
     trials: int | None = None
     mutants: int | None = None
     rotation: int = 3
-    curves: int = 3
+    curves: int = 2
     stages: tuple[str, ...] = tuple(STAGES)
     sections: tuple[str, ...] = SECTIONS
 
@@ -199,13 +199,14 @@ def _name_part(part: Part, size: Size, code: str) -> str:
     """The name under which a part is kept; it changes with whatever can change what the part finds."""
     what, name, seed = part
     weights = "" if what == "coverage" else find(name, read_registry()).fingerprint()
-    much = {
+    much: dict[str, int | list[str] | None] = {
         "trials": size.trials,
         "coverage": size.coverage,
         "seed": seed,
         "rotation": size.rotation,
-        **({"sections": size.sections} if what == CURVE else {}),
     }
+    if what == CURVE:
+        much["sections"] = list(size.sections)
     return make_key(f"{what} {name}", weights, code, **much)
 
 

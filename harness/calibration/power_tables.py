@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python -m harness.calibration.power_tables
 
-It judges the claims of sections 3.4 and 4.2 with one seed, one process after the other, in about twelve minutes of
-one core. What is finished is kept, and the same command goes on after an interruption. `claims calibrate` has
+It judges claims of sections 3.4 and 4.2 with one seed, a step after the other, in about five minutes of one
+core. What is finished is kept, and the same command goes on after an interruption. `claims calibrate` has
 these curves over more seeds, and those of sections 3.1 and 3.3.
 """
 
@@ -44,31 +44,31 @@ def make_document(work: Path = WORK, say: Callable[[str], None] = lambda line: N
 
 def write_document(curves: Sequence[PowerCurve]) -> str:
     """The text of docs/power.md, from the curves."""
-    seeds = SIZE.curves
-    judged = ", ".join(map(str, range(FIRST_SEED, FIRST_SEED + seeds)))
+    judged = ", ".join(map(str, range(FIRST_SEED, FIRST_SEED + SIZE.curves)))
     tables = "\n\n".join(
         f"## {stage.capitalize()}\n\n{write_table([c for c in curves if c['stage'] == stage])}"
         for stage in SIZE.stages
     )
     return f"""# Power
 
-How small a mechanism may be and still be seen. Made by `harness/calibration/power_tables.py`, from `{CONTROL}` with
-one stage turned down: `pytest claims --subject {CONTROL}:selection=0.1` judges what its heads of ID selection,
-with a tenth of what they gave, leave (`harness/subjects/weakened.py`). A stage can be `retrieval`, `selection` or
-`features`, of every control whose truth says which heads carry it.
+How small a mechanism may be and still be seen: claims on `{CONTROL}`, one stage of which is turned down. Made
+by `harness/calibration/power_tables.py`; `claims calibrate` makes the same curves over more seeds.
 
-The share is that of the weights. It says nothing of other models: half of a written stage does nearly what the
-whole does, and the answers go below a tenth. What says something is the estimate beside it, in logits, in shares
-of the clean difference, or in shares of answers, as the claim measures it, so each cell has the verdict and the
-estimate. Claims are judged without the gate: a run blocks them where the task is failed. Steps were chosen on seed 0;
-seed {judged} judges. "Found from" is the smallest share at which, and above which, a claim is supported in 95% of
-the seeds; with {seeds} that says what happens, not how surely.
+    pytest claims --subject {CONTROL}:selection=0.1
 
-| cell | verdict |
-|---|---|
-| **bold** | supported |
-| plain | anything else |
-| - | no estimate, and not supported |
+judges the control whose heads of ID selection give a tenth of what they gave
+(`harness/subjects/weakened.py`). The stages are `retrieval`, `selection` and `features`, of every control
+whose truth says which heads carry them.
+
+**How to read it.** The share is one of weights, and says nothing of other models: half of a written stage
+does nearly what the whole does. What can be carried over is the estimate, in logits, shares of the clean
+difference or shares of answers. So each cell has the estimate, in bold where the claim is supported, and a
+dash where there is none. "Found from" is the smallest share at which, and above which, it is supported in 95%
+of the seeds.
+
+Claims are judged without the gate: a run blocks them where the task is failed, which is so of selection and
+retrieval long before their heads are no longer found. Seed 0 chose the steps, and seed {judged} judges: that
+tells what happens, not how surely.
 
 {tables}
 """
@@ -81,14 +81,9 @@ def write_table(curves: Sequence[PowerCurve]) -> str:
     for curve in curves:
         at = {p["share"]: p for p in curve["points"]}
         smallest = find_smallest(curve["points"])
-        rows.append(
-            [
-                curve["claim"].removeprefix(PREFIX),
-                *(_spell_point(at[float(share)]) for share in STEPS),
-                "nowhere" if smallest is None else f"{smallest['share']:g}",
-                curve["unit"],
-            ]
-        )
+        cells = [_spell_point(at[float(share)]) for share in STEPS]
+        least = "nowhere" if smallest is None else f"{smallest['share']:g}"
+        rows.append([curve["claim"].removeprefix(PREFIX), *cells, least, curve["unit"]])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

@@ -23,8 +23,8 @@ CONTROL = "planted"
 `planted-absolute` it rises, and taught controls rest on the mean of their heads, too."""
 
 STEPS = ("1", "0.1", "0.05", "0.02", "0")
-"""Shares of a stage, as a subject's name has them, from the largest on. Chosen on seed 0, which judges no curve:
-with half of a written stage the answers lead as before, and below a tenth they go."""
+"""Shares of a stage, as a subject's name has them, from the largest on. Chosen on seed 0, which judges no
+curve: with half of a written stage the answers lead as before, and below a tenth they go."""
 
 FIRST_SEED = 1
 """Seed of the first trials that judge; those of seed 0 chose the steps."""
