@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from harness import __version__
 from harness.calibration.mutants import check_mutants, mutants
 from harness.calibration.runs import collect_claims
 from harness.calibration.summary import Found, Part, add_up, note_verdict
+from harness.calibration.weakening import CURVE, SECTIONS, choose_claims, list_parts, note_step
 from harness.judging import controls
 from harness.judging.claim import claims_hash
 from harness.machine.files import ROOT, read_json, write_json
@@ -26,6 +27,7 @@ from harness.reporting.error_rates import SCHEMA, Content
 from harness.runs.run import MEASURED_WITH
 from harness.subjects.contents import take_fingerprint
 from harness.subjects.registry import find, read_registry
+from harness.subjects.truth import STAGES
 
 PLANTED = ("planted", "planted-elsewhere")
 """Controls whose heads are known for all three stages."""
@@ -56,6 +58,9 @@ class Size:
         mutants: How many mutants; all if None.
         rotation: Subjects on which no claim can be true are asked section 3 and, by seed, every
             `rotation`-th of the other files of claims, since all files would take all day.
+        curves: How many seeds of trials judge each step of a stage that is turned down.
+        stages: Which stages are turned down.
+        sections: Of which sections the claims about them are judged.
     """
 
     untrained: int = 100
@@ -65,9 +70,21 @@ class Size:
     trials: int | None = None
     mutants: int | None = None
     rotation: int = 3
+    curves: int = 2
+    stages: tuple[str, ...] = tuple(STAGES)
+    sections: tuple[str, ...] = SECTIONS
 
 
-SHORT = Size(untrained=1, misled=1, repeats=1, coverage=100, trials=24, mutants=1)
+SHORT = Size(
+    untrained=1,
+    misled=1,
+    repeats=1,
+    coverage=100,
+    trials=24,
+    mutants=1,
+    curves=1,
+    stages=("features",),
+)
 """A minute or two, to prove that every part runs; with so few trials many verdicts are inconclusive."""
 
 
@@ -88,9 +105,33 @@ def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) 
         CodeMoved: The code changed during the run, so that its parts come from different code.
     """
     begun = time.monotonic()
+    code = _hash_code()
+    results = run_parts(list(_list_parts(size)), size, work, jobs=jobs, say=say)
+    found = add_up(results, check_mutants(mutants()[: size.mutants], jobs=jobs, say=say))
+    return {
+        "schema": SCHEMA,
+        "made": datetime.now(UTC).date().isoformat(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "harness": __version__,
+        "claims_hash": claims_hash(collect_claims()),
+        "code": code,
+        "seconds": round(time.monotonic() - begun),
+        "size": asdict(size),
+        **found,
+    }
+
+
+def run_parts(
+    parts: Sequence[Part], size: Size, work: Path, *, jobs: int, say: Callable[[str], None]
+) -> dict[Part, Found]:
+    """Run those of some parts that are not in `work` yet, and return what each found; see `calibrate`.
+
+    Raises:
+        CodeMoved: The code changed meanwhile.
+    """
+    begun = time.monotonic()
     work.mkdir(parents=True, exist_ok=True)
     code = _hash_code()
-    parts = list(_list_parts(size))
     paths = {part: work / f"{_name_part(part, size, code)}.json" for part in parts}
     results = {part: found for part, path in paths.items() if (found := _read_finished(path))}
     waiting = [part for part in parts if part not in results]
@@ -109,22 +150,10 @@ def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) 
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    # Sorted by part, so that the same results make the same file.
-    results = {part: results[part] for part in parts}
     if _hash_code() != code:
         raise CodeMoved("the code changed while it was calibrated: run it again")
-    found = add_up(results, check_mutants(mutants()[: size.mutants], jobs=jobs, say=say))
-    return {
-        "schema": SCHEMA,
-        "made": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "harness": __version__,
-        "claims_hash": claims_hash(collect_claims()),
-        "code": code,
-        "seconds": round(time.monotonic() - begun),
-        "size": asdict(size),
-        **found,
-    }
+    # Sorted by part, so that the same results make the same file.
+    return {part: results[part] for part in parts}
 
 
 def _read_finished(path: Path) -> Found | None:
@@ -148,6 +177,7 @@ def _list_parts(size: Size) -> Iterator[Part]:
         yield "null", f"untrained:{seed}", seed
     for control in PLANTED:
         yield "localise", control, 0
+    yield from list_parts(size.curves, size.stages)
     yield "coverage", "intervals", 0
 
 
@@ -170,12 +200,14 @@ def _name_part(part: Part, size: Size, code: str) -> str:
     """The name under which a part is kept; it changes with whatever can change what the part finds."""
     what, name, seed = part
     weights = "" if what == "coverage" else take_fingerprint(find(name, read_registry()))
-    much = {
+    much: dict[str, int | list[str] | None] = {
         "trials": size.trials,
         "coverage": size.coverage,
         "seed": seed,
         "rotation": size.rotation,
     }
+    if what == CURVE:
+        much["sections"] = list(size.sections)
     return make_key(f"{what} {name}", weights, code, **much)
 
 
@@ -201,6 +233,10 @@ def _run_part(part: Part, size: Size) -> Found:
     if what == "table":
         card = run_suite([name], seed=seed, trials=size.trials)
         return {r.claim: note_verdict(r) for r in card.records}
+    if what == CURVE:
+        about = choose_claims(name, size.sections)
+        card = run_suite([name], claims=about, seed=seed, trials=size.trials, gate=False)
+        return {r.claim: note_step(r) for r in card.records}
     # An untrained subject fails the task, so that with the gate no claim could pass falsely.
     files = choose_files(seed, size.rotation)
     verdicts = find_verdicts([name], files=files, seed=seed, trials=size.trials, gate=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
@@ -12,7 +11,6 @@ import xarray as xr
 
 from harness.experiments.catalogue import MEDIATION, find_experiment
 from harness.experiments.editing import read_words
-from harness.machine.files import FIXTURES
 from harness.measures.mediation import auroc
 from harness.measuring.experiment import Experiment, Request
 from harness.readings.visual_symbols.mediation import Mediation
@@ -22,15 +20,13 @@ from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
 from harness.subjects.subject import Subject
+from harness.subjects.truth import Heads, read_known_heads
 from harness.tracing.capture import capture
 from harness.tracing.edit import Edit
 from harness.tracing.replay import replay
 
 RANDOM_SETS = 20
 """How many random sets of heads are steered, each of as many heads as are planted."""
-
-HeadList = list[tuple[int, int]]
-"""Heads as (layer, head)."""
 
 
 class Located(TypedDict):
@@ -57,10 +53,7 @@ def locate_heads(name: str, *, trials: int | None = None, seed: int = 0) -> Loca
     """
     entry = find(name, read_registry())
     subject = load(entry)
-    truth = json.loads((FIXTURES / entry.source / "truth.json").read_text())
-    planted: dict[str, HeadList] = {
-        s: [(layer, head) for layer, head in hs] for s, hs in truth["heads"].items()
-    }
+    planted = read_known_heads(entry.folder)
     rng = np.random.default_rng(seed)
 
     def measure(experiment: Experiment) -> xr.Dataset:
@@ -87,11 +80,11 @@ def locate_heads(name: str, *, trials: int | None = None, seed: int = 0) -> Loca
 
 def steering(
     subject: Subject,
-    heads: HeadList,
+    heads: Heads,
     trials: int,
     rng: np.random.Generator,
     *,
-    spared: HeadList,
+    spared: Heads,
 ) -> dict[str, float]:
     """Steer heads at the last token from the target's cell to the described object's, and count moved answers.
 
@@ -140,7 +133,7 @@ def _average_outputs(subject: Subject, pairs: Sequence[Contrast]) -> torch.Tenso
 
 
 def _count_moved(
-    subject: Subject, pairs: Sequence[Contrast], means: torch.Tensor, sets: Sequence[HeadList]
+    subject: Subject, pairs: Sequence[Contrast], means: torch.Tensor, sets: Sequence[Heads]
 ) -> list[float]:
     """Share of answers that become the described object's color, for each set of steered heads."""
     batch = subject.encode([p.clean for p in pairs])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -21,6 +21,7 @@ class Setting(TypedDict, total=False):
     """How the suite is run; see `run_suite`."""
 
     files: Sequence[str]
+    claims: Collection[str] | None
     seed: int
     trials: int | None
     gate: bool
@@ -34,6 +35,23 @@ class _Catcher:
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         concluded = config.stash.get(CONCLUSION, None)
         self.card = concluded.scorecard if concluded else None
+
+
+class _Chooser:
+    """Plugin that leaves out all claims but some, by id."""
+
+    def __init__(self, claims: Collection[str]) -> None:
+        self.claims = claims
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if (c := _find_claim(item)) and c.id in self.claims]
+
+
+def _find_claim(item: pytest.Item) -> Claim | None:
+    """The claim that a test judges; None for any other test."""
+    claim = getattr(getattr(item, "function", None), "claim", None)
+    return claim if isinstance(claim, Claim) else None
 
 
 def collect_claims() -> list[Claim]:
@@ -62,6 +80,7 @@ def run_suite(
     subjects: Sequence[str],
     *,
     files: Sequence[str] = ("claims",),
+    claims: Collection[str] | None = None,
     seed: int = 0,
     trials: int | None = None,
     gate: bool = True,
@@ -71,6 +90,7 @@ def run_suite(
     Args:
         subjects: Names or folders, as after --subject.
         files: Files or folders of claims, relative to the project's root.
+        claims: Ids of the claims in them that are judged; all if None.
         seed: Seed of all stimuli.
         trials: Trials of every experiment; each experiment's own number if None.
         gate: Whether failing the task blocks a claim.
@@ -85,7 +105,8 @@ def run_suite(
         arguments += [x for name in subjects for x in ("--subject", name)]
         arguments += ["--trials", str(trials)] if trials else []
         arguments += [] if gate else ["--no-gate"]
-        status = pytest.main(arguments, plugins=[catcher])
+        chooser = [] if claims is None else [_Chooser(claims)]
+        status = pytest.main(arguments, plugins=[catcher, *chooser])
     card = catcher.card
     if card is None:
         raise SuiteFailed(f"{', '.join(subjects)}: pytest ended with {status!r} and no scorecard")

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 from scipy.stats import beta
 
 from harness.calibration.mutants import Result
+from harness.calibration.weakening import add_up_curves
 from harness.judging import controls
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
@@ -19,6 +20,7 @@ from harness.reporting.error_rates import (
     FalsePasses,
     Results,
 )
+from harness.reporting.power_curves import find_curve_faults
 
 Part = tuple[str, str, int]
 """What one process does, on which subject, with which seed."""
@@ -94,6 +96,7 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
             if control == "planted"
         },
         "power_taught": find_power_taught(by_seed),
+        "power_curves": add_up_curves(results),
         "repeats": max(map(len, by_seed.values()), default=0),
         "auroc": {name: found["auroc"] for name, found in located.items()},
         "onsets": {name: found["onsets"] for name, found in located.items()},
@@ -264,5 +267,6 @@ def find_faults(content: Content) -> list[str]:
         for name, share in content["coverage"].items()
         if not 0.93 <= share <= 0.97 and size["coverage"] >= 4000
     ]
+    wrong += find_curve_faults(content["power_curves"])
     wrong += [f"mutant not caught: {n}" for n, m in content["mutants"].items() if not m["caught"]]
     return wrong

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from harness.machine.files import read_json
+from harness.reporting.power_curves import PowerCurve, render_curves
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import spell_count
 
@@ -78,7 +79,8 @@ class Results(TypedDict):
 
     `table` is about the controls, and `seeds` has those of its cells that change with the seed of the trials.
     `power` is the share of `repeats` seeds in which a claim is supported on the planted control, and
-    `power_taught` that on each control with trained-in stages on which the claim holds. By control,
+    `power_taught` that on each control with trained-in stages on which the claim holds, and `power_curves` has
+    it where one stage is turned down. By control,
     `auroc` has how surely mediation ranks the planted heads of each stage above all others, `onsets` the layer
     from which on a code is there and the layers where it is planted, `steering` the share of answers that
     steered heads move. `coverage` is the share of 95% intervals that hold the truth, by situation.
@@ -89,6 +91,7 @@ class Results(TypedDict):
     false_pass: AllFalsePasses
     power: dict[str, float]
     power_taught: dict[str, dict[str, float]]
+    power_curves: list[PowerCurve]
     repeats: int
     auroc: dict[str, dict[str, float]]
     onsets: dict[str, dict[str, tuple[int, list[int]]]]
@@ -208,6 +211,8 @@ def render(content: Content) -> Iterator[str]:
         mean = sum(p for *_, p in cells) / len(cells)
         yield f"power on trained-in stages: {mean:.0%} on average of {len(cells)} cells that hold"
         yield from (f"  {claim} on {name} {p:.0%}" for claim, name, p in cells if p < 1)
+    yield "power where a stage is turned down, supported of seeds by the share that is left:"
+    yield from render_curves(content["power_curves"])
     for control, stages in content["auroc"].items():
         told = ", ".join(f"{stage} {value:.3f}" for stage, value in stages.items())
         share = content["steering"][control]

@@ -143,8 +143,9 @@ class Run:
         return record.verdict if record else None
 
     def is_exact(self, entry: Entry) -> bool:
-        """Whether every claim must give a known verdict on this subject, which is so for a control."""
-        return entry.kind == "control" and not entry.misled and self.expected is not None
+        """Whether every claim must give a known verdict on this subject, which is so for a whole control."""
+        whole = entry.kind == "control" and not (entry.misled or entry.weakened)
+        return whole and self.expected is not None
 
     def record(
         self,

@@ -46,7 +46,9 @@ from harness.subjects.speaking import change_vocabulary
 from harness.subjects.subject import Subject
 from harness.subjects.templates import chat_template_of
 from harness.subjects.tensors import check_report, check_tensors, check_vocabulary
+from harness.subjects.truth import find_heads
 from harness.subjects.twins import transform
+from harness.subjects.weakened import weaken
 from harness.subjects.weights import check_folder, read_headers
 
 
@@ -130,6 +132,9 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         commit=commit,
         contents=contents,
     )
+    if entry.weakened:
+        stage, _, share = entry.weakened.partition("=")
+        return weaken(subject, find_heads(entry.folder, stage), float(share))
     return transform(subject, entry.twin) if entry.twin else subject
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from harness.machine.files import FIXTURES
 from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, find_anatomy_by_type
 from harness.subjects.folder import find_dtype, find_template_in, read_fields
+from harness.subjects.truth import STAGES, TRUTH, WEAKENED, find_heads, read_known_heads
 from harness.subjects.wording import WORDINGS
 
 ARRANGEMENTS = ("plain", "chat", "prefilled", "auto")
@@ -80,6 +81,8 @@ class Entry:
             `harness.subjects.speaking`.
         twin: "", or how a subject that ships with us is made into another that computes the same or is asked
             the same in other words, see `harness.subjects.twins`.
+        weakened: "", or the stage of a control of which a share is left, "selection=0.5", see
+            `harness.subjects.weakened`.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Entry:
     misled: Literal["", "wrong-image", "shuffled"] = ""
     speaking: Literal[""] | Speaking = ""
     twin: Literal[""] | Twin = ""
+    weakened: str = ""
 
     def __post_init__(self) -> None:
         if self.family not in ANATOMIES:
@@ -130,12 +134,16 @@ class Entry:
 
         Args:
             held: What stands for the files, see `harness.subjects.contents.take_fingerprint`.
+
+        The planted truth is none of these files, but says which heads are weakened.
         """
         digest = hashlib.sha256(f"{self.dtype} {self.arrangement} {self.scale}".encode())
         if self.weights == "random":
             digest.update(f"random {self.seed}".encode())
-        digest.update(f"{self.misled}{self.speaking}{self.twin}".encode())
+        digest.update(f"{self.misled}{self.speaking}{self.twin}{self.weakened}".encode())
         digest.update(held.encode())
+        if self.weakened and self.folder is not None:
+            digest.update((self.folder / TRUTH).read_bytes())
         return digest.hexdigest()
 
     @property
@@ -172,13 +180,14 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
     Args:
         name: A name from the registry or a path. A name may be followed by a variant: "untrained:17" has
             the weights of seed 17, "tiny-llava:wrong-image" and "tiny-llava:shuffled" are misled,
-            "planted:capital" answers in capitals, and "planted:heads" has its heads in another order.
+            "planted:capital" answers in capitals, "planted:heads" has its heads in another order, and in
+            "planted:selection=0.5" the heads of one stage give half of what they gave.
         registry: From `read_registry`.
         family: Architecture of a folder; needed only where config.json does not say.
 
     Raises:
-        UnknownSubject: The name is neither registered nor a folder (the message lists what there is), or a file
-            in the folder cannot be read.
+        UnknownSubject: The name is neither registered nor a folder (the message lists what there is), a file in
+            the folder cannot be read, or a stage is to be weakened whose heads are not known.
     """
     if family is not None and family not in ANATOMIES:
         raise UnknownSubject(f"unknown family {family!r}; known: {', '.join(ANATOMIES)}")
@@ -232,10 +241,27 @@ def _find_variant(entry: Entry, name: str, variant: str) -> Entry:
     for twin in get_args(Twin) if ships else ():
         if variant == twin:
             return replace(entry, name=name, twin=twin)
+    if asked := WEAKENED.fullmatch(variant):
+        _check_known(entry, asked[1])
+        return replace(entry, name=name, weakened=variant)
     shipped = (*get_args(Speaking), *get_args(Twin)) if ships else ()
     known = ", ".join(f"{entry.name}:{v}" for v in (*MISLED, *shipped))
     seeds = f"{entry.name}:SEED or " if entry.weights == "random" else ""
+    known += f", {entry.name}:STAGE=SHARE" if read_known_heads(entry.folder) else ""
     raise UnknownSubject(f"unknown variant {variant!r} of {entry.name}; there are: {seeds}{known}")
+
+
+def _check_known(entry: Entry, stage: str) -> None:
+    """Refuse to weaken a stage whose heads nobody knows."""
+    if find_heads(entry.folder, stage):
+        return
+    known = [s for s in STAGES if find_heads(entry.folder, s)]
+    why = (
+        f"{TRUTH} has no heads of it, only of: {', '.join(known)}"
+        if known
+        else f"which heads carry a stage is written down ({TRUTH}) of controls that have one"
+    )
+    raise UnknownSubject(f"{entry.name}: {stage} cannot be weakened: {why}")
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
