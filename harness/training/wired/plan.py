@@ -14,6 +14,7 @@ from harness.training.wired import heads as wiring
 from harness.training.wired import sight
 from harness.training.wired.heads import WiredHead
 from harness.training.wired.slots import WIDTH, embedding, unembedding
+from harness.training.wired.turned import turn_seen_places
 
 Place = tuple[int, int]
 """Layer and head."""
@@ -65,6 +66,7 @@ class Plan:
         selection: Heads of ID selection, at the last token.
         features: Heads of feature retrieval, at the last token.
         relative: Whether places are relative to the group of objects, or else to the image.
+        turned: Whether the color of an object turns the code of its place, so that IDs are not free of content.
         seed: Seed of everything that is random.
     """
 
@@ -74,6 +76,7 @@ class Plan:
     selection: Stage = Stage(4, (2, 3))
     features: Stage = Stage(6, (4, 5))
     relative: bool = True
+    turned: bool = False
     seed: int = 0
 
     def build(self) -> Untrained:
@@ -99,6 +102,8 @@ class Plan:
             subject.model.lm_head.weight.copy_(unembedding(subject.tokenizer, 1.5, rng))
         wiring.install(language.layers, self.mechanism(self), IDLE, self.seed)
         sight.install(subject, relative=self.relative, seed=self.seed)
+        if self.turned:
+            turn_seen_places(subject)
         return subject
 
     def truth(self) -> Truth:
@@ -124,10 +129,9 @@ class Plan:
 
         They hold the same on both sides of the paper's contrasts, so that patching one changes nothing.
         """
-        staged = {p for s in (self.retrieval, self.selection, self.features) for p in s.places}
         found: dict[str, list[Place]] = {}
         for head in self.mechanism(self):
-            if (head.layer, head.head) not in staged:
+            if head.what:
                 found.setdefault(head.what, []).append((head.layer, head.head))
         return found
 
@@ -136,5 +140,8 @@ STAGES = {
     "bind_by_position": ("id_retrieval", "id_selection", "feature_retrieval"),
     "exclude_by_content": ("feature_retrieval",),
     "see_without_binding": (),
+    "leave_ids_idle": ("feature_retrieval",),
+    "retrieve_without_selecting": ("id_retrieval", "feature_retrieval"),
+    "tie_ids_to_content": ("id_retrieval", "id_selection", "feature_retrieval"),
 }
 """The stages of each mechanism."""
