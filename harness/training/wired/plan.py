@@ -14,6 +14,7 @@ from harness.training.wired import heads as wiring
 from harness.training.wired.families import LLAVA, Family
 from harness.training.wired.heads import WiredHead
 from harness.training.wired.slots import WIDTH, embedding, unembedding
+from harness.training.wired.turned import turn_seen_places
 
 Place = tuple[int, int]
 """Layer and head."""
@@ -66,6 +67,7 @@ class Plan:
         features: Heads of feature retrieval, at the last token.
         relative: Whether places are relative to the group of objects, or else to the image.
         family: What the architecture has of its own.
+        turned: Whether the color of an object turns the code of its place, so that IDs are not free of content.
         seed: Seed of everything that is random.
     """
 
@@ -76,6 +78,7 @@ class Plan:
     features: Stage = Stage(6, (4, 5))
     relative: bool = True
     family: Family = LLAVA
+    turned: bool = False
     seed: int = 0
 
     def build(self) -> Untrained:
@@ -94,6 +97,8 @@ class Plan:
             wiring.undo_width(language.norm.weight)
         wiring.install(language.layers, self.mechanism(self), IDLE, self.seed)
         self.family.write_sight(subject, relative=self.relative, seed=self.seed)
+        if self.turned:
+            turn_seen_places(subject)
         return subject
 
     def truth(self) -> Truth:
@@ -119,10 +124,9 @@ class Plan:
 
         They hold the same on both sides of the paper's contrasts, so that patching one changes nothing.
         """
-        staged = {p for s in (self.retrieval, self.selection, self.features) for p in s.places}
         found: dict[str, list[Place]] = {}
         for head in self.mechanism(self):
-            if (head.layer, head.head) not in staged:
+            if head.what:
                 found.setdefault(head.what, []).append((head.layer, head.head))
         return found
 
@@ -131,5 +135,8 @@ STAGES = {
     "bind_by_position": ("id_retrieval", "id_selection", "feature_retrieval"),
     "exclude_by_content": ("feature_retrieval",),
     "see_without_binding": (),
+    "leave_ids_idle": ("feature_retrieval",),
+    "retrieve_without_selecting": ("id_retrieval", "feature_retrieval"),
+    "tie_ids_to_content": ("id_retrieval", "id_selection", "feature_retrieval"),
 }
 """The stages of each mechanism."""

@@ -8,6 +8,11 @@ from harness.training.wired.mechanisms import (
     exclude_by_content,
     see_without_binding,
 )
+from harness.training.wired.near_misses import (
+    leave_ids_idle,
+    retrieve_without_selecting,
+    tie_ids_to_content,
+)
 from harness.training.wired.plan import Plan, Stage
 
 PLANS = {
@@ -41,5 +46,15 @@ PLANS = {
         ),
         Plan("shortcut", exclude_by_content, seed=3),
         Plan("unbound", see_without_binding, seed=8),
+        Plan(
+            "idle-ids",
+            leave_ids_idle,
+            retrieval=Stage(3, (0, 1)),
+            selection=Stage(5, (2, 3)),
+            features=Stage(2, (4, 5)),
+            seed=9,
+        ),
+        Plan("unselective", retrieve_without_selecting, seed=10),
+        Plan("content-bound", tie_ids_to_content, turned=True, seed=11),
     )
 }
