@@ -126,9 +126,9 @@ def check_output(clean: Clean, trials: Sequence[Trial], stage: Condition, plan: 
         codes = np.array([list_codes(t.scene, plan.relative) for t in trials])
         right = [t.scene.grid.cells.index(t.scene.cells[side]) for t in trials]
         leads, near = find_leads(read, codes, right)
-        for wrong in np.flatnonzero(~(leads > 0)):
+        for wrong in np.flatnonzero(~(leads > 0)).tolist():
             place = _say_cell(trials[wrong], int(near[wrong]))
-            found[int(wrong)] = f"the nearest place is {place}"
+            found[wrong] = f"the nearest place is {place}"
     held = np.array([row not in found for row in range(len(trials))])
     return Checked(name_check(stage, OUTPUT[stage]), held, found)
 
