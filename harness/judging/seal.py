@@ -208,11 +208,12 @@ class Seal:
                 written=str(content.get("written", "")),
                 harness=str(content.get("harness", "")),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+            digest = found.digest
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"it is no seal: {error!r}") from None
-        if found.digest != content["digest"]:
+        if digest != content["digest"]:
             raise ValueError(
-                f"it was changed after it was written: its content has the digest {found.digest[:12]}, and "
+                f"it was changed after it was written: its content has the digest {digest[:12]}, and "
                 f"it says {str(content['digest'])[:12]}; take the file as it was sealed"
             )
         return found

@@ -117,6 +117,8 @@ def _compare_other_experiments(id: str, before: Seal, after: Seal, new: str) -> 
     one, other = before.claims[id].experiments, after.claims[new].experiments
     gone = [before.experiments[n] for n in one if n not in other]
     come = [after.experiments[n] for n in other if n not in one]
+    if gone and not other:
+        yield Weakening(f"{id}: experiments", ", ".join(one), "none", (id,))
     if not gone or not come:
         return
     told = [", ".join(sorted(set(a) - set(b))) for a, b in ((one, other), (other, one))]

@@ -86,6 +86,32 @@ def test_what_is_no_seal_is_refused_by_the_name_of_its_file(tmp_path, content, s
     assert "\n" not in str(refusal.value)
 
 
+def places(content, path=()):
+    """The path of every value in nested dictionaries."""
+    for name, value in content.items():
+        yield (*path, name)
+        if isinstance(value, dict):
+            yield from places(value, (*path, name))
+
+
+def test_whatever_is_put_in_the_place_of_a_value_is_refused():
+    """The clock and the version are free: nothing is judged by them."""
+    whole = SEAL.to_json()
+    paths = [path for path in places(whole) if path not in (("written",), ("harness",))]
+    assert len(paths) > 60
+    for *above, name in paths:
+        for odd in (None, -3, "x", [], {}, [None], {"x": 1}):
+            content = json.loads(json.dumps(whole))
+            inner = content
+            for part in above:
+                inner = inner[part]
+            if inner[name] == odd:
+                continue
+            inner[name] = odd
+            with pytest.raises(ValueError, match=r"it is (no seal|of schema)|it was changed"):
+                Seal.from_json(content)
+
+
 def test_a_seal_that_is_not_there_says_how_to_write_one(tmp_path):
     with pytest.raises(ValueError, match="No such file or directory; `claims seal"):
         read_seal(tmp_path / "seal.json")

@@ -120,6 +120,11 @@ def test_a_claim_that_moves_to_an_experiment_with_fewer_trials_is_found():
     assert find_weakenings(SEAL, change_claim(same, experiments=("same",))) == []
 
 
+def test_a_claim_that_is_measured_by_nothing_any_more_is_found():
+    assert easier(change_claim(experiments=())) == [f"{KEYS}: experiments"]
+    assert find_weakenings(change_claim(experiments=()), SEAL) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
