@@ -224,6 +224,8 @@ def _build(kind: type[_Part], row: Mapping[str, Any], names: str) -> _Part:
     known = {f.name for f in fields(kind)}
     if set(row) != known:
         raise KeyError(", ".join(sorted(set(row) ^ known)))
+    if not isinstance(row[names], (list, tuple)):
+        raise TypeError(f"{names} is no list")
     return kind(**{**row, names: tuple(row[names])})
 
 

@@ -181,6 +181,7 @@ def test_what_cannot_be_read_is_one_line(repository, monkeypatch, capsys, named,
     assert refusal.count("\n") == 1
 
 
+@pytest.mark.deep
 def test_a_revision_whose_claims_cannot_be_read_is_one_line(repository, monkeypatch, capsys):
     monkeypatch.setattr(revisions, "ROOT", repository)
     git(repository, "worktree", "add", "--detach", str(repository.parent / "bare"), "older")
