@@ -133,21 +133,14 @@ class Seal:
         asked = self.settings.get("trials")
         return asked if isinstance(asked, int) else self.experiments[experiment].trials[scale]
 
-    def list_claims_on(self, experiment: str, *, directly: bool = False) -> tuple[str, ...]:
-        """Ids of the claims that need an experiment, sorted; `directly` leaves out those that build on it."""
-        return tuple(
-            id
-            for id, claim in sorted(self.claims.items())
-            if experiment in claim.experiments
-            or (
-                not directly
-                and any(
-                    experiment in self.experiments[name].measures
-                    for name in claim.experiments
-                    if name in self.experiments
-                )
-            )
-        )
+    def list_measured(self, claim: str) -> tuple[str, ...]:
+        """Names of all experiments that are measured for a claim, sorted."""
+        own = [self.experiments[name] for name in self.claims[claim].experiments]
+        return tuple(sorted({name for experiment in own for name in experiment.measures}))
+
+    def list_claims_on(self, experiment: str) -> tuple[str, ...]:
+        """Ids of the claims for which an experiment is measured, sorted."""
+        return tuple(id for id in sorted(self.claims) if experiment in self.list_measured(id))
 
     def to_json(self) -> dict[str, Any]:
         """The seal as plain values."""

@@ -113,31 +113,37 @@ def _is_easier(claim: SealedClaim, before: float, after: float) -> bool:
 
 
 def _compare_other_experiments(id: str, before: Seal, after: Seal, new: str) -> Iterator[Weakening]:
-    """What a claim loses by being measured in another experiment: trials, or the task that is required."""
+    """What a claim loses by being measured in other experiments: trials, or the task that is required."""
     one, other = before.claims[id].experiments, after.claims[new].experiments
-    gone = [before.experiments[n] for n in one if n not in other]
-    come = [after.experiments[n] for n in other if n not in one]
-    if gone and not other:
+    if one and not other:
         yield Weakening(f"{id}: experiments", ", ".join(one), "none", (id,))
-    if not gone or not come:
-        return
-    told = [", ".join(sorted(set(a) - set(b))) for a, b in ((one, other), (other, one))]
-    for scale, whose in SCALES.items():
-        a = min(before.count_trials(n, scale) for n in one if n not in other)
-        b = min(after.count_trials(n, scale) for n in other if n not in one)
-        if b < a:
-            yield Weakening(
-                f"{id}: trials on {whose}", f"{a} ({told[0]})", f"{b} ({told[1]})", (id,)
-            )
-    a_gate = max((e.least for e in gone if e.has_gate), default=0.0)
-    b_gate = min(e.least if e.has_gate else 0.0 for e in come)
-    if b_gate < a_gate:
-        yield Weakening(
-            f"{id}: share right that is required",
-            f"{a_gate:g} ({told[0]})",
-            f"{b_gate:g} ({told[1]})",
-            (id,),
-        )
+    gone, come = _find_replaced(before.list_measured(id), after.list_measured(new))
+    if gone and come:
+        for scale, whose in SCALES.items():
+            a = min(before.count_trials(name, scale) for name in gone)
+            b = min(after.count_trials(name, scale) for name in come)
+            if b < a:
+                told = (f"{a} ({', '.join(gone)})", f"{b} ({', '.join(come)})")
+                yield Weakening(f"{id}: trials on {whose}", *told, (id,))
+    gone, come = _find_replaced(one, other)
+    if gone and come:
+        a_least = max(_find_least(before, name) for name in gone)
+        b_least = min(_find_least(after, name) for name in come)
+        if b_least < a_least:
+            told = (f"{a_least:g} ({', '.join(gone)})", f"{b_least:g} ({', '.join(come)})")
+            yield Weakening(f"{id}: share right that is required", *told, (id,))
+
+
+def _find_replaced(before: Iterable[str], after: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Names that are gone, and names that have come; both sorted."""
+    one, other = set(before), set(after)
+    return sorted(one - other), sorted(other - one)
+
+
+def _find_least(seal: Seal, experiment: str) -> float:
+    """The share right below which claims on an experiment are blocked; 0 if no task is required."""
+    found = seal.experiments[experiment]
+    return found.least if found.has_gate else 0.0
 
 
 def _compare_experiments(before: Seal, after: Seal) -> Iterator[Weakening]:
@@ -149,7 +155,8 @@ def _compare_experiments(before: Seal, after: Seal) -> Iterator[Weakening]:
                 what = f"experiment {name}: trials on {whose}"
                 yield Weakening(what, str(a), str(b), all_claims, name)
         one, other = before.experiments[name], after.experiments[name]
-        claims = _list_kept(before, after, after.list_claims_on(name, directly=True))
+        reading = [id for id, claim in after.claims.items() if name in claim.experiments]
+        claims = _list_kept(before, after, sorted(reading))
         if not claims or not one.has_gate:
             continue
         if one.requires is not None and other.requires != one.requires:

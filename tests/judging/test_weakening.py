@@ -110,14 +110,27 @@ def test_an_experiment_that_no_claim_needs_can_have_any_trials():
 
 
 def test_a_claim_that_moves_to_an_experiment_with_fewer_trials_is_found():
-    few = replace(SEAL.experiments["keys"], trials={"embedded": 20, "paper": 200}, least=0.3)
+    own = replace(SEAL.experiments["keys"], measures=("behaviour", "mediation", "small"))
+    few = replace(own, trials={"embedded": 20, "paper": 200}, least=0.3)
     both = replace(SEAL, experiments={**SEAL.experiments, "small": few})
     assert easier(change_claim(both, experiments=("small",))) == [
         f"{KEYS}: trials on small subjects",
         f"{KEYS}: share right that is required",
     ]
-    same = replace(SEAL, experiments={**SEAL.experiments, "same": SEAL.experiments["keys"]})
-    assert find_weakenings(SEAL, change_claim(same, experiments=("same",))) == []
+    same = replace(SEAL, experiments={**SEAL.experiments, "small": own})
+    assert find_weakenings(SEAL, change_claim(same, experiments=("small",))) == []
+
+
+def test_an_experiment_that_others_build_on_does_not_lose_trials_by_another_name():
+    few = replace(
+        SEAL.experiments["mediation"],
+        trials={"embedded": 20, "paper": 200},
+        measures=("behaviour", "quick"),
+    )
+    others = {name: e for name, e in SEAL.experiments.items() if name != "mediation"}
+    after = replace(SEAL, experiments={**others, "quick": few})
+    after = change_experiment(after, measures=("behaviour", "keys", "quick"))
+    assert easier(after) == [f"{id}: trials on small subjects" for id in (FEW, KEYS)]
 
 
 def test_a_claim_that_is_measured_by_nothing_any_more_is_found():

@@ -60,6 +60,9 @@ def test_what_could_not_be_judged_is_tried_again():
     assert first(card(missing=[("p.1.a", "tiny")])) == "the same command again"
     broken = card(record("p.1.a"), record("p.1.b", verdict="error"))
     assert first(broken) == "pytest claims -k p.1.b"
+    # One claim is not all that was sealed, and would be refused.
+    sealed = ("claims", "--seal", "s.json", "--trials", "24")
+    assert first(broken, asked=sealed) == "pytest claims --trials 24 -k p.1.b"
     wrong = card(record("p.1.b", "planted", "refuted", baseline="supported", control=True))
     assert first(wrong) == "pytest claims -k p.1.b"
     refused = EndedRun(GREEN, refusal="another seed", asked=MINE)
