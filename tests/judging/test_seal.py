@@ -205,6 +205,11 @@ def test_cells_are_compared_only_for_controls_that_are_asked():
     ]
 
 
+def test_a_cell_of_a_claim_that_was_not_sealed_is_no_difference():
+    now = change_cell("planted", SealedCell("refuted", (), 0.0), id="paper.9.new")
+    assert told(now, ["planted"]) == []
+
+
 def test_other_code_is_no_difference():
     assert told(replace(SEAL, code={"measuring": "c" * 64, "judging": "d" * 64})) == []
 
@@ -225,6 +230,8 @@ def test_claims_that_are_not_asked_are_named_with_the_reason():
         f"{ids[0]}: sealed as a claim, now left out for b; "
         "ask every sealed claim: leave out -k, -m and --deselect"
     )
+    (never,) = find_unasked(SEAL, without_one, (), both)
+    assert never == left
     gone = {pair for pair in everything if pair[0] == ids[1]}
     (lost,) = find_unasked(SEAL, gone, (), both)
     assert lost.what == f"{ids[0]}, {ids[2]}"

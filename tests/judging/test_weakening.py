@@ -72,6 +72,9 @@ def test_a_removed_claim_is_found_and_a_new_one_is_not():
     fewer = replace(SEAL, claims={id: c for id, c in SEAL.claims.items() if id != KEYS})
     (change,) = find_weakenings(SEAL, fewer)
     assert (change.what, change.after, change.names) == (KEYS, "removed", (KEYS,))
+    # Its cells go with it, and are no changes of their own.
+    cells = {pair: cell for pair, cell in SEAL.controls.items() if pair[0] != KEYS}
+    assert easier(replace(fewer, controls=cells)) == [KEYS]
     assert find_weakenings(fewer, SEAL) == []
 
 
@@ -89,6 +92,13 @@ def test_a_renamed_claim_is_named_and_still_compared():
     assert [c.what for c in changes] == [KEYS, "experiment keys: trials on small subjects"]
     # By the id that it was known by.
     assert changes[1].names == (FEW, KEYS)
+
+
+def test_a_claim_whose_statement_two_others_have_was_removed():
+    copied = {"paper.4.3.a": SEAL.claims[KEYS], "paper.4.3.b": SEAL.claims[KEYS]}
+    others = {id: claim for id, claim in SEAL.claims.items() if id != KEYS}
+    (change,) = find_weakenings(SEAL, replace(SEAL, claims=others | copied))
+    assert (change.what, change.after) == (KEYS, "removed")
 
 
 @given(st.integers(1, 400), st.integers(1, 400))
@@ -154,6 +164,11 @@ def test_a_precondition_is_easier_where_less_or_something_else_is_required(chang
     assert easier(after) == ([f"experiment keys: {found}"] if found else [])
 
 
+def test_a_share_that_no_task_is_asked_for_may_change():
+    free = change_experiment(requires=None)
+    assert find_weakenings(free, change_experiment(free, least=0.1)) == []
+
+
 def test_a_task_that_its_own_trials_told_and_do_not_tell_any_more_is_found():
     own = change_experiment(requires=None, own_task=True)
     gone = change_experiment(requires=None, own_task=False)
@@ -172,6 +187,7 @@ def test_a_task_that_its_own_trials_told_and_do_not_tell_any_more_is_found():
         ("planted", SealedCell("supported", ("inconclusive",), 0.05), None),
         ("planted", SealedCell("supported", (), 0.0), None),
         ("planted", SealedCell("refuted", (), 0.0), None),
+        ("planted", SealedCell("inconclusive", ("supported",), 0.1), None),
     ],
 )
 def test_a_control_is_easier_where_it_need_not_be_refuted_or_may_say_more(control, cell, found):
