@@ -14,6 +14,9 @@ from made_up import VERDICTS, scorecard
 def test_markers_and_families_select_subjects(run):
     assert run("--collect-only", "-q", "-m", "qwen", subject=None).stdout.str().count("[tiny-") == 9
     assert "tiny-llava" not in run("--collect-only", "-q", "-m", "qwen", subject=None).stdout.str()
+    controls = run("--collect-only", "-q", "-m", "qwen and control", subject=None).stdout.str()
+    assert controls.count("[planted-qwen]") == 9
+    assert "[planted]" not in controls
     only = run("--collect-only", "-q", "--family", "llava", subject=None).stdout.str()
     assert only.count("[tiny-llava]") == 9
     assert "qwen" not in only

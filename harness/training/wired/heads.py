@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import torch
 from torch import nn
+from transformers.models.llama.modeling_llama import LlamaAttention, LlamaDecoderLayer
+from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLAttention, Qwen2VLDecoderLayer
 
 from harness.training.wired.slots import WIDTH, Rows, blank, read_constant
+
+Layer: TypeAlias = LlamaDecoderLayer | Qwen2VLDecoderLayer
+Attention: TypeAlias = LlamaAttention | Qwen2VLAttention
 
 HEAD_DIM = 32
 ROPE_THETA = 1e12
@@ -165,9 +171,7 @@ def signs(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
 
 
 @torch.no_grad()
-def install(
-    layers: Sequence[nn.Module], heads: Sequence[WiredHead], idle: float, seed: int
-) -> None:
+def install(layers: Sequence[Layer], heads: Sequence[WiredHead], idle: float, seed: int) -> None:
     """Write the heads into decoder layers; every other head and every MLP is noise.
 
     The noise has one size and random signs, which is as good as any and compresses well. A query head that
@@ -208,15 +212,15 @@ def undo_width(weight: torch.Tensor) -> None:
 
 
 def _write_group(
-    attention: nn.Module, key_head: int, heads: Sequence[WiredHead], idle: float
+    attention: Attention, key_head: int, members: Sequence[WiredHead], idle: float
 ) -> None:
     shared = attention.num_key_value_groups
-    group = weigh_group(heads)
-    for head in range(key_head * shared, (key_head + 1) * shared):
-        attention.o_proj.weight[:, _rows(head)] *= idle
+    group = weigh_group(members)
+    for sharing in range(key_head * shared, (key_head + 1) * shared):
+        attention.o_proj.weight[:, _rows(sharing)] *= idle
     _write_rows(attention.k_proj, _rows(key_head), group.key)
     _write_rows(attention.v_proj, _rows(key_head), group.value)
-    for head, query, output in zip(heads, group.queries, group.outputs, strict=True):
+    for head, query, output in zip(members, group.queries, group.outputs, strict=True):
         _write_rows(attention.q_proj, _rows(head.head), query)
         columns = attention.o_proj.weight[:, _rows(head.head)]
         columns.zero_()

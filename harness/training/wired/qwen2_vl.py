@@ -16,6 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from transformers.models.qwen2_vl.modeling_qwen2_vl import (
+    Qwen2VisionTransformerPretrainedModel,
+    VisionMlp,
+)
 
 from harness.stimuli.draw import draw
 from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, SHAPES, Cell, Scene
@@ -242,20 +246,19 @@ def _draw_features(
     linear.bias[:units] = GAIN * torch.randn(units, generator=generator)
 
 
-def _clean_marks(mlp: nn.Module, pulls: Array) -> None:
+def _clean_marks(mlp: VisionMlp, pulls: Array) -> None:
     """Write the third block's MLP: what is nearly a mark is one, and pulls as its kind does."""
     steps = Steps(mlp.fc1, mlp.fc2)
     for kind, (column, row) in enumerate(pulls):
         writes = {_MARK.start: 1.0, _PULL.start: column, _PULL.start + 1: row}
         for edge, sign in ((0.35, 1), (0.65, -1)):
             size = sign / 0.3
-            steps.add(
-                {_MARK_KINDS.start + kind: 1}, -edge, {at: size * w for at, w in writes.items()}
-            )
+            sized = {entry: size * w for entry, w in writes.items()}
+            steps.add({_MARK_KINDS.start + kind: 1}, -edge, sized)
     _balance(mlp.fc2.weight)
 
 
-def _find_places(tower: nn.Module) -> None:
+def _find_places(tower: Qwen2VisionTransformerPretrainedModel) -> None:
     """Write the heads that find how far each patch is from the middle of all objects.
 
     Two heads for each axis look at all marks, one a little more at near ones, the other at far ones. The
@@ -288,7 +291,7 @@ def _merge(subject: Untrained, alone: list[Scene], generator: torch.Generator) -
     first, second = merger.mlp[0], merger.mlp[2]
     starts = [patch * TOWER_WIDTH for patch in range(MERGED**2)]
     units = first.out_features - 6 * len(EDGES)
-    reads = [start + at for start in starts for at in range(_TINT.start, _INK.stop)]
+    reads = [start + entry for start in starts for entry in range(_TINT.start, _INK.stop)]
     merged = merger.ln_q(_see(subject, alone)).flatten(2, 3).flatten(0, 1)
     truth = np.concatenate([mark_truth(s, CANVAS // (PATCH * MERGED)) for s in alone])
     shown = merged[truth[:, -1] > 0][:, reads]
