@@ -72,10 +72,10 @@ def check_folder(name: str, folder: Path) -> None:
     try:
         str(folder).encode()
     except UnicodeEncodeError:
-        shown = str(folder).encode(errors="surrogateescape").decode(errors="backslashreplace")
-        raise CannotLoad(
-            f"{name}: the path {shown} is not UTF-8, and safetensors opens no such file: rename the folder"
-        ) from None
+        told = f"{name}: the path {folder} is not UTF-8, and safetensors opens no such file: rename the folder"
+        # A terminal cannot show it, nor can a scorecard.
+        shown = told.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        raise CannotLoad(shown) from None
     if not folder.is_dir():
         raise CannotLoad(f"{name}: there is no folder {folder}")
     _check_adapters(name, folder)

@@ -9,11 +9,12 @@ import shutil
 import pytest
 import torch
 from families import FAMILIES
+from hub import cached
 from safetensors.torch import load_file, save_file
 
 from harness.subjects.fitting import CannotLoad
 from harness.subjects.loading import load
-from harness.subjects.registry import find, read_registry
+from harness.subjects.registry import Entry, find, read_registry
 
 
 @pytest.fixture
@@ -66,6 +67,17 @@ def test_a_tensor_that_no_module_uses_is_refused_in_every_family(copy, family):
     rewrite(folder, tensors_of(folder) | {"probe.head.weight": torch.ones(3, 2)})
     said = refuse(folder, r"model\.safetensors.*probe\.head\.weight.*no part of the model")
     assert "[3, 2]" in said
+
+
+def test_a_repository_is_held_to_the_same(offline, family_folders):
+    snapshot = cached(offline, "someone/mine", family_folders["llava"])
+    asked = Entry("my-own", "llava", "someone/mine", "hub", revision="main")
+    load(asked)
+    rewrite(snapshot, tensors_of(snapshot) | {"probe.head.weight": torch.ones(3, 2)})
+    with pytest.raises(
+        CannotLoad, match=r"my-own: model\.safetensors: probe\.head\.weight \[3, 2\]"
+    ):
+        load(asked)
 
 
 def test_an_adapter_inside_the_weights_is_refused(folder):

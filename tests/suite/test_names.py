@@ -10,7 +10,7 @@ import pytest
 from harness.machine.files import FIXTURES
 
 NAMES = {
-    "Chinese": "视觉语言模型检查点一二三四五六七八九十甲乙丙丁戊",
+    "Chinese": "视觉语言模型检查点一二三四五六七八九十甲乙丙丁戊己庚辛壬癸",
     "long": "a" * 200,
     "odd": "my model (v2) 100% #1?",
 }
