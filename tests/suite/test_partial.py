@@ -57,7 +57,7 @@ def before(run, pytester, here):
 def test_a_run_of_some_claims_says_so_everywhere_and_does_not_pass_the_gate(
     before, pytester, here, how, workers, capsys
 ):
-    result = before(*CHOSEN[how], *workers)
+    result = before(*CHOSEN[how], *workers, "--junitxml", "j.xml")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     printed = result.stdout.str()
     assert "PARTIAL RUN" in printed
@@ -70,6 +70,8 @@ def test_a_run_of_some_claims_says_so_everywhere_and_does_not_pass_the_gate(
     properties = {p.get("name"): p.get("value") for p in suite.find("properties")}
     assert properties["partial"] == "True"
     assert "PARTIAL RUN" in suite.find("system-out").text
+    told = ET.parse(here / "j.xml").getroot().find("testsuite/properties/property")
+    assert (told.get("name"), told.get("value")[:11]) == ("partial", "PARTIAL RUN")
     assert run["partial_because"] in (here / "after" / "index.html").read_text()
     assert main(["compare", "before", "after", "--markdown", "m.md", "--json", "c.json"]) == 1
     assert "GREEN" not in capsys.readouterr().out
