@@ -267,6 +267,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         found = config.stash[CONCLUSION] = conclude(run, interrupted=interrupted)
     except FolderLost as lost:
         pytest.exit(str(lost), returncode=pytest.ExitCode.TESTS_FAILED)
+    except OSError as error:
+        if run.options.scorecard is None:
+            raise
+        told = f"--scorecard {run.options.scorecard}: not written ({error}); the same command again goes on"
+        pytest.exit(f"{told} from what is measured already", pytest.ExitCode.TESTS_FAILED)
     xml, partial = config.stash.get(xml_key, None), tell_partial(found.scorecard.run)
     if xml is not None and partial:
         xml.add_global_property("partial", partial)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,11 +87,21 @@ def test_green_means_that_every_claim_was_compared_or_that_somebody_allowed_less
     assert found.red is not green
 
 
-def test_a_subject_that_the_run_lacks_altogether_stays_missing():
+def test_its_own_claims_are_those_of_its_own_subjects():
     one, other = (measured(first(0.9), subject=s) for s in ("tiny", "small"))
     more = measured(first(0.9), subject="tiny", claim="paper.1.more")
     kept = keep_own(side(one, other, more), side(one, partial=True))
-    assert [(r.claim, r.subject) for r in kept.card.records] == [
-        ("paper.1.order", "tiny"),
-        ("paper.1.order", "small"),
-    ]
+    assert [(r.claim, r.subject) for r in kept.card.records] == [("paper.1.order", "tiny")]
+
+
+def test_a_single_subject_is_its_baseline_under_another_name():
+    kept = keep_own(
+        side(measured(first(0.9))), side(measured(first(0.9), subject="candidate"), partial=True)
+    )
+    assert len(kept.card.records) == 1
+
+
+def test_an_older_scorecard_that_does_not_know_its_evidence_is_noted():
+    one = side(measured(first(0.9)))
+    [note] = compare(replace(one, bound=False), one).notes
+    assert "does not say which evidence is its own" in note

@@ -187,6 +187,24 @@ def test_a_run_without_a_named_baseline_may_be_partial(before, run, pytester):
     assert scorecard(pytester)["run"]["partial"] is True
 
 
+def test_a_subject_of_the_baseline_that_is_left_out_does_not_pass_the_gate(run, pytester, here):
+    pytester.makepyfile(test_made_up=GOOD)
+    run("--baseline", "none", "--subject", "tiny-qwen2-vl", "--scorecard", "before")
+    both = ("--baseline", "before", "--subject", "tiny-qwen2-vl")
+    assert run(*both).ret == pytest.ExitCode.OK
+    result = run(*both, "-k", "not qwen2")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "PARTIAL RUN (tiny-qwen2-vl of the baseline left out)" in result.stdout.str()
+    assert run(*both, "-k", "not qwen2", "--partial").ret == pytest.ExitCode.OK
+
+
+def test_nothing_is_blessed_where_nothing_was_judged(run, pytester, here, capsys):
+    pytester.makepyfile(test_made_up=GOOD)
+    run("--baseline", "none", "-k", "nothing")
+    assert main(["bless", "out", "--into", "blessed", "--partial"]) == 2
+    assert "nothing to bless" in capsys.readouterr().err
+
+
 def test_leaving_out_a_whole_subject_is_not_partial(run, pytester, here):
     pytester.makepyfile(test_made_up=GOOD)
     run("--baseline", "none", "-k", "not qwen2", "--subject", "tiny-qwen2-vl")
