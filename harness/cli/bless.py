@@ -77,6 +77,8 @@ def _refuse_to_bless(path: Path, card: Scorecard, *, partial: bool) -> None:
         raise ValueError(
             f"{path} has controls: what they must give stands in fixtures/controls.toml"
         )
+    if not card.records and not card.missing:
+        raise ValueError(f"{path} has no verdict: there is nothing to bless")
     errors = [record.claim for record in card.records if record.verdict is Verdict.error]
     for claims, what in (([c for c, _ in card.missing], "missing"), (errors, "with errors")):
         if claims:

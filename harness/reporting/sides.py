@@ -137,15 +137,12 @@ def keep_asked(before: Side, pairs: Iterable[Pair], left_out: Collection[Pair] |
 
 
 def keep_own(before: Side, after: Side) -> Side:
-    """The baseline with only those claims of the run's subjects that the run was asked for."""
+    """The baseline with only those claims and subjects that the run was asked for."""
     names = match_subjects(before.card, after.card)
     asked = {*after.card.by_pair, *after.card.missing}
-
-    def is_own(record: Record) -> bool:
-        subject = names.get(record.subject, record.subject)
-        return (record.claim, subject) in asked or subject not in after.card.subjects
-
-    kept = tuple(filter(is_own, before.card.records))
+    kept = tuple(
+        r for r in before.card.records if (r.claim, names.get(r.subject, r.subject)) in asked
+    )
     return replace(before, card=replace(before.card, records=kept))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -79,7 +79,8 @@ def conclude(run: Run, *, interrupted: bool) -> Conclusion:
             "measured already"
         )
     records = load_records(folder)
-    why = tell_why_partial(found, records, interrupted=interrupted)
+    before = run.before.card.subjects if run.before else ()
+    why = tell_why_partial(found, records, before, interrupted=interrupted)
     scorecard = build(gather_run_facts(run, found, partial=why), records, found.pairs)
     if run.options.scorecard:
         _write(run, scorecard, run.options.scorecard)
@@ -152,7 +153,11 @@ def gather_run_facts(run: Run, found: Collected, *, partial: str = "") -> RunFac
 
 
 def tell_why_partial(
-    found: Collected, records: Iterable[Record], *, interrupted: bool = False
+    found: Collected,
+    records: Iterable[Record],
+    before: Collection[str] = (),
+    *,
+    interrupted: bool = False,
 ) -> str:
     """Why a run has no verdict on every claim for each of its subjects, in words; "" if it has.
 
@@ -162,6 +167,7 @@ def tell_why_partial(
     Args:
         found: What the run's processes collected.
         records: What was judged.
+        before: Subjects of the baseline that was named; each of them is to be asked, or to be gone.
         interrupted: Whether the run was interrupted.
     """
     asked, subjects = {claim for claim, _ in found.pairs}, {subject for _, subject in found.pairs}
@@ -170,8 +176,11 @@ def tell_why_partial(
     if asked & known:
         left_out |= known - asked
     missing = set(found.pairs) - {(r.claim, r.subject) for r in records}
+    unasked = {subject for _, subject in found.left_out or ()} & set(before) - subjects
     told = [
         "it was interrupted" if interrupted else "",
+        "" if asked else "no claim was asked",
+        f"{', '.join(sorted(unasked))} of the baseline left out" if unasked else "",
         "only some files of claims were searched" if found.left_out is None else "",
         f"{spell_count(len(left_out), 'claim')} left out" if left_out else "",
         f"{spell_count(len(missing), 'claim')} without a verdict" if missing else "",

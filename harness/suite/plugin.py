@@ -7,6 +7,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from _pytest.junitxml import xml_key
 from _pytest.runner import runtestprotocol
 
 from harness.experiments.catalogue import EXPERIMENTS
@@ -14,6 +15,7 @@ from harness.judging.claim import Claim, Pair
 from harness.judging.verdict import Judgement, Verdict
 from harness.machine.files import ROOT
 from harness.machine.memory import clear_frames
+from harness.reporting.wording import tell_partial
 from harness.runs.baselines import BadOption
 from harness.runs.conclusion import Conclusion, FolderLost, conclude
 from harness.runs.journal import Journal
@@ -273,6 +275,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         found = config.stash[CONCLUSION] = conclude(run, interrupted=interrupted)
     except FolderLost as lost:
         pytest.exit(str(lost), returncode=pytest.ExitCode.TESTS_FAILED)
+    except OSError as error:
+        if run.options.scorecard is None:
+            raise
+        told = f"--scorecard {run.options.scorecard}: not written ({error}); the same command again goes on"
+        pytest.exit(f"{told} from what is measured already", pytest.ExitCode.TESTS_FAILED)
+    xml, partial = config.stash.get(xml_key, None), tell_partial(found.scorecard.run)
+    if xml is not None and partial:
+        xml.add_global_property("partial", partial)
     if (found.scorecard.red or found.lost) and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -102,3 +102,25 @@ def test_any_text_gives_xml_that_parses_to_its_plain_form(tmp_path, text):
 def test_characters_that_damage_xml_or_a_terminal_are_removed(tmp_path, character):
     root = written(card(record(verdict="refuted", reason=f'a{character}<b>&"')), tmp_path)
     assert properties(root.find(".//testcase"))["reason"] == 'a<b>&"'
+
+
+def test_a_partial_run_says_so_in_the_output_of_the_suite(tmp_path):
+    root = written(card(record(), partial=True, partial_because="3 claims <left> out"), tmp_path)
+    assert root.find("testsuite/system-out").text == "PARTIAL RUN (3 claims <left> out)"
+    assert properties(root.find("testsuite"))["partial_because"] == "3 claims <left> out"
+    assert written(card(record()), tmp_path).find("testsuite/system-out") is None
+
+
+def test_a_run_that_has_not_finished_is_one_error(tmp_path):
+    junit.write_unfinished(
+        "not finished\x1b: `a < b`", "2026-01-02T03:04:05+00:00", tmp_path / "x.xml"
+    )
+    suite = ET.parse(tmp_path / "x.xml").getroot().find("testsuite")
+    assert [suite.get(k) for k in ("tests", "failures", "errors", "skipped")] == [
+        "1",
+        "0",
+        "1",
+        "0",
+    ]
+    [case] = suite.iter("testcase")
+    assert case.find("error").get("message") == "not finished: `a < b`"

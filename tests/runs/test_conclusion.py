@@ -49,6 +49,16 @@ def test_what_another_subject_was_not_asked_does_not_count():
     assert tell_why_partial(collected(WHOLE, others), judged(WHOLE)) == ""
 
 
+def test_a_subject_of_the_baseline_that_was_left_out_counts():
+    others = frozenset((claim, "small") for claim in CLAIMS)
+    told = tell_why_partial(collected(WHOLE, others), judged(WHOLE), ("tiny", "small"))
+    assert told == "small of the baseline left out"
+
+
+def test_a_run_of_no_claim_is_not_whole():
+    assert tell_why_partial(collected([]), []) == "no claim was asked"
+
+
 def test_missing_verdicts_and_an_interrupt_are_told():
     told = tell_why_partial(collected(WHOLE), judged(WHOLE[2:]), interrupted=True)
     assert told == "it was interrupted, 2 claims without a verdict"

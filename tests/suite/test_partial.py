@@ -57,7 +57,7 @@ def before(run, pytester, here):
 def test_a_run_of_some_claims_says_so_everywhere_and_does_not_pass_the_gate(
     before, pytester, here, how, workers, capsys
 ):
-    result = before(*CHOSEN[how], *workers)
+    result = before(*CHOSEN[how], *workers, "--junitxml", "j.xml")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     printed = result.stdout.str()
     assert "PARTIAL RUN" in printed
@@ -70,6 +70,8 @@ def test_a_run_of_some_claims_says_so_everywhere_and_does_not_pass_the_gate(
     properties = {p.get("name"): p.get("value") for p in suite.find("properties")}
     assert properties["partial"] == "True"
     assert "PARTIAL RUN" in suite.find("system-out").text
+    told = ET.parse(here / "j.xml").getroot().find("testsuite/properties/property")
+    assert (told.get("name"), told.get("value")[:11]) == ("partial", "PARTIAL RUN")
     assert run["partial_because"] in (here / "after" / "index.html").read_text()
     assert main(["compare", "before", "after", "--markdown", "m.md", "--json", "c.json"]) == 1
     assert "GREEN" not in capsys.readouterr().out
@@ -183,6 +185,24 @@ def test_a_run_without_a_named_baseline_may_be_partial(before, run, pytester):
     """Who works on one claim chooses it all day long; only a gate must not pass for want of the others."""
     assert run("-k", "holds", "--baseline", "none").ret == pytest.ExitCode.OK
     assert scorecard(pytester)["run"]["partial"] is True
+
+
+def test_a_subject_of_the_baseline_that_is_left_out_does_not_pass_the_gate(run, pytester, here):
+    pytester.makepyfile(test_made_up=GOOD)
+    run("--baseline", "none", "--subject", "tiny-qwen2-vl", "--scorecard", "before")
+    both = ("--baseline", "before", "--subject", "tiny-qwen2-vl")
+    assert run(*both).ret == pytest.ExitCode.OK
+    result = run(*both, "-k", "not qwen2")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert "PARTIAL RUN (tiny-qwen2-vl of the baseline left out)" in result.stdout.str()
+    assert run(*both, "-k", "not qwen2", "--partial").ret == pytest.ExitCode.OK
+
+
+def test_nothing_is_blessed_where_nothing_was_judged(run, pytester, here, capsys):
+    pytester.makepyfile(test_made_up=GOOD)
+    run("--baseline", "none", "-k", "nothing")
+    assert main(["bless", "out", "--into", "blessed", "--partial"]) == 2
+    assert "nothing to bless" in capsys.readouterr().err
 
 
 def test_leaving_out_a_whole_subject_is_not_partial(run, pytester, here):

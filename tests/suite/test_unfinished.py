@@ -118,6 +118,22 @@ def test_a_run_whose_folder_was_emptied_says_so_and_writes_nothing(run, pytester
     assert not (here / "after" / "scorecard.json").exists()
 
 
+@pytest.mark.parametrize("write", ["save_evidence", "write_pages", "write_json"])
+def test_a_full_disk_at_the_end_leaves_nothing_to_compare(
+    run, pytester, here, before, monkeypatch, write, capsys
+):
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"harness.runs.conclusion.{write}", refuse)
+    result = again(run, pytester, LOST)
+    assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    assert "--scorecard after: not written ([Errno 28] No space left on" in result.stderr.str()
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+    assert main(["compare", "before", "after"]) == 2
+    assert "has not finished" in capsys.readouterr().err
+
+
 def test_a_comparison_that_is_refused_replaces_an_earlier_green_one(
     run, pytester, here, before, capsys
 ):
