@@ -1,6 +1,7 @@
 """Measure how often the suite is wrong, on subjects and data whose truth is known.
 
 `calibrate` runs all parts and `summary` adds them up. `runs` judges controls and untrained subjects,
-`localisation` looks for planted heads, `coverage` simulates how often an interval holds the truth, and
-`mutants` puts mistakes into `copies` of the code, which the tests must find.
+`localisation` looks for planted heads, `weakening` turns them down (`power_tables` writes docs/power.md),
+`coverage` simulates how often an interval holds the truth, and `mutants` puts mistakes into `copies` of the
+code, which the tests must find.
 """

@@ -46,7 +46,7 @@ def write_document(curves: Sequence[PowerCurve]) -> str:
     """The text of docs/power.md, from the curves."""
     judged = ", ".join(map(str, range(FIRST_SEED, FIRST_SEED + SIZE.curves)))
     tables = "\n\n".join(
-        f"## {stage.capitalize()}\n\n{write_table([c for c in curves if c['stage'] == stage])}"
+        f"## {stage.capitalize()}\n\n{write_table(stage, [c for c in curves if c['stage'] == stage])}"
         for stage in SIZE.stages
     )
     return f"""# Power
@@ -74,14 +74,14 @@ tells what happens, not how surely.
 """
 
 
-def write_table(curves: Sequence[PowerCurve]) -> str:
-    """A table of curves, a row for each claim and a column for each step."""
-    head = ["claim", *STEPS, "found from", "unit"]
+def write_table(stage: str, curves: Sequence[PowerCurve]) -> str:
+    """A table of the curves of one stage, a row for each claim and a column for each step."""
+    head = ["claim", *STEPS[stage], "found from", "unit"]
     rows = [head, ["---"] * len(head)]
     for curve in curves:
         at = {p["share"]: p for p in curve["points"]}
         smallest = find_smallest(curve["points"])
-        cells = [_spell_point(at[float(share)]) for share in STEPS]
+        cells = [_spell_point(at[float(share)]) for share in STEPS[stage]]
         least = "nowhere" if smallest is None else f"{smallest['share']:g}"
         rows.append([curve["claim"].removeprefix(PREFIX), *cells, least, curve["unit"]])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -22,9 +22,18 @@ CONTROL = "planted"
 """The control whose stages are turned down: with the share falls by how much the right answer leads. In
 `planted-absolute` it rises, and taught controls rest on the mean of their heads, too."""
 
-STEPS = ("1", "0.1", "0.05", "0.02", "0")
-"""Shares of a stage, as a subject's name has them, from the largest on. Chosen on seed 0, which judges no
-curve: with half of a written stage the answers lead as before, and below a tenth they go."""
+STEPS: Mapping[str, tuple[str, ...]] = {
+    "retrieval": ("1", "0.1", "0.06", "0.02", "0"),
+    "selection": ("1", "0.1", "0.05", "0.02", "0"),
+    "features": ("1", "0.5", "0.1", "0.05", "0.02", "0"),
+}
+"""Shares of each stage, as a subject's name has them, from the largest on. Chosen on seed 0, which judges no
+curve: with half of retrieval or selection the answers lead as before, and below a tenth they go. Where a share
+happens to make rounding decide between two objects, the self-check refuses the subject (`retrieval=0.05`)."""
+
+
+WHOLE = "1"
+"""The share at which nothing is turned down."""
 
 FIRST_SEED = 1
 """Seed of the first trials that judge; those of seed 0 chose the steps."""
@@ -101,7 +110,7 @@ def list_parts(seeds: int, stages: Iterable[str]) -> Iterator[tuple[str, str, in
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         yield CURVE, CONTROL, seed
         for stage in stages:
-            for share in STEPS[1:]:
+            for share in STEPS[stage][1:]:
                 yield CURVE, f"{CONTROL}:{stage}={share}", seed
 
 
@@ -134,12 +143,12 @@ def add_up_curves(results: Mapping[tuple[str, str, int], Mapping[str, Step]]) ->
         if what == CURVE:
             stage, _, share = name.partition(":")[2].partition("=")
             for claim, step in claims.items():
-                found[stage, share or STEPS[0], claim].append(step)
+                found[stage, share or WHOLE, claim].append(step)
     stages = {stage for stage, *_ in found} - {""}
     curves: list[PowerCurve] = []
     for stage in (s for s in ABOUT if s in stages):
         for claim in (PREFIX + c for c in (*TASK, *ABOUT[stage])):
-            at = [(share, found["" if share == "1" else stage, share, claim]) for share in STEPS]
+            at = [(x, found["" if x == WHOLE else stage, x, claim]) for x in STEPS[stage]]
             if not any(steps for _, steps in at):
                 continue
             curves.append(

@@ -19,6 +19,7 @@ from harness.calibration.weakening import (
     PREFIX,
     STEPS,
     TASK,
+    WHOLE,
     add_up_curves,
     choose_claims,
     list_parts,
@@ -31,8 +32,10 @@ from harness.reporting.power_curves import (
     find_smallest,
     render_curves,
 )
+from harness.subjects.loading import load
 from harness.subjects.registry import find, read_registry
 from harness.subjects.truth import STAGES
+from harness.tracing.selfcheck import selfcheck
 
 KNOWN = read_expected()
 
@@ -54,14 +57,23 @@ def test_a_whole_control_is_asked_about_all_stages_and_each_step_about_its_own()
 
 def test_every_step_is_a_subject_and_none_is_judged_by_the_seed_that_chose_it():
     parts = list(list_parts(2, STAGES))
-    assert len(parts) == len(set(parts)) == 2 * (1 + len(STAGES) * (len(STEPS) - 1))
+    below = sum(len(steps) - 1 for steps in STEPS.values())
+    assert len(parts) == len(set(parts)) == 2 * (1 + below)
     assert {seed for *_, seed in parts} == {FIRST_SEED, FIRST_SEED + 1}
     assert FIRST_SEED != 0, "seed 0 chose the steps"
     registry = read_registry()
     assert all(what == CURVE and find(name, registry).name == name for what, name, _ in parts)
-    assert STEPS[0] == "1"
-    assert STEPS[-1] == "0"
-    assert all(float(more) > float(less) for more, less in pairwise(STEPS))
+    assert set(STEPS) == set(STAGES)
+    for steps in STEPS.values():
+        assert (steps[0], steps[-1]) == (WHOLE, "0")
+        assert all(float(more) > float(less) for more, less in pairwise(steps))
+
+
+@pytest.mark.deep
+def test_no_step_is_so_small_that_rounding_decides():
+    registry = read_registry()
+    for _, name, _ in list_parts(1, STAGES):
+        selfcheck(load(find(name, registry)))
 
 
 def found_by(verdict_at, estimate_at=lambda share: share):
@@ -162,8 +174,8 @@ def test_a_table_has_the_estimate_of_each_step_in_bold_where_it_is_found(monkeyp
 
 def test_the_committed_tables_have_the_steps_and_claims_of_the_code():
     lines = power_tables.DOCUMENT.read_text().splitlines()
-    assert lines.count(f"| claim | {' | '.join(STEPS)} | found from | unit |") == len(STAGES)
     for stage in STAGES:
+        assert f"| claim | {' | '.join(STEPS[stage])} | found from | unit |" in lines
         about = [c for c in ABOUT[stage] if c.startswith(power_tables.SIZE.sections)]
         assert about
         assert all(any(line.startswith(f"| {c} |") for line in lines) for c in about)
