@@ -87,7 +87,7 @@ def test_no_ranked_head_and_no_known_id_are_told_apart():
     assert absent.settled
 
 
-def chain(nothing, selection, others, patched=5):
+def chain(nothing, selection, others, patched=5, selecting=4):
     rng = np.random.default_rng(0)
     whole = nothing + rng.normal(0, 1, N)
     effect = np.stack([whole, selection * whole, others * whole])
@@ -97,6 +97,8 @@ def chain(nothing, selection, others, patched=5):
                 "effect": (("held", "trial"), effect),
                 "scene": (("trial",), SCENES),
                 "patched": patched,
+                "retrieving": 5,
+                "selecting": selecting,
                 "held_heads": 2,
                 "others": 2,
             },
@@ -128,6 +130,8 @@ def test_the_interval_of_a_share_holds_it_as_often_as_it_says():
                 "effect": (("held", "trial"), np.stack([whole, left, whole])),
                 "scene": (("trial",), SCENES[:48]),
                 "patched": 1,
+                "retrieving": 1,
+                "selecting": 1,
             },
             {"held": ["nothing", "selection", "other heads"]},
         )
@@ -136,7 +140,16 @@ def test_the_interval_of_a_share_holds_it_as_often_as_it_says():
     assert held / runs > 0.95 - 3 * np.sqrt(0.95 * 0.05 / runs)
 
 
-def repaired(plain, gains, points_right, read=0.9, scored="color and shape", kept=0.6, seed=0):
+def repaired(
+    plain,
+    gains,
+    points_right,
+    read=0.9,
+    scored="color and shape",
+    kept=0.6,
+    followed=(0.4, 0.4, 0.4),
+    seed=0,
+):
     """Crowded trials: share right, gains where the ID is wrong and right, share that points right."""
     rng = np.random.default_rng(seed)
     points = flip(points_right, rng)
@@ -152,7 +165,7 @@ def repaired(plain, gains, points_right, read=0.9, scored="color and shape", kep
         "part": np.repeat("evaluation", N),
     }
     found = {name: (("trial",), values) for name, values in data.items()}
-    follows = np.stack([flip(0.4, rng), flip(0.4, rng)])
+    follows = np.stack([flip(share, rng) for share in followed])
     return Repair(
         xr.Dataset(
             {
@@ -167,7 +180,7 @@ def repaired(plain, gains, points_right, read=0.9, scored="color and shape", kep
                 "heads": 5,
                 "misled_heads": 5,
             },
-            {"edit": ["wrong position", "random vector"]},
+            {"edit": ["wrong position", "random vector", "true position"]},
             {"scored": scored},
         )
     )
@@ -198,6 +211,30 @@ def test_an_id_that_leads_no_further_than_a_random_vector_does_not_mislead():
     found = repaired(0.6, (0.0, 0.0), 0.5).misled()
     assert found.interval(0.95)[0] < 0.1
     assert repaired(0.6, (0.0, 0.0), 0.5).harm().interval(0.95)[0] > 0
+
+
+@pytest.mark.parametrize("control", [1, 2], ids=["random vector", "true position"])
+def test_an_id_misleads_only_if_it_leads_further_than_either_control(control):
+    followed = [0.4, 0.02, 0.02]
+    assert repaired(0.6, (0.0, 0.0), 0.5, followed=followed).misled().interval(0.95)[0] > 0.1
+    followed[control] = 0.4
+    assert repaired(0.6, (0.0, 0.0), 0.5, followed=followed).misled().interval(0.95)[0] < 0.1
+
+
+def test_a_mean_of_any_cell_that_makes_answers_guesses_points_nowhere():
+    guessed = NOTHING | {"own cell": lambda s: 0.4 * s, "other cell": lambda s: 0.4 * s}
+    for control in ("random direction", "other heads"):
+        assert degraded(FALLING, guessed).follows(control).interval(0.95)[0] < 0.1
+        led = guessed | {"own cell": lambda s: 0.02}
+        assert degraded(FALLING, led).follows(control).interval(0.95)[0] > 0.1
+
+
+def test_retrieval_without_selection_is_no_chain():
+    found = chain(4.0, 0.0, 1.0, patched=0, selecting=0)
+    for estimate in (found.left(), found.spared()):
+        assert estimate.applies
+        assert estimate.settled
+        assert estimate.value is None
 
 
 def test_a_prototype_of_any_position_that_takes_answers_away_does_no_harm_by_its_id():

@@ -95,7 +95,9 @@ def _mark_groups(subject: Untrained, colors: list[int]) -> list[int]:
     width = fc2.weight.shape[0]
     *marks, balance = range(width - GROUPS, width)
     # Two opposite entries are by far the largest, so that layer normalisation scales every token alike.
-    scale = float(subject.model.model.vision_tower.embeddings.position_embedding.weight[0].std(correction=0))
+    scale = float(
+        subject.model.model.vision_tower.embeddings.position_embedding.weight[0].std(correction=0)
+    )
     for group, mark in enumerate(marks, 1):
         for unit, slack, sign in ((2 * group, _SLACK, 1), (2 * group + 1, -_SLACK, -1)):
             fc1.weight[unit, colors[group::GROUPS]] = _SHARP * scale
