@@ -83,8 +83,7 @@ def test_a_wrong_id_harms(repair, judge):
 
 @claim(
     id="visual_symbols.d.wrong_position_misleads",
-    statement="The ID of a wrong position makes the model name what is there, as neither the true position's does nor "
-    "a random vector.",
+    statement="A wrong position's ID makes the model name what is there, as neither the true one nor noise does.",
     source="Assouel et al. 2026, appendix D; the control is ours",
     threshold=above(
         0.10,

@@ -171,8 +171,8 @@ def measure(request: Request) -> xr.Dataset:
 
 
 FOLLOWED = ("wrong position", "random vector", "true position")
-"""What may lead answers to a wrong position: its prototype, a random vector as far from what heads give, and the
-true position's prototype in the same heads, which takes as much away."""
+"""What may lead answers to a wrong position: its prototype, a random vector as far from what heads give, and
+the true position's prototype in the same heads, which takes as much away."""
 
 
 def _draw_wrong_cells(trials: list[Trial], rng: np.random.Generator) -> NDArray[np.int64]:

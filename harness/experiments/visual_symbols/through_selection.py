@@ -99,9 +99,10 @@ def measure(request: Request) -> xr.Dataset:
 
     Returns:
         `effect` float [held, trial] in logits, on the evaluation half: the mediation score of all patched heads
-        together; `scene` [trial]; `patched`, `held_heads`: how many heads, 0 if there are none of one stage;
-        `retrieving`, `selecting`: heads that mediation ranked; `others`: how many others are held in place of the selection heads, at least;
-        `drawn`, `kept`: contrasts tried on new scenes, and those answered right on both sides.
+        together; `scene` [trial]; `retrieving`, `selecting`: heads that mediation ranked; `patched`,
+        `held_heads`: how many heads of those, 0 if there are none of one stage; `others`: how many others are
+        held in place of the selection heads, at least; `drawn`, `kept`: contrasts tried on new scenes, and those
+        answered right on both sides.
     """
     subject, rng, mediation = request.subject, request.rng, request.needed["mediation"]
     retrieval, selection = (rank_heads(mediation, s) for s in ("id_retrieval", "id_selection"))

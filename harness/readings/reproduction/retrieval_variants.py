@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.measures.mediation import ROUNDING
+from harness.measures.mediation import ROUNDING, SMALLEST
 from harness.readings.reading import Reading, count_trials
 from harness.readings.visual_symbols.mediation import spell_stage
 from harness.statistics.clusters import draw_cluster_weights

@@ -84,9 +84,9 @@ class Repair(Reading):
         )
 
     def misled(self) -> Estimate:
-        """How much more often the object at a wrong position is named with its ID than under the stronger control.
+        """How much more often the object at a wrong position is named with its ID than under two controls.
 
-        The controls are a random vector, and the prototype of the true position in the same heads: where any
+        The stronger one counts. They are a random vector, and the prototype of the true position in the same heads: where any
         prototype takes the answer away, guesses fall on that object as well.
         """
         chosen = self._evaluation

@@ -1,4 +1,4 @@
-"""Mechanisms that have everything but one thing: IDs that nothing uses, that are not selected, or that hold content.
+"""Mechanisms that lack one thing: IDs that nothing uses, that are not selected, or that hold content.
 
 Each does the task, so that a claim which is refuted there is refuted for what is missing.
 """
@@ -13,9 +13,8 @@ from harness.training.wired.mechanisms import ALL_OBJECTS, bind_by_position, exc
 from harness.training.wired.plan import Plan, Stage
 from harness.training.wired.slots import read_slot
 
-
-QUIET = 0.15
-"""Size of what the content route of `leave_ids_idle` writes, as a share of that of `shortcut`: less than a place."""
+QUIET = 0.06
+"""Size of what the content route beside idle IDs writes, as a share of that of `shortcut`: less than a place."""
 
 
 def leave_ids_idle(plan: Plan) -> list[WiredHead]:
@@ -42,7 +41,8 @@ def leave_ids_idle(plan: Plan) -> list[WiredHead]:
                 look if look is ALL_OBJECTS[0] else replace(look, strength=look.strength / QUIET)
                 for look in head.looks
             )
-            head = replace(head, looks=looks, size=QUIET * head.size)
+            # Early answers must not be written at other words, which would then fetch other places.
+            head = replace(head, looks=looks, size=QUIET * head.size, rest=max(head.rest, 3))
         if head.layer > 0:
             content.append(head)
     return [*placed, *content]

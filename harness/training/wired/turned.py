@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from harness.stimuli.scene import COLORS
 from harness.training.architectures import Untrained
 from harness.training.wired.slots import EDGES, Rows, at
 
