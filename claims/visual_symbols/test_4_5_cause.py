@@ -5,7 +5,8 @@ one is the cause of the other. Here scenes stay clear and what the ID selection 
 is mixed with the ID of another cell, in steps. The IDs come from other scenes, where the number of heads is
 chosen as well. An edit that merely breaks the model makes errors of any kind: so the answers must become the
 object in the cell whose ID is mixed in, more often than under a random direction of the same norm and than
-under the same mixture in other heads of the same layers, both drawn anew for every scene.
+under the same mixture in other heads of the same layers, both drawn anew for every scene, and in either case
+more often than under the mean of their own cell in the same heads, which takes as much away.
 
 Not asked: whether visual search suffers as well, a consequence that a reviewer named. It needs displays and
 questions of its own, for which the paper has no numbers.

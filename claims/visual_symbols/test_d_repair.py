@@ -7,7 +7,8 @@ asked beside it. Of a subject that says no shape, such as the controls, the colo
 errors come from wrong IDs, then repair must help most where the last token pointed to a wrong position, which
 is asked of each crowded scene with a decoder learned on clear ones.
 
-That a wrong position harms is true of any damage; that it misleads is not. Not asked: 2x2 scenes. The paper
+That a wrong position harms is true of any damage; that it misleads more than the true position's ID in the same
+heads is not. Not asked: 2x2 scenes. The paper
 does not state the grid, and the reproduction is at the ceiling there.
 """
 
@@ -82,7 +83,7 @@ def test_a_wrong_id_harms(repair, judge):
 
 @claim(
     id="visual_symbols.d.wrong_position_misleads",
-    statement="The ID of a wrong position makes the model name what is there, as no random vector does.",
+    statement="A wrong position's ID makes the model name what is there, as neither the true one nor noise does.",
     source="Assouel et al. 2026, appendix D; the control is ours",
     threshold=above(
         0.10,

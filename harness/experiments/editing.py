@@ -13,7 +13,14 @@ import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.measures.mediation import ROUNDING, find_top_heads, merge_equals, merge_sizes
+from harness.measures.mediation import (
+    ROUNDING,
+    SMALLEST,
+    find_top_heads,
+    merge_equals,
+    merge_sizes,
+    tell_carried,
+)
 from harness.measuring.batches import cut_batches
 from harness.stimuli.contrast import Condition
 from harness.stimuli.prompt import Trial
@@ -42,6 +49,7 @@ def rank_heads(
     """Heads with a positive mean mediation score for a stage, best first (protocol, 6.1).
 
     Heads that score less than rounding can are no heads of the stage: edits of many of them would only damage.
+    Nor are any where no head surely mediates: those that happen to score most then carry something else.
     Heads with equal scores are ordered by what else mediation measured of them, not by their numbers: so two
     models that number the same heads otherwise have the same heads among the first few.
 
@@ -51,6 +59,8 @@ def rank_heads(
         k: How many at most; all if None.
         share: Heads below this share of the highest score are left out.
     """
+    if not tell_carried(*select_kept_scores(mediation, stage), SMALLEST[stage]):
+        return []
     scores, *then = list_measured_of_heads(mediation, stage)
     found = find_top_heads(scores, scores.size if k is None else k, share, then)
     return [head for head in found if scores[head] > ROUNDING]

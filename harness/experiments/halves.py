@@ -11,6 +11,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from harness.experiments.editing import select_kept_scores
+from harness.measures.mediation import SMALLEST, tell_carried
 from harness.measuring.experiment import Measure, Request
 from harness.statistics.halves import draw_estimation_half
 from harness.stimuli.contrast import CONDITIONS, Condition
@@ -110,9 +112,9 @@ def list_ranked_scenes(mediation: xr.Dataset, stages: Sequence[Condition] = COND
 
 
 def note_unranked(measure: Measure) -> Measure:
-    """Let a measurement say, as its attribute `unranked`, for which stages mediation kept no contrast.
+    """Let a measurement say, as its attribute `unranked`, of which stages mediation does not know any head.
 
-    There it is not known whether a stage has heads; it is not that it has none.
+    Too few contrasts were kept, or none, to tell whether the stage has heads; it is not that it has none.
     """
 
     @wraps(measure)
@@ -120,7 +122,11 @@ def note_unranked(measure: Measure) -> Measure:
         data, mediation = measure(request), request.needed.get("mediation")
         if mediation is None:
             return data
-        stages = zip(mediation.condition.values.tolist(), mediation.kept.values, strict=True)
-        return data.assign_attrs(unranked=" ".join(stage for stage, kept in stages if not kept))
+        unknown = [
+            stage
+            for stage in mediation.condition.values.tolist()
+            if tell_carried(*select_kept_scores(mediation, stage), SMALLEST[stage]) is None
+        ]
+        return data.assign_attrs(unranked=" ".join(unknown))
 
     return noted

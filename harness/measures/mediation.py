@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 from scipy.stats import mannwhitneyu
 
+from harness.statistics.flips import mean_by_flips
 from harness.statistics.halves import draw_estimation_half
 
 
@@ -97,6 +98,18 @@ ROUNDING = 0.001
 """Logits below which a score may be rounding, so that a head that scores less has not been seen to do anything.
 
 Heads of the controls that carry nothing score up to 6e-5 in float32, all on one side of zero in some.
+"""
+
+
+SMALLEST: dict[str, float] = {
+    "id_retrieval": 0.07,
+    "id_selection": 0.13,
+    "feature_retrieval": 0.30,
+}
+"""The smallest size worth finding, in logits: half of the smallest published maximum (Figures 20 to 25).
+
+The published maxima are those of all heads on the trials that chose them, and so are too large. A stage of
+which no head is seen is absent if all heads surely score less.
 """
 
 
@@ -216,6 +229,30 @@ def bound_heads(
     residuals = sums - sizes[:, None, None] * means
     errors = np.sqrt(count / (count - 1) * (residuals**2).sum(0)) / len(scores)
     return means + float(stdtrit(count - 1, (1 + level) / 2)) * errors
+
+
+def tell_carried(
+    scores: NDArray[np.float64], scenes: NDArray[np.str_], smallest: float, level: float = 0.95
+) -> bool | None:
+    """Tell whether any head surely carries a stage, so that the heads that score most are heads of it.
+
+    Of many heads that do nothing to the answer on average, some have a positive mean by the luck of the trials.
+
+    Args:
+        scores: Mediation score of every head on every trial, [n, L, H].
+        scenes: The scene of each trial [n].
+        smallest: The smallest mean score worth finding, in logits.
+        level: Of the intervals.
+
+    Returns:
+        True if the head that is best on the estimation half surely scores more than rounding on the other half;
+        False if it does not and all heads surely score less than `smallest`; None if neither is known.
+    """
+    if len(np.unique(scenes)) < 2:
+        return None
+    if mean_by_flips(*read_best_head(scores, scenes)).interval(level)[0] > ROUNDING:
+        return True
+    return False if bound_heads(scores, scenes, level).max() < smallest else None
 
 
 def auroc(scores: ArrayLike, heads: Iterable[tuple[int, int]]) -> float:

@@ -57,7 +57,7 @@ class Reading:
     ) -> Estimate | None:
         """The estimate of an edit for which no head was found; None if there are heads.
 
-        Where mediation kept no contrast of the stage, it is not known whether there are heads.
+        Where mediation kept too few contrasts of the stage, it is not known whether there are heads.
 
         Args:
             heads: How many were found.
@@ -69,7 +69,7 @@ class Reading:
             return None
         if stage in str(self.data.attrs.get("unranked", "")).split():
             return Estimate.inapplicable(
-                "mediation kept no contrast, so no head is known that could be edited",
+                "mediation kept too few contrasts to know of a head that could be edited",
                 **(sizes or count_trials(self.data.scene)),
             )
         return Estimate.absent(reason, **(sizes or count_trials(self.data.scene)))

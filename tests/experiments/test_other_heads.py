@@ -8,7 +8,11 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.experiments.editing import list_measured_of_heads, rank_heads
+from harness.experiments.editing import (
+    list_measured_of_heads,
+    rank_heads,
+    select_kept_scores,
+)
 from harness.experiments.other_heads import (
     OtherHeads,
     count_fewest,
@@ -16,6 +20,7 @@ from harness.experiments.other_heads import (
     place_key_heads,
 )
 from harness.experiments.visual_symbols.counting import _rank_heads
+from harness.measures.mediation import ROUNDING, tell_carried
 from harness.readings.visual_symbols.counting import Counting
 from harness.readings.visual_symbols.degrade import Degrade
 from harness.readings.visual_symbols.listing import Listing
@@ -188,6 +193,40 @@ def test_the_first_few_heads_are_the_same_whatever_their_numbers(seed):
     assert written[own[0]] > written[own[1]]
 
 
+@given(st.integers(0, 99), st.sampled_from(sorted(STAGES)))
+def test_luck_of_the_trials_makes_no_head_one_of_a_stage(seed, stage):
+    """Scores without a mean other than 0 leave the best of forty heads a positive one on any trials."""
+    data = make_mediation(seed, noise=0.01)
+    data.score.loc[{"condition": stage}] = np.random.default_rng(seed).normal(
+        0, 0.01, (TRIALS, LAYERS, HEADS)
+    )
+    carried = tell_carried(*select_kept_scores(data, stage), 0.1)
+    assert data.score.sel(condition=stage).mean("trial").max() > ROUNDING
+    assert bool(rank_heads(data, stage)) == bool(carried)
+    for other in set(STAGES) - {stage}:
+        assert set(STAGES[other]) <= set(rank_heads(data, other))
+
+
+def test_luck_of_the_trials_rarely_makes_a_stage():
+    """Of stages that no head carries, at most one in forty is taken for carried, as a level of 0.95 says."""
+    rng, runs = np.random.default_rng(0), 200
+    scenes = np.array([f"s{i}" for i in range(40)])
+    told = [
+        tell_carried(rng.normal(0, 0.01, (40, LAYERS, HEADS)), scenes, 0.1) for _ in range(runs)
+    ]
+    assert told.count(True) / runs <= 0.025 + 3 * np.sqrt(0.025 * 0.975 / runs)
+    assert told.count(None) == 0
+
+
+def test_a_stage_that_may_be_carried_is_not_known_to_lack_heads():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, 1.0, (20, LAYERS, HEADS))
+    scenes = np.array([f"s{i}" for i in range(20)])
+    assert tell_carried(scores, scenes, 0.1) is None
+    assert tell_carried(scores[:1], scenes[:1], 0.1) is None
+    assert tell_carried(scores + 5, scenes, 0.1) is True
+
+
 @given(st.integers(0, 99))
 def test_orders_of_counting_cut_ties_by_what_heads_write(seed):
     data = make_mediation(seed, noise=0.0)
@@ -231,8 +270,8 @@ def compare_with_others(others):
             {**stages, "control": ["top", "random", "away", "best on test"]},
         )
     ).specific("id_selection")
-    right = np.ones((3, 2, N), bool)
-    follows = np.zeros((3, 2, N), bool)
+    right = np.ones((4, 2, N), bool)
+    follows = np.zeros((4, 2, N), bool)
     follows[0, 1] = True
     yield Degrade(
         xr.Dataset(
@@ -244,7 +283,10 @@ def compare_with_others(others):
                 "heads": 2,
                 "others": others,
             },
-            {"edit": ["other cell", "random direction", "other heads"], "step": [0.0, 1.0]},
+            {
+                "edit": ["other cell", "own cell", "random direction", "other heads"],
+                "step": [0.0, 1.0],
+            },
         )
     ).follows("other heads")
     effect = np.tile([[2.0], [0.0], [2.0]], N)
@@ -254,6 +296,8 @@ def compare_with_others(others):
                 "effect": (("held", "trial"), effect),
                 "scene": SCENES,
                 "patched": 2,
+                "retrieving": 2,
+                "selecting": 2,
                 "held_heads": 2,
                 "others": others,
             },

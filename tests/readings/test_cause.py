@@ -83,7 +83,7 @@ def test_no_ranked_head_and_no_known_id_are_told_apart():
     assert absent.settled
 
 
-def chain(nothing, selection, others, patched=5):
+def chain(nothing, selection, others, patched=5, selecting=4):
     rng = np.random.default_rng(0)
     whole = nothing + rng.normal(0, 1, N)
     effect = np.stack([whole, selection * whole, others * whole])
@@ -93,6 +93,8 @@ def chain(nothing, selection, others, patched=5):
                 "effect": (("held", "trial"), effect),
                 "scene": (("trial",), SCENES),
                 "patched": patched,
+                "retrieving": 5,
+                "selecting": selecting,
                 "held_heads": 2,
                 "others": 2,
             },
@@ -124,6 +126,8 @@ def test_the_interval_of_a_share_holds_it_as_often_as_it_says():
                 "effect": (("held", "trial"), np.stack([whole, left, whole])),
                 "scene": (("trial",), SCENES[:48]),
                 "patched": 1,
+                "retrieving": 1,
+                "selecting": 1,
             },
             {"held": ["nothing", "selection", "other heads"]},
         )
@@ -147,3 +151,19 @@ def test_elimination_from_the_text_is_seen_and_a_silent_subject_says_nothing():
     assert blank(0.99, 0.95).without_image().interval(0.95)[0] > 0.33
     assert blank(0.99, 0.1).without_image().interval(0.95)[1] < 0.33
     assert not blank(0.1, 0.1).without_image().applies
+
+
+def test_a_mean_of_any_cell_that_makes_answers_guesses_points_nowhere():
+    guessed = NOTHING | {"own cell": lambda s: 0.4 * s, "other cell": lambda s: 0.4 * s}
+    for control in ("random direction", "other heads"):
+        assert degraded(FALLING, guessed).follows(control).interval(0.95)[0] < 0.1
+        led = guessed | {"own cell": lambda s: 0.02}
+        assert degraded(FALLING, led).follows(control).interval(0.95)[0] > 0.1
+
+
+def test_retrieval_without_selection_is_no_chain():
+    found = chain(4.0, 0.0, 1.0, patched=0, selecting=0)
+    for estimate in (found.left(), found.spared()):
+        assert estimate.applies
+        assert estimate.settled
+        assert estimate.value is None

@@ -19,7 +19,16 @@ def flip(share, rng, n=N):
     return rng.random(n) < share
 
 
-def repaired(plain, gains, points_right, read=0.9, scored="color and shape", kept=0.6, seed=0):
+def repaired(
+    plain,
+    gains,
+    points_right,
+    read=0.9,
+    scored="color and shape",
+    kept=0.6,
+    followed=(0.4, 0.4, 0.4),
+    seed=0,
+):
     """Crowded trials: share right, gains where the ID is wrong and right, share that points right."""
     rng = np.random.default_rng(seed)
     points = flip(points_right, rng)
@@ -35,7 +44,7 @@ def repaired(plain, gains, points_right, read=0.9, scored="color and shape", kep
         "part": np.repeat("evaluation", N),
     }
     found = {name: (("trial",), values) for name, values in data.items()}
-    follows = np.stack([flip(0.4, rng), flip(0.4, rng)])
+    follows = np.stack([flip(share, rng) for share in followed])
     return Repair(
         xr.Dataset(
             {
@@ -50,7 +59,7 @@ def repaired(plain, gains, points_right, read=0.9, scored="color and shape", kep
                 "heads": 5,
                 "misled_heads": 5,
             },
-            {"edit": ["wrong position", "random vector"]},
+            {"edit": ["wrong position", "random vector", "true position"]},
             {"scored": scored},
         )
     )
@@ -231,3 +240,11 @@ def test_too_few_clear_scenes_leave_it_open_whether_ids_can_be_read():
     assert not found.settled
     half = explain_unreadable(np.ones(N, bool), np.arange(N) % 2 == 0, SCENES, ALL_TRIALS)
     assert half is None
+
+
+@pytest.mark.parametrize("control", [1, 2], ids=["random vector", "true position"])
+def test_an_id_misleads_only_if_it_leads_further_than_either_control(control):
+    followed = [0.4, 0.02, 0.02]
+    assert repaired(0.6, (0.0, 0.0), 0.5, followed=followed).misled().interval(0.95)[0] > 0.1
+    followed[control] = 0.4
+    assert repaired(0.6, (0.0, 0.0), 0.5, followed=followed).misled().interval(0.95)[0] < 0.1

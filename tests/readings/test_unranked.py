@@ -1,4 +1,4 @@
-"""Where mediation kept no contrast it is not known whether a stage has heads, and nothing is refuted."""
+"""Where mediation kept too few contrasts it is not known whether a stage has heads, and nothing is refuted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ STAGES = tuple(CONDITIONS)
 
 def measure_with(kept):
     """A measurement of an experiment that builds on mediation with so many contrasts kept."""
-    mediation = xr.Dataset({"kept": (("condition",), kept)}, {"condition": list(STAGES)})
+    score = np.zeros((len(STAGES), 50, 2, 2))
+    scenes = np.tile([f"m{i}" for i in range(50)], (len(STAGES), 1))
+    mediation = xr.Dataset(
+        {
+            "kept": (("condition",), kept),
+            "score": (("condition", "trial", "layer", "head"), score),
+            "scene": (("condition", "trial"), scenes),
+        },
+        {"condition": list(STAGES)},
+    )
     request = SimpleNamespace(needed={"mediation": mediation})
     scene = (("trial",), [f"s{i}" for i in range(20)])
     return note_unranked(lambda request: xr.Dataset({"scene": scene}))(request)
@@ -28,7 +37,7 @@ def test_without_a_contrast_no_head_is_known_and_nothing_is_absent(stage):
     kept = np.where(np.array(STAGES) == stage, 0, 50)
     found = Reading(measure_with(kept))._explain_no_heads(0, "no head", stage=stage)
     assert not found.applies
-    assert "mediation kept no contrast" in found.reason
+    assert "mediation kept too few contrasts" in found.reason
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from harness.experiments.editing import Head, capture_all, edit_heads, find_last_token, rank_heads
-from harness.experiments.halves import Halves
+from harness.experiments.halves import Halves, note_unranked
 from harness.experiments.other_heads import OtherHeads
 from harness.experiments.random_heads import RandomHeads
 from harness.experiments.sweeps import scale_head_count
@@ -102,6 +102,7 @@ class FirstObject:
         )
 
 
+@note_unranked
 def measure(request: Request) -> xr.Dataset:
     """Have lists made, and have them gone on with after the ID of the first object was put in.
 

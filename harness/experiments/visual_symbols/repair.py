@@ -106,7 +106,9 @@ def measure(request: Request) -> xr.Dataset:
     decoder = CellDecoder.learn(clear.states, clear.cells, right, clear.halves, rng)
     request.progress(1, 3)
     wrong = _draw_wrong_cells(crowded.trials, rng)
-    answers = dict.fromkeys(["plain", "repaired", "kept", *FOLLOWED], crowded.named)
+    answers = dict.fromkeys(
+        ["plain", "repaired", "kept", "wrong position", "random vector"], crowded.named
+    )
     best = misled = 0
     mediation = request.needed["mediation"]
     heads = rank_heads(mediation, "id_selection")
@@ -146,7 +148,12 @@ def measure(request: Request) -> xr.Dataset:
             "kept": (("trial",), found["kept"] == targets),
             "plain_color": (("trial",), by_color.label(answers["plain"]) == of_color),
             "repaired_color": (("trial",), by_color.label(answers["repaired"]) == of_color),
-            "follows": (("edit", "trial"), np.array([found[e] == at_wrong for e in FOLLOWED])),
+            "follows": (
+                ("edit", "trial"),
+                np.array(
+                    [found[of] == at_wrong for of in ("wrong position", "random vector", "kept")]
+                ),
+            ),
             "points_right": (("trial",), decoder.decode(crowded.states) == crowded.cells),
             "part": (("trial",), crowded.halves.names),
             "scene": (("trial",), crowded.halves.scenes),
@@ -163,8 +170,9 @@ def measure(request: Request) -> xr.Dataset:
     )
 
 
-FOLLOWED = ("wrong position", "random vector")
-"""What may lead answers to a wrong position: its prototype, and a random vector as far from what heads give."""
+FOLLOWED = ("wrong position", "random vector", "true position")
+"""What may lead answers to a wrong position: its prototype, a random vector as far from what heads give, and
+the true position's prototype in the same heads, which takes as much away."""
 
 
 def _draw_wrong_cells(trials: list[Trial], rng: np.random.Generator) -> NDArray[np.int64]:

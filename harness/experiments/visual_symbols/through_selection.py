@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from harness.experiments.editing import Head, edit_heads, find_last_token, rank_heads, read_words
-from harness.experiments.halves import Halves, list_ranked_scenes
+from harness.experiments.halves import Halves, list_ranked_scenes, note_unranked
 from harness.experiments.mixing import mark_heads, mark_other_heads, mix_in
 from harness.experiments.other_heads import OtherHeads
 from harness.experiments.patching import find_patched_tokens
@@ -90,6 +90,7 @@ class Chain:
         return mediation_score(np.stack(after), before)
 
 
+@note_unranked
 def measure(request: Request) -> xr.Dataset:
     """Measure what patched retrieval heads do to the answer while other heads are held.
 
@@ -98,9 +99,10 @@ def measure(request: Request) -> xr.Dataset:
 
     Returns:
         `effect` float [held, trial] in logits, on the evaluation half: the mediation score of all patched heads
-        together; `scene` [trial]; `patched`, `held_heads`: how many heads, 0 if there are none of one stage;
-        `others`: how many others are held in place of the selection heads, at least;
-        `drawn`, `kept`: contrasts tried on new scenes, and those answered right on both sides.
+        together; `scene` [trial]; `retrieving`, `selecting`: heads that mediation ranked; `patched`,
+        `held_heads`: how many heads of those, 0 if there are none of one stage; `others`: how many others are
+        held in place of the selection heads, at least; `drawn`, `kept`: contrasts tried on new scenes, and those
+        answered right on both sides.
     """
     subject, rng, mediation = request.subject, request.rng, request.needed["mediation"]
     retrieval, selection = (rank_heads(mediation, s) for s in ("id_retrieval", "id_selection"))
@@ -143,6 +145,8 @@ def measure(request: Request) -> xr.Dataset:
             "scene": (("trial",), judged),
             "patched": chosen[0],
             "held_heads": chosen[1],
+            "retrieving": len(retrieval),
+            "selecting": len(selection),
             "others": fewest,
             "drawn": drawn,
             "kept": len(pairs),

@@ -8,6 +8,7 @@ import xarray as xr
 from harness.readings.reading import Reading, count_trials, estimate_gain, estimate_share
 from harness.statistics.estimate import Estimate
 from harness.statistics.halves import draw_estimation_half
+from harness.statistics.least import take_least
 
 ANSWERED = 1 / 3
 """Scenes that must be named right without an edit for errors to mean anything: three times chance."""
@@ -30,18 +31,25 @@ class Degrade(Reading):
         return self._explain_missing() or estimate_gain(kept, degraded, self.data.scene)
 
     def follows(self, control: str) -> Estimate:
-        """How much more often the object of the mixed-in cell is named than under a control.
+        """How much more often the object of the mixed-in cell is named than under the stronger of two controls.
+
+        One control is the mean of the own cell in the same heads: where any mean takes the answer away, guesses
+        fall on that object as well.
 
         Args:
-            control: "random direction" or "other heads".
+            control: The other one, "random direction" or "other heads".
         """
-        edited, other = (self._select(edit, 1.0).follows for edit in ("other cell", control))
+        edited = self._select("other cell", 1.0).follows
+        gains = [
+            estimate_gain(edited, self._select(other, 1.0).follows, self.data.scene)
+            for other in (control, "own cell")
+        ]
         missing = self._explain_missing()
         if control == "other heads":
             missing = missing or self._explain_few_others(
                 int(self.data.heads), int(self.data.others)
             )
-        return missing or estimate_gain(edited, other, self.data.scene)
+        return missing or take_least(gains)
 
     def smallest_step(self) -> Estimate:
         """How many more answers name the mixed-in cell's object at the step of degradation that adds fewest.

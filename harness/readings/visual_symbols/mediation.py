@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from harness.measures.mediation import (
     ROUNDING,
+    SMALLEST,
     bound_heads,
     choose_best_head,
     count_shared_heads,
@@ -31,17 +32,6 @@ from harness.stimuli.contrast import CONDITIONS
 
 TOP = 10
 """Heads that stand for a stage, as in the threshold of the protocol; at least a tenth of the highest score."""
-
-SMALLEST: dict[str, float] = {
-    "id_retrieval": 0.07,
-    "id_selection": 0.13,
-    "feature_retrieval": 0.30,
-}
-"""The smallest size worth finding, in logits: half of the smallest published maximum (Figures 20 to 25).
-
-The published maxima are those of all heads on the trials that chose them, and so are too large. A stage of
-which no head is seen is absent if all heads surely score less.
-"""
 
 Head = tuple[int, int]
 """Layer and head."""

@@ -16,6 +16,7 @@ from harness.readings.reading import (
     select_half,
 )
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate
+from harness.statistics.least import take_least
 from harness.statistics.shares import add_shares, subtract_shares
 
 TESTABLE = 0.85
@@ -83,13 +84,21 @@ class Repair(Reading):
         )
 
     def misled(self) -> Estimate:
-        """How much more often the object at a wrong position is named with its ID than with a random vector."""
+        """How much more often the object at a wrong position is named with its ID than under two controls.
+
+        The stronger one counts. They are a random vector, and the prototype of the true position in the same heads: where any
+        prototype takes the answer away, guesses fall on that object as well.
+        """
         chosen = self._evaluation
-        wrong, random = (chosen.follows.sel(edit=e) for e in ("wrong position", "random vector"))
+        wrong = chosen.follows.sel(edit="wrong position")
+        gains = [
+            estimate_gain(wrong, chosen.follows.sel(edit=control), chosen.scene)
+            for control in ("random vector", "true position")
+        ]
         return (
             self._explain_guesses(chosen)
             or self._explain_no_ids(int(self.data.misled_heads))
-            or self._tell_scored(estimate_gain(wrong, random, chosen.scene))
+            or self._tell_scored(take_least(gains))
         )
 
     @property

@@ -31,10 +31,15 @@ class ThroughSelection(Reading):
         """The mean of a part as a share of the mean effect while nothing is held; scenes are drawn."""
         scenes, whole = self.data.scene.values, self._effect("nothing")
         sizes = count_trials(scenes)
+        if int(self.data.retrieving):
+            missing = self._explain_no_heads(
+                int(self.data.selecting), "heads retrieve IDs and none selects one: no chain", sizes
+            )
+            if missing:
+                return missing
         if not int(self.data.patched):
             return Estimate.inapplicable(
-                "no head retrieves or none selects an ID, or nothing is answered right: no chain to cut",
-                **sizes,
+                "no head retrieves an ID, or nothing is answered right: no chain to cut", **sizes
             )
         if sizes["clusters"] < MINIMUM_CLUSTERS:
             return Estimate.unsettled(f"only {sizes['clusters']} scenes: raise --trials", **sizes)

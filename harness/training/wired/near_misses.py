@@ -1,4 +1,4 @@
-"""Mechanisms that have everything but one thing: IDs that nothing uses, that are not selected, or that hold content.
+"""Mechanisms that lack one thing: IDs that nothing uses, that are not selected, or that hold content.
 
 Each does the task, so that a claim which is refuted there is refuted for what is missing.
 """
@@ -7,18 +7,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from harness.stimuli.scene import COLORS, SHAPES
 from harness.training.wired.heads import Match, WiredHead
-from harness.training.wired.mechanisms import bind_by_position, exclude_by_content
+from harness.training.wired.mechanisms import ALL_OBJECTS, bind_by_position, exclude_by_content
 from harness.training.wired.plan import Plan, Stage
 from harness.training.wired.slots import read_slot
+
+QUIET = 0.06
+"""Size of what the content route beside idle IDs writes, as a share of that of `shortcut`: less than a place."""
 
 
 def leave_ids_idle(plan: Plan) -> list[WiredHead]:
     """Heads that answer by content in early layers, and heads that then write the IDs of `planted` for nothing.
 
-    What answers is read off the dimensions of the answer alone, and no head looks at a place.
+    What answers is read off the dimensions of the answer alone, and no head looks at a place that was selected.
     """
-    first = replace(plan, selection=Stage(plan.features.layer - 1, plan.selection.heads))
+    early = replace(plan, selection=Stage(plan.features.layer - 1, plan.selection.heads))
     what = {
         **dict.fromkeys(plan.retrieval.places, "places of named objects, which nothing uses"),
         **dict.fromkeys(plan.selection.places, "places of the others, taken away for nothing"),
@@ -28,17 +32,20 @@ def leave_ids_idle(plan: Plan) -> list[WiredHead]:
         for head in bind_by_position(plan)
         if head.layer != plan.features.layer
     ]
-    collect = [h for h in exclude_by_content(first) if h.layer > 0]
-    return [
-        *placed,
-        *(
-            replace(h, size=h.size * IDLE_SIZE) if h.layer == plan.features.layer else h
-            for h in collect
-        ),
-    ]
-
-
-IDLE_SIZE = 0.15
+    content = []
+    for head in exclude_by_content(early):
+        if head.layer == early.selection.layer:
+            head = replace(head, size=QUIET * head.size)
+        elif head.layer == plan.features.layer:
+            looks = tuple(
+                look if look is ALL_OBJECTS[0] else replace(look, strength=look.strength / QUIET)
+                for look in head.looks
+            )
+            # Early answers must not be written at other words, which would then fetch other places.
+            head = replace(head, looks=looks, size=QUIET * head.size, rest=max(head.rest, 3))
+        if head.layer > 0:
+            content.append(head)
+    return [*placed, *content]
 
 
 def retrieve_without_selecting(plan: Plan) -> list[WiredHead]:
@@ -47,34 +54,28 @@ def retrieve_without_selecting(plan: Plan) -> list[WiredHead]:
     The last token collects the features that the words found, and looks at what has none of them: no place
     gets there.
     """
-    stay = replace(plan, selection=plan.selection)
-    placed = [
-        head
-        for head in bind_by_position(stay)
-        if head.layer not in (plan.selection.layer, plan.features.layer)
-    ]
-    there = Match(read_slot("retrieved_place"), read_slot("seen_place"), 25)
-    fetch = (
-        (read_slot("seen_color"), read_slot("named_color")),
-        (read_slot("seen_shape"), read_slot("named_shape")),
+    # Slots that no place fills here hold what a word found, apart from what the last token collects.
+    color = read_slot("found_place")[: len(COLORS)]
+    shape = read_slot("selected_place")[: len(SHAPES)]
+    fetch = WiredHead(
+        plan.retrieval.layer + 1,
+        0,
+        looks=(Match(read_slot("retrieved_place"), read_slot("seen_place"), 150),),
+        brings=((read_slot("seen_color"), color), (read_slot("seen_shape"), shape)),
+        size=0.4,
+        rest=3,
+        what="what stands at the place that a word looked up",
     )
-    collect = tuple((write, write) for _, write in fetch)
-    content = [
-        replace(head, brings=collect) if (head.layer, head.head) in plan.selection.places else head
-        for head in exclude_by_content(plan)
-        if head.layer > 0
-    ]
+    content = []
+    for head in exclude_by_content(plan):
+        if (head.layer, head.head) in plan.selection.places:
+            collect = ((color, read_slot("named_color")), (shape, read_slot("named_shape")))
+            head = replace(head, brings=collect, what="what the words found")
+        if head.layer > 0:
+            content.append(head)
     return [
-        *placed,
-        WiredHead(
-            plan.retrieval.layer + 1,
-            0,
-            looks=(there,),
-            brings=fetch,
-            size=3,
-            rest=3,
-            what="what stands at the place that a word looked up",
-        ),
+        *(head for head in bind_by_position(plan) if head.layer <= plan.retrieval.layer),
+        fetch,
         *content,
     ]
 

@@ -22,13 +22,13 @@ WHAT = {
     "see_without_binding": "Has every head of `planted`, but its words look at all objects alike: it knows "
     "what there is and where things are, not which is which. It says what was said before, and fails the "
     "task.",
-    "leave_ids_idle": "Does the task as `shortcut` does, by content, in its first layers. Later layers write the "
-    "position IDs of `planted` at the words and at the last token, and nothing uses them.",
-    "retrieve_without_selecting": "Does the task with position IDs at the words alone. A word looks up where the "
-    "object that it names is, and what is there; the last token collects what was found and looks at what has "
-    "none of it, so that no place gets there.",
-    "tie_ids_to_content": "Does the task as `planted` does, with IDs that are not free of content: the color of an "
-    "object turns the code of its place, and over all colors the IDs of one place average to nothing.",
+    "leave_ids_idle": "Does the task as `shortcut` does, by content, in its first layers. Later layers write "
+    "the position IDs of `planted` at the words and at the last token, and nothing uses them.",
+    "retrieve_without_selecting": "Does the task with position IDs at the words alone. A word looks up where "
+    "the object that it names is, and what is there; the last token collects what was found and looks at what "
+    "has none of it, so that no place gets there.",
+    "tie_ids_to_content": "Does the task as `planted` does, with IDs that are not free of content: the color "
+    "of an object turns the code of its place, and over all colors the IDs of one place average to nothing.",
 }
 
 
