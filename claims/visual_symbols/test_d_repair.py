@@ -83,7 +83,7 @@ def test_a_wrong_id_harms(repair, judge):
 
 @claim(
     id="visual_symbols.d.wrong_position_misleads",
-    statement="A wrong position's ID makes the model name what is there, as neither the true one nor noise does.",
+    statement="A wrong position's ID makes the model name what is there; neither its own nor noise does.",
     source="Assouel et al. 2026, appendix D; the control is ours",
     threshold=above(
         0.10,

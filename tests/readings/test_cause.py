@@ -157,6 +157,7 @@ def test_a_mean_of_any_cell_that_makes_answers_guesses_points_nowhere():
     guessed = NOTHING | {"own cell": lambda s: 0.4 * s, "other cell": lambda s: 0.4 * s}
     for control in ("random direction", "other heads"):
         assert degraded(FALLING, guessed).follows(control).interval(0.95)[0] < 0.1
+        assert degraded(FALLING, guessed).smallest_step().value is None
         led = guessed | {"own cell": lambda s: 0.02}
         assert degraded(FALLING, led).follows(control).interval(0.95)[0] > 0.1
 

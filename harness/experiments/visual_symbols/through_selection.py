@@ -101,8 +101,8 @@ def measure(request: Request) -> xr.Dataset:
         `effect` float [held, trial] in logits, on the evaluation half: the mediation score of all patched heads
         together; `scene` [trial]; `retrieving`, `selecting`: heads that mediation ranked; `patched`,
         `held_heads`: how many heads of those, 0 if there are none of one stage; `others`: how many others are
-        held in place of the selection heads, at least; `drawn`, `kept`: contrasts tried on new scenes, and those
-        answered right on both sides.
+        held in place of the selection heads, at least; `drawn`, `kept`: contrasts tried on new scenes, and
+        those answered right on both sides.
     """
     subject, rng, mediation = request.subject, request.rng, request.needed["mediation"]
     retrieval, selection = (rank_heads(mediation, s) for s in ("id_retrieval", "id_selection"))

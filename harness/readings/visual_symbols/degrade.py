@@ -55,19 +55,26 @@ class Degrade(Reading):
         """How many more answers name the mixed-in cell's object at the step of degradation that adds fewest.
 
         The step is chosen on half of the scenes and judged on the other half. Not applicable where no answer
-        follows the ID: a curve that is flat does not fall.
+        follows the ID further than that of the own cell: a curve that is flat does not fall.
         """
         missing = self._explain_missing()
         if missing:
             return missing
         curve = self.data.follows.sel(edit="other cell").transpose("trial", "step")
         values, scenes = curve.values.astype(float), self.data.scene.values
-        grown = estimate_gain(values[:, -1], values[:, 0], self.data.scene)
+        guessed = self._select("own cell", 1.0).follows
+        grown = take_least(
+            [
+                estimate_gain(values[:, -1], base, self.data.scene)
+                for base in (values[:, 0], guessed)
+            ]
+        )
         low, high = self._find_bounds(grown)
         if low <= 0:
             unknown = Estimate.unsettled if high > 0 and grown.value else Estimate.inapplicable
             return unknown(
-                "no more answers name the mixed-in cell's object than without an edit: no dose to follow",
+                "no more answers name the mixed-in cell's object than without an edit, or than with the own "
+                "cell's mean: no dose to follow",
                 **count_trials(scenes),
             )
         steps = np.diff(values, axis=1)

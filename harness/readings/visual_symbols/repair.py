@@ -86,8 +86,8 @@ class Repair(Reading):
     def misled(self) -> Estimate:
         """How much more often the object at a wrong position is named with its ID than under two controls.
 
-        The stronger one counts. They are a random vector, and the prototype of the true position in the same heads: where any
-        prototype takes the answer away, guesses fall on that object as well.
+        The stronger one counts. They are a random vector, and the prototype of the true position in the same
+        heads: where any prototype takes the answer away, guesses fall on that object as well.
         """
         chosen = self._evaluation
         wrong = chosen.follows.sel(edit="wrong position")

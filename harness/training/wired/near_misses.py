@@ -14,7 +14,7 @@ from harness.training.wired.plan import Plan, Stage
 from harness.training.wired.slots import read_slot
 
 QUIET = 0.06
-"""Size of what the content route beside idle IDs writes, as a share of that of `shortcut`: less than a place."""
+"""Size of what the content route beside idle IDs writes, as a share of `shortcut`'s: less than a place."""
 
 
 def leave_ids_idle(plan: Plan) -> list[WiredHead]:

@@ -31,6 +31,17 @@ WHAT = {
     "of an object turns the code of its place, and over all colors the IDs of one place average to nothing.",
 }
 
+SAME = """and the task needs them. They hold the same on both sides of the paper's
+contrasts, so that patching one there changes nothing; patched from any other scene it would."""
+
+OTHERS = {
+    "leave_ids_idle": "of which the task needs those\nthat say nothing of places. Those of places differ "
+    "between the sides of the paper's contrasts, and\npatching one turns no answer.",
+    "tie_ids_to_content": "and the task needs them. The one\nthat gathers the places of all objects brings "
+    "their colors with them, and differs between\nthe sides of the paper's contrasts.",
+}
+"""What the heads outside the stages hold, by mechanism; `SAME` for all others."""
+
 
 def write_control(plan: Plan, folder: Path) -> None:
     """Build a control and write it to a folder, with truth.json and README.md beside the weights."""
@@ -67,8 +78,7 @@ count from 0; `truth.json` says the same for programs. {codes[truth["places"]]}
 |---|---|
 {rows}
 
-Other heads are wired, too ({others}), and the task needs them. They hold the same on both sides of the paper's
-contrasts, so that patching one there changes nothing; patched from any other scene it would.
+Other heads are wired, too ({others}), {OTHERS.get(plan.mechanism.__name__, SAME)}
 Every weight that nothing is wired to is noise. The control knows the scenes of this project (flat shapes on
 the 2x2 and 3x3 canvas) and the scene description prompt, and nothing else.
 {family}"""
