@@ -176,7 +176,8 @@ simulated measurements, over four sizes (layers and scenes as in the next table)
 layers apart, {repeats} of each. Noise has the size that is measured on embedded subjects, {spread} (1 - r
 squared) over the root of the scenes, and goes along from layer to layer. "Mixed" takes two curves of any
 two kinds. Where a code has no order, every verdict is false: it is there from the first layer on, or nowhere,
-or has a shelf (0.52 to 0.73 of its height) where another code comes in. For an absent code the
+or has a shelf (0.55 to 0.7 of its height; one nearer to either end nearly has an order) where another code
+comes in. For an absent code the
 claims' test of presence is not part of this simulation.
 
 {rules}

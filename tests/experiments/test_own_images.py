@@ -28,7 +28,7 @@ def ask(speaker):
         oracle.entry = replace(oracle.entry, scale="paper")
         score = np.zeros((len(CONDITIONS), 20, oracle.layers, oracle.heads))
         score[..., 1, 0] = 1
-        keys = np.full((len(CONDITIONS), 20), "a scene")
+        keys = np.tile([f"scene {i}" for i in range(20)], (len(CONDITIONS), 1))
         mediation = xr.Dataset(
             {
                 "score": (("condition", "trial", "layer", "head"), score),

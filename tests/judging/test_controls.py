@@ -39,7 +39,7 @@ SHOWN_ONLY_TO_SAY_NO = {
     *(f"visual_symbols.3.4.{stage}_depth" for stage in ("retrieval", "selection", "feature")),
     *(
         f"visual_symbols.4.2.steer_{stage}"
-        for stage in ("retrieval", "selection", "features", "unedited")
+        for stage in ("retrieval", "selection", "features")
     ),
     *(
         f"visual_symbols.4.2.steer_{stage}_specific"
@@ -48,10 +48,8 @@ SHOWN_ONLY_TO_SAY_NO = {
     "visual_symbols.4.4.no_relation_suffers",
     "visual_symbols.4.4.wrong_position_pulls",
     "visual_symbols.4.4.wrong_position_over_rivals",
-    "visual_symbols.4.5.mentions_lose_position",
     "visual_symbols.4.5.last_token_loses_position",
     "visual_symbols.4.5.less_than_half_is_left",
-    "visual_symbols.4.5.four_objects_lose_position",
     "visual_symbols.4.5.errors_follow_the_id",
     "visual_symbols.b.repeats_first",
     "visual_symbols.b.repeats_first_exactly",
@@ -64,7 +62,6 @@ SHOWN_ONLY_TO_SAY_NO = {
     "visual_symbols.c.worse_than_random",
     "visual_symbols.c.still_a_number",
     "visual_symbols.d.repair",
-    "visual_symbols.d.repair_of_color",
     "visual_symbols.d.repairs_wrong_ids",
 }
 """Claims that no control supports: what they would need is planted nowhere yet."""

@@ -17,6 +17,7 @@ from harness.runs.options import Options
 from harness.runs.run import Run
 from harness.stimuli.contrast import CONDITIONS
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
+from harness.subjects.contents import take_fingerprint
 from harness.subjects.loading import load
 from harness.subjects.registry import UnknownSubject, find, read_registry
 from harness.subjects.truth import STAGES, find_heads, read_known_heads
@@ -140,19 +141,19 @@ def test_a_share_spelled_another_way_is_an_unknown_variant(share):
 
 def test_each_stage_and_share_has_a_fingerprint_of_its_own():
     names = ["planted", *(f"planted:{s}={x}" for s in STAGES for x in ("0", "0.5", "1"))]
-    assert len({find(name, REGISTRY).fingerprint() for name in names}) == len(names)
+    assert len({take_fingerprint(find(name, REGISTRY)) for name in names}) == len(names)
 
 
 def test_a_weakened_control_is_another_one_if_its_truth_names_other_heads(tmp_path):
     folder = shutil.copytree(PLANTED.folder, tmp_path / "planted")
     whole = replace(PLANTED, source=str(folder))
     half = replace(whole, weakened="selection=0.5")
-    before = (whole.fingerprint(), half.fingerprint())
+    before = (take_fingerprint(whole), take_fingerprint(half))
     truth = json.loads((folder / "truth.json").read_text())
     truth["heads"]["id_selection"] = [[4, 0]]
     (folder / "truth.json").write_text(json.dumps(truth))
-    assert whole.fingerprint() == before[0]
-    assert half.fingerprint() != before[1]
+    assert take_fingerprint(whole) == before[0]
+    assert take_fingerprint(half) != before[1]
 
 
 @pytest.mark.parametrize(
