@@ -57,7 +57,8 @@ class Reading:
     ) -> Estimate | None:
         """The estimate of an edit for which no head was found; None if there are heads.
 
-        Where mediation kept too few contrasts of the stage, it is not known whether there are heads.
+        Where mediation neither surely finds a head of the stage nor rules out one worth finding, it is not known
+        whether there are heads, and an edit of those that score most by luck would refute nothing.
 
         Args:
             heads: How many were found.
@@ -68,8 +69,8 @@ class Reading:
         if heads:
             return None
         if stage in str(self.data.attrs.get("unranked", "")).split():
-            return Estimate.inapplicable(
-                "mediation kept too few contrasts to know of a head that could be edited",
+            return Estimate.unsettled(
+                "mediation surely finds no head that could be edited, and rules none out: raise --trials",
                 **(sizes or count_trials(self.data.scene)),
             )
         return Estimate.absent(reason, **(sizes or count_trials(self.data.scene)))

@@ -1,4 +1,4 @@
-"""Where mediation kept too few contrasts it is not known whether a stage has heads, and nothing is refuted."""
+"""Where mediation neither finds nor rules out a head nothing is refuted."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def measure_with(kept):
 def test_without_a_contrast_no_head_is_known_and_nothing_is_absent(stage):
     kept = np.where(np.array(STAGES) == stage, 0, 50)
     found = Reading(measure_with(kept))._explain_no_heads(0, "no head", stage=stage)
-    assert not found.applies
-    assert "mediation kept too few contrasts" in found.reason
+    assert (found.value, found.settled) == (None, False)
+    assert "rules none out" in found.reason
 
 
 @pytest.mark.parametrize("stage", STAGES)
