@@ -57,8 +57,8 @@ class Reading:
     ) -> Estimate | None:
         """The estimate of an edit for which no head was found; None if there are heads.
 
-        Where mediation neither surely finds a head of the stage nor rules out one worth finding, it is not known
-        whether there are heads, and an edit of those that score most by luck would refute nothing.
+        Where mediation neither surely finds a head of the stage nor rules out one worth finding, it is not
+        known whether there are heads, and an edit of those that score most by luck would refute nothing.
 
         Args:
             heads: How many were found.

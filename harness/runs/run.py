@@ -186,9 +186,12 @@ class Run:
         )
         save_record(self.journal.folder, record, estimate.evidence if estimate else None)
         in_use = any(subject == entry.name for _, subject in self.baselines) or record.control
-        return record, compare_verdict(
-            judgement.verdict, before, in_use=in_use, exact=record.control
-        )
+        # A control's table has verdicts as a scorecard has them, and correction over all claims may still turn
+        # this one to inconclusive. If it does not, the scorecard is red.
+        waits = record.control and record.p_value is not None and before is Verdict.inconclusive
+        waits = waits and judgement.verdict is Verdict.supported
+        told = Verdict.inconclusive if waits else judgement.verdict
+        return record, compare_verdict(told, before, in_use=in_use, exact=record.control)
 
     def forget(self, claim: Claim, entry: Entry) -> None:
         """Delete the record of a claim on a subject, if there is one."""

@@ -75,7 +75,10 @@ def mediation(kept=KEPT, score=1.0):
         {
             "score": (("condition", "trial", "layer", "head"), scores),
             "written": (("condition", "layer", "head"), np.ones_like(scores[:, 0])),
-            "scene": (("condition", "trial"), np.tile([f"s{i}" for i in range(KEPT)], (len(CONDITIONS), 1))),
+            "scene": (
+                ("condition", "trial"),
+                np.tile([f"s{i}" for i in range(KEPT)], (len(CONDITIONS), 1)),
+            ),
             "kept": (("condition",), [kept] * len(CONDITIONS)),
         },
         {"condition": list(CONDITIONS)},

@@ -37,10 +37,7 @@ SHOWN_ONLY_TO_SAY_NO = {
     "visual_symbols.3.3.published_curve",
     *(f"visual_symbols.3.4.same_{stage}_heads" for stage in ("retrieval", "selection", "feature")),
     *(f"visual_symbols.3.4.{stage}_depth" for stage in ("retrieval", "selection", "feature")),
-    *(
-        f"visual_symbols.4.2.steer_{stage}"
-        for stage in ("retrieval", "selection", "features")
-    ),
+    *(f"visual_symbols.4.2.steer_{stage}" for stage in ("retrieval", "selection", "features")),
     *(
         f"visual_symbols.4.2.steer_{stage}_specific"
         for stage in ("retrieval", "selection", "features")
