@@ -89,14 +89,14 @@ def execute(arguments: argparse.Namespace) -> int:
     from harness.subjects.loading import load
     from harness.subjects.registry import find, read_registry
     from harness.training.architectures import Untrained
-    from harness.training.proof.prove import prove
+    from harness.training.proof.prove import PROVABLE, prove
     from harness.training.proof.scenes import OBJECTS
     from harness.training.wired.plans import PLANS
 
     name = arguments.subject
-    if name not in PLANS:
+    if name not in PROVABLE:
         raise ValueError(
-            f"{name} has no written truth that could be proved; these have: {', '.join(PLANS)}"
+            f"{name} has no written truth that could be proved; these have: {', '.join(PROVABLE)}"
         )
     loaded = load(find(str(arguments.weights or name), read_registry()))
     subject = Untrained(loaded.model, loaded.tokenizer, loaded.image_processor)

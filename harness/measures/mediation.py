@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 from scipy.stats import mannwhitneyu
 
-from harness.statistics.flips import mean_by_flips
 from harness.statistics.halves import draw_estimation_half
+from harness.statistics.signs import flip_signs
 
 
 def mediation_score(patched: ArrayLike, clean: ArrayLike) -> NDArray[np.float64]:
@@ -250,7 +250,7 @@ def tell_carried(
     """
     if len(np.unique(scenes)) < 2:
         return None
-    if mean_by_flips(*read_best_head(scores, scenes)).interval(level)[0] > ROUNDING:
+    if flip_signs(*read_best_head(scores, scenes)).interval(level)[0] > ROUNDING:
         return True
     return False if bound_heads(scores, scenes, level).max() < smallest else None
 

@@ -24,7 +24,7 @@ from harness.training.architectures import Untrained
 from harness.training.proof import checks, scenes
 from harness.training.proof.passes import Passes
 from harness.training.proof.places import find_leads, list_codes
-from harness.training.proof.prove import Proof, judge_without, prove
+from harness.training.proof.prove import PROVABLE, Proof, judge_without, prove
 from harness.training.proof.scenes import OBJECTS, count_trials, list_families
 from harness.training.taught.hooks import Hooked, replace_heads
 from harness.training.wired.heads import HEAD_DIM
@@ -46,7 +46,7 @@ class Corner(Grid):
 
 
 CORNER = Corner(TWO.rows, TWO.cell, TWO.gap, TWO.margin)
-PLANTED = [name for name in PLANS if name.startswith("planted")]
+PLANTED = [name for name in PROVABLE if name.startswith("planted")]
 PLAN = PLANS["planted"]
 
 
@@ -349,7 +349,10 @@ def test_the_command_prints_the_first_counterexample(few, capsys):
     assert first[2].startswith("  the nearest place is row ")
 
 
-@pytest.mark.parametrize("name", ["taught", "tiny-llava", "untrained", "qwen2-vl-7b", "./folder"])
+@pytest.mark.parametrize(
+    "name",
+    ["taught", "tiny-llava", "untrained", "planted-qwen", "idle-ids", "qwen2-vl-7b", "./folder"],
+)
 def test_the_command_refuses_what_has_no_written_truth_by_name(name, capsys):
     assert main(["prove", name]) == 2
     said = capsys.readouterr().err
