@@ -157,7 +157,8 @@ What "comes before" means in the claims of sections 3.3 and 3.4, and how often i
 
 A code (position at the mentions, position at the last token, features at the last token) is there from its
 *onset* on: the first layer that has a share of the highest correlation of the curve. Which share is a
-convention, so it is varied: each of {draws} draws of scenes has another one, from {least} to {most}. One code
+convention, so it is varied: each of {draws} draws of scenes has one from {least} to {most}, a sixth of them
+either end. One code
 comes before another if its onset lies in an earlier layer, in the whole 95% interval of these draws
 (`harness/statistics/orders.py`). An order that the share turns round is inconclusive, and so is it, with a
 reason, if a code may be there from the first layer on. Whether a code is there at all is asked before.
@@ -176,8 +177,7 @@ simulated measurements, over four sizes (layers and scenes as in the next table)
 layers apart, {repeats} of each. Noise has the size that is measured on embedded subjects, {spread} (1 - r
 squared) over the root of the scenes, and goes along from layer to layer. "Mixed" takes two curves of any
 two kinds. Where a code has no order, every verdict is false: it is there from the first layer on, or nowhere,
-or has a shelf (0.55 to 0.7 of its height; one nearer to either end nearly has an order) where another code
-comes in. For an absent code the
+or has a shelf (0.52 to 0.73 of its height) where another code comes in. For an absent code the
 claims' test of presence is not part of this simulation.
 
 {rules}

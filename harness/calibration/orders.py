@@ -108,7 +108,7 @@ def _draw_trace(rng: np.random.Generator, layers: int, at: int) -> Curve:
 def _draw_shelf(rng: np.random.Generator, layers: int, at: int) -> Curve:
     """A code that has a good part of its height in some layers before it has all of it."""
     curve = _draw_step(rng, layers, at)
-    curve[int(rng.integers(at)) : at] = curve.max() * rng.uniform(0.55, 0.7)
+    curve[int(rng.integers(at)) : at] = curve.max() * rng.uniform(0.52, 0.73)
     return curve
 
 
