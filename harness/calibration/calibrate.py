@@ -17,7 +17,8 @@ from pathlib import Path
 from harness import __version__
 from harness.calibration.mutants import check_mutants, mutants
 from harness.calibration.runs import collect_claims
-from harness.calibration.summary import Found, Part, add_up, note_verdict
+from harness.calibration.seeds import note_verdict
+from harness.calibration.summary import Found, Part, add_up
 from harness.calibration.weakening import CURVE, SECTIONS, choose_claims, list_parts, note_step
 from harness.judging import controls
 from harness.judging.claim import claims_hash

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from scipy.stats import beta
 
 from harness.calibration.mutants import Result
+from harness.calibration.seeds import Noted, add_up_seeds, find_changing, tell_changing
 from harness.calibration.weakening import add_up_curves
 from harness.judging import controls
-from harness.judging.record import Record
 from harness.judging.verdict import Verdict
 from harness.reporting.error_rates import (
-    ChangingCell,
     Content,
     ControlCell,
     FalsePasses,
@@ -28,13 +27,6 @@ Part = tuple[str, str, int]
 Found = Mapping[str, Any]
 """What a part found, as JSON: by claim verdicts, or of a control `Noted`; shares by situation; or what
 `locate_heads` returns."""
-
-
-class Noted(TypedDict):
-    """The verdict of a claim with one seed; `distance` from the threshold is None without an estimate."""
-
-    verdict: str
-    distance: float | None
 
 
 TAUGHT = "taught"
@@ -89,7 +81,7 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
     return {
         "table": table,
         "false_pass": {**count_false_passes(untrained), "misled": count_false_passes(misled)},
-        "seeds": list(find_changing(by_seed)),
+        "seeds": list(find_changing(add_up_seeds(by_seed))),
         "power": {
             claim: sum(s["verdict"] == Verdict.supported for s in seeds) / len(seeds)
             for (claim, control), seeds in by_seed.items()
@@ -126,48 +118,6 @@ def find_power_taught(
             share = sum(s["verdict"] == Verdict.supported for s in seeds) / len(seeds)
             found[claim][control] = share
     return dict(found)
-
-
-def note_verdict(record: Record) -> Noted:
-    """What is kept of one record: its verdict, and how far the estimate lies from its threshold."""
-    away = None if record.estimate is None else abs(record.estimate - record.threshold)
-    return {"verdict": str(record.verdict), "distance": away}
-
-
-def find_changing(by_seed: Mapping[tuple[str, str], Sequence[Noted]]) -> Iterator[ChangingCell]:
-    """Find the cells, by claim and control, whose verdict is not the same with every seed of trials.
-
-    Args:
-        by_seed: What was noted of each cell, one for each seed.
-    """
-    for (claim, control), seeds in by_seed.items():
-        verdicts = Counter(noted["verdict"] for noted in seeds)
-        if len(verdicts) > 1:
-            away = [noted["distance"] for noted in seeds if noted["distance"] is not None]
-            yield {
-                "claim": claim,
-                "control": control,
-                "verdicts": dict(sorted(verdicts.items())),
-                "distance": sum(away) / len(away) if away else None,
-            }
-
-
-def _tell_changing(cell: ChangingCell, excused: Collection[Verdict]) -> str | None:
-    """Why a cell may not change as it does; None if it may."""
-    expected = controls.read_expected().get((cell["claim"], cell["control"]))
-    if expected is None:
-        return None  # That it is not in the table is told by itself.
-    odd = sorted(set(cell["verdicts"]) - {expected.verdict, *expected.also, *excused})
-    name = f"{cell['claim']} on {cell['control']}"
-    told = ", ".join(f"{n} {verdict}" for verdict, n in cell["verdicts"].items())
-    if odd:
-        return f"{name} changes with the seed: {told}; expected {expected.verdict}"
-    if cell["distance"] is not None and expected.also and cell["distance"] > expected.margin:
-        return (
-            f"{name} changes with the seed: {told}; it lies {cell['distance']:.3g} from its threshold on "
-            f"average, more than {expected.margin}"
-        )
-    return None
 
 
 def count_false_passes(null: Mapping[Part, Mapping[str, str]]) -> FalsePasses:
@@ -222,7 +172,7 @@ def find_faults(content: Content) -> list[str]:
         for row in content["table"]
         if row["verdict"] not in (row["expected"], *excused)
     ]
-    wrong += [fault for cell in content["seeds"] if (fault := _tell_changing(cell, excused))]
+    wrong += [fault for cell in content["seeds"] if (fault := tell_changing(cell, excused))]
     claims = {claim for claim, _ in controls.read_expected()}
     judged = {(row["claim"], row["control"]) for row in content["table"]}
     wrong += [

@@ -67,7 +67,13 @@ def test_what_can_be_true_with_a_wrong_image_is_no_false_pass():
 
 
 def note(verdict, distance=0.5):
-    return {"verdict": str(verdict), "distance": distance}
+    return {
+        "verdict": str(verdict),
+        "threshold": 0.0,
+        "estimate": distance,
+        "low": None,
+        "high": None,
+    }
 
 
 def parts():

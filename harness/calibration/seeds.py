@@ -1,0 +1,159 @@
+"""What verdicts on controls do over seeds of trials: a verdict that changes is near its threshold, or a fault."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import sqrt
+from statistics import mean, stdev
+from typing import TypedDict
+
+from harness.judging import controls
+from harness.judging.record import Record
+from harness.judging.verdict import Verdict
+from harness.reporting.error_rates import ChangingCell
+
+Pair = tuple[str, str]
+"""A claim's id and a control's name."""
+
+HALF_WIDTH = 1.96
+"""Standard errors from the middle of an interval of 95% to either end."""
+
+FEWEST = 5
+"""Seeds with an interval from which a spread is told."""
+
+
+class Noted(TypedDict):
+    """What is kept of the record of one claim on one control with one seed; None without an estimate."""
+
+    verdict: str
+    threshold: float
+    estimate: float | None
+    low: float | None
+    high: float | None
+
+
+class Spread(TypedDict):
+    """How much the estimates of a cell vary from seed to seed, beside what their intervals say.
+
+    Attributes:
+        seeds: How many have an interval.
+        mean: Mean of the estimates, in the claim's unit.
+        found: Standard deviation of the estimates over seeds.
+        told: The standard deviation that the intervals tell, the root of the mean square over seeds.
+    """
+
+    seeds: int
+    mean: float
+    found: float
+    told: float
+
+
+class CellOverSeeds(TypedDict):
+    """A cell of the table of controls over seeds of trials.
+
+    Attributes:
+        claim: The claim's id.
+        control: The control's name.
+        verdicts: Seeds of each verdict.
+        distance: Mean distance of the estimates from the threshold, in the claim's unit; None without any.
+        spread: None where fewer than `FEWEST` seeds have an interval, or all intervals are points.
+    """
+
+    claim: str
+    control: str
+    verdicts: dict[str, int]
+    distance: float | None
+    spread: Spread | None
+
+
+def note_verdict(record: Record) -> Noted:
+    """What is kept of one record: its verdict, and the estimate with its interval and threshold."""
+    return {
+        "verdict": str(record.verdict),
+        "threshold": record.threshold,
+        "estimate": record.estimate,
+        "low": record.ci_low,
+        "high": record.ci_high,
+    }
+
+
+def add_up_seeds(by_seed: Mapping[Pair, Sequence[Noted]]) -> list[CellOverSeeds]:
+    """Add up each cell over its seeds, sorted by claim and control.
+
+    Args:
+        by_seed: What was noted of each cell, one for each seed.
+    """
+    cells: list[CellOverSeeds] = []
+    for (claim, control), seeds in sorted(by_seed.items()):
+        away = [
+            abs(noted["estimate"] - noted["threshold"])
+            for noted in seeds
+            if noted["estimate"] is not None
+        ]
+        cells.append(
+            {
+                "claim": claim,
+                "control": control,
+                "verdicts": dict(sorted(Counter(noted["verdict"] for noted in seeds).items())),
+                "distance": mean(away) if away else None,
+                "spread": _find_spread(seeds),
+            }
+        )
+    return cells
+
+
+def _find_spread(seeds: Sequence[Noted]) -> Spread | None:
+    known = [
+        (noted["estimate"], (noted["high"] - noted["low"]) / 2 / HALF_WIDTH)
+        for noted in seeds
+        if noted["estimate"] is not None
+        if noted["low"] is not None and noted["high"] is not None
+    ]
+    if len(known) < FEWEST or not any(error for _, error in known):
+        return None
+    estimates = [estimate for estimate, _ in known]
+    return {
+        "seeds": len(known),
+        "mean": mean(estimates),
+        "found": stdev(estimates),
+        "told": sqrt(mean(error**2 for _, error in known)),
+    }
+
+
+def find_changing(cells: Sequence[CellOverSeeds]) -> Iterator[ChangingCell]:
+    """Find the cells whose verdict is not the same with every seed of trials."""
+    for cell in cells:
+        if len(cell["verdicts"]) > 1:
+            yield {
+                "claim": cell["claim"],
+                "control": cell["control"],
+                "verdicts": cell["verdicts"],
+                "distance": cell["distance"],
+            }
+
+
+def tell_changing(cell: ChangingCell, excused: Collection[Verdict] = ()) -> str | None:
+    """Why a cell may not change as it does; None if it may.
+
+    It may be what the table says beside the verdict, `also`, if the estimates lie within `margin` of the
+    threshold on average.
+
+    Args:
+        cell: A cell whose verdict changes.
+        excused: Verdicts that any cell may have.
+    """
+    expected = controls.read_expected().get((cell["claim"], cell["control"]))
+    if expected is None:
+        return None  # That it is not in the table is told by itself.
+    odd = sorted(set(cell["verdicts"]) - {expected.verdict, *expected.also, *excused})
+    name = f"{cell['claim']} on {cell['control']}"
+    told = ", ".join(f"{n} {verdict}" for verdict, n in cell["verdicts"].items())
+    if odd:
+        return f"{name} changes with the seed: {told}; expected {expected.verdict}"
+    if cell["distance"] is not None and expected.also and cell["distance"] > expected.margin:
+        return (
+            f"{name} changes with the seed: {told}; it lies {cell['distance']:.3g} from its threshold on "
+            f"average, more than {expected.margin}"
+        )
+    return None

@@ -1,0 +1,149 @@
+"""What verdicts do over seeds is added up, held to the table of controls, and written down."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from harness.calibration import seed_tables
+from harness.calibration.seed_tables import (
+    CONTENT,
+    DOCUMENT,
+    SIZE,
+    find_faults,
+    make_content,
+    write_document,
+)
+from harness.calibration.seeds import add_up_seeds, find_changing, tell_changing
+from harness.judging.controls import Expected, read_expected
+from harness.judging.verdict import Verdict
+from harness.machine.files import read_json
+
+PAIR = ("p.1.a", "taught")
+
+
+def note(verdict="refuted", estimate=0.5, half=0.1, threshold=0.0):
+    ends = (None, None) if estimate is None or half is None else (estimate - half, estimate + half)
+    return {
+        "verdict": verdict,
+        "threshold": threshold,
+        "estimate": estimate,
+        "low": ends[0],
+        "high": ends[1],
+    }
+
+
+@pytest.fixture
+def expect(monkeypatch):
+    """Set what the table says of the one cell."""
+
+    def set_cell(verdict, also=(), margin=0.0):
+        cell = Expected(Verdict(verdict), "a reason", frozenset(map(Verdict, also)), margin)
+        monkeypatch.setattr(seed_tables.controls, "read_expected", lambda: {PAIR: cell})
+
+    return set_cell
+
+
+def test_estimates_that_vary_as_their_intervals_tell_have_a_ratio_of_one():
+    rng = np.random.default_rng(0)
+    seeds = [note(estimate=float(x), half=1.96 * 0.2) for x in rng.normal(0.4, 0.2, 4000)]
+    (cell,) = add_up_seeds({PAIR: seeds})
+    assert cell["spread"]["told"] == pytest.approx(0.2)
+    assert cell["spread"]["found"] == pytest.approx(0.2, rel=0.05)
+    assert cell["spread"]["mean"] == pytest.approx(0.4, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [
+        [note()] * 4,
+        [note(half=None)] * 20,
+        [note(estimate=None)] * 20,
+        [note(half=0.0)] * 20,
+    ],
+    ids=["few", "no intervals", "no estimates", "points"],
+)
+def test_without_enough_intervals_no_spread_is_told(seeds):
+    (cell,) = add_up_seeds({PAIR: seeds})
+    assert cell["spread"] is None
+
+
+def test_the_distance_is_from_each_seeds_own_threshold_on_either_side():
+    seeds = [note(estimate=0.3, threshold=0.2), note(estimate=0.1, threshold=0.4)]
+    (cell,) = add_up_seeds({PAIR: [*seeds, note(estimate=None)]})
+    assert cell["distance"] == pytest.approx(0.2)
+    assert cell["verdicts"] == {"refuted": 3}
+
+
+def test_only_cells_whose_verdict_changes_are_found():
+    same, other = [note()] * 3, [note(), note("inconclusive")]
+    cells = add_up_seeds({("p.1.a", "taught"): same, ("p.1.b", "taught"): other})
+    assert [c["claim"] for c in find_changing(cells)] == ["p.1.b"]
+
+
+@pytest.mark.parametrize(
+    ("also", "margin", "told"),
+    [
+        ((), 0.0, "changes with the seed: 1 inconclusive, 1 refuted; expected refuted"),
+        (("inconclusive",), 0.4, "on average, more than 0.4"),
+        (("inconclusive",), 0.6, None),
+        (("supported",), 0.6, "expected refuted"),
+    ],
+)
+def test_a_cell_may_change_only_to_what_the_table_says_and_near_the_threshold(
+    expect, also, margin, told
+):
+    expect("refuted", also, margin)
+    (cell,) = find_changing(add_up_seeds({PAIR: [note(), note("inconclusive")]}))
+    fault = tell_changing(cell)
+    assert (fault is None) if told is None else told in fault
+
+
+def test_a_cell_that_is_always_another_is_a_fault(expect):
+    expect("supported")
+    results = {("table", "taught", seed): {PAIR[0]: note()} for seed in range(3)}
+    assert find_faults(make_content(results, "x")) == ["p.1.a on taught: {'refuted': 3}"]
+    expect("refuted")
+    assert find_faults(make_content(results, "x")) == []
+
+
+def test_the_document_names_cells_whose_estimates_vary_more_than_told():
+    wide = [note(estimate=x, half=0.05) for x in (0.1, 0.5, 0.2, 0.7, 0.4)]
+    narrow = [note(estimate=x, half=0.5) for x in (0.1, 0.2, 0.2, 0.1, 0.2)]
+    results = {
+        ("table", "taught", s): {"p.1.wide": w, "p.1.narrow": n}
+        for s, (w, n) in enumerate(zip(wide, narrow, strict=True))
+    }
+    text = write_document(make_content(results, "x"))
+    told = text.split("## Where intervals")[1]
+    assert "p.1.wide" in told
+    assert "p.1.narrow" not in told
+    assert "| taught | 5 | 2 | 2 | 0 |" in text
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return read_json(CONTENT)
+
+
+def test_every_cell_of_the_taught_controls_is_as_the_table_says_with_every_seed(committed):
+    assert find_faults(committed) == []
+
+
+def test_the_seeds_are_of_every_claim_and_every_taught_control(committed):
+    taught = {pair for pair in read_expected() if pair[1].startswith("taught")}
+    assert {(c["claim"], c["control"]) for c in committed["cells"]} == taught
+    assert set(committed["seeds"].values()) == {SIZE.repeats}
+
+
+def test_no_claim_is_supported_with_one_seed_and_refuted_with_another(committed):
+    both = {
+        (c["claim"], c["control"])
+        for c in committed["cells"]
+        if {"supported", "refuted"} <= set(c["verdicts"])
+    }
+    assert both == set()
+
+
+def test_the_document_is_what_its_module_makes_of_the_seeds(committed):
+    assert DOCUMENT.read_text() == write_document(committed)
