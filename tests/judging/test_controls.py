@@ -45,9 +45,6 @@ SHOWN_ONLY_TO_SAY_NO = {
     "visual_symbols.4.4.no_relation_suffers",
     "visual_symbols.4.4.wrong_position_pulls",
     "visual_symbols.4.4.wrong_position_over_rivals",
-    "visual_symbols.4.5.last_token_loses_position",
-    "visual_symbols.4.5.less_than_half_is_left",
-    "visual_symbols.4.5.errors_follow_the_id",
     "visual_symbols.b.repeats_first",
     "visual_symbols.b.repeats_first_exactly",
     "visual_symbols.b.repeats_first_specific",
@@ -58,8 +55,6 @@ SHOWN_ONLY_TO_SAY_NO = {
     "visual_symbols.c.gap",
     "visual_symbols.c.worse_than_random",
     "visual_symbols.c.still_a_number",
-    "visual_symbols.d.repair",
-    "visual_symbols.d.repairs_wrong_ids",
 }
 """Claims that no control supports: what they would need is planted nowhere yet."""
 

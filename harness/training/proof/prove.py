@@ -17,6 +17,7 @@ from harness.training.proof import checks
 from harness.training.proof.checks import Checked
 from harness.training.proof.passes import Clean, Passes
 from harness.training.proof.scenes import Family, count_trials, list_families
+from harness.training.wired.crowding import look_up_features_apart
 from harness.training.wired.families import LLAVA
 from harness.training.wired.mechanisms import bind_by_position, exclude_by_content
 from harness.training.wired.plan import Plan
@@ -27,7 +28,7 @@ PROVABLE = tuple(
     for name, plan in PLANS.items()
     if plan.family is LLAVA
     and not plan.turned
-    and plan.mechanism in (bind_by_position, exclude_by_content)
+    and plan.mechanism in (bind_by_position, look_up_features_apart, exclude_by_content)
 )
 """Controls whose written truth can be checked: what an image's tokens hold is read off LLaVA's alone, and near
 misses have other codes."""

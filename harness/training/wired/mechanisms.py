@@ -122,6 +122,21 @@ def bind_by_position(plan: Plan) -> list[WiredHead]:
     ]
 
 
+def take_back_first_places(plan: Plan) -> WiredHead:
+    """Build a head that takes back what retrieval brings to the first image tokens, where they show an object.
+
+    No token without an object comes before them, so that every head looks at themselves there. With a place
+    more they would be larger than all others, and what they hold would count for less in later layers.
+    """
+    return WiredHead(
+        plan.retrieval.layer,
+        max(set(range(HEADS)) - set(plan.retrieval.heads)),
+        brings=((read_slot("seen_place"), read_slot("retrieved_place")),),
+        size=-len(plan.retrieval.heads),
+        what="what the first image tokens look up, taken back",
+    )
+
+
 def _select_within_group(plan: Plan, group: int) -> list[WiredHead]:
     """Heads that subtract, at the last token, the places of the named objects from the places of all.
 

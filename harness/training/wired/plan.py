@@ -138,5 +138,6 @@ STAGES = {
     "leave_ids_idle": ("feature_retrieval",),
     "retrieve_without_selecting": ("id_retrieval", "feature_retrieval"),
     "tie_ids_to_content": ("id_retrieval", "id_selection", "feature_retrieval"),
+    "look_up_features_apart": ("id_retrieval", "id_selection", "feature_retrieval"),
 }
 """The stages of each mechanism."""

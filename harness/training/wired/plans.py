@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.training.wired.crowding import look_up_features_apart
 from harness.training.wired.families import QWEN2_VL
 from harness.training.wired.mechanisms import (
     bind_by_position,
@@ -44,6 +45,7 @@ PLANS = {
             family=QWEN2_VL,
             seed=4,
         ),
+        Plan("planted-crowded", look_up_features_apart, seed=12),
         Plan("shortcut", exclude_by_content, seed=3),
         Plan("unbound", see_without_binding, seed=8),
         Plan(

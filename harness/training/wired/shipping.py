@@ -29,6 +29,10 @@ WHAT = {
     "has none of it, so that no place gets there.",
     "tie_ids_to_content": "Does the task as `planted` does, with IDs that are not free of content: the color "
     "of an object turns the code of its place, and over all colors the IDs of one place average to nothing.",
+    "look_up_features_apart": "Does the task as `planted` does, with IDs that crowding weakens. A word looks "
+    "up its color and its shape apart, each with a head: it gets the places of all that have either. Where no "
+    "feature is shared these are one place; where some are, the place is blurred, and so is the target's at "
+    "the last token. The answer is then often what stands elsewhere.",
 }
 
 SAME = """and the task needs them. They hold the same on both sides of the paper's
