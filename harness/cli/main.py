@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from harness.cli import (
+    alarms,
     bless,
     calibrate,
     check_subject,
@@ -33,6 +34,7 @@ COMMANDS = (
     seal,
     lint,
     calibrate,
+    alarms,
     power,
     check_subject,
     pin,
