@@ -1,9 +1,9 @@
 """How often the gate is red between models that are the same, and where one has lost a stage.
 
-A control is judged once for each seed, and many models that compute the same are compared with that: the same
-weights run in other batches or with other attention, twins whose weights are in another order, and checkpoints
-saved again in other files. Every one is measured from the beginning, as a release is. With it go models of which
-one stage is turned down, which is the gate's power.
+A control is judged once for each seed, and many models that compute the same are compared with that, and with
+each other: the same weights run in other batches or with other attention, twins whose weights are in another
+order, and checkpoints saved again in other files. Every one is measured from the beginning, as a release is.
+With it go models of which one stage is turned down, which is the gate's power.
 
 The claims are those on codes and heads (sections 3.3 and 3.4) and on edits of drawn scenes (4.2): all that is
 drawn anew for a model, such as the random heads that its own are compared with, is in them.
@@ -18,17 +18,18 @@ from typing import NamedTuple
 
 from harness.calibration.calibrate import hash_code
 from harness.calibration.runs import Serving, collect_claims, run_side
-from harness.judging.claim import Claim, claims_hash
+from harness.judging.claim import Claim
 from harness.reporting.alarms import (
     SCHEMA,
     WEAKENED,
     Compared,
     Content,
     Part,
-    note_compared,
-    read_alarms,
+    Stated,
+    digest_words,
 )
-from harness.reporting.compare import MARGIN, compare
+from harness.reporting.compare import HELD, MARGIN, compare
+from harness.reporting.fates import RED, Comparison, Fate
 from harness.reporting.sides import Side
 from harness.subjects.registry import find, read_registry
 from harness.subjects.resaved import SAVED, save_again
@@ -112,17 +113,16 @@ def measure_alarms(
     claims, code = choose_claims(), hash_code()[:12]
     content: Content = {
         "schema": SCHEMA,
-        "claims_hash": claims_hash(claims),
-        "claims": [c.id for c in claims],
+        "claims": {c.id: state_claim(c) for c in claims},
         "margin": MARGIN,
         "parts": [],
     }
-    if known is not None and known["claims_hash"] == content["claims_hash"]:
+    if known is not None and {**known, "parts": []} == content:
         content["parts"] = list(known["parts"])
         other = sum(p["code"] != code for p in content["parts"])
         say(f"{len(content['parts'])} parts known, {other} of them by other code")
     elif known is not None:
-        say("what is known is of other claims: everything is measured anew")
+        say("what is known is of other claims or another margin: everything is measured anew")
     done = {_name_part(p) for p in content["parts"]}
     waiting = [a for a in asked if a not in done]
     for number, one in enumerate(waiting, 1):
@@ -141,14 +141,34 @@ def measure_alarms(
     return content
 
 
+def state_claim(claim: Claim) -> Stated:
+    """What a claim says, as it is kept."""
+    threshold = claim.threshold
+    return {
+        "said": digest_words(claim.statement, threshold.unit, threshold.direction),
+        "thresholds": [threshold.value, *threshold.exceptions.values()],
+    }
+
+
+def note_compared(comparison: Comparison, how: str, kind: str) -> Compared:
+    """What is kept of a comparison; see `Compared`."""
+    red = [row for row in comparison.rows if row.fate in RED]
+    return {
+        "how": how,
+        "kind": kind,
+        "claims": len(comparison.rows),
+        "held": sum(r.before is not None and r.before.verdict in HELD for r in comparison.rows),
+        "lost": [{"claim": r.claim, "reason": r.reason} for r in red],
+        "improved": len(comparison.of(Fate.improved)),
+    }
+
+
 def _name_part(part: Part) -> Asked:
     weakened = any(one["kind"] == WEAKENED for one in part["compared"])
     return Asked(part["control"], part["seed"], part["trials"], weakened)
 
 
-def compare_all(
-    asked: Asked, claims: Sequence[str], say: Callable[[str], None]
-) -> list[Compared]:
+def compare_all(asked: Asked, claims: Sequence[str], say: Callable[[str], None]) -> list[Compared]:
     """Judge a control and all models that are compared with it, and compare them.
 
     Args:
@@ -160,18 +180,35 @@ def compare_all(
     def judge(name: str, serving: Serving | None = None) -> Side:
         how = {} if serving is None else {"serving": serving}
         return run_side(
-            [name], files=FILES, claims=claims, seed=asked.seed, trials=asked.trials, gate=False, **how
+            [name],
+            files=FILES,
+            claims=claims,
+            seed=asked.seed,
+            trials=asked.trials,
+            gate=False,
+            **how,
         )
 
-    found = []
-    before = judge(asked.control)
+    found: list[Compared] = []
+
+    def note(before: Side, after: Side, how: str, kind: str) -> None:
+        one = note_compared(compare(before, after, partial=True), how, kind)
+        found.append(one)
+        lost = ", ".join(row["claim"] for row in one["lost"])
+        say(f"  {kind} {how}: {f'RED, {lost}' if lost else 'green'}")
+
+    control = judge(asked.control)
+    last: tuple[str, Side] | None = None
     with tempfile.TemporaryDirectory() as folder:
         models = _list_weakened if asked.weakened else _list_same
         for kind, how, name, serving in models(asked.control, Path(folder)):
-            one = note_compared(compare(before, judge(name, serving), partial=True), how, kind)
-            found.append(one)
-            lost = ", ".join(row["claim"] for row in one["lost"])
-            say(f"  {kind} {how}: {f'RED, {lost}' if lost else 'green'}")
+            made = judge(name, serving)
+            note(control, made, how, kind)
+            if last is not None and not asked.weakened:
+                note(last[1], made, f"{how} against {last[0]}", "between")
+            last = how, made
+    if last is not None and not asked.weakened:
+        note(last[1], control, f"itself against {last[0]}", "between")
     return found
 
 
@@ -195,6 +232,3 @@ def _list_weakened(control: str, folder: Path) -> Iterator[Model]:
     for stage in STAGES:
         for left in LEFT:
             yield WEAKENED, f"{stage}={left}", f"{control}:{stage}={left}", None
-
-
-__all__ = ["choose_claims", "compare_all", "list_asked", "measure_alarms", "read_alarms"]

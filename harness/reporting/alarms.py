@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,8 +11,8 @@ from typing import NamedTuple, TypedDict
 
 from scipy.special import ndtri
 
+from harness.judging.record import Record
 from harness.machine.files import REPORTS, read_json
-from harness.reporting.fates import Comparison
 from harness.reporting.wording import spell_count
 from harness.statistics.estimate import make_wilson_interval
 
@@ -24,6 +25,7 @@ KINDS = {
     "served": "run in other batches or with other attention",
     "permuted": "with heads, neurons, scales, vocabulary and basis in another order",
     "saved": "saved again in other files",
+    "between": "two of these against each other",
 }
 """Ways in which a model can be another one and compute the same, in words."""
 
@@ -41,8 +43,8 @@ class Lost(TypedDict):
 class Compared(TypedDict):
     """A model compared with the one that it was made from.
 
-    `how` says what was changed, `kind` is one of KINDS or WEAKENED, `claims` counts what was compared, `held` what
-    the baseline could lose (supported or inconclusive there), and `improved` what was found to be better.
+    `how` says what was changed, `kind` is one of KINDS or WEAKENED, `claims` counts what was compared, `held`
+    what the baseline could lose (supported or inconclusive there), and `improved` what was found to be better.
     """
 
     how: str
@@ -66,12 +68,18 @@ class Part(TypedDict):
     compared: list[Compared]
 
 
+class Stated(TypedDict):
+    """What a claim said: a digest of its words, unit and direction, and its thresholds, the usual one first."""
+
+    said: str
+    thresholds: list[float]
+
+
 class Content(TypedDict):
-    """The content of reports/alarms.json; `claims_hash` is of the claims that were judged, which `claims` names."""
+    """The content of reports/alarms.json; `claims` has those that were judged, by id."""
 
     schema: int
-    claims_hash: str
-    claims: list[str]
+    claims: dict[str, Stated]
     margin: float
     parts: list[Part]
 
@@ -125,34 +133,56 @@ def count_power(parts: Iterable[Part]) -> dict[tuple[str, float], Rate]:
     return {key: count_red(found[key]) for key in sorted(found)}
 
 
-def summarize_alarms(content: Content | None, claims: Mapping[str, object] | None = None) -> str:
+def summarize_alarms(content: Content | None, records: Sequence[Record] = ()) -> str:
     """Say in a few sentences, for a comparison, how often the gate is wrong.
 
     Args:
         content: What was measured, from `read_alarms`.
-        claims: The claims that are compared, by id; the sentence says so if what was measured is about fewer.
+        records: What is compared; the sentences say which of it was not measured, or is of other claims by now.
     """
     if content is None:
         return (
-            "How often this gate is red between models that are the same was not measured: `claims alarms` does."
+            "False alarms: how often the gate is red between models that compute the same was not measured; "
+            "`claims alarms` does."
         )
     parts = content["parts"]
-    same, asked = list_compared(parts), len(content["claims"])
-    rate = count_red(same)
-    controls = ", ".join(sorted({p["control"] for p in parts if list_compared([p])}))
-    counted = Counter(one["kind"] for one in same)
+    same = list_compared(parts)
+    rate, counted = count_red(same), Counter(one["kind"] for one in same)
+    controls = ", ".join(dict.fromkeys(p["control"] for p in parts if list_compared([p])))
     kinds = ", ".join(f"{counted[kind]} {told}" for kind, told in KINDS.items() if counted[kind])
     told = (
-        f"False alarms: between models that compute the same this gate was red in {rate.red} of "
-        f"{spell_count(rate.of, 'comparison')} ({rate.share:.1%}, at most {rate.upper:.1%} with 95% confidence: "
-        f"{kinds}; of {controls}, {asked} claims, {_spell_trials(parts, KINDS)})."
+        f"False alarms: between models that compute the same the gate was red in {rate.red} of "
+        f"{spell_count(rate.of, 'comparison')} ({rate.share:.1%}, at most {rate.upper:.1%} with 95% confidence "
+        f"if each stands for itself), with {spell_count(len(content['claims']), 'claim')} and "
+        f"{_spell_trials(parts, KINDS)}: {controls}, {kinds}."
     )
     if power := count_power(parts):
-        told += f" Power: with a stage turned down it was red {_spell_power(power)}"
-        told += f" ({_spell_trials(parts, [WEAKENED])})."
-    if claims is not None and (more := set(claims) - set(content["claims"])):
-        told += f" {spell_count(len(more), 'claim')} of this comparison not among them."
+        told += (
+            f" Power: with a share of one stage of {_list_controls(parts)} taken away it was red "
+            f"{_spell_power(power)}, with {_spell_trials(parts, [WEAKENED])}."
+        )
+    known = content["claims"]
+    changed = dict.fromkeys(r.claim for r in records if r.claim in known and _is_other(r, known))
+    if changed:
+        told += f" Since then {', '.join(changed)} changed."
+    if more := {r.claim for r in records} - known.keys():
+        told += f" {spell_count(len(more), 'claim')} of this comparison had no part in it."
     return told
+
+
+def digest_words(statement: str, unit: str, direction: str) -> str:
+    """A digest of what a claim says, without its threshold."""
+    return hashlib.sha256("\n".join((statement, unit, direction)).encode()).hexdigest()[:16]
+
+
+def _is_other(record: Record, known: Mapping[str, Stated]) -> bool:
+    stated = known[record.claim]
+    words = digest_words(record.statement, record.unit, record.direction)
+    return words != stated["said"] or record.threshold not in stated["thresholds"]
+
+
+def _list_controls(parts: Iterable[Part]) -> str:
+    return ", ".join(dict.fromkeys(p["control"] for p in parts if list_compared([p], [WEAKENED])))
 
 
 def _spell_trials(parts: Iterable[Part], kinds: Iterable[str]) -> str:
@@ -168,19 +198,3 @@ def _spell_power(power: Mapping[tuple[str, float], Rate]) -> str:
         + ", ".join(f"{r.red}/{r.of} at {gone:.0%}" for (s, gone), r in power.items() if s == stage)
         for stage in stages
     )
-
-
-def note_compared(comparison: Comparison, how: str, kind: str) -> Compared:
-    """What is kept of a comparison."""
-    from harness.reporting.compare import HELD
-    from harness.reporting.fates import RED, Fate
-
-    red = [row for row in comparison.rows if row.fate in RED]
-    return {
-        "how": how,
-        "kind": kind,
-        "claims": len(comparison.rows),
-        "held": sum(r.before is not None and r.before.verdict in HELD for r in comparison.rows),
-        "lost": [{"claim": r.claim, "reason": r.reason} for r in red],
-        "improved": len(comparison.of(Fate.improved)),
-    }

@@ -24,7 +24,10 @@ SHARDS = 3
 def _save_shards(tensors: Tensors, folder: Path) -> None:
     """Save in several files with an index."""
     names = sorted(tensors)
-    files = {name: f"model-{i % SHARDS + 1:05}-of-{SHARDS:05}.safetensors" for i, name in enumerate(names)}
+    files = {
+        name: f"model-{i % SHARDS + 1:05}-of-{SHARDS:05}.safetensors"
+        for i, name in enumerate(names)
+    }
     for file in sorted(set(files.values())):
         held = {name: tensors[name] for name in names if files[name] == file}
         save_file(held, folder / file, metadata=FORMAT)
