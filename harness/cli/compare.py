@@ -39,7 +39,7 @@ def add_arguments(subparsers: Subparsers) -> None:
         "--floor",
         type=Path,
         metavar="FILE",
-        help="noise floor of the baseline's model, from `claims floor` (default: scorecard.floor.json beside "
+        help="noise floor of the baseline's model, from `claims floor` (default: scorecard.floor beside "
         "the baseline, if there): no margin is below it",
     )
     parser.add_argument(

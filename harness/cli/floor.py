@@ -22,8 +22,8 @@ what is run:
 For the last three logits are compared, too. What they move a claim by on the same scenes is its noise floor.
 
 what is written into DIR:
-  scorecard.floor.json       for the gate: where DIR is the folder of a baseline (--scorecard DIR), `claims
-                             compare DIR after` takes no margin below the floor
+  scorecard.floor            JSON, for the gate: where DIR is the folder of a baseline (--scorecard DIR), a
+                             comparison with that takes no margin below the floor
   floor.md                   the same as tables, which are also printed
 
 The same command goes on after an interruption: what is measured is kept in the store, which is that of `pytest

@@ -80,8 +80,8 @@ class WrongFloor(ValueError):
 
 
 def find_floor_file(scorecard: Path) -> Path:
-    """Path of the floor that belongs to a scorecard's file."""
-    return scorecard.with_name(f"{scorecard.stem}.floor.json")
+    """Path of the floor that belongs to a scorecard's file; every *.json beside it may be a scorecard itself."""
+    return scorecard.with_name(f"{scorecard.stem}.floor")
 
 
 def load_floor(path: Path) -> Floor | None:
