@@ -1,4 +1,4 @@
-"""The gate takes no margin below what the baseline's model moves by itself, and only where that was measured."""
+"""The gate takes no margin below what the baseline's model moves by itself, where that was measured."""
 
 from __future__ import annotations
 
@@ -147,7 +147,10 @@ def test_a_floor_that_is_named_must_be_there(baseline, tmp_path):
         ({"trials": 24}, "another trials .24."),
         ({"gate": False}, "another gate"),
         ({"stimuli": "ab"}, "another stimuli"),
-        ({"claims": {CLAIM: claim_floor(0.1, estimate=0.7)}}, "is the noise floor of another model"),
+        (
+            {"claims": {CLAIM: claim_floor(0.1, estimate=0.7)}},
+            "is the noise floor of another model",
+        ),
     ],
     ids=lambda c: next(iter(c)) if isinstance(c, dict) else "",
 )
