@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.calibration.calibrate import hash_code
-from harness.calibration.runs import Serving, collect_claims, run_side
+from harness.calibration.runs import AS_USUAL, Serving, collect_claims, run_side
 from harness.judging.claim import Claim
 from harness.reporting.alarms import (
     SCHEMA,
@@ -177,8 +177,7 @@ def compare_all(asked: Asked, claims: Sequence[str], say: Callable[[str], None])
         say: Receives a line for each comparison.
     """
 
-    def judge(name: str, serving: Serving | None = None) -> Side:
-        how = {} if serving is None else {"serving": serving}
+    def judge(name: str, serving: Serving = AS_USUAL) -> Side:
         return run_side(
             [name],
             files=FILES,
@@ -186,7 +185,7 @@ def compare_all(asked: Asked, claims: Sequence[str], say: Callable[[str], None])
             seed=asked.seed,
             trials=asked.trials,
             gate=False,
-            **how,
+            serving=serving,
         )
 
     found: list[Compared] = []
@@ -212,7 +211,7 @@ def compare_all(asked: Asked, claims: Sequence[str], say: Callable[[str], None])
     return found
 
 
-Model = tuple[str, str, str, Serving | None]
+Model = tuple[str, str, str, Serving]
 """Kind, what was changed, the name after --subject, and how it is run."""
 
 
@@ -220,15 +219,15 @@ def _list_same(control: str, folder: Path) -> Iterator[Model]:
     for serving in SERVINGS:
         yield "served", serving.name, control, serving
     for how in (*EXACT, ALL_EXACT):
-        yield "permuted", how, f"{control}:{how}", None
+        yield "permuted", how, f"{control}:{how}", AS_USUAL
     source = find(control, read_registry()).folder
     if source is None:
         raise ValueError(f"{control} has no folder that could be saved again")
     for how in SAVED:
-        yield "saved", how, str(save_again(source, folder / f"{control}-{how}", how)), None
+        yield "saved", how, str(save_again(source, folder / f"{control}-{how}", how)), AS_USUAL
 
 
 def _list_weakened(control: str, folder: Path) -> Iterator[Model]:
     for stage in STAGES:
         for left in LEFT:
-            yield WEAKENED, f"{stage}={left}", f"{control}:{stage}={left}", None
+            yield WEAKENED, f"{stage}={left}", f"{control}:{stage}={left}", AS_USUAL

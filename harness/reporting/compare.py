@@ -76,11 +76,10 @@ def compare(
     rows: list[Row] = []
     for pair in dict.fromkeys([*new, *after.card.missing, *old]):
         one, other = old.get(pair), new.get(pair)
-        floor = find_floor(before.floor, pair[0])
-        row = _compare_verdicts(pair, one, other, share, floor)
+        theirs = (pair[0], back.get(pair[1], pair[1]))
+        row = _compare_verdicts(pair, one, other, share, find_floor(before.floor, *theirs))
         if one is not None and other is not None:
             refuse_other_claim(one, other)
-            theirs = (pair[0], back.get(pair[1], pair[1]))
             evidence = (before.evidence.get(theirs), after.evidence.get(pair))
             row = _add_difference(row, one, other, *evidence)
         rows.append(row)

@@ -107,9 +107,9 @@ def load_floor(path: Path) -> Floor | None:
     return content
 
 
-def find_floor(floor: Floor | None, claim: str) -> float:
-    """How far a claim moves though the model is the same, in its unit; 0 where that was not measured."""
-    found = floor["claims"].get(claim) if floor else None
+def find_floor(floor: Floor | None, claim: str, subject: str) -> float:
+    """How far a claim moves though the subject is the same, in its unit; 0 where that was not measured."""
+    found = floor["claims"].get(claim) if floor and floor["subject"] == subject else None
     return (found["floor"] if found else None) or 0.0
 
 
@@ -183,7 +183,7 @@ def refuse_other_floor(floor: Floor, run: RunFacts, records: Iterable[Record], w
             f"{where} is the noise floor of {floor['subject']}, which is not here: {remedy}"
         )
     for name in ("seed", "trials", "gate", "stimuli"):
-        ours, theirs = floor[name], getattr(run, name)  # type: ignore[literal-required]
+        ours, theirs = floor[name], getattr(run, name)
         if ours != theirs:
             raise WrongFloor(
                 f"{where} was measured with another {name} ({ours}) than the baseline ({theirs}): {remedy}"

@@ -42,9 +42,9 @@ def _save_reversed(tensors: Tensors, folder: Path) -> None:
     header: dict[str, object] = {"__metadata__": FORMAT}
     start = 0
     for name in names:
-        held = tensors[name]
-        end = start + held.numel() * held.element_size()
-        header[name] = {"dtype": "F32", "shape": list(held.shape), "data_offsets": [start, end]}
+        tensor = tensors[name]
+        end = start + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [start, end]}
         start = end
     text = json.dumps(header).encode()
     # The numbers begin at a multiple of eight bytes.

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scored import first, measured, side
 
+from harness.cli.main import main
 from harness.judging.evidence import save_evidence
 from harness.machine.files import write_json
 from harness.reporting.compare import MARGIN, compare
@@ -106,20 +107,60 @@ def test_a_comparison_says_which_noise_it_knows():
 
 
 def test_no_floor_is_known_of_a_claim_that_has_none():
-    assert find_floor(None, CLAIM) == 0
-    assert find_floor(floor_of(None), CLAIM) == 0
-    assert find_floor(floor_of(0.2), "paper.1.other") == 0
-    assert find_floor(floor_of(0.2), CLAIM) == 0.2
+    assert find_floor(None, CLAIM, "tiny") == 0
+    assert find_floor(floor_of(None), CLAIM, "tiny") == 0
+    assert find_floor(floor_of(0.2), "paper.1.other", "tiny") == 0
+    assert find_floor(floor_of(0.2), CLAIM, "another") == 0
+    assert find_floor(floor_of(0.2), CLAIM, "tiny") == 0.2
+
+
+def test_the_noise_of_one_subject_is_not_that_of_another():
+    two = [measured(first(0.9), subject=name) for name in ("tiny", "another")]
+    less = [measured(first(0.6), subject=name) for name in ("tiny", "another")]
+    found = compare(replace(side(*two), floor=floor_of(0.35)), side(*less))
+    assert {row.subject: row.fate for row in found.rows} == {
+        "tiny": Fate.unchanged, "another": Fate.regressed
+    }  # fmt: skip
+    # A folder of another name is compared with the one subject of its baseline, whose noise it has.
+    [renamed] = compare(replace(side(two[0]), floor=floor_of(0.35)), side(less[1])).rows
+    assert renamed.floor == 0.35
+
+
+def write_scorecard(path, share):
+    """Write a scorecard of one claim, of the subject that `floor_of` is about."""
+    one, evidence = measured(first(share))
+    write_json(path, card(one).to_json())
+    save_evidence(find_evidence_file(path), {(one.claim, one.subject): evidence})
+    return path
 
 
 @pytest.fixture
 def baseline(tmp_path):
-    """A scorecard on file, of the subject that `floor_of` is about."""
-    one, evidence = measured(first(0.9))
-    path = tmp_path / "scorecard.json"
-    write_json(path, card(one).to_json())
-    save_evidence(find_evidence_file(path), {(one.claim, one.subject): evidence})
-    return path
+    return write_scorecard(tmp_path / "scorecard.json", 0.9)
+
+
+def test_a_comparison_takes_the_floor_that_it_is_given_or_finds(baseline, tmp_path, capsys):
+    after = write_scorecard(tmp_path / "after" / "scorecard.json", 0.6)
+    write_json(tmp_path / "given", floor_of(0.35))
+    compared = ["compare", str(baseline), str(after)]
+    assert main(compared) == 1
+    assert "Noise floor: not measured" in capsys.readouterr().out
+    assert main([*compared, "--floor", str(tmp_path / "given")]) == 0
+    assert f"it is the margin of {CLAIM}." in capsys.readouterr().out
+    write_json(find_floor_file(baseline), floor_of(0.35))
+    assert main(compared) == 0
+    assert main([*compared, "--floor", str(tmp_path / "nothing")]) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+def test_a_blessed_baseline_has_the_floor_of_its_run_and_no_older_one(baseline, tmp_path):
+    write_json(find_floor_file(baseline), floor_of(0.1))
+    assert main(["bless", str(baseline), "--into", str(tmp_path / "into")]) == 0
+    blessed = tmp_path / "into" / "tiny.json"
+    assert load_side(blessed).floor == floor_of(0.1)
+    find_floor_file(baseline).unlink()
+    assert main(["bless", str(baseline), "--into", str(tmp_path / "into")]) == 0
+    assert load_side(blessed).floor is None
 
 
 def test_a_floor_beside_a_scorecard_is_its_own(baseline, tmp_path):
@@ -127,7 +168,7 @@ def test_a_floor_beside_a_scorecard_is_its_own(baseline, tmp_path):
     write_json(find_floor_file(baseline), floor_of(0.1))
     found = load_side(baseline).floor
     assert found is not None
-    assert find_floor(found, CLAIM) == 0.1
+    assert find_floor(found, CLAIM, "tiny") == 0.1
     # The folder lists what may be a baseline by this ending.
     assert [p.name for p in tmp_path.glob("*.json")] == ["scorecard.json"]
 
