@@ -123,6 +123,7 @@ def measure_floor(asked: Asked, store: Path, work: Path, say: Callable[[str], No
     first = sides[usual.name, asked.seed].card
     by_claim = {key: {r.claim: r for r in s.card.records} for key, s in sides.items()}
     run = first.run
+    noise = [serving.name for serving in others if serving.dtype == usual.dtype]
     return {
         "schema": SCHEMA,
         "subject": first.subjects[0],
@@ -135,10 +136,12 @@ def measure_floor(asked: Asked, store: Path, work: Path, say: Callable[[str], No
         "device": run.device,
         "dtype": run.dtype,
         "harness": run.harness,
+        "noise": noise,
         "logits": logits,
         "claims": add_up_floor(
             [by_claim[usual.name, asked.seed + i] for i in range(asked.repeats)],
             {serving.name: by_claim[serving.name, asked.seed] for serving in others},
+            noise,
         ),
     }
 

@@ -19,7 +19,8 @@ what is run:
   in batches of half size    the same scenes: sums are taken in another order
   with eager attention       the same scenes, another kernel
   in another precision       only on a GPU, or with --also-dtype
-For the last three logits are compared, too. What they move a claim by on the same scenes is its noise floor.
+For the last three logits are compared, too. What other batches and other attention move a claim by is its
+noise floor. What another precision moves is told and is not part of it: a model may lose its mechanism there.
 
 what is written into DIR:
   scorecard.floor            JSON, for the gate: where DIR is the folder of a baseline (--scorecard DIR), a
@@ -32,7 +33,7 @@ claims`, so that a baseline that was judged with the same options costs nothing 
 examples:
   claims floor planted --section 3.4 --trials 24      one minute, to see what it does
   claims floor ./released --out before                the floor of a baseline in the folder before
-  claims floor ./released --out before --gpu          with bfloat16, too
+  claims floor ./released --out before --gpu          on a GPU, and told what bfloat16 moves
   claims floor planted --claim drawn --repeats 10     claims with "drawn" in their id, ten seeds
 
 exit status: 0 measured; 2 a claim could not be judged, or an option cannot be used

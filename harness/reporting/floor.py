@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypedDict
 
@@ -30,8 +30,8 @@ class ClaimFloor(TypedDict):
 
     `verdict` and `estimate` are those of the usual run with the first seed. Over the seeds, `verdicts` counts
     what came out and `spread` is the standard deviation of the estimates (None of fewer than two). `served` has
-    the other ways to run it, with the first seed, and `floor` the largest of their differences (None if there
-    is no estimate): how far the claim moves on the same scenes though the model is the same.
+    the other ways to run it, with the first seed, and `floor` the largest difference in the usual precision
+    (None if there is no estimate): how far the claim moves on the same scenes though the model is the same.
     """
 
     unit: str
@@ -58,7 +58,11 @@ class LogitFloor(TypedDict):
 
 
 class Floor(TypedDict):
-    """The content of a floor's file; `seed` is the first of `repeats` seeds, see `RunFacts` for the rest."""
+    """The content of a floor's file; `seed` is the first of `repeats` seeds, see `RunFacts` for the rest.
+
+    `noise` names the ways to run it in the usual precision. What another precision moves is told and is no
+    noise: a model may lose its mechanism in it, and a gate with such margins would not see that.
+    """
 
     schema: int
     subject: str
@@ -71,6 +75,7 @@ class Floor(TypedDict):
     device: str | None
     dtype: str | None
     harness: str
+    noise: list[str]
     logits: dict[str, LogitFloor]
     claims: dict[str, ClaimFloor]
 
@@ -96,6 +101,8 @@ def load_floor(path: Path) -> Floor | None:
         content: Floor = read_json(path)
         if content["schema"] != SCHEMA:
             raise ValueError(f"schema {content['schema']}; this version reads schema {SCHEMA}")
+        if missing := Floor.__annotations__.keys() - content.keys():
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         for claim in content["claims"].values():
             floor = claim["floor"]
             if floor is not None and not (math.isfinite(floor) and floor >= 0):
@@ -116,12 +123,14 @@ def find_floor(floor: Floor | None, claim: str, subject: str) -> float:
 def add_up_floor(
     seeds: Iterable[Mapping[str, Record]],
     served: Mapping[str, Mapping[str, Record]],
+    noise: Collection[str],
 ) -> dict[str, ClaimFloor]:
     """Add up what came out of all runs, by claim.
 
     Args:
         seeds: The records of the usual runs by claim, those of the first seed first.
         served: Records by claim of the other ways to run it, with the first seed, by the name of the way.
+        noise: Which of these are in the usual precision.
     """
     runs = list(seeds)
     found: dict[str, ClaimFloor] = {}
@@ -135,7 +144,8 @@ def add_up_floor(
             for how, r in served.items()
             if claim in r
         }
-        moved = [abs(w["difference"]) for w in ways.values() if w["difference"] is not None]
+        differences = [w["difference"] for how, w in ways.items() if how in noise]
+        moved = [abs(d) for d in differences if d is not None]
         found[claim] = {
             "unit": usual.unit,
             "verdict": str(usual.verdict),
@@ -238,7 +248,7 @@ def render_floor(floor: Floor) -> Iterator[str]:
     yield ""
     yield (
         "Spread: standard deviation of the estimate over seeds, which are other scenes. Floor: the largest "
-        "difference on the same scenes, below which the gate takes no loss for one."
+        f"difference on the same scenes ({', '.join(floor['noise'])}); the gate takes no smaller loss for one."
     )
 
 

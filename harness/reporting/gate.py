@@ -241,7 +241,7 @@ def tell_floor(comparison: Comparison) -> str:
         )
     raised = ", ".join(row.claim for row in comparison.floored)
     known = sum(row.floor > 0 for row in comparison.rows)
-    ways = ", ".join(floor["logits"])
+    ways = ", ".join(floor["noise"])
     told = (
         f"Noise floor: {floor['subject']} run again ({ways}) moves {known} of "
         f"{spell_count(len(comparison.rows), 'claim')} on the same scenes, and no margin is below that; "

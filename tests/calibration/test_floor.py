@@ -27,7 +27,7 @@ from harness.reporting.floor import find_floor_file, load_floor
 from harness.subjects.registry import find, read_registry
 
 PLANTED = find("planted", read_registry())
-SHARES = {("half batches", 0): 0.85, ("eager attention", 0): 0.9, ("as usual", 1): 0.7}
+SHARES = {("half batches", 0): 0.85, ("as usual", 1): 0.7, ("bfloat16", 0): 0.5}
 """What the stubbed suite finds where it does not find 0.9."""
 
 
@@ -65,6 +65,16 @@ def test_a_subject_is_run_with_every_seed_and_every_way_to_serve_it(stub, tmp_pa
     assert found["logits"].keys() == {"half batches", "eager attention"}
     assert (found["subject"], found["repeats"], found["trials"]) == ("planted", 2, None)
     assert said[0] == "1 of 4: as usual, seed 0"
+
+
+def test_another_precision_is_told_and_widens_no_margin(stub, tmp_path):
+    asked = Asked(str(PLANTED.folder), repeats=1, other_dtype="bfloat16")
+    found = measure_floor(asked, tmp_path, tmp_path / "work", lambda line: None)
+    [claim] = found["claims"].values()
+    assert claim["served"]["bfloat16"]["difference"] == pytest.approx(-0.4)
+    assert claim["floor"] == pytest.approx(0.05)
+    assert found["noise"] == ["half batches", "eager attention"]
+    assert "bfloat16" in found["logits"]
 
 
 def test_smaller_batches_have_a_store_of_their_own(stub, tmp_path):

@@ -58,6 +58,7 @@ def floor_of(floor, **changes):
         "device": "cpu",
         "dtype": "float32",
         "harness": "0.1.0",
+        "noise": ["half batches"],
         "logits": {"half batches": logits},
         "claims": {CLAIM: claim_floor(floor)},
     }
@@ -235,14 +236,18 @@ def test_seeds_tell_the_spread_and_servings_the_floor():
 
     seeds = [at(0.5), at(0.7, "inconclusive"), at(0.6)]
     served = {"a": at(0.48), "b": at(0.53, "refuted"), "c": {CLAIM: record(verdict="blocked")}}
-    found = add_up_floor(seeds, served)[CLAIM]
+    found = add_up_floor(seeds, served, served)[CLAIM]
     assert (found["estimate"], found["verdicts"]) == (0.5, {"supported": 2, "inconclusive": 1})
     assert found["spread"] == pytest.approx(0.1)
     assert found["floor"] == pytest.approx(0.03)
     assert found["served"]["b"]["verdict"] == "refuted"
     assert found["served"]["c"]["difference"] is None
-    [empty] = add_up_floor([{CLAIM: record(verdict="blocked")}], served).values()
+    [empty] = add_up_floor([{CLAIM: record(verdict="blocked")}], served, served).values()
     assert (empty["spread"], empty["floor"]) == (None, None)
+    # Another precision is told, and is no noise.
+    [told] = add_up_floor(seeds, served, ["a", "c"]).values()
+    assert told["floor"] == pytest.approx(0.02)
+    assert told["served"] == found["served"]
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=8))
