@@ -63,8 +63,15 @@ def execute(arguments: argparse.Namespace) -> int:
         OSError: The file cannot be written.
     """
     from harness.calibration.alarms import CONTROLS, list_asked, measure_alarms
-    from harness.reporting.alarms import ALARMS, count_red, list_compared, read_alarms
-    from harness.reporting.alarms import summarize_alarms as summarize
+    from harness.reporting.alarms import (
+        ALARMS,
+        KINDS,
+        count_red,
+        list_compared,
+        read_alarms,
+        render_alarms,
+        summarize_alarms,
+    )
 
     out = arguments.out or ALARMS
     check_writable(out)
@@ -76,9 +83,9 @@ def execute(arguments: argparse.Namespace) -> int:
         keep=lambda found: write_json(out, found),
         say=lambda line: print(line, flush=True),
     )
-    print(f"\n{summarize(content)}\n\nwritten: {out}")
+    table = "\n".join(render_alarms(content))
+    print(f"\n{table}\n\n{summarize_alarms(content)}\n\nwritten: {out}")
     same, permuted = (
-        count_red(list_compared(content["parts"], kinds))
-        for kinds in (("served", "permuted", "saved", "between"), ("permuted",))
+        count_red(list_compared(content["parts"], kinds)) for kinds in (KINDS, ["permuted"])
     )
     return 1 if same.red > MOST * same.of or permuted.red else 0

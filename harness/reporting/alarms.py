@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypedDict
 
@@ -168,6 +168,26 @@ def summarize_alarms(content: Content | None, records: Sequence[Record] = ()) ->
     if more := {r.claim for r in records} - known.keys():
         told += f" {spell_count(len(more), 'claim')} of this comparison had no part in it."
     return told
+
+
+def render_alarms(content: Content) -> Iterator[str]:
+    """Two tables in Markdown: comparisons of equal models by what makes them equal, weakened ones by stage."""
+    parts = content["parts"]
+    yield "| models | comparisons | red | at most, with 95% confidence |"
+    yield "|---|---|---|---|"
+    rows = [([kind], told) for kind, told in KINDS.items()]
+    for kinds, told in (*rows, (list(KINDS), "all")):
+        rate = count_red(list_compared(parts, kinds))
+        yield f"| {told} | {rate.of} | {rate.red} | {rate.upper:.1%} |"
+    if not (power := count_power(parts)):
+        return
+    shares = sorted({gone for _, gone in power})
+    yield ""
+    yield f"| stage | {' | '.join(f'{gone:.0%}' for gone in shares)} |"
+    yield "|---" * (1 + len(shares)) + "|"
+    for stage in dict.fromkeys(stage for stage, _ in power):
+        rates = [power.get((stage, gone), Rate(0, 0)) for gone in shares]
+        yield f"| {stage} | {' | '.join(f'{r.red} of {r.of}' for r in rates)} |"
 
 
 def digest_words(statement: str, unit: str, direction: str) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from scored import first, measured, side
 
-from harness.machine.files import write_json
+from harness.machine.files import ROOT, write_json
 from harness.reporting import gate
 from harness.reporting.alarms import (
     KINDS,
@@ -23,6 +23,7 @@ from harness.reporting.alarms import (
     digest_words,
     list_compared,
     read_alarms,
+    render_alarms,
     summarize_alarms,
 )
 from harness.reporting.compare import compare
@@ -151,6 +152,24 @@ def test_every_comparison_quotes_it_wherever_it_is_shown(monkeypatch, tmp_path):
     assert told in " ".join(gate.render(found, width=10_000))
     assert told in gate.markdown(found)
     assert told in gate.to_json(found)["alarms"]
+
+
+def test_the_tables_count_by_kind_and_by_stage():
+    lines = list(render_alarms(MEASURED))
+    assert "| saved again in other files | 1 | 0 | 73.0% |" in lines
+    assert f"| all | 4 | 1 | {Rate(1, 4).upper:.1%} |" in lines
+    assert lines[-4:] == [
+        "| stage | 10% | 50% | 100% |",
+        "|---|---|---|---|",
+        "| features | 0 of 1 | 1 of 2 | 0 of 0 |",
+        "| selection | 0 of 0 | 0 of 0 | 1 of 1 |",
+    ]
+    assert not any("stage" in line for line in render_alarms(content(part(compared(*PERMUTED)))))
+
+
+def test_the_document_has_the_tables_of_what_is_committed():
+    lines = (ROOT / "docs" / "gate.md").read_text().splitlines()
+    assert [line for line in render_alarms(read_alarms()) if line not in lines] == []
 
 
 def test_what_is_committed_is_what_the_gate_must_show():
