@@ -17,10 +17,9 @@ what is compared, for each seed of trials, on each control that has a mechanism 
   weakened    a stage of `planted` turned down by 10, 25, 50 and 100%: here red is right (--power)
 
 Every model is measured from the beginning, with the claims of sections 3.3, 3.4 and 4.2 (drawn scenes) and
-without blocking. A comparison of one that is the same takes about 8 s of a core, with 24 trials; of one that is
-weakened about 25 s, with each experiment's own trials. What is measured is kept in the file after each control
-and seed, and the same command goes on; larger numbers add to it. Parts that older code measured stay and are
-counted aloud: --out with a new file measures all anew.
+without blocking, with 24 trials, which takes about 8 s of a core. What is measured is kept in the file after
+each control and seed, and the same command goes on; larger numbers add to it. Parts that older code measured
+stay and are counted aloud: --out with a new file measures all anew.
 
 exit status: 0 at most 1% of the comparisons of equal models were red, and no permuted one; 1 more were;
 2 something could not be judged

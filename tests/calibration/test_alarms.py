@@ -117,7 +117,7 @@ def test_power_is_counted_by_stage_and_share(stub):
     assert all(rate == (1, 1) for rate in power.values())
     assert list_compared(found["parts"]) == []
     assert {one["kind"] for p in found["parts"] for one in p["compared"]} == {WEAKENED}
-    assert [p["trials"] for p in found["parts"]] == [None]
+    assert [p["trials"] for p in found["parts"]] == [TRIALS]
 
 
 def test_what_is_known_is_not_measured_again_and_more_is_added(stub):
