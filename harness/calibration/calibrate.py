@@ -106,7 +106,7 @@ def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) 
         CodeMoved: The code changed during the run, so that its parts come from different code.
     """
     begun = time.monotonic()
-    code = _hash_code()
+    code = hash_code()
     results = run_parts(list(_list_parts(size)), size, work, jobs=jobs, say=say)
     found = add_up(results, check_mutants(mutants()[: size.mutants], jobs=jobs, say=say))
     return {
@@ -132,7 +132,7 @@ def run_parts(
     """
     begun = time.monotonic()
     work.mkdir(parents=True, exist_ok=True)
-    code = _hash_code()
+    code = hash_code()
     paths = {part: work / f"{_name_part(part, size, code)}.json" for part in parts}
     results = {part: found for part, path in paths.items() if (found := _read_finished(path))}
     waiting = [part for part in parts if part not in results]
@@ -151,7 +151,7 @@ def run_parts(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    if _hash_code() != code:
+    if hash_code() != code:
         raise CodeMoved("the code changed while it was calibrated: run it again")
     # Sorted by part, so that the same results make the same file.
     return {part: results[part] for part in parts}
@@ -182,7 +182,7 @@ def _list_parts(size: Size) -> Iterator[Part]:
     yield "coverage", "intervals", 0
 
 
-def _hash_code() -> str:
+def hash_code() -> str:
     """Hash everything that a part depends on besides its subject: code, claims, thresholds, versions."""
     digest = sha256()
     files = [*(ROOT / "harness").rglob("*.py"), *(ROOT / "claims").rglob("*.py")]

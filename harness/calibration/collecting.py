@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,15 +26,18 @@ class _Collector:
         self.tests = state_tests(session.items)
 
 
-def collect_tests() -> list[StatedTest]:
+def collect_tests(files: Sequence[str] = ("claims",)) -> list[StatedTest]:
     """Collect the test of every claim under claims/, in the order of collection.
+
+    Args:
+        files: Files or folders of claims, relative to the project's root.
 
     Raises:
         SuiteFailed: The claims cannot be collected.
     """
     collector = _Collector()
     quiet = ["--collect-only", "-p", "no:terminal", "--rootdir", str(ROOT)]
-    status = pytest.main([str(ROOT / "claims"), *quiet], plugins=[collector])
+    status = pytest.main([*(str(ROOT / f) for f in files), *quiet], plugins=[collector])
     if status != pytest.ExitCode.OK:
         raise SuiteFailed(
             f"the claims cannot be collected: {status!r}; try `pytest claims --collect-only`"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -11,10 +12,15 @@ import pytest
 
 from harness.calibration.collecting import SuiteFailed, collect_tests
 from harness.judging.claim import Claim, Pair
+from harness.judging.evidence import load_folder_evidence
 from harness.judging.verdict import Verdict
 from harness.machine.files import ROOT
+from harness.measuring.batches import divide_batches
 from harness.reporting.scorecard import Scorecard
+from harness.reporting.sides import Side
+from harness.statistics.evidence import Evidence
 from harness.suite.plugin import CONCLUSION
+from harness.suite.wiring import RECORDS
 
 
 class Setting(TypedDict, total=False):
@@ -27,10 +33,43 @@ class Setting(TypedDict, total=False):
     gate: bool
 
 
-class _Catcher:
-    """Plugin that keeps the scorecard of a run."""
+@dataclass(frozen=True)
+class Serving:
+    """How a model is run: what changes no function, and may change how it is rounded.
 
-    card: Scorecard | None = None
+    Attributes:
+        name: What it is called.
+        attention: "sdpa" or "eager".
+        divisor: What the usual numbers of trials in a batch are divided by.
+        dtype: Precision of a folder or a model of the hub; its own if None.
+        gpu: Whether it runs on a GPU.
+    """
+
+    name: str
+    attention: str = "sdpa"
+    divisor: int = 1
+    dtype: str | None = None
+    gpu: bool = False
+
+    def spell(self) -> list[str]:
+        """The options of pytest that ask for it; batches have none."""
+        told = ["--attention", self.attention]
+        return told + (["--dtype", self.dtype] if self.dtype else []) + ["--gpu"] * self.gpu
+
+
+AS_USUAL = Serving("as usual")
+
+
+class _Catcher:
+    """Plugin that keeps the scorecard of a run, and its evidence before it is removed."""
+
+    def __init__(self) -> None:
+        self.card: Scorecard | None = None
+        self.evidence: dict[Pair, Evidence] = {}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.evidence = load_folder_evidence(session.config.stash[RECORDS])
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         concluded = config.stash.get(CONCLUSION, None)
@@ -54,13 +93,16 @@ def _find_claim(item: pytest.Item) -> Claim | None:
     return claim if isinstance(claim, Claim) else None
 
 
-def collect_claims() -> list[Claim]:
+def collect_claims(files: Sequence[str] = ("claims",)) -> list[Claim]:
     """Collect every claim under claims/, sorted by id.
+
+    Args:
+        files: Files or folders of claims, relative to the project's root.
 
     Raises:
         SuiteFailed: The claims cannot be collected.
     """
-    claims = {test.claim.id: test.claim for test in collect_tests()}
+    claims = {test.claim.id: test.claim for test in collect_tests(files)}
     return [claims[id] for id in sorted(claims)]
 
 
@@ -87,6 +129,27 @@ def run_suite(
 ) -> Scorecard:
     """Run `pytest claims` on some subjects and return its scorecard; nothing is kept and nothing is printed.
 
+    See `run_side`, which returns its evidence, too.
+    """
+    setting: Setting = {
+        "files": files, "claims": claims, "seed": seed, "trials": trials, "gate": gate
+    }  # fmt: skip
+    return run_side(subjects, **setting).card
+
+
+def run_side(
+    subjects: Sequence[str],
+    *,
+    files: Sequence[str] = ("claims",),
+    claims: Collection[str] | None = None,
+    seed: int = 0,
+    trials: int | None = None,
+    gate: bool = True,
+    serving: Serving = AS_USUAL,
+    store: Path | None = None,
+) -> Side:
+    """Run `pytest claims` on some subjects, and return what can be compared; nothing is printed.
+
     Args:
         subjects: Names or folders, as after --subject.
         files: Files or folders of claims, relative to the project's root.
@@ -94,6 +157,9 @@ def run_suite(
         seed: Seed of all stimuli.
         trials: Trials of every experiment; each experiment's own number if None.
         gate: Whether failing the task blocks a claim.
+        serving: How the subjects are run.
+        store: Folder in which measurements are kept; none is if not given. The size of batches is not part of
+            a measurement's name, so that each serving needs its own.
 
     Raises:
         SuiteFailed: The run made no scorecard, or one with errors or missing claims.
@@ -101,12 +167,13 @@ def run_suite(
     catcher = _Catcher()
     with tempfile.TemporaryDirectory() as folder:
         arguments = [*(str(ROOT / f) for f in files), "--rootdir", str(ROOT), "-p", "no:terminal"]
-        arguments += ["--store", folder, "--seed", str(seed), "--baseline", "none"]
+        arguments += ["--store", str(store or folder), "--seed", str(seed), "--baseline", "none"]
         arguments += [x for name in subjects for x in ("--subject", name)]
         arguments += ["--trials", str(trials)] if trials else []
-        arguments += [] if gate else ["--no-gate"]
+        arguments += [*serving.spell(), *([] if gate else ["--no-gate"])]
         chooser = [] if claims is None else [_Chooser(claims)]
-        status = pytest.main(arguments, plugins=[catcher, *chooser])
+        with divide_batches(serving.divisor):
+            status = pytest.main(arguments, plugins=[catcher, *chooser])
     card = catcher.card
     if card is None:
         raise SuiteFailed(f"{', '.join(subjects)}: pytest ended with {status!r} and no scorecard")
@@ -114,7 +181,7 @@ def run_suite(
     broken += [f"{claim} on {subject}: no verdict" for claim, subject in card.missing]
     if broken:
         raise SuiteFailed(f"{len(broken)} claims were not judged, first {broken[0]}")
-    return card
+    return Side(", ".join(subjects), card, catcher.evidence)
 
 
 def find_verdicts(subjects: Sequence[str], **setting: Unpack[Setting]) -> dict[Pair, Verdict]:

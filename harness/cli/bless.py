@@ -112,12 +112,14 @@ def _put_into(before: Side, own: Side) -> Side:
         )
     records = {**before.card.by_pair, **own.card.by_pair}
     card = build(before.card.run, records.values(), records)
-    return replace(before, card=card, evidence={**before.evidence, **own.evidence})
+    # The noise floor was measured of the baseline's estimates, some of which are replaced.
+    return replace(before, card=card, evidence={**before.evidence, **own.evidence}, floor=None)
 
 
 def _write(target: Path, side: Side) -> None:
-    """Write a baseline with its evidence."""
+    """Write a baseline with its evidence and its noise floor; that of an older baseline goes."""
     from harness.judging.evidence import save_evidence
+    from harness.reporting.floor import find_floor_file
     from harness.reporting.sides import DIGEST, find_evidence_file
 
     subjects, content = side.card.subjects, side.card.to_json()
@@ -128,6 +130,9 @@ def _write(target: Path, side: Side) -> None:
     evidence = {pair: found for pair, found in side.evidence.items() if pair[1] in subjects}
     # The evidence first: what stands in the scorecard's file is then true of what is there.
     digest = save_evidence(find_evidence_file(target), evidence)
+    find_floor_file(target).unlink(missing_ok=True)
+    if side.floor is not None and side.floor["subject"] in subjects:
+        write_json(find_floor_file(target), side.floor)
     write_json(target, {**content, "run": run, "records": records, DIGEST: digest})
 
 

@@ -36,6 +36,13 @@ def add_arguments(subparsers: Subparsers) -> None:
         help="share of its distance to the threshold that a claim may lose (default 0.25)",
     )
     parser.add_argument(
+        "--floor",
+        type=Path,
+        metavar="FILE",
+        help="noise floor of the baseline's model, from `claims floor` (default: scorecard.floor beside "
+        "the baseline, if there): no margin is below it",
+    )
+    parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="append a table, for a job's summary"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything, for programs")
@@ -85,9 +92,8 @@ def _compare(arguments: argparse.Namespace) -> Comparison:
     from harness.reporting.sides import load_side
     from harness.runs.baselines import find_baseline_file
 
-    before, after = (
-        load_side(find_baseline_file(name)) for name in (arguments.before, arguments.after)
-    )
+    before = load_side(find_baseline_file(arguments.before), arguments.floor)
+    after = load_side(find_baseline_file(arguments.after))
     margin = MARGIN if arguments.margin is None else arguments.margin
     return compare(before, after, margin, partial=arguments.partial)
 

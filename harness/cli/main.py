@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 
 from harness.cli import (
+    alarms,
     bless,
     calibrate,
     check_subject,
     compare,
     export,
+    floor,
     lint,
     measure,
     pin,
@@ -33,6 +35,8 @@ COMMANDS = (
     seal,
     lint,
     calibrate,
+    floor,
+    alarms,
     power,
     check_subject,
     pin,

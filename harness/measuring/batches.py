@@ -29,8 +29,12 @@ _CURRENT: ContextVar[Batches | None] = ContextVar("batches", default=None)
 
 @contextmanager
 def divide_batches(divisor: int) -> Iterator[Batches]:
-    """Divide the usual batch sizes inside the block; what is yielded tells how large batches were."""
-    batches = Batches(divisor)
+    """Divide the usual batch sizes inside the block; what is yielded tells how large batches were.
+
+    Inside another such block they are divided by both numbers.
+    """
+    outer = _CURRENT.get()
+    batches = Batches(divisor * (outer.divisor if outer else 1))
     token = _CURRENT.set(batches)
     try:
         yield batches

@@ -10,6 +10,7 @@ from harness.judging.claim import Pair
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
 from harness.reporting.fates import Comparison, Fate, Row, RowWithDifference
+from harness.reporting.floor import find_floor
 from harness.reporting.scorecard import ALPHA
 from harness.reporting.sides import (
     NotComparable,
@@ -43,7 +44,8 @@ def compare(
     """Compare a run with its baseline.
 
     The margin is `share` of the distance between the baseline's estimate and the threshold, or of half the
-    width of the baseline's interval if that is more. A claim that was supported has regressed if it is
+    width of the baseline's interval if that is more; it is never below the noise floor of the baseline's model,
+    where that was measured. A claim that was supported has regressed if it is
     refuted, if it can no longer be asked, or if it is inconclusive and either its estimate has left the
     claimed side or its loss exceeds the margin (one-sided p at most 0.025, not adjusted). A claim that was
     supported or inconclusive has also regressed if its loss exceeds the margin at a one-sided p of at most
@@ -74,10 +76,10 @@ def compare(
     rows: list[Row] = []
     for pair in dict.fromkeys([*new, *after.card.missing, *old]):
         one, other = old.get(pair), new.get(pair)
-        row = _compare_verdicts(pair, one, other, share)
+        theirs = (pair[0], back.get(pair[1], pair[1]))
+        row = _compare_verdicts(pair, one, other, share, find_floor(before.floor, *theirs))
         if one is not None and other is not None:
             refuse_other_claim(one, other)
-            theirs = (pair[0], back.get(pair[1], pair[1]))
             evidence = (before.evidence.get(theirs), after.evidence.get(pair))
             row = _add_difference(row, one, other, *evidence)
         rows.append(row)
@@ -87,7 +89,9 @@ def compare(
     return Comparison(before, after, tuple(rows), notes(before, after), share, own)
 
 
-def _compare_verdicts(pair: Pair, before: Record | None, after: Record | None, share: float) -> Row:
+def _compare_verdicts(
+    pair: Pair, before: Record | None, after: Record | None, share: float, floor: float
+) -> Row:
     """The row of a claim, as far as its two verdicts decide its fate."""
     claim, subject = pair
     if before and after and before.verdict == after.verdict == Verdict.not_run:
@@ -109,7 +113,8 @@ def _compare_verdicts(pair: Pair, before: Record | None, after: Record | None, s
             reason = f"was supported, is {after.verdict}: {after.reason}"
     elif after.verdict is Verdict.supported:
         fate, reason = Fate.improved, f"was {before.verdict}, is supported"
-    return Row(claim, subject, before, after, fate, reason, margin=share * _distance(before))
+    margin = max(share * _distance(before), floor)
+    return Row(claim, subject, before, after, fate, reason, margin=margin, floor=floor)
 
 
 def _distance(before: Record) -> float:
@@ -157,6 +162,7 @@ def _add_difference(
         fate=row.fate,
         reason=row.reason,
         margin=row.margin,
+        floor=row.floor,
         # Evidence counts draws where it has no items; people can only add trials.
         difference=replace(found, n=n),
         exact=exact,

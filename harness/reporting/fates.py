@@ -39,6 +39,8 @@ class Row:
         fate: What became of it.
         reason: Why, in words.
         margin: The loss that counts, in the claim's unit, above zero; NaN where the baseline has no estimate.
+        floor: How far the claim was seen to move though the model is the same, below which no margin is; 0
+            where that was not measured.
         difference: After less before in the claim's unit; None unless both have an estimate.
         p: One-sided, adjusted p-value for a loss of more than the margin; None without a difference.
         exact: McNemar's exact p-value, where each answer is right or wrong on a scene of its own.
@@ -51,6 +53,7 @@ class Row:
     fate: Fate
     reason: str
     margin: float = math.nan
+    floor: float = 0.0
     difference: Estimate | None = None
     p: float | None = None
     exact: float | None = None
@@ -98,6 +101,11 @@ class Comparison:
     def of(self, fate: Fate) -> list[Row]:
         """The rows that have one fate."""
         return [row for row in self.rows if row.fate == fate]
+
+    @property
+    def floored(self) -> list[Row]:
+        """The rows whose margin is the noise floor, since their own would be smaller."""
+        return [row for row in self.rows if row.margin == row.floor > 0]
 
     @property
     def lost(self) -> bool:

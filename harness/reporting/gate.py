@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TypedDict
 
 from harness.judging.record import Record
+from harness.reporting.alarms import read_alarms, summarize_alarms
 from harness.reporting.fates import RED, Comparison, Fate, Row, RowWithDifference
 from harness.reporting.wording import WORDS, measured, number, one_line, spell_count
 
@@ -34,6 +35,7 @@ class RowFacts(TypedDict):
     unit: str | None
     method: str
     margin: float | None
+    floor: float | None
     p_adjusted: float | None
     p_mcnemar: float | None
     detectable: float | None
@@ -44,6 +46,7 @@ class ComparisonFacts(TypedDict):
     """A comparison as plain values; `before` and `after` name the files, `margin` is the share.
 
     `partial` says why not all claims were asked ("" if they were), `own` whether that was allowed by name.
+    `alarms` says how often the gate is wrong, `floor` which noise floor its margins have.
     """
 
     red: bool
@@ -52,6 +55,8 @@ class ComparisonFacts(TypedDict):
     before: str
     after: str
     margin: float
+    alarms: str
+    floor: str
     notes: list[str]
     rows: list[RowFacts]
 
@@ -83,7 +88,8 @@ def render(comparison: Comparison, width: int = 100) -> list[str]:
         if row.reason:
             lines += ["", *_wrap(one_line(f"{row.claim} {row.subject}: {row.reason}"), width)]
     lines += ["", *(line for note in comparison.notes for line in _wrap(f"Note: {note}.", width))]
-    lines += _wrap(_method(comparison), width)
+    for told in (_method(comparison), tell_floor(comparison), _tell_alarms(comparison)):
+        lines += _wrap(told, width)
     return [*lines, *_wrap(_tell_end(comparison), width)]
 
 
@@ -106,7 +112,8 @@ def markdown(comparison: Comparison) -> str:
     if comparison.partial:
         parts.insert(1, _escape(_tell_end(comparison)))
     parts += [f"- {_escape(note)}" for note in comparison.notes]
-    return "\n\n".join([*parts, _escape(_method(comparison))]) + "\n"
+    parts += map(_escape, (_method(comparison), tell_floor(comparison), _tell_alarms(comparison)))
+    return "\n\n".join(parts) + "\n"
 
 
 def to_json(comparison: Comparison) -> ComparisonFacts:
@@ -118,6 +125,8 @@ def to_json(comparison: Comparison) -> ComparisonFacts:
         "before": comparison.before.where,
         "after": comparison.after.where,
         "margin": comparison.share,
+        "alarms": _tell_alarms(comparison),
+        "floor": tell_floor(comparison),
         "notes": list(comparison.notes),
         "rows": [_row_to_json(row) for row in comparison.rows],
     }
@@ -161,6 +170,7 @@ def _row_to_json(row: Row) -> RowFacts:
         "unit": record.unit if record else None,
         "method": found.method if found else "",
         "margin": row.margin if row.margin > 0 else None,
+        "floor": row.floor or None,
         "p_adjusted": row.p,
         "p_mcnemar": row.exact,
         "detectable": moved.detectable if moved else None,
@@ -219,6 +229,29 @@ def _method(comparison: Comparison) -> str:
         "estimate and the threshold, or if a supported claim is not so any more; one-sided p at most 0.025, "
         "adjusted (Benjamini and Hochberg) over the claims of a subject. Detectable: found four times in five."
     )
+
+
+def tell_floor(comparison: Comparison) -> str:
+    """Which noise floor the margins of a comparison have, in a sentence or two."""
+    floor = comparison.before.floor
+    if floor is None:
+        return (
+            "Noise floor: not measured for the baseline; `claims floor SUBJECT --out DIR` does, with DIR the "
+            "baseline's folder."
+        )
+    raised = ", ".join(row.claim for row in comparison.floored)
+    known = sum(row.floor > 0 for row in comparison.rows)
+    ways = ", ".join(floor["noise"])
+    told = (
+        f"Noise floor: {floor['subject']} run again ({ways}) moves {known} of "
+        f"{spell_count(len(comparison.rows), 'claim')} on the same scenes, and no margin is below that; "
+    )
+    return told + (f"it is the margin of {raised}." if raised else "all margins are wider.")
+
+
+def _tell_alarms(comparison: Comparison) -> str:
+    records = [row.after or row.before for row in comparison.rows]
+    return summarize_alarms(read_alarms(), [r for r in records if r is not None])
 
 
 def _cell(record: Record | None) -> str:

@@ -98,6 +98,7 @@ def write(
     figures: Iterable[tuple[str, str, str]],
     path: str | Path,
     calibration: Content | None = None,
+    alarms: str = "",
 ) -> None:
     """Write the page of a scorecard, index.html.
 
@@ -106,6 +107,7 @@ def write(
         figures: Title, caption and path of each image; the path is relative to the page, with forward slashes.
         path: The file; one of that name is replaced.
         calibration: How often the suite is wrong, from `harness.reporting.error_rates.read_calibration`.
+        alarms: How often the gate is wrong, in words; "" where the run passes no gate.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -117,7 +119,9 @@ def write(
         finalize=lambda value: plain(value) if type(value) is str else value,
     )
     page = environment.get_template("page.html.jinja").render(
-        _fill_page(scorecard, list(figures)), **_fill_calibration(calibration, scorecard)
+        _fill_page(scorecard, list(figures)),
+        **_fill_calibration(calibration, scorecard),
+        alarms=alarms,
     )
     write_bytes(path, page.encode())
 

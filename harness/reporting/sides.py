@@ -13,6 +13,7 @@ from harness.judging.claim import Pair
 from harness.judging.evidence import DIGITS, load_evidence
 from harness.judging.record import Record
 from harness.machine.files import read_json
+from harness.reporting.floor import Floor, find_floor_file, load_floor, refuse_other_floor
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.sealed import note_seals
 from harness.reporting.wording import tell_partial
@@ -35,21 +36,27 @@ class Side:
         card: The scorecard.
         evidence: What its estimates were made of, by (claim, subject); may be empty.
         bound: Whether the scorecard knows its evidence by a digest, which older ones do not.
+        floor: The noise floor of its model, if it was measured.
     """
 
     where: str
     card: Scorecard
     evidence: Mapping[Pair, Evidence] = field(default_factory=dict, repr=False)
     bound: bool = True
+    floor: Floor | None = field(default=None, repr=False)
 
 
-def load_side(path: Path) -> Side:
-    """Load a scorecard with its evidence, from its file or from the folder of --scorecard.
+def load_side(path: Path, floor: Path | None = None) -> Side:
+    """Load a scorecard with its evidence and its noise floor, from its file or from the folder of --scorecard.
+
+    Args:
+        path: The file or the folder.
+        floor: File of the noise floor, which must be there; if not given, that beside the scorecard, if there.
 
     Raises:
         ValueError: A file is damaged, of another schema or no scorecard, the run has not finished, or the
             evidence is missing or belongs to another run (with the baseline's evidence beside it, a run would
-            seem unchanged). The message names the file.
+            seem unchanged), as may the noise floor. The message names the file.
         OSError: There is no such file.
     """
     path = path / "scorecard.json" if path.is_dir() else path
@@ -72,7 +79,15 @@ def load_side(path: Path) -> Side:
                 f"{found} is not the evidence of {path}: {record.claim} for {record.subject} was made of "
                 "other numbers; copy both files of one run, or make the run again"
             )
-    return Side(str(path), card, evidence, bound=digest is not None)
+    noise = load_floor(floor or find_floor_file(path))
+    if floor is not None and noise is None:
+        raise FileNotFoundError(
+            f"{floor}: no such file; `claims floor SUBJECT --out DIR` measures one"
+        )
+    if noise is not None:
+        where = str(floor or find_floor_file(path))
+        refuse_other_floor(noise, card.run, card.records, where)
+    return Side(str(path), card, evidence, bound=digest is not None, floor=noise)
 
 
 def _check_digest(evidence: Path, scorecard: Path, digest: str) -> None:

@@ -37,6 +37,7 @@ def write_pages(
     measurements: Measurements,
     folder: Path,
     calibration: Content | None = None,
+    alarms: str = "",
 ) -> None:
     """Write scorecard.xml, a figure for every measurement that was judged, and index.html.
 
@@ -45,6 +46,7 @@ def write_pages(
         measurements: Where the measurements are; a figure is left out where one is gone.
         folder: Where the files go.
         calibration: How often the suite is wrong, from `harness.reporting.error_rates.read_calibration`.
+        alarms: How often the gate is wrong, in words; "" where the run passes no gate.
     """
     junit.write(scorecard, folder / "scorecard.xml")
     keys = dict.fromkeys((r.subject, r.measurement) for r in scorecard.records if r.measurement)
@@ -58,7 +60,7 @@ def write_pages(
             if data.attrs["experiment"].partition(" on ")[0] == experiment:
                 picture = draw(data, subject, folder / "figures")
                 pictures.append(picture._replace(filename=f"figures/{picture.filename}"))
-    page.write(scorecard, pictures, folder / "index.html", calibration)
+    page.write(scorecard, pictures, folder / "index.html", calibration, alarms)
 
 
 def _draw_curves(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:

@@ -16,6 +16,7 @@ from harness.judging.record import SCHEMA, Record, RunFacts, load_records
 from harness.machine.files import REPORTS, write_json
 from harness.measuring.code import hash_code, hash_stimuli
 from harness.reporting import deviations, error_rates
+from harness.reporting.alarms import read_alarms, summarize_alarms
 from harness.reporting.compare import compare
 from harness.reporting.fates import Comparison
 from harness.reporting.scorecard import Scorecard, build
@@ -111,7 +112,8 @@ def _write(run: Run, scorecard: Scorecard, folder: Path) -> None:
     }
     path = folder / "scorecard.json"
     digest = save_evidence(find_evidence_file(path), load_folder_evidence(run.journal.folder))
-    write_pages(scorecard, run.measuring.store, folder, known)
+    alarms = summarize_alarms(read_alarms(), scorecard.records) if run.before else ""
+    write_pages(scorecard, run.measuring.store, folder, known, alarms)
     # Last, since it says that the run has finished.
     write_json(path, {**scorecard.to_json(), DIGEST: digest, **told})
 

@@ -47,6 +47,14 @@ def test_a_run_against_itself_is_green(before):
     result.stdout.fnmatch_lines(["*gate*", "*0 regressed, 5 unchanged*", "GREEN"])
 
 
+def test_a_run_with_a_baseline_says_how_often_the_gate_is_wrong(before, pytester):
+    before(GOOD).stdout.fnmatch_lines(["False alarms: *"])
+    pages = {out: (pytester.path / out / "index.html").read_text() for out in ("before", "after")}
+    assert {out: "False alarms: " in page for out, page in pages.items()} == {
+        "before": False, "after": True
+    }  # fmt: skip
+
+
 def test_a_claim_that_is_weaker_is_red_though_it_still_holds(before):
     result = before(WEAKER)
     result.assert_outcomes(passed=1, xfailed=3, skipped=1)

@@ -1,0 +1,140 @@
+"""The subcommand `claims floor`: what differs between runs of one and the same model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.cli.options import Subparsers
+from harness.machine.files import check_writable, write_bytes, write_json
+from harness.subjects.registry import BYTES
+
+if TYPE_CHECKING:
+    from harness.judging.claim import Claim
+
+EPILOG = """\
+what is run:
+  with other seeds           other scenes: how far does an estimate vary, which verdicts change?
+  in batches of half size    the same scenes: sums are taken in another order
+  with eager attention       the same scenes, another kernel
+  in another precision       only on a GPU, or with --also-dtype
+For the last three logits are compared, too. What other batches and other attention move a claim by is its
+noise floor. What another precision moves is told and is not part of it: a model may lose its mechanism there.
+
+what is written into DIR:
+  scorecard.floor            JSON, for the gate: where DIR is the folder of a baseline (--scorecard DIR), a
+                             comparison with that takes no margin below the floor
+  floor.md                   the same as tables, which are also printed
+
+The same command goes on after an interruption: what is measured is kept in the store, which is that of `pytest
+claims`, so that a baseline that was judged with the same options costs nothing again.
+
+examples:
+  claims floor planted --section 3.4 --trials 24      one minute, to see what it does
+  claims floor ./released --out before                the floor of a baseline in the folder before
+  claims floor ./released --out before --gpu          on a GPU, and told what bfloat16 moves
+  claims floor planted --claim drawn --repeats 10     claims with "drawn" in their id, ten seeds
+
+exit status: 0 measured; 2 a claim could not be judged, or an option cannot be used
+"""
+
+
+def add_arguments(subparsers: Subparsers) -> None:
+    """Describe the subcommand and its options."""
+    parser = subparsers.add_parser(
+        "floor",
+        help="what differs between runs of one and the same model",
+        description="Run a subject against itself: with other seeds, in other batches, with other attention, "
+        "in another precision. Says for each claim how far it moves though the model is the same.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(execute=execute)
+    parser.add_argument("subject", help="a name or a folder, as in pytest claims --subject")
+    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="seeds (default 3)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="default: reports/runs/floor/SUBJECT"
+    )
+    parser.add_argument(
+        "--section",
+        action="append",
+        default=[],
+        metavar="S",
+        help="claims of this section, such as 3.4; may be repeated",
+    )
+    parser.add_argument(
+        "--claim", action="append", default=[], metavar="TEXT", help="claims with this in their id"
+    )
+    parser.add_argument("--trials", type=int, metavar="N", help="as in pytest claims")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the first seed")
+    parser.add_argument("--no-gate", action="store_false", dest="gate", help="as in pytest claims")
+    parser.add_argument("--gpu", action="store_true", help="as in pytest claims")
+    parser.add_argument("--dtype", choices=list(BYTES), help="as in pytest claims")
+    parser.add_argument("--also-dtype", choices=list(BYTES), help="another precision to compare")
+    parser.add_argument("--store", type=Path, metavar="DIR", help="as in pytest claims")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Measure the floor, write it and print it.
+
+    Raises:
+        ValueError: No claim is called so, or an option cannot be used.
+        OSError: The folder cannot be written.
+    """
+    from harness.calibration.floor import Asked, measure_floor
+    from harness.calibration.runs import collect_claims
+    from harness.machine.files import REPORTS, name_file
+    from harness.reporting.floor import find_floor_file, render_floor
+    from harness.runs.options import Options
+    from harness.subjects.registry import find, read_registry
+
+    entry = find(arguments.subject, read_registry())
+    out: Path = arguments.out or REPORTS / "runs" / "floor" / name_file(entry.name)
+    written = find_floor_file(out / "scorecard.json")
+    check_writable(written)
+    asked = Asked(
+        arguments.subject,
+        choose_claims(collect_claims(), arguments.section, arguments.claim),
+        seed=arguments.seed,
+        repeats=arguments.repeats,
+        trials=arguments.trials,
+        gate=arguments.gate,
+        gpu=arguments.gpu,
+        dtype=arguments.dtype,
+        other_dtype=arguments.also_dtype,
+    )
+    found = measure_floor(
+        asked,
+        arguments.store or Options.store,
+        out / "floor",
+        say=lambda line: print(line, flush=True),
+    )
+    table = "\n".join(render_floor(found))
+    write_json(written, found)
+    write_bytes(out / "floor.md", f"{table}\n".encode())
+    print(f"\n{table}\n\nwritten: {written}")
+    return 0
+
+
+def choose_claims(
+    claims: list[Claim], sections: list[str], texts: list[str]
+) -> frozenset[str] | None:
+    """The ids of the claims of some sections, and of those with some texts in them; None for all.
+
+    Raises:
+        ValueError: There are none; the message lists the sections.
+    """
+    if not sections and not texts:
+        return None
+    chosen = frozenset(
+        c.id
+        for c in claims
+        if any(c.id.partition(".")[2].startswith(f"{s}.") for s in sections)
+        or any(text in c.id for text in texts)
+    )
+    if not chosen:
+        known = sorted({c.id.partition(".")[2].rpartition(".")[0] for c in claims})
+        named = ", ".join([*sections, *texts])
+        raise ValueError(f"no claim is of {named}; there are the sections {', '.join(known)}")
+    return chosen
