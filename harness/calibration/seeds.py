@@ -1,4 +1,4 @@
-"""What verdicts on controls do over seeds of trials: a verdict that changes is near its threshold, or a fault."""
+"""What verdicts on controls do over seeds of trials: one that changes is near its threshold, or a fault."""
 
 from __future__ import annotations
 
