@@ -21,6 +21,7 @@ from harness.calibration.seeds import (
     Pair,
     Spread,
     add_up_seeds,
+    find_changing,
     tell_changing,
 )
 from harness.calibration.summary import TAUGHT, Found, Part
@@ -163,16 +164,12 @@ def _draw_table(rows: Sequence[Sequence[str]]) -> str:
 def find_faults(content: Content) -> list[str]:
     """What is not as the table of controls says, in words; empty if nothing is."""
     expected = controls.read_expected()
-    faults = []
-    for cell in content["cells"]:
-        pair = (cell["claim"], cell["control"])
-        if pair not in expected:
-            continue
-        if len(cell["verdicts"]) > 1:
-            if fault := tell_changing({**cell, "distance": cell["distance"]}):
-                faults.append(fault)
-        elif list(cell["verdicts"]) != [str(expected[pair].verdict)]:
-            faults.append(f"{pair[0]} on {pair[1]}: {cell['verdicts']}")
+    known = [cell for cell in content["cells"] if (cell["claim"], cell["control"]) in expected]
+    faults = [fault for cell in find_changing(known) if (fault := tell_changing(cell))]
+    for cell in known:
+        verdict = str(expected[cell["claim"], cell["control"]].verdict)
+        if len(cell["verdicts"]) == 1 and verdict not in cell["verdicts"]:
+            faults.append(f"{cell['claim']} on {cell['control']}: {cell['verdicts']}")
     return faults
 
 

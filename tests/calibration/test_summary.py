@@ -102,7 +102,7 @@ def content(changes=(), caught="a test"):
         results[part] = {**results[part], claim: value}
     mutant = Mutant("a mistake", "f.py", "old", "new", "why", ("t",))
     added = add_up(results, [Result(mutant, caught, "", 1.0)])
-    return {**added, "size": {"coverage": 4000, "trials": None}}
+    return {**added, "size": {"coverage": 4000, "trials": None, "controls": None}}
 
 
 def test_a_suite_that_is_right_has_no_findings():
@@ -171,7 +171,7 @@ def test_what_was_not_judged_or_measured_is_told():
         del results["table", "shortcut", i][CLAIMS[0]]
     for i in range(20):
         del results["table", "planted", i][CLAIMS[1]]
-    made = {**add_up(results, []), "size": {"coverage": 4000, "trials": None}}
+    made = {**add_up(results, []), "size": {"coverage": 4000, "trials": None, "controls": None}}
     assert find_faults(made) == [
         f"{CLAIMS[0]} on shortcut: not judged",
         f"{CLAIMS[1]} on planted: not judged",
