@@ -22,6 +22,7 @@ from harness.cli import (
     train,
 )
 from harness.cli import list as listing
+from harness.machine.files import check_checkout
 
 COMMANDS = (
     listing,
@@ -39,6 +40,9 @@ COMMANDS = (
     measure,
 )
 """The modules of the subcommands, in the order of --help."""
+
+ALONE = (compare.execute, export.execute)
+"""What the subcommands do that need scorecards and nothing else, so that a wheel can do it, too."""
 
 EPILOG = """\
 judging is done by pytest:
@@ -72,6 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         execute: Callable[[argparse.Namespace], int] = arguments.execute
+        if execute not in ALONE:
+            check_checkout("not from here")
         return execute(arguments)
     except BrokenPipeError:
         # The reader of a pipe has closed it; flushing what is left must not complain at the exit either.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from harness.machine.files import FIXTURES
+from harness.machine.files import FIXTURES, check_checkout
 from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, find_anatomy_by_type
 from harness.subjects.folder import find_dtype, find_template_in, read_fields
 from harness.subjects.truth import STAGES, TRUTH, WEAKENED, find_heads, read_known_heads
@@ -158,7 +158,10 @@ def read_registry(path: Path | None = None) -> dict[str, Entry]:
 
     Raises:
         ValueError: An entry has an unknown or missing key; the message names it.
+        harness.machine.files.NoCheckout: No path is given, and only a wheel is installed.
     """
+    if path is None:
+        check_checkout("the registry of subjects")
     path = path or FIXTURES / "subjects.toml"
     entries = {}
     for name, fields in tomllib.loads(path.read_text()).items():

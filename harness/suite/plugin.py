@@ -13,7 +13,7 @@ from _pytest.runner import runtestprotocol
 from harness.experiments.catalogue import EXPERIMENTS
 from harness.judging.claim import Claim, Pair
 from harness.judging.verdict import Judgement, Verdict
-from harness.machine.files import ROOT
+from harness.machine.files import ROOT, NoCheckout, check_checkout
 from harness.machine.memory import clear_frames
 from harness.reporting.wording import tell_partial
 from harness.runs.baselines import BadOption
@@ -58,6 +58,10 @@ LOOK = pytest.StashKey[Look]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    try:
+        check_checkout("the plugin of binding-claims")
+    except NoCheckout as error:
+        raise pytest.UsageError(str(error)) from None
     markers = {
         "embedded": "subjects that ship with the project",
         "control": "subjects whose mechanism is known: run with -m control",
