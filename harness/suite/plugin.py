@@ -154,7 +154,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     left_out = config.stash[FOUND] - set(asked)
     refuse_unsealed(session, run, asked, sorted(left_out), process)
     if not looks:
-        note_collected(run, tests, process, None if _is_narrowed(config.args) else left_out)
+        try:
+            note_collected(run, tests, process, None if _is_narrowed(config.args) else left_out)
+        except OSError as error:
+            # Nothing was judged, so that the end of the session has nothing to conclude.
+            run.begun = False
+            raise pytest.UsageError(f"{run.journal.folder} cannot be written: {error}") from None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -227,7 +232,12 @@ def pytest_runtest_makereport(
             report.outcome, report.longrepr = "failed", reason
         else:
             reason = _first_line(raised)
-        judge.note(Judgement(Verdict.error, reason))
+        try:
+            judge.note(Judgement(Verdict.error, reason))
+        except OSError as error:
+            # A full disk takes no record of it either. A claim without one is missing, and fails the run.
+            report.outcome, report.longrepr = "failed", f"its record cannot be written: {error}"
+            return report
         if isinstance(raised, Refused):
             report.longrepr = reason
     if raised is not None and not item.config.getoption("usepdb"):

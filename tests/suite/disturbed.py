@@ -14,8 +14,8 @@ import sys
 from harness.machine.files import ROOT
 
 WAYS = ("half", "whole", "named", "later")
-"""How a run is killed at a write: half of the temporary file is there, all of it is there, it has just taken its
-name, or some time later."""
+"""How a run is killed at a write: half of the temporary file is there, all of it is there, it has just taken
+its name, or some time later."""
 
 WARM = '''
 """Fork a run for every line that is read, and say how it ended."""
@@ -45,9 +45,9 @@ def disturb(at, way, later, noted):
         with open(noted, "a") as file:
             file.write(f"{target}\\n")
         written.append(target)
-        if len(written) - 1 != at:
+        if len(written) - 1 < at or at < 0 or (len(written) - 1 > at and way != "filled"):
             return replace(source, target, **more)
-        if way == "full":
+        if way in ("full", "filled"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
         if way == "half":
             os.truncate(source, os.path.getsize(source) // 2)
@@ -113,7 +113,7 @@ class WarmRuns:
             folder: Holds the store, the scorecard, `written.txt` and `output.txt`.
             options: More of pytest's.
             at: Number of the write at which it is disturbed; -1 for none.
-            way: One of WAYS, or "full" for a full disk.
+            way: One of WAYS, "full" for a disk that is full at one write, or "filled" for one that stays full.
             later: Seconds, with "later".
             clock: Seconds that the clock goes back whenever it is read.
         """

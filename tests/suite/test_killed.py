@@ -31,7 +31,7 @@ pytestmark = pytest.mark.deep
 KILLS = int(os.environ.get("BINDING_CLAIMS_KILLS", "3"))
 
 LONGEST = 1.5
-"""Seconds after a write at which a run is killed at most, longer than the rest of it takes on an idle machine."""
+"""Most seconds after a write at which a run is killed, longer than the rest takes on an idle machine."""
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def undisturbed(warm, tmp_path_factory):
     status = warm.run(folder / "whole")
     assert status in (0, 1), read_output(folder / "whole")
     kept = [path for path in read_written(folder / "whole") if "/store/" in path]
-    first = [os.path.basename(path) for path in kept if path.endswith(".json")][0]
+    first = next(os.path.basename(path) for path in kept if path.endswith(".json"))
     (folder / "first").mkdir()
     for name in (first, first.replace(".json", ".nc")):
         shutil.copy(folder / "whole" / "store" / name, folder / "first")
@@ -59,7 +59,7 @@ def undisturbed(warm, tmp_path_factory):
 
 
 def draw_moments(written):
-    """The writes at which to kill a run, with the way and seconds: every write in each way, and then at random."""
+    """The writes at which to kill a run, with the way and seconds: each in every way, and then at random."""
     drawn = random.Random(1)
     moments = [(at, way) for at in range(len(written)) for way in WAYS]
     drawn.shuffle(moments)
