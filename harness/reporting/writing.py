@@ -37,6 +37,7 @@ def write_pages(
     measurements: Measurements,
     folder: Path,
     calibration: Content | None = None,
+    flavour: junit.Flavour = "pytest",
 ) -> None:
     """Write scorecard.xml, a figure for every measurement that was judged, and index.html.
 
@@ -45,8 +46,9 @@ def write_pages(
         measurements: Where the measurements are; a figure is left out where one is gone.
         folder: Where the files go.
         calibration: How often the suite is wrong, from `harness.reporting.error_rates.read_calibration`.
+        flavour: Of the JUnit file.
     """
-    junit.write(scorecard, folder / "scorecard.xml")
+    junit.write(scorecard, folder / "scorecard.xml", flavour)
     keys = dict.fromkeys((r.subject, r.measurement) for r in scorecard.records if r.measurement)
     behind = [
         (subject, data) for subject, key in keys if (data := measurements.get(key)) is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.reporting.junit import FLAVOURS
 from harness.runs.options import Options, parse_seed, parse_trials
 from harness.statistics.looks import AUTO
 from harness.subjects.registry import ARRANGEMENTS, BYTES
@@ -73,6 +74,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--scorecard", type=Path, metavar="DIR", dest="claim_scorecard",
         help="write scorecard.json, scorecard.xml, index.html and the figures into DIR; those of an earlier "
         "run are gone as soon as this one begins",
+    )  # fmt: skip
+    group.addoption(
+        "--junit-schema", choices=list(FLAVOURS), default="pytest", dest="claim_junit",
+        help="pytest: a testcase has the record of its claim as properties, in scorecard.xml and in --junitxml "
+        "(GitLab and the reporters for GitHub's actions read that). jenkins: without them, so that both are "
+        "valid by the schema of Jenkins' xunit plugin (default pytest)",
     )  # fmt: skip
     group.addoption(
         "--store", type=Path, metavar="DIR", dest="claim_store",
@@ -142,4 +149,5 @@ def read_options(config: pytest.Config, records: Path) -> Options:
         photographs=option("claim_photographs") or Options.photographs,
         coco=option("claim_coco") or Options.coco,
         command=spell_command_line(config),
+        junit=option("claim_junit"),
     )

@@ -33,6 +33,7 @@ pytest_plugins = [
     "harness.suite.contents_hooks",
     "harness.suite.fixtures",
     "harness.suite.folder_hooks",
+    "harness.suite.junit_hooks",
     "harness.suite.progress_hooks",
     "harness.suite.workers",
 ]
@@ -214,6 +215,14 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     return True
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # A plugin may run a test a second time, which then has nothing of the first.
+    if _claim_of(item) is not None:
+        item.stash[JUDGE] = None
+        item.user_properties.clear()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -243,7 +252,8 @@ def pytest_runtest_makereport(
     if raised is not None and not item.config.getoption("usepdb"):
         # The report has the error as text; only a debugger would want its frames.
         clear_frames(raised)
-    if not any(name == "claim" for name, _ in item.user_properties):
+    unnoted = not any(name == "claim" for name, _ in item.user_properties)
+    if unnoted and item.config.getoption("claim_junit") == "pytest":
         # JUnit takes the properties of the teardown's report, which copies the item's.
         item.user_properties += list(judge.concluded.properties().items())
         report.user_properties = list(item.user_properties)
