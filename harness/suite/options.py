@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.machine.files import NoCheckout, check_checkout
 from harness.reporting.junit import FLAVOURS
 from harness.runs.options import Options, parse_seed, parse_trials
 from harness.statistics.looks import AUTO
@@ -103,6 +104,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--coco", type=Path, metavar="DIR", dest="claim_coco",
         help="COCO 2017 validation images for appendix B (default data/coco); without them not run",
     )  # fmt: skip
+
+
+def refuse_without_checkout() -> None:
+    """Refuse to run where only a wheel is installed, before "no tests ran" could look like success.
+
+    Raises:
+        pytest.UsageError: There are no claims; the message is one line and says what to do.
+    """
+    try:
+        check_checkout("the plugin of binding-claims")
+    except NoCheckout as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _trials(text: str) -> int | str:

@@ -13,7 +13,7 @@ from _pytest.runner import runtestprotocol
 from harness.experiments.catalogue import EXPERIMENTS
 from harness.judging.claim import Claim, Pair
 from harness.judging.verdict import Judgement, Verdict
-from harness.machine.files import ROOT, NoCheckout, check_checkout
+from harness.machine.files import ROOT
 from harness.machine.memory import clear_frames
 from harness.reporting.wording import tell_partial
 from harness.runs.baselines import BadOption
@@ -24,7 +24,7 @@ from harness.statistics.looks import ALL_TRIALS, AUTO, Look
 from harness.subjects.anatomy import MARKERS
 from harness.subjects.registry import Entry, Refused
 from harness.suite.judge import Judge, choose_look
-from harness.suite.options import pytest_addoption
+from harness.suite.options import pytest_addoption, refuse_without_checkout
 from harness.suite.sealing import refuse_unsealed
 from harness.suite.summary import print_summary
 from harness.suite.wiring import RECORDS, RUN, get_run, only_looks
@@ -59,10 +59,7 @@ LOOK = pytest.StashKey[Look]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    try:
-        check_checkout("the plugin of binding-claims")
-    except NoCheckout as error:
-        raise pytest.UsageError(str(error)) from None
+    refuse_without_checkout()
     markers = {
         "embedded": "subjects that ship with the project",
         "control": "subjects whose mechanism is known: run with -m control",
