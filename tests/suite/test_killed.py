@@ -30,8 +30,8 @@ pytestmark = pytest.mark.deep
 
 KILLS = int(os.environ.get("BINDING_CLAIMS_KILLS", "3"))
 
-LONGEST = 1.5
-"""Most seconds after a write at which a run is killed, longer than the rest takes on an idle machine."""
+LONGEST = 0.3
+"""Most seconds after a write at which a run is killed: with 1.5, three in ten had ended before."""
 
 
 @pytest.fixture(scope="module")
