@@ -6,6 +6,9 @@ import argparse
 
 from harness.cli.options import Subparsers, add_subject_options
 
+HINT = "stimuli.toml in its folder can give it other words, docs/stimuli.md"
+"""What to do about a word that a model does not know."""
+
 
 def add_arguments(subparsers: Subparsers) -> None:
     """Describe the subcommand and its options."""
@@ -33,7 +36,9 @@ def execute(arguments: argparse.Namespace) -> int:
     from harness.runs.subject_holder import choose_device, tell_arrangement, tell_rounding
     from harness.subjects.arrangement import check_template
     from harness.subjects.loading import load
+    from harness.subjects.own_stimuli import FILE, USUAL
     from harness.subjects.registry import SharedFirstPiece, find, read_registry
+    from harness.subjects.spelling import find_unknown_words
     from harness.tracing.conformance import check_conformance
 
     entry = find(arguments.subject, read_registry(), family=arguments.family)
@@ -53,14 +58,28 @@ def execute(arguments: argparse.Namespace) -> int:
     ):
         if line:
             print(line)
+    if entry.stimuli != USUAL:
+        print(f"{entry.name}: {FILE}: {entry.stimuli}")
     failed = 0
     for finding in check_conformance(subject):
         failed += bool(finding.failure)
         said = f"FAILED: {finding.failure}" if finding.failure else "ok"
         print(f"  {finding.check:44} {said}", flush=True)
+    for word in find_unknown_words(subject.tokenizer, entry.stimuli):
+        failed += 1
+        print(f"FAILED: the tokenizer does not know {word!r}: {HINT}")
     try:
         spelled = measure_alone(SPELLING, subject, trials=SPELLING.count_trials(entry.scale))
         print(f"{entry.name}: {spelled.attrs['tells']}")
+        asked = [
+            t.answer for t in draw_spelling_trials(subject, spelled.sizes["trial"])["sentence"]
+        ]
+        own = entry.stimuli.names
+        never = sorted(
+            {own.get(w, w) for w in asked} - {own.get(w, w) for w in spelled.said.values.flat}
+        )
+        if never:
+            print(f"{entry.name}: never answered, though asked for: {', '.join(never)} ({HINT})")
     except SharedFirstPiece as refusal:
         failed += 1
         print(f"FAILED: {refusal}")

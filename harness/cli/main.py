@@ -24,6 +24,7 @@ from harness.cli import (
     train,
 )
 from harness.cli import list as listing
+from harness.machine.files import check_checkout
 
 COMMANDS = (
     listing,
@@ -43,6 +44,9 @@ COMMANDS = (
     measure,
 )
 """The modules of the subcommands, in the order of --help."""
+
+ALONE = (compare.execute, export.execute)
+"""What the subcommands do that need scorecards and nothing else, so that a wheel can do it, too."""
 
 EPILOG = """\
 judging is done by pytest:
@@ -76,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         execute: Callable[[argparse.Namespace], int] = arguments.execute
+        if execute not in ALONE:
+            check_checkout("not from here")
         return execute(arguments)
     except BrokenPipeError:
         # The reader of a pipe has closed it; flushing what is left must not complain at the exit either.

@@ -100,7 +100,8 @@ def name_objects(
 
 def _count_tokens(subject: Subject) -> int:
     """Tokens of the longest color and the longest shape, which are all that small subjects write."""
-    words = [[f" {word}" for word in of] for of in (COLORS, SHAPES)]
+    own = subject.entry.stimuli.names
+    words = [[f" {own.get(word, word)}" for word in of] for of in (COLORS, SHAPES)]
     cut = [subject.tokenizer(of, add_special_tokens=False)["input_ids"] for of in words]
     return sum(max(map(len, of)) for of in cut)
 

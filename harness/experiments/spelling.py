@@ -47,7 +47,7 @@ ROWS = 32
 COMMON = 1 / 3
 """Share of the answers that must begin alike for all to be begun so; "The circle is" begins one in nine."""
 
-NAMED = re.compile(rf"\b({'|'.join(COLOR_NAMES)})\b", re.IGNORECASE)
+WORD = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True)
@@ -185,18 +185,26 @@ def _speak(subject: Subject, form: Asked, spelling: Spelling) -> Subject:
 def _find_color(subject: Subject, tokens: Sequence[int]) -> tuple[str, int] | None:
     """The color that a text names first, and the number of tokens before it; None if it names none."""
     decode = partial(subject.tokenizer.decode, skip_special_tokens=True)
-    found = NAMED.search(decode(tokens))
+    found = _find_name(subject, decode(tokens))
     if found is None:
         return None
     ends = [len(decode(tokens[:place])) for place in range(len(tokens))]
     place = max(place for place, end in enumerate(ends) if end <= found.start())
-    return COLOR_NAMES[found[0].lower()], place
+    return COLOR_NAMES[subject.entry.stimuli.read_back(found[0]).lower()], place
+
+
+def _find_name(subject: Subject, text: str) -> re.Match[str] | None:
+    """The first word of a text that is a color in the subject's words."""
+    words = WORD.finditer(text)
+    return next(
+        (w for w in words if subject.entry.stimuli.read_back(w[0]).lower() in COLOR_NAMES), None
+    )
 
 
 def _cut_after_color(subject: Subject, tokens: Sequence[int]) -> str:
     """A text up to the color that it names first."""
     text = subject.tokenizer.decode(tokens, skip_special_tokens=True)
-    found = NAMED.search(text)
+    found = _find_name(subject, text)
     return text[: found.end()] if found else text
 
 

@@ -21,6 +21,27 @@ LONGEST_NAME = 100
 """Characters of a part of a file's name; file systems take 255 bytes for the whole, some 143."""
 
 
+class NoCheckout(RuntimeError):
+    """Raised where only the code is installed, as by a wheel, and the claims and the fixtures are not."""
+
+
+def check_checkout(what: str) -> None:
+    """Check that the claims and the fixtures are there, which a wheel does not hold.
+
+    Args:
+        what: Needs them; begins the message.
+
+    Raises:
+        NoCheckout: They are not; the message is one line and says what to do.
+    """
+    missing = [p.name for p in (ROOT / "claims", FIXTURES / "subjects.toml") if not p.exists()]
+    if missing:
+        raise NoCheckout(
+            f"{what}: {ROOT} has no {' and no '.join(missing)}, since a wheel holds the code alone: clone the "
+            "repository, run `pip install -e . -c constraints.txt` in the clone, and start from there"
+        )
+
+
 def write_json(path: str | Path, payload: object) -> None:
     """Write JSON, whole or not at all, as `write_bytes` does it; keys keep their order.
 

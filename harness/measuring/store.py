@@ -18,8 +18,6 @@ from pathlib import Path
 import xarray as xr
 from filelock import FileLock, Timeout
 
-from harness.machine.files import write_json
-
 
 def make_key(
     experiment: str, fingerprint: str, code: str, **settings: str | int | list[str] | None
@@ -77,17 +75,17 @@ class Store:
         Raises:
             OSError: The disk is full, or the folder cannot be written. No part of a file is left.
         """
-        data = self.folder / f"{key}.nc"
-        temporary = self.folder / f"{key}.{os.getpid()}.tmp"
         # Encoded in memory, since on a full disk the netCDF library ends the process.
         content = bytes(dataset.to_netcdf(engine="h5netcdf"))
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, data)
-        finally:
-            temporary.unlink(missing_ok=True)
-        checksum = hashlib.sha256(content).hexdigest()
-        write_json(self.folder / f"{key}.json", {"sha256": checksum, **provenance})
+        note = {"sha256": hashlib.sha256(content).hexdigest(), **provenance}
+        # With the key in its name, so that `alone` finds what a process that was killed has left of either.
+        temporary = self.folder / f"{key}.{os.getpid()}.tmp"
+        for ending, part in (("nc", content), ("json", json.dumps(note, indent=1).encode())):
+            try:
+                temporary.write_bytes(part)
+                os.replace(temporary, self.folder / f"{key}.{ending}")
+            finally:
+                temporary.unlink(missing_ok=True)
 
     @contextmanager
     def alone(self, key: str, what: str) -> Iterator[xr.Dataset | None]:

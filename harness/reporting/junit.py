@@ -1,5 +1,9 @@
 """Write a scorecard as JUnit XML, for the tools of a build server.
 
+What these tools publish contradicts itself in one point alone. Readers take a testcase's properties, as pytest
+writes them; the schema of Jenkins' xunit plugin (junit-10.xsd) and the one for Ant (windyroad/JUnit-Schema)
+allow none there. So there are two flavours, and in all else a file is valid by both schemas.
+
 It is not left to the test runner, whose writer warns about properties under its default schema and loses
 those of the suite when tests run in several processes.
 """
@@ -8,7 +12,9 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal, get_args
 
 from harness.judging.record import Record
 from harness.judging.verdict import Outcome, Standing
@@ -23,8 +29,13 @@ from harness.reporting.wording import (
     tell_partial,
 )
 
+Flavour = Literal["pytest", "jenkins"]
+"""pytest: each testcase has its record as properties. jenkins: the suite has one property for each testcase."""
 
-def write(scorecard: Scorecard, path: str | Path) -> None:
+FLAVOURS: tuple[Flavour, ...] = get_args(Flavour)
+
+
+def write(scorecard: Scorecard, path: str | Path, flavour: Flavour = "pytest") -> None:
     """Write scorecard.xml: a testcase per claim and subject, with the record as its properties.
 
     A supported claim passes. One that fares as the baseline expects, or that cannot be asked, is skipped; any
@@ -33,6 +44,7 @@ def write(scorecard: Scorecard, path: str | Path) -> None:
     Args:
         scorecard: What to write.
         path: The file; one of that name is replaced.
+        flavour: Where the records are.
     """
     cases = [
         _make_case(record, standing, scorecard.p_adjusted.get(pair))
@@ -41,22 +53,15 @@ def write(scorecard: Scorecard, path: str | Path) -> None:
         )
     ]
     cases += [_make_missing_case(claim, subject) for claim, subject in scorecard.missing]
-    suite = ET.Element(
-        "testsuite",
-        name="claims",
-        tests=str(len(cases)),
-        failures=_count(cases, "failure"),
-        errors=_count(cases, "error"),
-        skipped=_count(cases, "skipped"),
-        time=f"{sum(r.seconds or 0.0 for r in scorecard.records):.3f}",
-        timestamp=plain(scorecard.run.started),
-    )
     facts = {name: value or "" for name, value in describe_run(scorecard.run).items()}
-    _add_properties(suite, {**facts, "correction": scorecard.correction})
-    suite.extend(cases)
-    if scorecard.run.partial:
-        ET.SubElement(suite, "system-out").text = plain(tell_partial(scorecard.run))
-    _write_suite(suite, path)
+    facts["correction"] = scorecard.correction
+    if flavour == "jenkins":
+        facts |= {f"{r.subject} {r.claim}": _tell_measured(r) for r in scorecard.records}
+        for case in cases:
+            case.remove(case[0])
+    seconds = sum(r.seconds or 0.0 for r in scorecard.records)
+    told = tell_partial(scorecard.run) if scorecard.run.partial else ""
+    _write_suite(cases, path, facts, scorecard.run.started, seconds, told)
 
 
 def write_unfinished(told: str, started: str, path: str | Path) -> None:
@@ -67,25 +72,49 @@ def write_unfinished(told: str, started: str, path: str | Path) -> None:
         started: When it began, as in ISO 8601.
         path: The file; one of that name is replaced.
     """
-    suite = ET.Element(
-        "testsuite",
-        name="claims",
-        tests="1",
-        failures="0",
-        errors="1",
-        skipped="0",
-        time="0.000",
-        timestamp=plain(started),
-    )
     case = _start_case("run", "finished", None)
     _add_result(case, "error", "unfinished", told, told)
-    suite.append(case)
-    _write_suite(suite, path)
+    _write_suite([case], path, {}, started)
 
 
-def _write_suite(suite: ET.Element, path: str | Path) -> None:
-    root = ET.Element("testsuites", name="claims")
-    root.append(suite)
+def _write_suite(
+    cases: Sequence[ET.Element],
+    path: str | Path,
+    facts: Mapping[str, str],
+    started: str,
+    seconds: float = 0.0,
+    told: str = "",
+) -> None:
+    """Write one suite of testcases, with all that any of the schemas asks for.
+
+    Args:
+        cases: With what has become of each.
+        path: The file.
+        facts: Properties of the suite.
+        started: As in ISO 8601.
+        seconds: That all took.
+        told: What is said of the run.
+    """
+    root = ET.Element("testsuites")
+    suite = ET.SubElement(
+        root,
+        "testsuite",
+        name="claims",
+        package="claims",
+        id="0",
+        tests=str(len(cases)),
+        failures=_count(cases, "failure"),
+        errors=_count(cases, "error"),
+        skipped=_count(cases, "skipped"),
+        time=f"{seconds:.3f}",
+        timestamp=_leave_zone(started),
+        # What the schema says where the host is not told; a scorecard is the same on all.
+        hostname="localhost",
+    )
+    _add_properties(suite, facts)
+    suite.extend(cases)
+    ET.SubElement(suite, "system-out").text = plain(told)
+    ET.SubElement(suite, "system-err")
     ET.indent(root)
     write_bytes(path, ET.tostring(root, encoding="utf-8", xml_declaration=True))
 
@@ -122,6 +151,21 @@ def _make_missing_case(claim: str, subject: str) -> ET.Element:
     _add_properties(case, {"claim": claim, "subject": subject, "reason": reason})
     _add_result(case, "error", "missing", reason, reason)
     return case
+
+
+def _leave_zone(started: str) -> str:
+    """The time in UTC, to the second and without a zone, which Ant's schema does not allow."""
+    try:
+        moment = datetime.fromisoformat(started)
+    except ValueError:
+        return plain(started)
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+def _tell_measured(record: Record) -> str:
+    value = f" {measured(record)} {record.unit}".rstrip()
+    return f"{WORDS[record.verdict]}:{value}, claimed {limit(record)}, n {record.n}"
 
 
 def _explain(record: Record) -> str:

@@ -284,6 +284,9 @@ def _note_settings(before: Scorecard, after: Scorecard) -> Iterator[str]:
             if a != b:
                 again = f"; `--{fact} {a}` asks it as before" if a else ""
                 yield f"{new}: {fact} {a or 'unknown'} before, {b or 'unknown'} after{again}"
+        a, b = one.get("stimuli"), other.get("stimuli")
+        if a != b:
+            yield f"{new}: own stimuli {a or 'none'} before, {b or 'none'} after"
 
 
 def _hub_subjects(card: Scorecard) -> dict[str, Mapping[str, str]]:

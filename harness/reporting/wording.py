@@ -111,6 +111,8 @@ def describe_asked(subjects: Mapping[str, Mapping[str, str]]) -> str:
             facts.get("arrangement", "arrangement unknown"),
             facts.get("dtype", "dtype unknown"),
         ]
+        if "stimuli" in facts:
+            told.append(f"own stimuli ({facts['stimuli']})")
         if "commit" in facts:
             commit = facts["commit"][:12]
             pinned = facts["revision"] == facts["commit"]

@@ -38,6 +38,7 @@ def write_pages(
     folder: Path,
     calibration: Content | None = None,
     alarms: str = "",
+    flavour: junit.Flavour = "pytest",
 ) -> None:
     """Write scorecard.xml, a figure for every measurement that was judged, and index.html.
 
@@ -47,8 +48,9 @@ def write_pages(
         folder: Where the files go.
         calibration: How often the suite is wrong, from `harness.reporting.error_rates.read_calibration`.
         alarms: How often the gate is wrong, in words; "" where the run passes no gate.
+        flavour: Of the JUnit file.
     """
-    junit.write(scorecard, folder / "scorecard.xml")
+    junit.write(scorecard, folder / "scorecard.xml", flavour)
     keys = dict.fromkeys((r.subject, r.measurement) for r in scorecard.records if r.measurement)
     behind = [
         (subject, data) for subject, key in keys if (data := measurements.get(key)) is not None

@@ -113,7 +113,7 @@ def _write(run: Run, scorecard: Scorecard, folder: Path) -> None:
     path = folder / "scorecard.json"
     digest = save_evidence(find_evidence_file(path), load_folder_evidence(run.journal.folder))
     alarms = summarize_alarms(read_alarms(), scorecard.records) if run.before else ""
-    write_pages(scorecard, run.measuring.store, folder, known, alarms)
+    write_pages(scorecard, run.measuring.store, folder, known, alarms, run.options.junit)
     # Last, since it says that the run has finished.
     write_json(path, {**scorecard.to_json(), DIGEST: digest, **told})
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from harness.judging.claim import Pair
 from harness.machine.files import name_file, write_json
+from harness.subjects.own_stimuli import USUAL
 from harness.subjects.pinning import is_pinned
 from harness.subjects.registry import Entry
 
@@ -191,6 +192,8 @@ def gather_facts(entry: Entry, commit: str | None = None) -> dict[str, str]:
     facts = {"dtype": entry.dtype}
     if entry.arrangement != "auto":
         facts["arrangement"] = entry.arrangement
+    if entry.stimuli != USUAL:
+        facts["stimuli"] = str(entry.stimuli)
     if entry.kind == "hub" and is_pinned(entry):
         commit = commit or entry.revision
     if commit:

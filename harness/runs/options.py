@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.machine.files import ROOT
+from harness.reporting.junit import Flavour
 
 Arrangement = Literal["plain", "chat", "prefilled", "auto"]
 """How a subject is asked, see `harness.subjects.arrangement`; "auto" is decided on loading."""
@@ -41,6 +42,7 @@ class Options:
         photographs: Folder of two-object photographs, for subjects of the paper's scale.
         coco: Folder of COCO 2017 validation images, for the same subjects.
         command: What began the run, as it is typed; stands in the scorecard.
+        junit: Flavour of the JUnit file of the scorecard.
     """
 
     subjects: tuple[str, ...] = ()
@@ -63,6 +65,7 @@ class Options:
     photographs: Path = ROOT / "data" / "photographs"
     coco: Path = ROOT / "data" / "coco"
     command: str = ""
+    junit: Flavour = "pytest"
 
 
 def parse_seed(text: str) -> int:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from harness.stimuli.prompt import Trial
 from harness.subjects.layout import PatchGrid
+
+if TYPE_CHECKING:
+    from transformers import BatchFeature
 
 
 @dataclass(frozen=True)
@@ -72,3 +77,15 @@ class Batch:
             self.image_tokens[rows],
             self.image_grid,
         )
+
+
+def group_by_image(
+    features: torch.Tensor | Sequence[torch.Tensor], pixels: BatchFeature
+) -> list[torch.Tensor]:
+    """Features [S, d] of each image, joined from those of its tiles where the processor counts tiles."""
+    if "num_patches" not in pixels:
+        return list(features)
+    if not isinstance(features, torch.Tensor):
+        raise TypeError("the processor counts tiles, but their features are not one tensor")
+    counts = [int(n) for n in pixels["num_patches"]]
+    return [tiles.flatten(0, 1) for tiles in features.split(counts)]

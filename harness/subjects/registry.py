@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from harness.machine.files import FIXTURES
+from harness.machine.files import FIXTURES, check_checkout
 from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, find_anatomy_by_type
 from harness.subjects.folder import find_dtype, find_template_in, read_fields
+from harness.subjects.own_stimuli import USUAL, OwnStimuli, read_own_stimuli
 from harness.subjects.truth import STAGES, TRUTH, WEAKENED, find_heads, read_known_heads
 from harness.subjects.wording import WORDINGS
 
@@ -83,6 +84,7 @@ class Entry:
             the same in other words, see `harness.subjects.twins`.
         weakened: "", or the stage of a control of which a share is left, "selection=0.5", see
             `harness.subjects.weakened`.
+        stimuli: What a folder's stimuli.toml says, nothing without one. Its bytes are among those of the files.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Entry:
     speaking: Literal[""] | Speaking = ""
     twin: Literal[""] | Twin = ""
     weakened: str = ""
+    stimuli: OwnStimuli = USUAL
 
     def __post_init__(self) -> None:
         if self.family not in ANATOMIES:
@@ -158,7 +161,10 @@ def read_registry(path: Path | None = None) -> dict[str, Entry]:
 
     Raises:
         ValueError: An entry has an unknown or missing key; the message names it.
+        harness.machine.files.NoCheckout: No path is given, and only a wheel is installed.
     """
+    if path is None:
+        check_checkout("the registry of subjects")
     path = path or FIXTURES / "subjects.toml"
     entries = {}
     for name, fields in tomllib.loads(path.read_text()).items():
@@ -214,6 +220,8 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
 def _describe_folder(folder: Path, family: str | None, registry: dict[str, Entry]) -> Entry:
     base, dtype = folder.resolve().name, find_dtype(folder)
     family = family or _find_family(folder)
+    stimuli = read_own_stimuli(folder)
+    usual = WORDINGS[family].arrangement if find_template_in(folder) else "plain"
     return Entry(
         # A folder with the name of a registered subject is not that subject.
         name=f"./{base}" if base in registry else base,
@@ -221,8 +229,9 @@ def _describe_folder(folder: Path, family: str | None, registry: dict[str, Entry
         source=str(folder),
         kind="local",
         dtype=dtype if dtype in BYTES else "float32",
-        arrangement=WORDINGS[family].arrangement if find_template_in(folder) else "plain",
+        arrangement=stimuli.arrangement or usual,
         scale=_find_scale(folder),
+        stimuli=stimuli,
     )
 
 

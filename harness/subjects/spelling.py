@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from harness.stimuli.scene import COLORS
+from harness.stimuli.scene import COLORS, SHAPES
+from harness.subjects.own_stimuli import OwnStimuli
 from harness.subjects.registry import SharedFirstPiece
 from harness.subjects.wording import tell_form
 
@@ -123,6 +124,7 @@ class FirstTokens:
         tokenizer: Fast, since words are found by character offsets.
         words: Those that an answer may be.
         name: Of the subject, for messages.
+        own: The subject's own word for each of the words that it has another one for.
     """
 
     def __init__(
@@ -130,8 +132,10 @@ class FirstTokens:
         tokenizer: PreTrainedTokenizerBase,
         words: Iterable[str] = COLORS,
         name: str = "a subject",
+        own: Mapping[str, str] | None = None,
     ) -> None:
         self.tokenizer, self.name, self.words = tokenizer, name, tuple(words)
+        self.own = own or {}
         self._tokens: dict[tuple[str, Style], int | None] = {}
 
     def find(self, word: str, style: Style) -> int | None:
@@ -142,7 +146,8 @@ class FirstTokens:
 
     def list_variants(self, word: str) -> Iterator[tuple[str, Style, int]]:
         """Every way to begin a word: the word or a synonym, the style, and the token."""
-        for variant in (word, *SYNONYMS.get(word, ())):
+        usual = (word, *SYNONYMS.get(word, ()))
+        for variant in (self.own[word],) if word in self.own else usual:
             for style in STYLES:
                 token = self.find(variant, style)
                 if token is not None:
@@ -189,7 +194,8 @@ class FirstTokens:
             return
         if not pieces:
             raise SharedFirstPiece(
-                f"{self.name}: the tokenizer does not know the answer {word!r} in any spelling"
+                f"{self.name}: the tokenizer does not know the answer {self.own.get(word, word)!r} in "
+                "any spelling"
             )
         names = ", ".join(map(repr, self.tokenizer.convert_ids_to_tokens(pieces)))
         raise SharedFirstPiece(
@@ -216,3 +222,13 @@ class FirstTokens:
             if end > max(begin, len(before)):
                 return None if token == self.tokenizer.unk_token_id else token
         return None
+
+
+def find_unknown_words(tokenizer: PreTrainedTokenizerBase, own: OwnStimuli) -> list[str]:
+    """The words for colors and shapes, as a subject is given them, that its tokenizer writes as unknown."""
+    words = [own.names.get(word, word) for word in (*COLORS, *SHAPES)]
+    unknown = tokenizer.unk_token_id
+    if unknown is None:
+        return []
+    read = [tokenizer(f"a {word}", add_special_tokens=False)["input_ids"] for word in words]
+    return [word for word, ids in zip(words, read, strict=True) if unknown in ids[1:]]

@@ -17,7 +17,7 @@ from harness.stimuli.prompt import Prompt, Span, Trial
 from harness.stimuli.scene import EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Object, Scene
 from harness.subjects.anatomy import Anatomy
 from harness.subjects.arrangement import arrange_text
-from harness.subjects.batch import Batch
+from harness.subjects.batch import Batch, group_by_image
 from harness.subjects.contents import Contents
 from harness.subjects.deepstack import ADDED
 from harness.subjects.layout import Layout
@@ -93,7 +93,8 @@ class Subject:
     @property
     def grids(self) -> dict[int, Grid]:
         """The grids that this subject is shown, by their number of rows."""
-        return EMBEDDED_GRIDS if self.entry.scale == "embedded" else PAPER_GRIDS
+        embedded = self.entry.scale == "embedded"
+        return self.entry.stimuli.change_grids(EMBEDDED_GRIDS if embedded else PAPER_GRIDS)
 
     @property
     def pair_objects(self) -> tuple[Object, ...]:
@@ -116,6 +117,7 @@ class Subject:
         """
         if not trials:
             raise ValueError("no trials to encode")
+        given, trials = tuple(trials), [self.entry.stimuli.say(t) for t in trials]
         self._encode_images([t.scene for t in trials])
         encoded = [self._images[t.scene.key] for t in trials]
         layout = encoded[0][1]
@@ -172,7 +174,7 @@ class Subject:
         if self.anatomy.token_types:
             inputs[self.anatomy.token_types] = is_image.long()
         return Batch(
-            tuple(trials),
+            given,
             input_ids,
             inputs,
             tuple(mentions),
@@ -190,7 +192,8 @@ class Subject:
         """
         spelling = self.speech.choose(prompt.text)
         style = spelling.style or self._find_usual_style(prompt.text)
-        return self.first_tokens.choose(word, spelling.words.get(word, word), style)
+        own = self.entry.stimuli.names.get(word, word)
+        return self.first_tokens.choose(word, spelling.words.get(word, own), style)
 
     def read_word(self, token: int) -> str:
         """The word that an answer with this first token begins, however it is spelled; "" if it is none."""
@@ -214,14 +217,16 @@ class Subject:
         """
         every = tuple(dict.fromkeys([*self.first_tokens.words, *words]))
         subject = replace(self)
-        subject.first_tokens = FirstTokens(self.tokenizer, every, self.name)
+        subject.first_tokens = FirstTokens(
+            self.tokenizer, every, self.name, self.entry.stimuli.names
+        )
         subject.check_answers()
         return subject
 
     @cached_property
     def first_tokens(self) -> FirstTokens:
         """The tokens that begin colors."""
-        return FirstTokens(self.tokenizer, name=self.name)
+        return FirstTokens(self.tokenizer, name=self.name, own=self.entry.stimuli.names)
 
     def _find_usual_style(self, text: str) -> Style:
         """The style of a subject that goes on with the text as it stands: lower case, and no second space."""
@@ -269,7 +274,7 @@ class Subject:
         if new:
             pixels, inputs = self.processed(list(new.values()))
             seen = self.model.model.get_image_features(**inputs, return_dict=True)
-            features = _group_by_image(seen.pooler_output, pixels)
+            features = group_by_image(seen.pooler_output, pixels)
             how = self.anatomy
             later = zip(*seen.deepstack_features, strict=True) if how.deepstack else ()
             added = list(later) or [()] * len(features)
@@ -287,18 +292,6 @@ class Subject:
         held = sum(e.nbytes for e, _ in self._images.values())
         while len(self._images) > len(wanted) and held > IMAGE_BYTES:
             held -= self._images.popitem(last=False)[1][0].nbytes
-
-
-def _group_by_image(
-    features: torch.Tensor | Sequence[torch.Tensor], pixels: BatchFeature
-) -> list[torch.Tensor]:
-    """Features [S, d] of each image, joined from those of its tiles where the processor counts tiles."""
-    if "num_patches" not in pixels:
-        return list(features)
-    if not isinstance(features, torch.Tensor):
-        raise TypeError("the processor counts tiles, but their features are not one tensor")
-    counts = [int(n) for n in pixels["num_patches"]]
-    return [tiles.flatten(0, 1) for tiles in features.split(counts)]
 
 
 def find_tokens(span: Span, offsets: Sequence[Span], shift: int, left: int) -> tuple[int, ...]:

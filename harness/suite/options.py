@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.machine.files import NoCheckout, check_checkout
+from harness.reporting.junit import FLAVOURS
 from harness.runs.options import Options, parse_seed, parse_trials
 from harness.statistics.looks import AUTO
 from harness.subjects.registry import ARRANGEMENTS, BYTES
@@ -75,6 +77,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "run are gone as soon as this one begins",
     )  # fmt: skip
     group.addoption(
+        "--junit-schema", choices=list(FLAVOURS), default="pytest", dest="claim_junit",
+        help="pytest: a testcase has the record of its claim as properties, in scorecard.xml and in --junitxml "
+        "(GitLab and the reporters for GitHub's actions read that). jenkins: without them, so that both are "
+        "valid by the schema of Jenkins' xunit plugin (default pytest)",
+    )  # fmt: skip
+    group.addoption(
         "--store", type=Path, metavar="DIR", dest="claim_store",
         help="folder of measurements, shared between runs (default reports/store)",
     )  # fmt: skip
@@ -96,6 +104,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--coco", type=Path, metavar="DIR", dest="claim_coco",
         help="COCO 2017 validation images for appendix B (default data/coco); without them not run",
     )  # fmt: skip
+
+
+def refuse_without_checkout() -> None:
+    """Refuse to run where only a wheel is installed, before "no tests ran" could look like success.
+
+    Raises:
+        pytest.UsageError: There are no claims; the message is one line and says what to do.
+    """
+    try:
+        check_checkout("the plugin of binding-claims")
+    except NoCheckout as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _trials(text: str) -> int | str:
@@ -142,4 +162,5 @@ def read_options(config: pytest.Config, records: Path) -> Options:
         photographs=option("claim_photographs") or Options.photographs,
         coco=option("claim_coco") or Options.coco,
         command=spell_command_line(config),
+        junit=option("claim_junit"),
     )

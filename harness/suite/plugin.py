@@ -24,7 +24,7 @@ from harness.statistics.looks import ALL_TRIALS, AUTO, Look
 from harness.subjects.anatomy import MARKERS
 from harness.subjects.registry import Entry, Refused
 from harness.suite.judge import Judge, choose_look
-from harness.suite.options import pytest_addoption
+from harness.suite.options import pytest_addoption, refuse_without_checkout
 from harness.suite.sealing import refuse_unsealed
 from harness.suite.summary import print_summary
 from harness.suite.wiring import RECORDS, RUN, get_run, only_looks
@@ -33,6 +33,7 @@ pytest_plugins = [
     "harness.suite.contents_hooks",
     "harness.suite.fixtures",
     "harness.suite.folder_hooks",
+    "harness.suite.junit_hooks",
     "harness.suite.progress_hooks",
     "harness.suite.workers",
 ]
@@ -58,6 +59,7 @@ LOOK = pytest.StashKey[Look]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    refuse_without_checkout()
     markers = {
         "embedded": "subjects that ship with the project",
         "control": "subjects whose mechanism is known: run with -m control",
@@ -150,7 +152,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     left_out = config.stash[FOUND] - set(asked)
     refuse_unsealed(session, run, asked, sorted(left_out), process)
     if not looks:
-        note_collected(run, tests, process, None if _is_narrowed(config.args) else left_out)
+        try:
+            note_collected(run, tests, process, None if _is_narrowed(config.args) else left_out)
+        except OSError as error:
+            # Nothing was judged, so that the end of the session has nothing to conclude.
+            run.begun = False
+            raise pytest.UsageError(f"{run.journal.folder} cannot be written: {error}") from None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -205,6 +212,14 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     return True
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # A plugin may run a test a second time, which then has nothing of the first.
+    if _claim_of(item) is not None:
+        item.stash[JUDGE] = None
+        item.user_properties.clear()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -223,13 +238,19 @@ def pytest_runtest_makereport(
             report.outcome, report.longrepr = "failed", reason
         else:
             reason = _first_line(raised)
-        judge.note(Judgement(Verdict.error, reason))
+        try:
+            judge.note(Judgement(Verdict.error, reason))
+        except OSError as error:
+            # A full disk takes no record of it either. A claim without one is missing, and fails the run.
+            report.outcome, report.longrepr = "failed", f"its record cannot be written: {error}"
+            return report
         if isinstance(raised, Refused):
             report.longrepr = reason
     if raised is not None and not item.config.getoption("usepdb"):
         # The report has the error as text; only a debugger would want its frames.
         clear_frames(raised)
-    if not any(name == "claim" for name, _ in item.user_properties):
+    unnoted = not any(name == "claim" for name, _ in item.user_properties)
+    if unnoted and item.config.getoption("claim_junit") == "pytest":
         # JUnit takes the properties of the teardown's report, which copies the item's.
         item.user_properties += list(judge.concluded.properties().items())
         report.user_properties = list(item.user_properties)

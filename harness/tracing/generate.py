@@ -66,7 +66,8 @@ def decode_rows(subject: Subject, ids: torch.Tensor) -> list[str]:
     """The text of every row of tokens, int64 [B, n], up to its first end-of-sequence token."""
     ends = _find_ends(subject)
     written = [list(takewhile(lambda token: token not in ends, row)) for row in ids.tolist()]
-    return subject.tokenizer.batch_decode(written, skip_special_tokens=True)
+    texts = subject.tokenizer.batch_decode(written, skip_special_tokens=True)
+    return [subject.entry.stimuli.read_back(text) for text in texts]
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ import pytest
 from cards import CLAIM, card, record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from junit_schemas import find_faults_for_ant, find_faults_for_jenkins
 
 from harness.reporting import junit
 from harness.reporting.wording import plain
@@ -108,7 +109,46 @@ def test_a_partial_run_says_so_in_the_output_of_the_suite(tmp_path):
     root = written(card(record(), partial=True, partial_because="3 claims <left> out"), tmp_path)
     assert root.find("testsuite/system-out").text == "PARTIAL RUN (3 claims <left> out)"
     assert properties(root.find("testsuite"))["partial_because"] == "3 claims <left> out"
-    assert written(card(record()), tmp_path).find("testsuite/system-out") is None
+    assert written(card(record()), tmp_path).find("testsuite/system-out").text is None
+
+
+VERDICTS = ("supported", "refuted", "inconclusive", "blocked", "not_applicable", "error")
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_the_flavour_of_jenkins_is_valid_by_both_schemas(tmp_path, partial):
+    records = [record(claim=f"paper.1.{v}", verdict=v) for v in VERDICTS]
+    made = card(*records, missing=[("paper.1.lost", "tiny")], partial=partial)
+    junit.write(made, tmp_path / "x.xml", "jenkins")
+    root = ET.parse(tmp_path / "x.xml").getroot()
+    assert find_faults_for_jenkins(root) == []
+    assert find_faults_for_ant(root) == []
+    # What was measured is not lost.
+    told = properties(root.find("testsuite"))["tiny paper.1.supported"]
+    assert told.startswith("supported: 0.6 [0.5, 0.7]"), told
+
+
+def test_in_all_but_the_properties_of_cases_the_other_flavour_is_valid_too(tmp_path):
+    root = written(card(*(record(claim=f"paper.1.{v}", verdict=v) for v in VERDICTS)), tmp_path)
+    assert find_faults_for_jenkins(root) == ["properties in testcase"] * len(VERDICTS)
+    for case in root.iter("testcase"):
+        case.remove(case.find("properties"))
+    assert find_faults_for_jenkins(root) == find_faults_for_ant(root) == []
+
+
+def test_a_run_that_has_not_finished_is_valid_by_both_schemas(tmp_path):
+    junit.write_unfinished("not finished", "2026-01-02T03:04:05+02:00", tmp_path / "x.xml")
+    root = ET.parse(tmp_path / "x.xml").getroot()
+    assert find_faults_for_jenkins(root) == find_faults_for_ant(root) == []
+    assert root.find("testsuite").get("timestamp") == "2026-01-02T01:04:05", "in UTC"
+
+
+def test_what_gitlab_shows_of_a_case_is_its_subject_claim_and_what_was_found(tmp_path):
+    """GitLab takes classname, name and time, and the text of a failure; cases of one name would be dropped."""
+    records = [record(subject=s, verdict="refuted") for s in ("tiny", "other")]
+    cases = written(card(*records), tmp_path).findall(".//testcase")
+    assert len({(case.get("classname"), case.get("name")) for case in cases}) == 2
+    assert all("measured: 0.2" in case.find("failure").text for case in cases)
 
 
 def test_a_run_that_has_not_finished_is_one_error(tmp_path):
