@@ -44,6 +44,11 @@ def add_arguments(subparsers: Subparsers) -> None:
         action="store_true",
         help="let a run of some claims pass, compared in these alone; without it such a run is red",
     )
+    parser.add_argument(
+        "--strict-heads",
+        action="store_true",
+        help="red, too, where a stage is carried by other heads, or nobody can tell that it is not",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -89,7 +94,7 @@ def _compare(arguments: argparse.Namespace) -> Comparison:
         load_side(find_baseline_file(name)) for name in (arguments.before, arguments.after)
     )
     margin = MARGIN if arguments.margin is None else arguments.margin
-    return compare(before, after, margin, partial=arguments.partial)
+    return compare(before, after, margin, partial=arguments.partial, strict=arguments.strict_heads)
 
 
 def _write(arguments: argparse.Namespace, facts: Mapping[str, object], table: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,8 @@ from harness.judging.verdict import Verdict
 from harness.machine.files import write_bytes
 from harness.reporting import deviations, forest
 from harness.reporting.error_rates import Content, summarize_error_rates
+from harness.reporting.moved import StageMove
+from harness.reporting.moved_text import stages_to_rows
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import (
     MEANINGS,
@@ -98,6 +100,7 @@ def write(
     figures: Iterable[tuple[str, str, str]],
     path: str | Path,
     calibration: Content | None = None,
+    stages: Sequence[StageMove] = (),
 ) -> None:
     """Write the page of a scorecard, index.html.
 
@@ -106,6 +109,7 @@ def write(
         figures: Title, caption and path of each image; the path is relative to the page, with forward slashes.
         path: The file; one of that name is replaced.
         calibration: How often the suite is wrong, from `harness.reporting.error_rates.read_calibration`.
+        stages: What became of the heads of each stage against the baseline; empty without one.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -117,7 +121,9 @@ def write(
         finalize=lambda value: plain(value) if type(value) is str else value,
     )
     page = environment.get_template("page.html.jinja").render(
-        _fill_page(scorecard, list(figures)), **_fill_calibration(calibration, scorecard)
+        _fill_page(scorecard, list(figures)),
+        stages=stages_to_rows(stages),
+        **_fill_calibration(calibration, scorecard),
     )
     write_bytes(path, page.encode())
 

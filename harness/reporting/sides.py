@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from harness.judging.claim import Pair
-from harness.judging.evidence import DIGITS, load_evidence
+from harness.judging.evidence import DIGITS, SubjectStage, load_evidence, load_heads
 from harness.judging.record import Record
 from harness.machine.files import read_json
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.sealed import note_seals
 from harness.reporting.wording import tell_partial
 from harness.statistics.evidence import Evidence
+from harness.statistics.head_scores import HeadScores
 
 DIGEST = "evidence_sha256"
 """Key of a scorecard's file under which the SHA-256 of its evidence stands."""
@@ -34,12 +35,14 @@ class Side:
         where: Its file, for messages.
         card: The scorecard.
         evidence: What its estimates were made of, by (claim, subject); may be empty.
+        heads: How much each head does for each stage, by (subject, stage); may be empty.
         bound: Whether the scorecard knows its evidence by a digest, which older ones do not.
     """
 
     where: str
     card: Scorecard
     evidence: Mapping[Pair, Evidence] = field(default_factory=dict, repr=False)
+    heads: Mapping[SubjectStage, HeadScores] = field(default_factory=dict, repr=False)
     bound: bool = True
 
 
@@ -72,7 +75,7 @@ def load_side(path: Path) -> Side:
                 f"{found} is not the evidence of {path}: {record.claim} for {record.subject} was made of "
                 "other numbers; copy both files of one run, or make the run again"
             )
-    return Side(str(path), card, evidence, bound=digest is not None)
+    return Side(str(path), card, evidence, load_heads(found), bound=digest is not None)
 
 
 def _check_digest(evidence: Path, scorecard: Path, digest: str) -> None:
