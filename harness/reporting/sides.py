@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.judging.claim import Pair
+from harness.judging.claim import SERVED, Pair
 from harness.judging.evidence import DIGITS, SubjectStage, load_evidence, load_heads
 from harness.judging.record import Record
 from harness.machine.files import read_json
@@ -270,7 +270,9 @@ def _note_settings(before: Scorecard, after: Scorecard) -> Iterator[str]:
         for fact in ("dtype", "arrangement"):
             a, b = one.get(fact), other.get(fact)
             if a != b:
-                again = f"; `--{fact} {a}` asks it as before" if a else ""
+                # What is served in another dtype by its name is meant to differ.
+                asked = a and not new.endswith(SERVED)
+                again = f"; `--{fact} {a}` asks it as before" if asked else ""
                 yield f"{new}: {fact} {a or 'unknown'} before, {b or 'unknown'} after{again}"
 
 
