@@ -169,4 +169,7 @@ def _spell_score(head: HeadChange) -> str:
         "not measured" if s is None else f"{number(s[0])} [{number(s[1])}, {number(s[2])}]"
         for s in (head.before, head.after)
     )
-    return f"{before} to {after}" + (f", {head.change}" if head.change else "")
+    text = f"{before} to {after}"
+    if head.before is not None and head.after is not None and head.before[1] > 0:
+        text += f", {max(0.0, head.after[0] / head.before[0]):.0%} left"
+    return text + (f", {head.change}" if head.change else "")
