@@ -171,5 +171,5 @@ def _spell_score(head: HeadChange) -> str:
     )
     text = f"{before} to {after}"
     if head.before is not None and head.after is not None and head.before[1] > 0:
-        text += f", {max(0.0, head.after[0] / head.before[0]):.0%} left"
+        text += f", {max(0.0, head.after[0] / head.before[0]):.0%} of that"
     return text + (f", {head.change}" if head.change else "")

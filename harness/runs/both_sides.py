@@ -102,7 +102,7 @@ def run_sides(
     made = []
     for (entry, name), side in zip(sides, ("before", "after"), strict=True):
         own = folder.absolute() / side
-        command = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(ROOT)]
+        command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "--rootdir", str(ROOT)]
         command += list_arguments(entry, name, own, files, more)
         print(f"claims compare: {side}: {entry.name}, into {own}", file=sys.stderr, flush=True)
         status = subprocess.run(command).returncode

@@ -245,6 +245,6 @@ def test_a_renumbered_stage_lists_no_head_as_gone():
 def test_every_head_is_shown_where_that_is_asked():
     found = [move(scores(noise=0.1), scores({(6, 4): 5.0, (6, 5): 4.0}, noise=0.1, seed=2))]
     short, full = ("\n".join(render_stages(found, each=e)) for e in (False, True))
-    assert "left" not in short
-    assert full.count("% left") == 2
+    assert "of that" not in short
+    assert full.count("% of that") == 2
     assert not list(render_stages([]))
