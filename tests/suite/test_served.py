@@ -13,7 +13,7 @@ pytestmark = pytest.mark.deep
 
 @pytest.fixture
 def compare(tmp_path, capfd):
-    """A function that compares a subject with another version of it; status, what was printed, and the facts."""
+    """A function that compares a subject with another version of it: status, what was printed, facts."""
 
     def go(subject, *how):
         facts = tmp_path / "facts.json"
@@ -46,7 +46,7 @@ def listed(facts, stage, side):
 
 
 def test_a_stage_whose_heads_were_silenced_moves_to_what_is_left_and_no_other_moves(
-    compare, tmp_path, capsys
+    compare, tmp_path, capfd
 ):
     """Of this control the heads of layer 7 do a part of the stage, and all of it without those of layer 6."""
     _, printed, facts = compare("taught", "--merged", "taught:features=0")
@@ -67,7 +67,7 @@ def test_a_stage_whose_heads_were_silenced_moves_to_what_is_left_and_no_other_mo
     # The two folders hold all of that: without a model, it is said again.
     sides = [str(tmp_path / "out" / side) for side in ("before", "after")]
     main(["compare", *sides, "--partial"])
-    assert "feature retrieval  MOVED" in capsys.readouterr().out
+    assert "feature retrieval  MOVED" in capfd.readouterr().out
 
 
 def test_renumbered_heads_are_green_even_if_heads_are_asked_to_stay(compare):
