@@ -103,6 +103,7 @@ def _put_into(before: Side, own: Side) -> Side:
 
     from harness.reporting.scorecard import build
     from harness.reporting.sides import refuse_other_settings
+    from harness.statistics.head_scores import Carried
 
     refuse_other_settings(before, own, partial=True)
     if before.card.run.code != own.card.run.code:
@@ -112,8 +113,11 @@ def _put_into(before: Side, own: Side) -> Side:
         )
     records = {**before.card.by_pair, **own.card.by_pair}
     card = build(before.card.run, records.values(), records)
+    # A run of some claims may not have measured heads, which then are as they were.
+    known = {k: h for k, h in own.heads.items() if h.carried is not Carried.unmeasured}
+    evidence, heads = {**before.evidence, **own.evidence}, {**own.heads, **before.heads, **known}
     # The noise floor was measured of the baseline's estimates, some of which are replaced.
-    return replace(before, card=card, evidence={**before.evidence, **own.evidence}, floor=None)
+    return replace(before, card=card, evidence=evidence, heads=heads, floor=None)
 
 
 def _write(target: Path, side: Side) -> None:
@@ -128,8 +132,9 @@ def _write(target: Path, side: Side) -> None:
     asked = {s: facts for s, facts in side.card.run.subjects.items() if s in subjects}
     run = {**content["run"], "started": "", "command": "", "subjects": asked}
     evidence = {pair: found for pair, found in side.evidence.items() if pair[1] in subjects}
+    heads = {key: found for key, found in side.heads.items() if key[0] in subjects}
     # The evidence first: what stands in the scorecard's file is then true of what is there.
-    digest = save_evidence(find_evidence_file(target), evidence)
+    digest = save_evidence(find_evidence_file(target), evidence, heads)
     find_floor_file(target).unlink(missing_ok=True)
     if side.floor is not None and side.floor["subject"] in subjects:
         write_json(find_floor_file(target), side.floor)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from harness.cli.options import Subparsers
 from harness.machine.files import write_json
+from harness.subjects.registry import Quantised
 
 if TYPE_CHECKING:
     from harness.reporting.fates import Comparison
@@ -21,14 +23,40 @@ def add_arguments(subparsers: Subparsers) -> None:
         "compare",
         help="what a run lost against a baseline, claim by claim",
         description="Compare two scorecards on the same scenes. Each is the folder of a --scorecard, its "
-        "scorecard.json, or the name of a baseline in reports/baselines.",
+        "scorecard.json, or the name of a baseline in reports/baselines. Or judge a subject twice and compare "
+        "that: `claims compare CHECKPOINT --quantised int8`, as it is and as it is served; `claims compare "
+        "BASE --merged FOLDER`, without and with what was merged into it.",
         epilog="exit status: 0 nothing lost; 1 a claim regressed, is missing on one side or has no verdict, or "
         "the run is partial; 2 a file cannot be read, a run has not finished, or the margin is out of range; 3 "
         "the two were not asked the same and cannot be compared",
     )
     parser.set_defaults(execute=execute)
-    parser.add_argument("before", help="the baseline")
-    parser.add_argument("after", help="the run")
+    parser.add_argument("before", help="the baseline; or a subject, by name or folder")
+    parser.add_argument("after", nargs="?", help="the run")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
+        "--quantised",
+        choices=get_args(Quantised),
+        help="judge the subject in float32, and served so: in bfloat16, or with weights rounded to int8 or nf4",
+    )
+    how.add_argument(
+        "--merged", metavar="NAME|FOLDER", help="judge the subject, and this one made of it"
+    )
+    judged = parser.add_argument_group("with --quantised or --merged")
+    judged.add_argument(
+        "--section",
+        action="append",
+        default=[],
+        metavar="3.4",
+        help="judge the claims of this section alone; may be repeated. The comparison is for these alone, then",
+    )
+    judged.add_argument("--into", type=Path, metavar="DIR", help="for the two scorecards")
+    judged.add_argument(
+        "--pytest",
+        default="",
+        metavar="OPTIONS",
+        help="options for both runs in one text, as --pytest='--gpu --trials 100 --no-gate'",
+    )
     parser.add_argument(
         "--margin",
         type=float,
@@ -51,6 +79,11 @@ def add_arguments(subparsers: Subparsers) -> None:
         action="store_true",
         help="let a run of some claims pass, compared in these alone; without it such a run is red",
     )
+    parser.add_argument(
+        "--strict-heads",
+        action="store_true",
+        help="red, too, where a stage is carried by other heads, or nobody can tell that it is not",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -72,7 +105,8 @@ def execute(arguments: argparse.Namespace) -> int:
         found = _compare(arguments)
     except (ValueError, OSError) as refusal:
         # What an earlier comparison wrote there must not be taken for this one.
-        names = (arguments.before, arguments.after)
+        after = arguments.after or arguments.merged or f"{arguments.before}:{arguments.quantised}"
+        names = (arguments.before, after)
         _write(
             arguments,
             refusal_to_json(str(refusal), *names),
@@ -82,7 +116,8 @@ def execute(arguments: argparse.Namespace) -> int:
             raise
         print(f"claims compare: {refusal}", file=sys.stderr)
         return 3
-    print("\n".join(render(found)))
+    each = arguments.after is None
+    print("\n".join(render(found, each=each)))
     _write(arguments, to_json(found), markdown(found))
     return 1 if found.red else 0
 
@@ -92,10 +127,31 @@ def _compare(arguments: argparse.Namespace) -> Comparison:
     from harness.reporting.sides import load_side
     from harness.runs.baselines import find_baseline_file
 
-    before = load_side(find_baseline_file(arguments.before), arguments.floor)
-    after = load_side(find_baseline_file(arguments.after))
     margin = MARGIN if arguments.margin is None else arguments.margin
-    return compare(before, after, margin, partial=arguments.partial)
+    if not 0 < margin < 1:
+        raise ValueError(f"--margin {margin}: it must be above 0 and below 1")
+    asked = bool(arguments.quantised or arguments.merged)
+    if asked == (arguments.after is not None):
+        raise ValueError("name two scorecards, or one subject with --quantised or --merged")
+    paths = (
+        _judge_both(arguments)
+        if asked
+        else [find_baseline_file(name) for name in (arguments.before, arguments.after)]
+    )
+    before, after = load_side(paths[0], arguments.floor), load_side(paths[1])
+    partial = arguments.partial or bool(arguments.section)
+    return compare(before, after, margin, partial=partial, strict=arguments.strict_heads)
+
+
+def _judge_both(arguments: argparse.Namespace) -> list[Path]:
+    """Judge the two subjects that were asked for; the folders of their scorecards."""
+    from harness.runs.both_sides import find_files, find_sides, run_sides
+
+    name, merged, quantised = arguments.before, arguments.merged, arguments.quantised
+    before, after = find_sides(name, quantised=quantised, merged=merged)
+    sides = [(before, name), (after, merged or f"{name}:{quantised}")]
+    files, more = find_files(arguments.section), shlex.split(arguments.pytest)
+    return run_sides(sides, arguments.into, files, more)
 
 
 def _write(arguments: argparse.Namespace, facts: Mapping[str, object], table: str) -> None:

@@ -20,6 +20,10 @@ ORIGINS = ("stated in the paper", "read off a figure", "chosen by us")
 
 _ID = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+){2,}")
 
+SERVED = (":bfloat16", ":int8", ":nf4")
+"""What the name of a subject ends in that is served in another precision than its checkpoint has."""
+
+_Value = TypeVar("_Value")
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
@@ -65,7 +69,20 @@ class Threshold:
 
     def for_subject(self, name: str) -> float:
         """The value that holds for one subject, in `unit`."""
-        return self.exceptions.get(name, self.value)
+        return find_of_subject(self.exceptions, name, self.value)
+
+
+def find_of_subject(by_name: Mapping[str, _Value], name: str, other: _Value) -> _Value:
+    """What is known of a subject by its name; in another precision it is held to what is known of the model.
+
+    Args:
+        by_name: By the names of subjects.
+        name: Of a subject.
+        other: What to return if nothing is known.
+    """
+    for end in SERVED:
+        name = name.removesuffix(end)
+    return by_name.get(name, other)
 
 
 def above(

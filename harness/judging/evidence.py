@@ -10,24 +10,42 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from harness.judging.claim import Pair
 from harness.machine.files import write_bytes
 from harness.statistics.evidence import Evidence
+from harness.statistics.head_scores import HeadScores
 
 SCHEMA = 1
 
 DIGITS = 6
 """Significant digits that are kept; more would make files longer and tell nothing."""
 
+_Key = TypeVar("_Key")
+_Found = TypeVar("_Found")
 
-def save_evidence(path: Path, evidence: Mapping[Pair, Evidence]) -> str:
+
+SubjectStage: TypeAlias = tuple[str, str]
+"""A subject and a stage, named by its condition, such as "id_retrieval"."""
+
+
+def save_evidence(
+    path: Path,
+    evidence: Mapping[Pair, Evidence],
+    heads: Mapping[SubjectStage, HeadScores] | None = None,
+) -> str:
     """Write the evidence of a run as compressed JSON; the same evidence gives the same bytes.
+
+    Args:
+        path: The file.
+        evidence: By (claim, subject).
+        heads: Scores of all heads by (subject, stage). They stand here and not in the scorecard's file, so that
+            the digest binds them, and since a large model has some thousands of them.
 
     Returns:
         SHA-256 of the file, in hexadecimal digits, by which a scorecard knows its own evidence.
@@ -48,7 +66,12 @@ def save_evidence(path: Path, evidence: Mapping[Pair, Evidence]) -> str:
         }
         for (claim, subject), found in sorted(evidence.items())
     ]
-    content = {"schema": SCHEMA, "scenes": list(names), "evidence": rows}
+    content: dict[str, Any] = {"schema": SCHEMA, "scenes": list(names), "evidence": rows}
+    if heads:
+        content["heads"] = [
+            {"subject": subject, "stage": stage, **found.to_json()}
+            for (subject, stage), found in sorted(heads.items())
+        ]
     text = json.dumps(content, separators=(",", ":"), allow_nan=False)
     packed = gzip.compress(text.encode(), mtime=0)
     write_bytes(path, packed)
@@ -61,13 +84,32 @@ def load_evidence(path: Path) -> dict[Pair, Evidence]:
     Raises:
         ValueError: The file is damaged or of another schema; the message names it.
     """
+    return _read(path, lambda c: dict(_parse_row(row, c["scenes"]) for row in c["evidence"]))
+
+
+def load_heads(path: Path) -> dict[SubjectStage, HeadScores]:
+    """Read the scores of heads that `save_evidence` wrote, by (subject, stage); empty if there are none.
+
+    Raises:
+        ValueError: The file is damaged or of another schema; the message names it.
+    """
+    return _read(
+        path,
+        lambda c: {
+            (row["subject"], row["stage"]): HeadScores.from_json(row) for row in c.get("heads", ())
+        },
+    )
+
+
+def _read(path: Path, parse: Callable[[dict[str, Any]], dict[_Key, _Found]]) -> dict[_Key, _Found]:
+    """What is found in a file of evidence; nothing if there is no such file."""
     if not path.exists():
         return {}
     try:
         content = json.loads(gzip.decompress(path.read_bytes()))
         if content["schema"] != SCHEMA:
             raise ValueError(f"schema {content['schema']}; this version reads schema {SCHEMA}")
-        return dict(_parse_row(row, content["scenes"]) for row in content["evidence"])
+        return parse(content)
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, IndexError) as error:
         raise ValueError(
             f"{path} is not the evidence of a run ({error}): copy it again together with its scorecard, or "

@@ -13,6 +13,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+from harness.judging.claim import find_of_subject
 from harness.machine.files import FIXTURES
 
 _FOLDER = FIXTURES / "published"
@@ -121,7 +122,7 @@ class Published:
         if part not in known:
             there = ", ".join(known)
             raise ValueError(f"{self.name} has no {table} named {part!r}; it has {there}")
-        return subjects.get(subject, {}).get(part)
+        return find_of_subject(subjects, subject, {}).get(part)
 
 
 @cache

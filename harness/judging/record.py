@@ -8,7 +8,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.judging.claim import Claim
+from harness.judging.claim import Claim, find_of_subject
 from harness.judging.evidence import save_evidence
 from harness.judging.state import FINISHED, refuse_unfinished
 from harness.judging.verdict import Judgement, Verdict
@@ -137,7 +137,7 @@ class Record:
             clusters=int(estimate.clusters) if estimate else 0,
             seed=int(seed),
             published=_keep_finite(
-                claim.published.get(subject) if published is None else published
+                find_of_subject(claim.published, subject, None) if published is None else published
             ),
             baseline=None if baseline is None else str(baseline),
             reason=judgement.reason,

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.judging.claim import Pair
+from harness.judging.claim import Pair, find_of_subject
 from harness.machine.files import read_json, write_json
 from harness.statistics.estimate import Direction
 
@@ -55,7 +55,7 @@ class SealedClaim:
 
     def find_limit(self, subject: str) -> float:
         """The threshold for a subject, in `unit`."""
-        return self.exceptions.get(subject, self.threshold)
+        return find_of_subject(self.exceptions, subject, self.threshold)
 
 
 @dataclass(frozen=True)

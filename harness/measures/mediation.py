@@ -220,15 +220,26 @@ def bound_heads(
         scenes: The scene of each trial [n].
         level: Of the two-sided interval that the limit belongs to, such as 0.95.
     """
-    labels, index, sizes = np.unique(scenes, return_inverse=True, return_counts=True)
-    count, means = len(labels), scores.mean(0)
+    means, count = scores.mean(0), len(np.unique(scenes))
     if count < 2:
         return np.full(means.shape, np.inf)
+    return means + float(stdtrit(count - 1, (1 + level) / 2)) * estimate_errors(scores, scenes)
+
+
+def estimate_errors(scores: NDArray[np.float64], scenes: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Standard error of every head's mean score, in logits, clustered by scene (CR1), [L, H].
+
+    Args:
+        scores: Mediation score of every head on every trial, [n, L, H].
+        scenes: The scene of each trial [n]; at least two differ.
+    """
+    labels, index, sizes = np.unique(scenes, return_inverse=True, return_counts=True)
+    count, means = len(labels), scores.mean(0)
     sums = np.zeros((count, *means.shape))
     np.add.at(sums, index, scores)
     residuals = sums - sizes[:, None, None] * means
-    errors = np.sqrt(count / (count - 1) * (residuals**2).sum(0)) / len(scores)
-    return means + float(stdtrit(count - 1, (1 + level) / 2)) * errors
+    errors: NDArray[np.float64] = np.sqrt(count / (count - 1) * (residuals**2).sum(0)) / len(scores)
+    return errors
 
 
 def tell_carried(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.judging.claim import Pair
@@ -11,6 +11,7 @@ from harness.judging.record import Record
 from harness.judging.verdict import Verdict
 from harness.reporting.fates import Comparison, Fate, Row, RowWithDifference
 from harness.reporting.floor import find_floor
+from harness.reporting.moved import Move, StageMove, compare_heads
 from harness.reporting.scorecard import ALPHA
 from harness.reporting.sides import (
     NotComparable,
@@ -29,6 +30,7 @@ from harness.statistics.paired import (
     from_intervals,
     mcnemar,
 )
+from harness.stimuli.contrast import CONDITIONS
 
 MARGIN = 0.25
 """Share of its distance to the threshold that a claim may lose before the loss counts."""
@@ -39,7 +41,12 @@ HELD = (Verdict.supported, Verdict.inconclusive)
 
 
 def compare(
-    before: Side, after: Side, share: float = MARGIN, *, partial: bool = False
+    before: Side,
+    after: Side,
+    share: float = MARGIN,
+    *,
+    partial: bool = False,
+    strict: bool = False,
 ) -> Comparison:
     """Compare a run with its baseline.
 
@@ -57,6 +64,7 @@ def compare(
         after: The run.
         share: Margin as a share of the baseline's distance to the threshold, above 0 and below 1.
         partial: Whether a partial run may pass, for its own claims alone.
+        strict: Whether a stage that is carried by other heads, or of which that is not known, is red.
 
     Raises:
         NotComparable: The stimuli, the seed, the number of trials, the family of model or the text of a
@@ -86,7 +94,23 @@ def compare(
     if not rows:
         raise NotComparable(f"{before.where} and {after.where} have no claim: nothing was compared")
     rows = [_judge_slip(row) for row in _judge_differences(rows)]
-    return Comparison(before, after, tuple(rows), notes(before, after), share, own)
+    stages = tuple(_compare_stages(before, after, names, own=own))
+    told = notes(before, after)
+    return Comparison(before, after, tuple(rows), told, share, own, stages, strict)
+
+
+def _compare_stages(
+    before: Side, after: Side, names: Mapping[str, str], *, own: bool
+) -> Iterator[StageMove]:
+    """What became of the heads of each stage, for each subject of both sides."""
+    for old, new in names.items():
+        if new not in after.card.subjects:
+            continue
+        for stage in CONDITIONS:
+            one, other = before.heads.get((old, stage)), after.heads.get((new, stage))
+            found = compare_heads(new, stage, one, other)
+            # A run of some claims may have been told to leave out those that measure heads.
+            yield replace(found, held=False) if own and found.move is Move.unmeasured else found
 
 
 def _compare_verdicts(

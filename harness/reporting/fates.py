@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.judging.record import Record
+from harness.reporting.moved import StageMove
 from harness.reporting.sides import Side
 from harness.reporting.wording import tell_partial
 from harness.statistics.estimate import Estimate
@@ -89,6 +90,8 @@ class Comparison:
         notes: Differences of setting that do not forbid the comparison, in words.
         share: The margin, as a share of the baseline's distance to the threshold.
         own: Whether only the run's own claims were compared, because that was asked for by name.
+        stages: What became of the heads of each stage, for each subject that both sides have.
+        strict: Whether a stage that is carried by other heads stops a release.
     """
 
     before: Side
@@ -97,6 +100,8 @@ class Comparison:
     notes: tuple[str, ...]
     share: float
     own: bool = False
+    stages: tuple[StageMove, ...] = ()
+    strict: bool = False
 
     def of(self, fate: Fate) -> list[Row]:
         """The rows that have one fate."""
@@ -118,6 +123,12 @@ class Comparison:
         return tell_partial(self.after.card.run) or tell_partial(self.before.card.run)
 
     @property
+    def moved(self) -> list[StageMove]:
+        """The stages that other heads carry, or none; if strict, also those of which that is not known."""
+        return [s for s in self.stages if s.changed or (self.strict and s.unknown)]
+
+    @property
     def red(self) -> bool:
         """Whether a release must stop, also because not all claims were asked and nobody allowed that."""
-        return self.lost or (bool(self.partial) and not self.own)
+        unasked = bool(self.partial) and not self.own
+        return self.lost or unasked or (self.strict and bool(self.moved))

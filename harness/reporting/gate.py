@@ -9,6 +9,13 @@ from typing import TypedDict
 from harness.judging.record import Record
 from harness.reporting.alarms import read_alarms, summarize_alarms
 from harness.reporting.fates import RED, Comparison, Fate, Row, RowWithDifference
+from harness.reporting.moved_text import (
+    StageFacts,
+    render_stages,
+    stages_markdown,
+    stages_to_json,
+    tell_moved,
+)
 from harness.reporting.wording import WORDS, measured, number, one_line, spell_count
 
 MEANINGS = {
@@ -45,8 +52,9 @@ class RowFacts(TypedDict):
 class ComparisonFacts(TypedDict):
     """A comparison as plain values; `before` and `after` name the files, `margin` is the share.
 
-    `partial` says why not all claims were asked ("" if they were), `own` whether that was allowed by name.
-    `alarms` says how often the gate is wrong, `floor` which noise floor its margins have.
+    `partial` says why not all claims were asked ("" if they were), `own` whether that was allowed by name,
+    `strict` whether a stage that other heads carry is red. `alarms` says how often the gate is wrong, `floor`
+    which noise floor its margins have.
     """
 
     red: bool
@@ -59,14 +67,17 @@ class ComparisonFacts(TypedDict):
     floor: str
     notes: list[str]
     rows: list[RowFacts]
+    strict: bool
+    stages: list[StageFacts]
 
 
-def render(comparison: Comparison, width: int = 100) -> list[str]:
+def render(comparison: Comparison, width: int = 100, *, each: bool = False) -> list[str]:
     """The comparison as lines of text: first the claims that make it red, in full, then the others, in short.
 
     Args:
         comparison: What to show.
         width: Columns of the terminal.
+        each: Whether to show every head of every stage, also where none has come or gone.
     """
     lines = [_title(comparison), ""]
     for fate in Fate:
@@ -87,6 +98,8 @@ def render(comparison: Comparison, width: int = 100) -> list[str]:
         # A claim that was not compared must not look like one that did not change.
         if row.reason:
             lines += ["", *_wrap(one_line(f"{row.claim} {row.subject}: {row.reason}"), width)]
+    for told in render_stages(comparison.stages, each=each):
+        lines += _wrap(told.lstrip(), width, " " * (len(told) - len(told.lstrip()))) or [""]
     lines += ["", *(line for note in comparison.notes for line in _wrap(f"Note: {note}.", width))]
     for told in (_method(comparison), tell_floor(comparison), _tell_alarms(comparison)):
         lines += _wrap(told, width)
@@ -111,6 +124,10 @@ def markdown(comparison: Comparison) -> str:
     parts = [f"## {mark} {_escape(_title(comparison))}", "\n".join(rows)]
     if comparison.partial:
         parts.insert(1, _escape(_tell_end(comparison)))
+    if stages := stages_markdown(comparison.stages):
+        parts.append(stages)
+    if comparison.moved and not comparison.partial:
+        parts.insert(1, _escape(_tell_end(comparison)))
     parts += [f"- {_escape(note)}" for note in comparison.notes]
     parts += map(_escape, (_method(comparison), tell_floor(comparison), _tell_alarms(comparison)))
     return "\n\n".join(parts) + "\n"
@@ -129,6 +146,8 @@ def to_json(comparison: Comparison) -> ComparisonFacts:
         "floor": tell_floor(comparison),
         "notes": list(comparison.notes),
         "rows": [_row_to_json(row) for row in comparison.rows],
+        "strict": comparison.strict,
+        "stages": stages_to_json(comparison.stages),
     }
 
 
@@ -187,17 +206,22 @@ def _title(comparison: Comparison) -> str:
 
 def _tell_end(comparison: Comparison) -> str:
     """The last line: whether the run may be released, as far as it was asked."""
-    partial = comparison.partial
+    partial, moved = comparison.partial, tell_moved(comparison.moved)
     if comparison.lost:
-        return "RED: this must not be released as it is" + (f"; {partial}" if partial else "")
+        return "RED: this must not be released as it is" + "".join(
+            f"; {told}" for told in (partial, moved) if told
+        )
+    if partial and not comparison.own:
+        return (
+            f"RED: {partial}, and what was not asked may be lost: judge all claims, or say --partial to let "
+            "these alone pass"
+        )
+    if moved and comparison.strict:
+        return f"RED, as --strict-heads asks: {moved}"
+    warned = f". WARNING: {moved}; --strict-heads makes that red" if moved else ""
     if not partial:
-        return "GREEN"
-    if comparison.own:
-        return f"GREEN, for {spell_count(len(comparison.rows), 'claim')} only: {partial}"
-    return (
-        f"RED: {partial}, and what was not asked may be lost: judge all claims, or say --partial to let "
-        "these alone pass"
-    )
+        return f"GREEN{warned}"
+    return f"GREEN, for {spell_count(len(comparison.rows), 'claim')} only: {partial}{warned}"
 
 
 def _tell_numbers(row: Row) -> Iterator[str]:

@@ -97,6 +97,7 @@ def choose_next_steps(ended: EndedRun) -> list[tuple[str, str]]:
         before = shlex.quote(ended.baseline or next((r.subject for r in red), ""))
         first = [] if ended.folder else [(keep, "keep the run; nothing is measured again")]
         own = " --partial" if ended.narrowed else ""
+        own += " --strict-heads" if "--strict-heads" in ended.asked else ""
         compare = (f"claims compare {before} {folder}{own}", "what was lost, scene by scene")
         bless = (f"claims bless {folder}", "if it is meant: make it the baseline")
         # A run of some claims must not become a baseline: the verdicts of the others would be gone.

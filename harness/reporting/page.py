@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,8 @@ from harness.judging.verdict import Verdict
 from harness.machine.files import write_bytes
 from harness.reporting import deviations, forest
 from harness.reporting.error_rates import Content, summarize_error_rates
+from harness.reporting.moved import StageMove
+from harness.reporting.moved_text import stages_to_rows
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import (
     MEANINGS,
@@ -99,6 +101,7 @@ def write(
     path: str | Path,
     calibration: Content | None = None,
     alarms: str = "",
+    stages: Sequence[StageMove] = (),
 ) -> None:
     """Write the page of a scorecard, index.html.
 
@@ -108,6 +111,7 @@ def write(
         path: The file; one of that name is replaced.
         calibration: How often the suite is wrong, from `harness.reporting.error_rates.read_calibration`.
         alarms: How often the gate is wrong, in words; "" where the run passes no gate.
+        stages: What became of the heads of each stage against the baseline; empty without one.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -120,8 +124,9 @@ def write(
     )
     page = environment.get_template("page.html.jinja").render(
         _fill_page(scorecard, list(figures)),
-        **_fill_calibration(calibration, scorecard),
+        stages=stages_to_rows(stages),
         alarms=alarms,
+        **_fill_calibration(calibration, scorecard),
     )
     write_bytes(path, page.encode())
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.judging.claim import Pair
-from harness.judging.evidence import DIGITS, load_evidence
+from harness.judging.claim import SERVED, Pair
+from harness.judging.evidence import DIGITS, SubjectStage, load_evidence, load_heads
 from harness.judging.record import Record
 from harness.machine.files import read_json
 from harness.reporting.floor import Floor, find_floor_file, load_floor, refuse_other_floor
@@ -18,6 +18,7 @@ from harness.reporting.scorecard import Scorecard
 from harness.reporting.sealed import note_seals
 from harness.reporting.wording import tell_partial
 from harness.statistics.evidence import Evidence
+from harness.statistics.head_scores import HeadScores
 
 DIGEST = "evidence_sha256"
 """Key of a scorecard's file under which the SHA-256 of its evidence stands."""
@@ -35,6 +36,7 @@ class Side:
         where: Its file, for messages.
         card: The scorecard.
         evidence: What its estimates were made of, by (claim, subject); may be empty.
+        heads: How much each head does for each stage, by (subject, stage); may be empty.
         bound: Whether the scorecard knows its evidence by a digest, which older ones do not.
         floor: The noise floor of its model, if it was measured.
     """
@@ -42,6 +44,7 @@ class Side:
     where: str
     card: Scorecard
     evidence: Mapping[Pair, Evidence] = field(default_factory=dict, repr=False)
+    heads: Mapping[SubjectStage, HeadScores] = field(default_factory=dict, repr=False)
     bound: bool = True
     floor: Floor | None = field(default=None, repr=False)
 
@@ -87,7 +90,8 @@ def load_side(path: Path, floor: Path | None = None) -> Side:
     if noise is not None:
         where = str(floor or find_floor_file(path))
         refuse_other_floor(noise, card.run, card.records, where)
-    return Side(str(path), card, evidence, bound=digest is not None, floor=noise)
+    heads = load_heads(found)
+    return Side(str(path), card, evidence, heads, bound=digest is not None, floor=noise)
 
 
 def _check_digest(evidence: Path, scorecard: Path, digest: str) -> None:
@@ -282,7 +286,9 @@ def _note_settings(before: Scorecard, after: Scorecard) -> Iterator[str]:
         for fact in ("dtype", "arrangement"):
             a, b = one.get(fact), other.get(fact)
             if a != b:
-                again = f"; `--{fact} {a}` asks it as before" if a else ""
+                # What is served in another dtype by its name is meant to differ.
+                asked = a and not new.endswith(SERVED)
+                again = f"; `--{fact} {a}` asks it as before" if asked else ""
                 yield f"{new}: {fact} {a or 'unknown'} before, {b or 'unknown'} after{again}"
         a, b = one.get("stimuli"), other.get("stimuli")
         if a != b:

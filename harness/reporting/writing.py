@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import xarray as xr
 from harness.judging import published
 from harness.reporting import curves, figures, interventions, junit, page
 from harness.reporting.error_rates import Content
+from harness.reporting.moved import StageMove
 from harness.reporting.scorecard import Scorecard
 
 
@@ -39,6 +40,7 @@ def write_pages(
     calibration: Content | None = None,
     alarms: str = "",
     flavour: junit.Flavour = "pytest",
+    stages: Sequence[StageMove] = (),
 ) -> None:
     """Write scorecard.xml, a figure for every measurement that was judged, and index.html.
 
@@ -49,6 +51,7 @@ def write_pages(
         calibration: How often the suite is wrong, from `harness.reporting.error_rates.read_calibration`.
         alarms: How often the gate is wrong, in words; "" where the run passes no gate.
         flavour: Of the JUnit file.
+        stages: What became of the heads of each stage against the baseline; empty without one.
     """
     junit.write(scorecard, folder / "scorecard.xml", flavour)
     keys = dict.fromkeys((r.subject, r.measurement) for r in scorecard.records if r.measurement)
@@ -62,7 +65,7 @@ def write_pages(
             if data.attrs["experiment"].partition(" on ")[0] == experiment:
                 picture = draw(data, subject, folder / "figures")
                 pictures.append(picture._replace(filename=f"figures/{picture.filename}"))
-    page.write(scorecard, pictures, folder / "index.html", calibration, alarms)
+    page.write(scorecard, pictures, folder / "index.html", calibration, alarms, stages)
 
 
 def _draw_curves(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-from harness.judging.claim import Claim, Pair
+from harness.judging.claim import Claim, Pair, find_of_subject
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
 from harness.machine.files import REPORTS, name_file
@@ -83,7 +83,7 @@ def read_published(claim: Claim, subject: str) -> Verdict | None:
 
     The number has no interval, so it is never inconclusive.
     """
-    value = claim.published.get(subject)
+    value = find_of_subject(claim.published, subject, None)
     if value is None:
         return None
     limit = claim.threshold.for_subject(subject)

@@ -30,6 +30,7 @@ from harness.reporting.sides import (
 )
 from harness.reporting.wording import spell_count
 from harness.reporting.writing import write_pages
+from harness.runs.head_scores import gather_head_scores
 from harness.runs.journal import Collected
 from harness.runs.run import Run
 from harness.runs.sealing import describe_seal
@@ -83,37 +84,44 @@ def conclude(run: Run, *, interrupted: bool) -> Conclusion:
     before = run.before.card.subjects if run.before else ()
     why = tell_why_partial(found, records, before, interrupted=interrupted)
     scorecard = build(gather_run_facts(run, found, partial=why), records, found.pairs)
+    heads = gather_head_scores(scorecard, found, run.measuring.store)
+    side = Side("this run", scorecard, load_folder_evidence(folder), heads)
+    concluded = _compare(run, side, found)
     if run.options.scorecard:
-        _write(run, scorecard, run.options.scorecard)
-    return _compare(run, scorecard, found)
+        _write(run, side, concluded, run.options.scorecard)
+    return concluded
 
 
-def _compare(run: Run, scorecard: Scorecard, found: Collected) -> Conclusion:
+def _compare(run: Run, side: Side, found: Collected) -> Conclusion:
+    scorecard = side.card
     # Controls are left out: they are compared with what is known of them, whatever baseline is named.
     known = {entry.name for entry in run.entries if run.is_exact(entry)}
     if run.before is None or len(known) == len(run.entries):
         return Conclusion(scorecard)
     pairs = [pair for pair in found.pairs if pair[1] not in known]
-    after = leave_out_subjects(
-        Side("this run", scorecard, load_folder_evidence(run.journal.folder)), known
-    )
+    after = leave_out_subjects(side, known)
+    options = run.options
     try:
         before = keep_asked(run.before, pairs, found.left_out)
-        return Conclusion(scorecard, compare(before, after, partial=run.options.partial))
+        compared = compare(before, after, partial=options.partial, strict=options.strict)
+        return Conclusion(scorecard, compared)
     except NotComparable as refusal:
         return Conclusion(scorecard, refusal=str(refusal))
 
 
-def _write(run: Run, scorecard: Scorecard, folder: Path) -> None:
+def _write(run: Run, side: Side, concluded: Conclusion, folder: Path) -> None:
+    scorecard, compared = side.card, concluded.comparison
     known = error_rates.read_calibration(CALIBRATION)
     told = {
         "calibration": error_rates.summarize_error_rates(known, scorecard),
         "deviations": deviations.to_json(scorecard),
     }
     path = folder / "scorecard.json"
-    digest = save_evidence(find_evidence_file(path), load_folder_evidence(run.journal.folder))
+    digest = save_evidence(find_evidence_file(path), side.evidence, side.heads)
     alarms = summarize_alarms(read_alarms(), scorecard.records) if run.before else ""
-    write_pages(scorecard, run.measuring.store, folder, known, alarms, run.options.junit)
+    stages = compared.stages if compared else ()
+    store, flavour = run.measuring.store, run.options.junit
+    write_pages(scorecard, store, folder, known, alarms, flavour, stages)
     # Last, since it says that the run has finished.
     write_json(path, {**scorecard.to_json(), DIGEST: digest, **told})
 

@@ -34,6 +34,7 @@ class Options:
         baseline: Name, path, "none", "published", or None for the committed ones of the embedded subjects.
             Controls are always compared with the table of what each must give, unless it is "none".
         partial: Whether a run of some claims passes the gate, for these alone.
+        strict: Whether a stage that is carried by other heads than in the baseline fails the gate.
         seal: File of what may be asked, and nothing else; None if that is free.
         scorecard: Folder for the scorecard; None if none is written.
         records: Folder for this run's records, emptied when it begins.
@@ -57,6 +58,7 @@ class Options:
     seed: int = 0
     baseline: str | None = None
     partial: bool = False
+    strict: bool = False
     seal: Path | None = None
     scorecard: Path | None = None
     records: Path = ROOT / "reports" / "runs" / "records"

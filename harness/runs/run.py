@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from harness.judging import controls
-from harness.judging.claim import Claim
+from harness.judging.claim import Claim, find_of_subject
 from harness.judging.record import Record, forget_record, load_records, save_record
 from harness.judging.seal import read_seal
 from harness.judging.verdict import Judgement, Standing, Verdict, compare_verdict
@@ -144,7 +144,8 @@ class Run:
 
     def is_exact(self, entry: Entry) -> bool:
         """Whether every claim must give a known verdict on this subject, which is so for a whole control."""
-        whole = entry.kind == "control" and not (entry.misled or entry.weakened)
+        changed = entry.misled or entry.weakened or entry.quantised
+        whole = entry.kind == "control" and not changed
         return whole and self.expected is not None
 
     def record(
@@ -177,7 +178,7 @@ class Run:
             judgement=judgement,
             estimate=estimate,
             seed=self.options.seed,
-            published=claim.published.get(entry.name),
+            published=find_of_subject(claim.published, entry.name, None),
             baseline=before.value if before else None,
             control=self.is_exact(entry),
             look=look,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.runs.baselines import BadOption
 from harness.subjects.folder import find_template_in
-from harness.subjects.registry import Entry, UnknownSubject, find, read_registry
+from harness.subjects.registry import BYTES, Entry, UnknownSubject, find, read_registry
 
 if TYPE_CHECKING:
     from harness.runs.options import Arrangement, Options
@@ -43,6 +43,8 @@ def select(options: Options) -> list[Entry]:
                 from harness.subjects.weights import check_folder
 
                 check_folder(entry.name, entry.folder)
+        if options.remote and any(entry.quantised for entry in found):
+            raise BadOption("--remote: a server has its own weights, which are not rounded there")
         return _change_all(found, options)
     wanted = {"embedded": True, "control": options.controls, "hub": options.gpu}
     entries = [e for e in registry.values() if wanted[e.kind]]
@@ -58,13 +60,16 @@ def apply_asked(entry: Entry, dtype: str | None, arrangement: Arrangement | None
     """The entry with the dtype and the arrangement that are asked for; it keeps its own where None is given.
 
     Raises:
-        BadOption: The arrangement needs a chat template, and the folder has none.
+        BadOption: The arrangement needs a chat template, and the folder has none; or the subject is served in
+            another dtype by its name.
         UnknownSubject: There is no such dtype or arrangement.
     """
     if arrangement in ("chat", "prefilled") and entry.folder and not find_template_in(entry.folder):
         raise BadOption(
             f"--arrangement {arrangement}: {entry.name} has no chat template, so it can only be asked plainly"
         )
+    if entry.quantised in BYTES and dtype not in (None, entry.dtype):
+        raise BadOption(f"--dtype {dtype}: {entry.name} is served in {entry.quantised}")
     return replace(entry, dtype=dtype or entry.dtype, arrangement=arrangement or entry.arrangement)
 
 

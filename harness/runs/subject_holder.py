@@ -48,6 +48,8 @@ def tell_rounding(entry: Entry, device: str) -> str:
     """A one-line warning that a subject's dtype rounds more than float32; "" for float32."""
     if entry.dtype == "float32":
         return ""
+    if entry.quantised:
+        return f"{entry.name}: measured in {entry.dtype}, as it was asked for, which rounds scores"
     slow = " and is slow on a CPU" if device == "cpu" else ""
     return (
         f"{entry.name}: measured in {entry.dtype}, which rounds scores{slow}; `--dtype float32` "

@@ -41,6 +41,7 @@ from harness.subjects.fitting import (
 )
 from harness.subjects.misled import MISLEADING
 from harness.subjects.pinning import find_cached_commit
+from harness.subjects.quantised import ROUNDING, quantise
 from harness.subjects.registry import Entry
 from harness.subjects.speaking import change_vocabulary
 from harness.subjects.subject import Subject
@@ -134,8 +135,11 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     )
     if entry.weakened:
         stage, _, share = entry.weakened.partition("=")
-        return weaken(subject, find_heads(entry.folder, stage), float(share))
-    return transform(subject, entry.twin) if entry.twin else subject
+        subject = weaken(subject, find_heads(entry.folder, stage), float(share))
+    if entry.twin:
+        subject = transform(subject, entry.twin)
+    # Last, as a checkpoint is made first and served then.
+    return quantise(subject, entry.quantised) if entry.quantised in ROUNDING else subject
 
 
 def _load_model(

@@ -24,6 +24,7 @@ Speaking = Literal["capital", "grey", "digits", "chat", "pieces"]
 Twin = Literal[
     "heads", "neurons", "scales", "vocabulary", "basis", "twin", "colors", "renamed", "mirrored"
 ]
+Quantised = Literal["bfloat16", "int8", "nf4"]
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 """Bytes of one parameter in each dtype that an entry may name."""
@@ -85,6 +86,8 @@ class Entry:
         weakened: "", or the stage of a control of which a share is left, "selection=0.5", see
             `harness.subjects.weakened`.
         stimuli: What a folder's stimuli.toml says, nothing without one. Its bytes are among those of the files.
+        quantised: "", or the precision in which the subject is served: "bfloat16", which is its dtype then, or
+            "int8" or "nf4", to which its weights are rounded, see `harness.subjects.quantised`.
     """
 
     name: str
@@ -104,6 +107,7 @@ class Entry:
     twin: Literal[""] | Twin = ""
     weakened: str = ""
     stimuli: OwnStimuli = USUAL
+    quantised: Literal[""] | Quantised = ""
 
     def __post_init__(self) -> None:
         if self.family not in ANATOMIES:
@@ -143,7 +147,9 @@ class Entry:
         digest = hashlib.sha256(f"{self.dtype} {self.arrangement} {self.scale}".encode())
         if self.weights == "random":
             digest.update(f"random {self.seed}".encode())
-        digest.update(f"{self.misled}{self.speaking}{self.twin}{self.weakened}".encode())
+        digest.update(
+            f"{self.misled}{self.speaking}{self.twin}{self.weakened}{self.quantised}".encode()
+        )
         digest.update(held.encode())
         if self.weakened and self.folder is not None:
             digest.update((self.folder / TRUTH).read_bytes())
@@ -187,7 +193,8 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
         name: A name from the registry or a path. A name may be followed by a variant: "untrained:17" has
             the weights of seed 17, "tiny-llava:wrong-image" and "tiny-llava:shuffled" are misled,
             "planted:capital" answers in capitals, "planted:heads" has its heads in another order, and in
-            "planted:selection=0.5" the heads of one stage give half of what they gave.
+            "planted:selection=0.5" the heads of one stage give half of what they gave. Any name or path may end
+            in the precision in which it is served: "planted:heads:int8", "./checkpoint:nf4".
         registry: From `read_registry`.
         family: Architecture of a folder; needed only where config.json does not say.
 
@@ -202,6 +209,9 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
         if family and family != entry.family:
             raise UnknownSubject(f"subject {name} is of family {entry.family}, not {family}")
         return entry
+    served, _, how = name.rpartition(":")
+    if served and how in get_args(Quantised) and not Path(name).is_dir():
+        return serve(find(served, registry, family=family), how)
     base, colon, variant = name.partition(":")
     if colon and base in registry:
         return _find_variant(registry[base], name, variant)
@@ -215,6 +225,25 @@ def find(name: str, registry: dict[str, Entry], *, family: str | None = None) ->
         return _describe_folder(folder, family, registry)
     except ValueError as error:
         raise UnknownSubject(str(error)) from None
+
+
+def serve(entry: Entry, how: str) -> Entry:
+    """The entry as it is served in another precision.
+
+    Args:
+        entry: Of any subject with weights of its own.
+        how: A name of `Quantised`.
+
+    Raises:
+        UnknownSubject: It is served in another precision already.
+    """
+    if entry.quantised:
+        raise UnknownSubject(
+            f"{entry.name} is served in {entry.quantised}, and cannot be in {how}, too"
+        )
+    [known] = [q for q in get_args(Quantised) if q == how]
+    dtype = how if how in BYTES else entry.dtype
+    return replace(entry, name=f"{entry.name}:{how}", quantised=known, dtype=dtype)
 
 
 def _describe_folder(folder: Path, family: str | None, registry: dict[str, Entry]) -> Entry:
@@ -257,6 +286,7 @@ def _find_variant(entry: Entry, name: str, variant: str) -> Entry:
     known = ", ".join(f"{entry.name}:{v}" for v in (*MISLED, *shipped))
     seeds = f"{entry.name}:SEED or " if entry.weights == "random" else ""
     known += f", {entry.name}:STAGE=SHARE" if read_known_heads(entry.folder) else ""
+    known += "".join(f", {entry.name}:{q}" for q in get_args(Quantised))
     raise UnknownSubject(f"unknown variant {variant!r} of {entry.name}; there are: {seeds}{known}")
 
 

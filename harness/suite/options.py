@@ -67,6 +67,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "without it such a run is red",
     )  # fmt: skip
     group.addoption(
+        # Not --strict, which is an option of pytest's own, about markers.
+        "--strict-heads", action="store_true", dest="claim_strict",
+        help="let the gate of --baseline be red, too, where a stage is carried by other heads than in the "
+        "baseline, or nobody can tell that it is not; without it that is a warning",
+    )  # fmt: skip
+    group.addoption(
         "--seal", type=Path, metavar="FILE", dest="claim_seal",
         help="a file of `claims seal`: refuse to ask any other claims, thresholds, trials, seed or scenes than "
         "those that were written down there",
@@ -154,6 +160,7 @@ def read_options(config: pytest.Config, records: Path) -> Options:
         seed=option("claim_seed"),
         baseline=option("claim_baseline"),
         partial=option("claim_partial"),
+        strict=option("claim_strict"),
         seal=option("claim_seal"),
         scorecard=option("claim_scorecard"),
         records=records,

@@ -64,7 +64,7 @@ def _gather_ended(
     concluded: Conclusion,
     whole: bool,
 ) -> EndedRun:
-    options, card = run.options, concluded.scorecard
+    options, card, compared = run.options, concluded.scorecard, concluded.comparison
     asked = tuple(str(a) for a in config.invocation_params.args)
     return EndedRun(
         card,
@@ -73,7 +73,7 @@ def _gather_ended(
         embedded={entry.name for entry in run.entries if entry.kind == "embedded"},
         baseline=options.baseline if run.before is not None else None,
         refusal=concluded.refusal,
-        lost=concluded.comparison is not None and concluded.comparison.lost,
+        lost=compared is not None and (compared.lost or (compared.strict and bool(compared.moved))),
         narrowed=card.run.partial,
         whole=whole,
     )

@@ -15,9 +15,11 @@ from harness.measures.mediation import (
     bound_heads,
     choose_best_head,
     count_shared_heads,
+    estimate_errors,
     find_top_heads,
     median_layer,
     read_best_head,
+    tell_carried,
 )
 from harness.measures.participation import estimate_participation
 from harness.readings.reading import Reading, Sizes, count_trials, read_value
@@ -26,6 +28,7 @@ from harness.statistics.draws import from_draws
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, mean
 from harness.statistics.flips import mean_by_flips
 from harness.statistics.halves import DRAWS
+from harness.statistics.head_scores import Carried, HeadScores
 from harness.statistics.jackknife import from_jackknife
 from harness.statistics.orders import Code, estimate_depth_order
 from harness.stimuli.contrast import CONDITIONS
@@ -99,6 +102,21 @@ class Mediation(Reading):
         """Mean score of every head over all trials, float64 [layer, head]; 0 where no trial was kept."""
         scores = self._kept(stage)[0]
         return scores.mean(0) if len(scores) else np.zeros(scores.shape[1:])
+
+    def score_heads(self, stage: str) -> HeadScores:
+        """Scores of all heads with their errors, and whether any of them surely carries the stage."""
+        scores, scenes = self._kept(stage)
+        if len(np.unique(scenes)) < 2:
+            few = self._explain_too_few(stage)
+            return HeadScores(Carried.unmeasured, few.reason if few else "too few contrasts")
+        unsure, carried = "", tell_carried(scores, scenes, SMALLEST[stage], self.look.level)
+        if few := self._explain_too_few(stage):
+            unsure, carried = few.reason, None
+        elif carried is None:
+            unsure = self.presence(stage).reason or "its best heads score little"
+        state = {True: Carried.by_heads, False: Carried.by_none, None: Carried.uncertain}[carried]
+        errors, count = estimate_errors(scores, scenes), len(np.unique(scenes))
+        return HeadScores(state, unsure, scores.mean(0), errors, count)
 
     def depth_gap(self, earlier: str, later: str) -> Estimate:
         """How many layers one stage's top heads lie before another's, see `estimate_depth_order`."""
