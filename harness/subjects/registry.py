@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from harness.machine.files import FIXTURES, check_checkout
-from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy, find_anatomy_by_type
-from harness.subjects.folder import find_dtype, find_template_in, read_fields
+from harness.subjects.anatomy import ANATOMIES, MARKERS, NoAnatomy
+from harness.subjects.configuration import find_family, find_scale
+from harness.subjects.folder import find_dtype, find_template_in
 from harness.subjects.own_stimuli import USUAL, OwnStimuli, read_own_stimuli
 from harness.subjects.truth import STAGES, TRUTH, WEAKENED, find_heads, read_known_heads
 from harness.subjects.wording import WORDINGS
 
 ARRANGEMENTS = ("plain", "chat", "prefilled", "auto")
-SIZES = ("image_size", "patch_size")
 MISLED: tuple[Literal["wrong-image", "shuffled"], ...] = ("wrong-image", "shuffled")
 Speaking = Literal["capital", "grey", "digits", "chat", "pieces"]
 Twin = Literal[
@@ -248,7 +248,10 @@ def serve(entry: Entry, how: str) -> Entry:
 
 def _describe_folder(folder: Path, family: str | None, registry: dict[str, Entry]) -> Entry:
     base, dtype = folder.resolve().name, find_dtype(folder)
-    family = family or _find_family(folder)
+    try:
+        family, scale = family or find_family(folder), find_scale(folder)
+    except (FileNotFoundError, NoAnatomy) as error:
+        raise UnknownSubject(str(error)) from None
     stimuli = read_own_stimuli(folder)
     usual = WORDINGS[family].arrangement if find_template_in(folder) else "plain"
     return Entry(
@@ -259,7 +262,7 @@ def _describe_folder(folder: Path, family: str | None, registry: dict[str, Entry
         kind="local",
         dtype=dtype if dtype in BYTES else "float32",
         arrangement=stimuli.arrangement or usual,
-        scale=_find_scale(folder),
+        scale=scale,
         stimuli=stimuli,
     )
 
@@ -301,29 +304,3 @@ def _check_known(entry: Entry, stage: str) -> None:
         else f"which heads carry a stage is written down ({TRUTH}) of controls that have one"
     )
     raise UnknownSubject(f"{entry.name}: {stage} cannot be weakened: {why}")
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    if not path.exists():
-        raise UnknownSubject(
-            f"{folder}: no config.json; a subject is a folder as transformers saves one"
-        )
-    return read_fields(path)
-
-
-def _find_family(folder: Path) -> str:
-    config = _read_config(folder)
-    tower = (config.get("vision_config") or {}).get("model_type")
-    try:
-        return find_anatomy_by_type(config.get("model_type"), tower, str(folder)).family
-    except NoAnatomy as error:
-        raise UnknownSubject(str(error)) from None
-
-
-def _find_scale(folder: Path) -> Literal["embedded", "paper"]:
-    """Embedded canvases for a model with image tokens of 14 px or images of 112 px, else the paper's."""
-    vision = _read_config(folder).get("vision_config", {})
-    # Some families write height and width separately.
-    image, patch = ([v] if isinstance(v, int) else v or [] for v in map(vision.get, SIZES))
-    return "embedded" if 112 in image or 7 in patch else "paper"
