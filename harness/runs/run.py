@@ -81,6 +81,10 @@ class Run:
             self.baselines = load_baselines(options.baseline, self.entries)
             # Read now, so that a bad file is refused before hours of measuring.
             self.before: Side | None = load_named_side(options.baseline)
+            if options.strict and self.before is None:
+                raise BadOption(
+                    "--strict-heads: there is no run whose heads must stay; name one with --baseline"
+                )
             self.seal = read_seal(options.seal) if options.seal else None
             self.expected = None if options.baseline == "none" else controls.read_expected()
         except (Refused, ValueError, RuntimeError) as error:
