@@ -24,7 +24,7 @@ from harness.suite.wiring import RECORDS
 
 
 class Setting(TypedDict, total=False):
-    """How the suite is run; see `run_suite`."""
+    """How the suite is run; see `run_side`."""
 
     files: Sequence[str]
     claims: Collection[str] | None
@@ -118,22 +118,11 @@ def choose_files(seed: int, of: int) -> list[str]:
     ]
 
 
-def run_suite(
-    subjects: Sequence[str],
-    *,
-    files: Sequence[str] = ("claims",),
-    claims: Collection[str] | None = None,
-    seed: int = 0,
-    trials: int | None = None,
-    gate: bool = True,
-) -> Scorecard:
+def run_suite(subjects: Sequence[str], **setting: Unpack[Setting]) -> Scorecard:
     """Run `pytest claims` on some subjects and return its scorecard; nothing is kept and nothing is printed.
 
     See `run_side`, which returns its evidence, too.
     """
-    setting: Setting = {
-        "files": files, "claims": claims, "seed": seed, "trials": trials, "gate": gate
-    }  # fmt: skip
     return run_side(subjects, **setting).card
 
 
