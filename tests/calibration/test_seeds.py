@@ -144,7 +144,7 @@ BOTH = {
     # Its places among nine objects are means of ten answers each, better with one seed than with another.
     ("visual_symbols.4.5.degraded_ids_err", "taught-spread"),
 }
-"""Cells that are supported with one seed and refuted with another: the intervals of the latter two are too narrow."""
+"""Cells supported with one seed and refuted with another: intervals of the latter two are too narrow."""
 
 
 def test_no_other_claim_is_supported_with_one_seed_and_refuted_with_another(committed):
