@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.experiments.editing import (
-    list_measured_of_heads,
     rank_heads,
     select_kept_scores,
 )
@@ -232,10 +231,18 @@ def test_orders_of_counting_cut_ties_by_what_heads_write(seed):
     data = make_mediation(seed, noise=0.0)
     moved, numbers = renumber(data, seed + 1)
 
-    own, theirs = (_rank_heads(list_measured_of_heads(of)) for of in (data, moved))
+    own, theirs = (_rank_heads(of) for of in (data, moved))
     for order in ("top", "bottom", "smallest"):
         assert rename(own[order], numbers) == theirs[order]
     assert len(own["top"]) == len(MATTER)
+
+
+def test_counting_silences_no_head_that_scores_by_luck():
+    """Half of all heads that do nothing have a positive score, and none of them is among the best."""
+    assert set(_rank_heads(make_mediation(noise=1e-4))["top"]) == MATTER
+    found = [bool(_rank_heads(make_mediation(seed, strength=0.0))["top"]) for seed in range(100)]
+    # Each of three stages is taken for carried in one of forty draws.
+    assert np.mean(found) <= 0.075 + 3 * np.sqrt(0.075 * 0.925 / len(found))
 
 
 def test_heads_of_keys_are_ordered_by_the_heads_that_read_them():

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.editing import Head, list_measured_of_heads
+from harness.experiments.editing import Head, list_measured_of_heads, rank_heads
 from harness.experiments.halves import list_scenes
 from harness.experiments.other_heads import OtherHeads
 from harness.experiments.random_heads import RandomHeads
@@ -51,21 +51,21 @@ class Counts:
 def measure(request: Request) -> xr.Dataset:
     """Ask how many objects there are while heads are silenced at every token.
 
-    Nothing is silenced where no head has a positive score, or where no count is right as it is.
+    Nothing is silenced where no head surely mediates a stage, or where no count is right as it is.
 
     Returns:
         `plain` bool [trial]: the count is right without ablation; `count` int64 [trial]: the right one;
-        `scene` [trial]; `heads`: how many have a positive mediation score. And where heads were silenced
+        `scene` [trial]; `heads`: how many mediate a stage. And where heads were silenced
         `right`, `valid` bool [which, k, trial]: the count is right, and there is a number at all; `random` bool
         [trial]: right under random heads, as many in every layer as the best at the judged K; `draw` int64
         [trial]: which of their draws; `silenced`, `others`: how many heads are the best at the judged K, and
         how many random ones there are in their place, at least. `k` is the published number of heads that the
-        part taken stands for; "top" has no head without a positive score.
+        part taken stands for; "top" has no head that mediates no stage.
     """
     subject, rng = request.subject, request.rng
     drawn = draw_counting_questions(subject.grids[3], request.trials, rng)
     mediation = request.needed["mediation"]
-    ranked = _rank_heads(list_measured_of_heads(mediation))
+    ranked = _rank_heads(mediation)
     plain = _count_without(subject, drawn, [])
     found = xr.Dataset(
         {
@@ -101,16 +101,19 @@ def measure(request: Request) -> xr.Dataset:
     ).assign_coords(which=list(ORDERS), k=list(PUBLISHED_K))
 
 
-def _rank_heads(measured: Sequence[NDArray[np.float64]]) -> dict[str, list[Head]]:
-    """The heads in each of ORDERS, from what was measured of them, [L, H] each: first the score of each stage.
+def _rank_heads(mediation: xr.Dataset) -> dict[str, list[Head]]:
+    """The heads in each of ORDERS, from the measurement of the mediation experiment.
 
-    At the top are those with a positive score alone, so that heads that do nothing never stand for the best.
-    Equal ones are ordered by all that was measured of them, not by their numbers.
+    At the top are only heads of a stage that some head surely mediates, and that score more than rounding can:
+    of heads that do nothing half have a positive score by luck. Equal ones are ordered by all that was measured
+    of them, not by their numbers.
     """
+    measured = list_measured_of_heads(mediation)
     scores = merge_equals(np.max(measured[: len(CONDITIONS)], 0))
     keys = {"top": scores, "bottom": -scores, "smallest": -np.abs(scores)}
     ranked = {order: order_heads(merge_equals(key), *measured) for order, key in keys.items()}
-    ranked["top"] = [head for head in ranked["top"] if scores[head] > 0]
+    mediating = {head for stage in CONDITIONS for head in rank_heads(mediation, stage)}
+    ranked["top"] = [head for head in ranked["top"] if head in mediating]
     return ranked
 
 
