@@ -103,7 +103,7 @@ def test_compare_says_the_same_as_the_run_and_ends_with_its_status(before, pytes
     assert "| regressed | made_up.1.holds |" in (here / "c.md").read_text()
     assert main(["compare", str(here / "before"), str(here / "after"), "--margin", "0.9"]) == 0
     assert main(["compare", str(here / "before"), str(here / "after"), "--margin", "2"]) == 2
-    assert "margin is 2.0; it must be above 0 and below 1" in capsys.readouterr().err
+    assert "--margin 2.0: it must be above 0 and below 1" in capsys.readouterr().err
     assert main(["compare", str(here / "before"), str(here / "nowhere")]) == 2
     before(GOOD, "--seed", "3", out="other")
     assert main(["compare", str(here / "before"), str(here / "other")]) == 3
