@@ -81,9 +81,10 @@ def test_a_claim_is_one_testcase_however_often_it_ran(run, pytester, monkeypatch
     if again:
         pytester.makepyfile(again=again)
         pytester.syspathinsert()
-        # Workers are processes of their own.
+        # Workers look where the process that starts them looked when it began.
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(pytester.path), str(ROOT)]))
-    run("--junitxml", "all.xml", *plugins, *options)
+    how = pytester.runpytest_subprocess if options else pytester.runpytest_inprocess
+    run("--junitxml", "all.xml", *plugins, *options, how=how)
     cases = check_counts(read(pytester))
     records = scorecard(pytester)["records"]
     assert len(cases) == len(records) == 9
