@@ -231,7 +231,7 @@ MEASURE = ["--subject", "tiny-llava", "--trials", "24", "--experiment", "arrange
 @pytest.mark.deep
 def test_a_reading_can_be_rewritten_against_yesterdays_measurements(tmp_path):
     """The whole way: a store, and code that is edited between runs of the command that measures."""
-    for name in ("harness", "fixtures"):
+    for name in ("harness", "fixtures", "claims"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
 
