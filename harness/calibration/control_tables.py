@@ -18,7 +18,7 @@ from harness.machine.files import ROOT
 DOCUMENT = ROOT / "docs" / "controls.md"
 
 TASK = "visual_symbols.3.1.two_objects"
-"""The claim that a control does the task."""
+"""The id of the claim that tells whether a control does the task."""
 
 REPRODUCTION = "reproduction."
 """Ids of claims on how the public reproduction differs from the paper begin so."""

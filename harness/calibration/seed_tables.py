@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from harness.calibration.calibrate import Size, run_parts
+from harness.calibration.calibrate import Size, hash_code, run_parts
 from harness.calibration.runs import collect_claims
 from harness.calibration.seeds import (
     CellOverSeeds,
@@ -48,11 +48,13 @@ class Content(TypedDict):
 
     Attributes:
         claims_hash: Of the claims that were judged.
+        code: Hash of the code that judged them, as the calibration takes it; the present one may be another.
         seeds: How many seeds of trials, by control.
         cells: Each claim on each control, over these seeds.
     """
 
     claims_hash: str
+    code: str
     seeds: dict[str, int]
     cells: list[CellOverSeeds]
 
@@ -67,15 +69,16 @@ def measure_seeds(work: Path = WORK, say: Callable[[str], None] = lambda line: N
     names = sorted({c for _, c in controls.read_expected() if c.startswith(TAUGHT)})
     parts = [("table", name, seed) for seed in range(SIZE.repeats) for name in names]
     results = run_parts(parts, SIZE, work, jobs=2, say=say)
-    return make_content(results, claims_hash(collect_claims()))
+    return make_content(results, claims_hash(collect_claims()), hash_code())
 
 
-def make_content(results: Mapping[Part, Found], claims: str) -> Content:
-    """Add up what was found.
+def make_content(results: Mapping[Part, Found], claims: str, code: str) -> Content:
+    """Add up each claim on each control over the seeds that were judged.
 
     Args:
         results: What was noted of each claim, by part.
         claims: The hash of the claims.
+        code: The hash of the code.
     """
     by_seed: dict[Pair, list[Noted]] = defaultdict(list)
     seeds: dict[str, int] = defaultdict(int)
@@ -83,7 +86,12 @@ def make_content(results: Mapping[Part, Found], claims: str) -> Content:
         seeds[control] += 1
         for claim, noted in found.items():
             by_seed[claim, control].append(noted)
-    return {"claims_hash": claims, "seeds": dict(seeds), "cells": add_up_seeds(by_seed)}
+    return {
+        "claims_hash": claims,
+        "code": code,
+        "seeds": dict(seeds),
+        "cells": add_up_seeds(by_seed),
+    }
 
 
 def write_document(content: Content) -> str:
@@ -103,7 +111,8 @@ in. Made by `harness/calibration/seed_tables.py`, from `reports/seeds.json`.
 
 A verdict that changes with the seed is near its threshold, or a fault. The table of controls
 (`fixtures/controls.toml`) says which other verdicts a cell may have (`also`) and how near the threshold its
-estimates then lie on average (`margin`), and a test holds these seeds to it.
+estimates then lie on average (`margin`). Both were taken from these seeds, so that they describe them and
+foretell nothing until other seeds are judged; three cells are supported with one seed and refuted with another.
 
 {_tabulate_controls(content)}
 
@@ -115,8 +124,9 @@ estimates then lie on average (`margin`), and a test holds these seeds to it.
 
 An interval tells how far an estimate would move with other scenes *to judge on*. What a run chooses or
 estimates on its other half (a layer, a strength, how many heads, the mean output that is put in) is taken as
-it is, and with another seed it is another one. So the verdict is about the mechanism *as this run found it*,
-and the estimates of other seeds vary by more. Of {len(told)} cells with intervals the middle one varies
+it is, and with another seed it may be another one: the verdict is about the mechanism *as this run found it*.
+That is the likely cause where estimates vary by more than their intervals tell, but no cell was traced to it,
+and one or another may have a fault of its own. Of {len(told)} cells with intervals the middle one varies
 {middle:.2f} times as much as its intervals tell; these vary {WIDE:g} times as much or more. The gate compares
 runs of the same seed, where the choices are the same unless the model changed.
 

@@ -122,7 +122,7 @@ def _find_spread(seeds: Sequence[Noted]) -> Spread | None:
 
 
 def find_changing(cells: Sequence[CellOverSeeds]) -> Iterator[ChangingCell]:
-    """Find the cells whose verdict is not the same with every seed of trials."""
+    """Find the cells that have different verdicts with different seeds of trials."""
     for cell in cells:
         if len(cell["verdicts"]) > 1:
             yield {

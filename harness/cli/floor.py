@@ -120,7 +120,7 @@ def execute(arguments: argparse.Namespace) -> int:
 def choose_claims(
     claims: list[Claim], sections: list[str], texts: list[str]
 ) -> frozenset[str] | None:
-    """The ids of the claims of some sections, and of those with some texts in them; None for all.
+    """Find the ids of the claims that were asked for, by section or by a part of the id; None for all.
 
     Raises:
         ValueError: There are none; the message lists the sections.

@@ -22,7 +22,7 @@ LONGEST_NAME = 100
 
 
 class NoCheckout(RuntimeError):
-    """Raised where only the code is installed, as by a wheel, and the claims and the fixtures are not."""
+    """Raised where the code is installed without the claims and the fixtures, as from a wheel."""
 
 
 def check_checkout(what: str) -> None:

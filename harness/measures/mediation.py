@@ -113,6 +113,11 @@ which no head is seen is absent if all heads surely score less.
 """
 
 
+def spell_stage(stage: str) -> str:
+    """Spell the name of a stage in words, such as "ID retrieval" for the condition "id_retrieval"."""
+    return stage.replace("_", " ").replace("id ", "ID ")
+
+
 def find_top_heads(
     scores: ArrayLike, k: int = 10, share: float = 0.1, then: Sequence[NDArray[np.float64]] = ()
 ) -> list[tuple[int, int]]:

@@ -125,7 +125,7 @@ def count_red(compared: Sequence[Compared]) -> Rate:
 
 
 def count_power(parts: Iterable[Part]) -> dict[tuple[str, float], Rate]:
-    """Count, by stage and by the share of it that was taken away, how many comparisons were red."""
+    """Count the red comparisons for each stage and each share of it that was taken away."""
     found: dict[tuple[str, float], list[Compared]] = {}
     for one in list_compared(parts, [WEAKENED]):
         stage, _, left = one["how"].partition("=")

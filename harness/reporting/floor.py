@@ -15,7 +15,7 @@ SCHEMA = 1
 """Version of a floor's file; a file of another version is refused."""
 
 DIGITS = 1e-5
-"""Share of an estimate that two files of it may differ by: they keep six digits."""
+"""Two files may give the same estimate with this relative difference, since they keep six digits."""
 
 
 class Served(TypedDict):
@@ -115,7 +115,7 @@ def load_floor(path: Path) -> Floor | None:
 
 
 def find_floor(floor: Floor | None, claim: str, subject: str) -> float:
-    """How far a claim moves though the subject is the same, in its unit; 0 where that was not measured."""
+    """The largest change of a claim's estimate between runs of one subject; 0 where it was not measured."""
     found = floor["claims"].get(claim) if floor and floor["subject"] == subject else None
     return (found["floor"] if found else None) or 0.0
 

@@ -85,7 +85,7 @@ def _write_suite(
     seconds: float = 0.0,
     told: str = "",
 ) -> None:
-    """Write one suite of testcases, with all that any of the schemas asks for.
+    """Write one JUnit test suite with every attribute that one of the schemas requires.
 
     Args:
         cases: With what has become of each.

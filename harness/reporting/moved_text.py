@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple, TypedDict
 
+from harness.measures.mediation import spell_stage
 from harness.reporting.moved import MEANINGS, HeadChange, Move, StageMove
 from harness.reporting.wording import number, one_line
 
@@ -73,7 +74,7 @@ def render_stages(stages: Sequence[StageMove], *, each: bool = False) -> Iterato
             continue
         for stage in rows:
             word = stage.move.upper() if stage.changed else str(stage.move)
-            yield f"    {_spell(stage.stage):18} {word:11} {spell_lists(stage)}"
+            yield f"    {spell_stage(stage.stage):18} {word:11} {spell_lists(stage)}"
             if each or stage.move not in BARE:
                 for head in stage.heads:
                     yield f"      {_name(head):>6}  {_spell_score(head)}"
@@ -84,7 +85,7 @@ def stages_to_rows(stages: Sequence[StageMove]) -> list[StageRow]:
     return [
         StageRow(
             one_line(stage.subject),
-            _spell(stage.stage),
+            spell_stage(stage.stage),
             str(stage.move),
             spell_lists(stage),
             # In a layer that is numbered anew every head has come or gone, which tells nothing.
@@ -138,7 +139,7 @@ def stages_to_json(stages: Sequence[StageMove]) -> list[StageFacts]:
 
 def tell_moved(moved: Sequence[StageMove]) -> str:
     """The stages whose heads changed or are not known, in a few words: "feature retrieval moved (planted)"."""
-    return ", ".join(f"{_spell(s.stage)} {s.move} ({one_line(s.subject)})" for s in moved)
+    return ", ".join(f"{spell_stage(s.stage)} {s.move} ({one_line(s.subject)})" for s in moved)
 
 
 def spell_lists(stage: StageMove) -> str:
@@ -153,11 +154,6 @@ def spell_lists(stage: StageMove) -> str:
     if before == after:
         return before
     return f"{before or 'none'} before, {after or 'none'} after"
-
-
-def _spell(stage: str) -> str:
-    """A stage in words: "ID retrieval" for the condition "id_retrieval"."""
-    return stage.replace("_", " ").replace("id ", "ID ")
 
 
 def _name(head: HeadChange) -> str:

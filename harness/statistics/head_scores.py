@@ -23,7 +23,7 @@ class Carried(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class HeadScores:
-    """How much each head of a subject does for one stage, as one run measured it.
+    """The mediation score of every head of a subject for one stage, with its error.
 
     Attributes:
         carried: Whether any head carries the stage.

@@ -68,7 +68,7 @@ class OwnStimuli:
         return {own: word for word, own in self.words}
 
     def __str__(self) -> str:
-        """All of it in one line, for scorecards."""
+        """Everything that the file says, in one line as scorecards show it."""
         told = [f"{word} = {own}" for word, own in self.words]
         told += [f"arrangement = {self.arrangement}"] if self.arrangement else []
         told += [f"description = {self.description!r}"] if self.description else []

@@ -102,9 +102,9 @@ def test_a_cell_may_change_only_to_what_the_table_says_and_near_the_threshold(
 def test_a_cell_that_is_always_another_is_a_fault(expect):
     expect("supported")
     results = {("table", "taught", seed): {PAIR[0]: note()} for seed in range(3)}
-    assert find_faults(make_content(results, "x")) == ["p.1.a on taught: {'refuted': 3}"]
+    assert find_faults(make_content(results, "x", "y")) == ["p.1.a on taught: {'refuted': 3}"]
     expect("refuted")
-    assert find_faults(make_content(results, "x")) == []
+    assert find_faults(make_content(results, "x", "y")) == []
 
 
 def test_the_document_names_cells_whose_estimates_vary_more_than_told():
@@ -114,7 +114,7 @@ def test_the_document_names_cells_whose_estimates_vary_more_than_told():
         ("table", "taught", s): {"p.1.wide": w, "p.1.narrow": n}
         for s, (w, n) in enumerate(zip(wide, narrow, strict=True))
     }
-    text = write_document(make_content(results, "x"))
+    text = write_document(make_content(results, "x", "y"))
     told = text.split("## Where intervals")[1]
     assert "p.1.wide" in told
     assert "p.1.narrow" not in told
@@ -139,9 +139,9 @@ def test_the_seeds_are_of_every_claim_and_every_taught_control(committed):
 BOTH = {
     # Its estimates lie around the threshold, from 0.77 to 0.86 at 0.8.
     ("reproduction.mediation.one_pair_features", "taught-content"),
-    # With some seeds a strength is chosen at which another explanation wins: -0.6, where it is else about 0.1.
+    # Its estimates are about 0.1 with most seeds and about -0.6 with some; why was not looked into.
     ("visual_symbols.4.2.drawn_selection_over_rivals", "taught-spread"),
-    # Its places among nine objects are means of ten answers each, better with one seed than with another.
+    # Its estimates vary 1.5 times as much as their intervals tell; why was not looked into.
     ("visual_symbols.4.5.degraded_ids_err", "taught-spread"),
 }
 """Cells supported with one seed and refuted with another: intervals of the latter two are too narrow."""

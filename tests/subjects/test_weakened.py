@@ -135,7 +135,10 @@ def test_a_stage_whose_heads_nobody_knows_is_refused(name, told):
 
 @pytest.mark.parametrize("share", ["0.50", "1.0", "1.5", "-1", ".5", "0.", "nan", "1e-1", ""])
 def test_a_share_spelled_another_way_is_an_unknown_variant(share):
-    with pytest.raises(UnknownSubject, match=r"there are: .*planted:STAGE=SHARE, "):
+    with pytest.raises(
+        UnknownSubject,
+        match=r"there are: .*planted:STAGE=SHARE, planted:bfloat16, planted:int8, planted:nf4$",
+    ):
         find(f"planted:selection={share}", REGISTRY)
 
 

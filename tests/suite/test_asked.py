@@ -211,10 +211,12 @@ def test_a_checkpoint_is_checked_as_it_would_be_asked(family_folders, monkeypatc
     assert "float32, asked chat\n" in out or "float32, asked prefilled\n" in out
     assert main(["check-subject", folder, "--dtype", "bfloat16", "--arrangement", "plain"]) == 0
     out = capsys.readouterr().out
-    first, asked, rounded, answers, *_ = out.splitlines()
+    first, asked, rounded, answers, words, last = out.splitlines()
     assert first.endswith("bfloat16, asked plain")
     assert asked.startswith("gemma3: asked plain (not auto, as a model of its family is by name: ")
     assert rounded.startswith("gemma3: measured in bfloat16, which rounds scores")
     assert answers.startswith("gemma3: answers sentences as in ")
+    assert "(stimuli.toml in its folder can give it other words" in words
+    assert last == "all checks passed"
     assert main(["check-subject", "tiny-llava", "--arrangement", "chat"]) == 2
     assert "tiny-llava has no chat template" in capsys.readouterr().err

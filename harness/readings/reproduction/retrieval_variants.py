@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.measures.mediation import ROUNDING, SMALLEST
+from harness.measures.mediation import ROUNDING, SMALLEST, spell_stage
 from harness.readings.reading import Reading, count_trials
-from harness.readings.visual_symbols.mediation import spell_stage
 from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, mean

@@ -19,6 +19,7 @@ from harness.measures.mediation import (
     find_top_heads,
     median_layer,
     read_best_head,
+    spell_stage,
     tell_carried,
 )
 from harness.measures.participation import estimate_participation
@@ -260,11 +261,6 @@ class Mediation(Reading):
             f"only {len(scenes)} of {tried} contrasts are answered right on both sides",
             **count_trials(scenes),
         )
-
-
-def spell_stage(stage: str) -> str:
-    """A stage in words: "ID retrieval" for the condition "id_retrieval"."""
-    return stage.replace("_", " ").replace("id ", "ID ")
 
 
 def _share_of_common(a: Collection[Head], b: Collection[Head]) -> float:
