@@ -37,6 +37,7 @@ from harness.experiments.other_heads import OtherHeads
 from harness.experiments.sweeps import list_head_counts
 from harness.experiments.targets import list_colors, number_cells
 from harness.measuring.experiment import Request
+from harness.statistics.choice import choose_as_good
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.prompt import Trial
 from harness.subjects.batch import Batch
@@ -82,9 +83,10 @@ class Degraded:
     def choose_count(
         self, heads: list[Head], counts: tuple[int, ...], wanted: NDArray[np.str_]
     ) -> int:
-        """The number of heads in which the whole ID of another cell makes most answers the wanted color [n].
+        """The most heads in which another cell's whole ID makes as many answers the wanted color [n] as in any.
 
-        The first of equals.
+        What is left of the own ID in another head could keep the answer right, so that it is to be gone from as
+        many heads as carry it.
         """
         marked = [mark_heads(heads[:k], self.subject, len(self.trials)) for k in counts]
         answers = find_answers(
@@ -95,7 +97,8 @@ class Degraded:
                 for of_count in marked
             ],
         )
-        return counts[int((answers == wanted).mean(1).argmax())]
+        as_good = choose_as_good((answers == wanted)[::-1], list_scenes(self.trials))
+        return counts[::-1][as_good]
 
     def mark_others(
         self, heads: list[Head], others: OtherHeads, rng: np.random.Generator
@@ -139,7 +142,8 @@ def measure(request: Request) -> xr.Dataset:
     """Measure what is named in high-entropy 3x3 scenes as their IDs are degraded.
 
     Means come from the trials of the estimation half that are answered right, and there the number of heads is
-    chosen with which most answers become the other cell's object; all else is measured on the evaluation half.
+    chosen, the most with which as many answers become the other cell's object as with any. All else is measured
+    on the evaluation half.
 
     Returns:
         `right`, `follows` bool [edit, step, trial]: whether the target is named, and whether the object of the

@@ -19,6 +19,7 @@ from harness.experiments.random_heads import RandomHeads
 from harness.experiments.sweeps import scale_head_count
 from harness.experiments.written import continue_prompts, find_noun, read_first_entry
 from harness.measuring.experiment import OwnImages, Request
+from harness.statistics.choice import choose_as_good
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.stimuli.photographs import digest_of, read_coco
 from harness.stimuli.prompt import Prompt, Trial
@@ -147,7 +148,7 @@ def _measure_scenes(request: Request, scenes: Sequence[Scene]) -> xr.Dataset:
     identity = FirstObject(subject, values.mean(1))
     parts = Halves.deal(keys[halves.second], rng)
     choosing, judged = parts.split(others)
-    best = heads[: _choose_count(identity, choosing, heads)]
+    best = heads[: _choose_count(identity, choosing, parts.scenes[parts.first], heads)]
     request.progress(2, 3)
     repeats = identity.find_repeats(judged, best)
     judged_scenes = parts.scenes[parts.second]
@@ -194,13 +195,16 @@ def _keep_lists(subject: Subject, asked: Sequence[Trial], firsts: Sequence[str])
 
 
 def _choose_count(
-    identity: FirstObject, choosing: Sequence[MadeList], heads: Sequence[Head]
+    identity: FirstObject,
+    choosing: Sequence[MadeList],
+    scenes: NDArray[np.str_],
+    heads: Sequence[Head],
 ) -> int:
-    """Choose the number of heads with which most lists repeat their first object; of equals the smallest."""
+    """Choose the smallest number of heads with which as many lists repeat their first object as with any."""
     published = [scale_head_count(identity.subject, k, OF) for k in PUBLISHED_K]
     counts = sorted({min(len(heads), k) for k in published})
-    shares = [identity.find_repeats(choosing, heads[:k]).noun.mean() for k in counts]
-    return counts[int(np.argmax(shares))]
+    repeats = [identity.find_repeats(choosing, heads[:k]).noun for k in counts]
+    return counts[choose_as_good(repeats, scenes)]
 
 
 def _begin_list(scene: Scene, first: str) -> Trial:

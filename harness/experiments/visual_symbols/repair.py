@@ -33,6 +33,7 @@ from harness.experiments.other_heads import OtherHeads
 from harness.experiments.sweeps import list_head_counts
 from harness.experiments.targets import list_colors, number_cells
 from harness.measuring.experiment import Request
+from harness.statistics.choice import choose_as_good
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials, draw_entropy_trials
 from harness.stimuli.prompt import Trial
 from harness.subjects.batch import Batch
@@ -85,9 +86,10 @@ def measure(request: Request) -> xr.Dataset:
 
     Returns:
         `plain` bool [trial]; `repaired`, `misled` bool [trial]: with the prototype of the true position, at the
-        number of heads `heads` with which most colors of the estimation half are right, and of a wrong one,
-        at `misled_heads` with which most become its object's; `kept` bool [trial]: with that of the true
-        position in these same heads. `plain_color`, `repaired_color` bool [trial]: the same by color alone.
+        number of heads `heads` with which as many colors of the estimation half are right as with any, and of a
+        wrong one, at `misled_heads` with which as many become its object's; `kept` bool [trial]: with that of
+        the true position in these same heads. `plain_color`, `repaired_color` bool [trial]: the same by color
+        alone.
         `follows` bool [edit, trial]: whether the object at the wrong position is named,
         under each of FOLLOWED. `points_right` bool [trial]: whether the last token is decoded to the target
         without an edit. `part`, `scene` [trial]; `held`, `decoded` bool [clear], `clear_scene` [clear]: which
@@ -203,10 +205,10 @@ def _choose_count(
     means: torch.Tensor,
     wanted: NDArray[np.int64],
 ) -> int:
-    """The number of heads with which most answers of the estimation half begin with the color in a wanted cell.
+    """The fewest heads with which as many answers begin with the color in a wanted cell as with any number.
 
-    They get the prototype of that cell. The first of equals. Colors are read off the first token, in one run of
-    each trial for all numbers.
+    They get the prototype of that cell. It is chosen on the estimation half. Colors are read off the first
+    token, in one run of each trial for all numbers.
     """
     first = crowded.halves.first
     choosing, _ = crowded.halves.split(crowded.trials)
@@ -217,4 +219,4 @@ def _choose_count(
         lambda batch, part: [_put_in(heads[:k], values, batch, part) for k in counts],
     )
     reached = swept == np.array(list_colors(choosing, wanted[first]))
-    return counts[int(reached.mean(1).argmax())]
+    return counts[choose_as_good(reached, crowded.halves.scenes[first])]

@@ -28,6 +28,7 @@ from harness.experiments.pushes import NO_PUSH, Push, Pushes
 from harness.experiments.rivals import find_unnamed_color, tabulate_rivals
 from harness.experiments.sweeps import ALPHAS, list_head_counts
 from harness.measuring.experiment import OwnImages, Request
+from harness.statistics.choice import choose_as_good
 from harness.stimuli.contrast import CONDITIONS, Condition
 from harness.stimuli.photographs import digest_of, read_photographs
 from harness.stimuli.prompt import Trial
@@ -39,9 +40,10 @@ from harness.stimuli.questions import (
 )
 from harness.subjects.subject import Subject
 
-CONTROLS = ("top", "random", "away", "best on test")
-"""The best heads pushed towards the other side; as many others, in the same layers; the best pushed away; and,
-as the public reproduction did, the setting that is best on the very images it is judged on.
+CONTROLS = ("top", "random", "away", "best", "best on test")
+"""The best heads pushed towards the other side; as many others, in the same layers; the best pushed away. And
+the setting that is best on the estimation half, beside, as the public reproduction has it, the one that is best
+on the very images it is judged on.
 
 Every image has a set of other heads of its own, so that an interval over images knows that they were drawn."""
 
@@ -85,7 +87,7 @@ class ChosenSetting:
     """What is judged of one stage.
 
     Attributes:
-        push: The setting that moved most answers of the estimation half.
+        push: The gentlest setting that is as good as the best one on the estimation half.
         others: The same push of as many other heads of the same layers, drawn anew for each image from those
             that matter for no stage.
     """
@@ -104,13 +106,16 @@ def _measure_pairs(request: Request, drawn: list[Trial], triples: list[Trial]) -
     pushes = Pushes(subject, steered, estimation)
     request.progress(0, 2)
     swept = pushes.moved(estimation, settings)
-    best = {stage: _find_best(stage, settings, swept) for stage in steered}
+    gentle = {
+        stage: _choose_push(stage, settings, swept, halves.scenes[halves.first])
+        for stage in steered
+    }
     scenes = halves.scenes[halves.second]
     chosen = {
         stage: ChosenSetting(
             push, _draw_others(push, OtherHeads.find(mediation, stage), scenes, rng)
         )
-        for stage, push in best.items()
+        for stage, push in gentle.items()
     }
     request.progress(1, 2)
     answers = _ask_all(pushes, evaluation, settings, chosen.values())
@@ -127,9 +132,9 @@ def _measure_pairs(request: Request, drawn: list[Trial], triples: list[Trial]) -
             "scene": (("trial",), scenes),
             "side": (("trial",), [side_of(t.scene, t.target) for t in evaluation]),
             "sweep": _tabulate_sweep(settings, (swept, tested), ks, alphas),
-            "moved": _tabulate_controls(chosen, settings, tested, moved, len(evaluation)),
+            "moved": _tabulate_controls(chosen, settings, (swept, tested), moved),
             **_tabulate_choice(ranked, chosen),
-            **_ask_triples(pushes, best, answers, evaluation, triples),
+            **_ask_triples(pushes, gentle, answers, evaluation, triples),
         },
         {
             "stage": list(CONDITIONS),
@@ -147,16 +152,30 @@ def _find_image(trial: Trial) -> str:
 
 
 def _list_settings(subject: Subject, ranked: Mapping[Condition, Sequence[Head]]) -> list[Push]:
-    """Every number of heads with every strength, stage by stage."""
+    """Every number of heads with every strength, stage by stage, the gentlest first: weak before few."""
     return [
         Push(stage, tuple(heads[:k]), alpha)
         for stage, heads in ranked.items()
-        for k, alpha in product(list_head_counts(subject, len(heads)), ALPHAS[stage])
+        for alpha, k in product(ALPHAS[stage], list_head_counts(subject, len(heads)))
     ]
 
 
+def _choose_push(
+    stage: Condition,
+    settings: Sequence[Push],
+    moved: NDArray[np.bool_],
+    scenes: NDArray[np.str_],
+) -> Push:
+    """The gentlest setting of a stage that is as good as its best one; `moved` is [setting, n], `scenes` [n].
+
+    A stronger push than is needed leaves what the subject knows, and does more than give it another ID.
+    """
+    of_stage = [n for n, s in enumerate(settings) if s.stage == stage]
+    return settings[of_stage[choose_as_good(moved[of_stage], scenes)]]
+
+
 def _find_best(stage: Condition, settings: Sequence[Push], moved: NDArray[np.bool_]) -> Push:
-    """The setting of a stage that moves most answers, the first of equals; `move_layers` is [setting, n]."""
+    """The setting of a stage that moves most answers, the first of equals; `moved` is [setting, n]."""
     of_stage = [n for n, s in enumerate(settings) if s.stage == stage]
     return settings[of_stage[int(moved[of_stage].mean(1).argmax())]]
 
@@ -258,23 +277,22 @@ def _tabulate_sweep(
 def _tabulate_controls(
     chosen: Mapping[Condition, ChosenSetting],
     settings: Sequence[Push],
-    tested: NDArray[np.bool_],
+    halves: tuple[NDArray[np.bool_], NDArray[np.bool_]],
     moved: Mapping[Push, NDArray[np.bool_]],
-    trials: int,
 ) -> xr.Variable:
     """Answers moved by the chosen push and by its controls [stage, control, trial]; 0 for stages without heads.
 
     Args:
         chosen: For each stage that has heads.
         settings: All that were tried.
-        tested: Whether each of them moved each answer of the evaluation half, bool [setting, trial].
-        moved: The same for every push that was asked, by push.
-        trials: Of the evaluation half.
+        halves: Whether each of them moved each answer of the two halves, bool [setting, trial] each.
+        moved: The same for every push that was asked of the evaluation half, by push.
     """
-    found = np.zeros((len(CONDITIONS), len(CONTROLS), trials), bool)
+    found = np.zeros((len(CONDITIONS), len(CONTROLS), len(moved[NO_PUSH])), bool)
     for stage, of_stage in chosen.items():
-        top, best_on_test = of_stage.push, _find_best(stage, settings, tested)
-        pushes = (top, of_stage.others, top.away, best_on_test)
+        best, best_on_test = (_find_best(stage, settings, half) for half in halves)
+        top = of_stage.push
+        pushes = (top, of_stage.others, top.away, best, best_on_test)
         found[CONDITIONS.index(stage)] = [moved[push] for push in pushes]
     return xr.Variable(("stage", "control", "trial"), found)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import xarray as xr
 import xarray as xr
 
 from harness.measures.components import NEIGHBOURS
@@ -26,7 +29,8 @@ PRESENT_LEAD = 0.20
 class Components(Reading):
     """Turns neighbours in planes into shares of trials whose neighbours agree.
 
-    Factors are "position" (six cells) and "identity" (six objects).
+    Factors are "position" (six cells) and "identity" (six objects). Which objects are targets is drawn, and some
+    lie closer together than others, so that intervals of shares are clustered by target.
     """
 
     def gap(self) -> Estimate:
@@ -62,13 +66,17 @@ class Components(Reading):
         """Share of trials whose neighbours agree at the separating layer, on the evaluation half."""
         chosen = self._select("evaluation")
         agrees = chosen.agrees.sel(factor=factor, layer=self.separating_layer(factor))
-        return self._explain_missing() or estimate_share(agrees, chosen.scene)
+        return self._explain_missing() or _count_scenes(
+            estimate_share(agrees, chosen.identity), chosen.scene
+        )
 
     def lead(self, factor: str) -> Estimate:
         """Accuracy for a factor minus accuracy for the other at its best layer, evaluation half."""
         chosen = self._select("evaluation").sel(layer=self.best_layer(factor))
         own, other = (chosen.agrees.sel(factor=f) for f in self._order(factor))
-        return self._explain_missing() or estimate_gain(own, other, chosen.scene)
+        return self._explain_missing() or _count_scenes(
+            estimate_gain(own, other, chosen.identity), chosen.scene
+        )
 
     def _explain_missing(self) -> Estimate | None:
         # Where a label has no more trials than a trial has neighbours, they cannot all share it.
@@ -113,3 +121,8 @@ class Components(Reading):
         """The factor itself, then the other one."""
         own, other = sorted(self.data.factor.values.tolist(), key=lambda name: name != factor)
         return own, other
+
+
+def _count_scenes(estimate: Estimate, scenes: xr.DataArray) -> Estimate:
+    """The same estimate, which rests on as many scenes as there are, though its interval knows six targets."""
+    return replace(estimate, **count_trials(scenes), method=f"{estimate.method} by target")

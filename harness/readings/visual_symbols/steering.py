@@ -44,8 +44,8 @@ class Steering(RivalReading):
     def optimism(self, stage: str) -> Estimate:
         """How much higher the share is at the setting that is best on the very images it is judged on."""
         moved = self.data.moved.sel(stage=stage)
-        best, top = (moved.sel(control=c) for c in ("best on test", "top"))
-        return self._explain_missing(stage) or estimate_gain(best, top, self.data.scene)
+        here, elsewhere = (moved.sel(control=c) for c in ("best on test", "best"))
+        return self._explain_missing(stage) or estimate_gain(here, elsewhere, self.data.scene)
 
     def _select_edit(self, which: str) -> dict[str, str | int]:
         return {"stage": which}

@@ -11,6 +11,7 @@ from harness.readings.reading import (
     select_half,
 )
 from harness.readings.rivals import RivalReading
+from harness.statistics.choice import choose_as_good
 from harness.statistics.estimate import Estimate
 
 CANDIDATES = ("relative", "absolute")
@@ -27,7 +28,7 @@ class Transplant(RivalReading):
 
     @property
     def heads(self) -> int | None:
-        """The number of heads that turns most answers into either candidate; None if there are no heads.
+        """The fewest heads that turn as many answers into either candidate as any; None if there are no heads.
 
         It is chosen on the estimation half, by answers that are not what is said without a transplant: either
         candidate can follow without one. The reproduction takes the number with most relative answers, but
@@ -42,7 +43,7 @@ class Transplant(RivalReading):
             chosen.predicted.sel(explanation=e).values for e in (*CANDIDATES, "nothing")
         )
         turned = ((said == relative) | (said == absolute)) & (said != before) & (said != "")
-        return int(chosen.k.values[turned.mean(1).argmax()])
+        return int(chosen.k.values[choose_as_good(turned, chosen.asked_scene.values)])
 
     def accuracy(self) -> Estimate:
         """Share of sources that are answered right."""
