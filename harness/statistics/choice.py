@@ -9,7 +9,7 @@ Trees, 1984, section 3.4.3).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,7 @@ ONE_ERROR = 0.6827
 """Level of an interval that reaches one standard error to each side."""
 
 
-def choose_as_good(outcomes: ArrayLike, clusters: Sequence[Hashable]) -> int:
+def choose_as_good(outcomes: ArrayLike, clusters: Iterable[Hashable]) -> int:
     """Choose the first setting that is not worse than the best one by more than one standard error.
 
     The error is that of the difference between the two on the same items (`subtract_shares`).
@@ -35,15 +35,15 @@ def choose_as_good(outcomes: ArrayLike, clusters: Sequence[Hashable]) -> int:
     Raises:
         ValueError: There is no setting or no item, or lengths differ.
     """
-    won = np.asarray(outcomes, bool)
+    won, labels = np.asarray(outcomes, bool), list(clusters)
     if won.ndim != 2 or not won.size:
         raise ValueError(f"outcomes must be [setting, item], at least one of each: {won.shape}")
     best = won[won.mean(1).argmax()]
-    return next(n for n, of in enumerate(won) if _is_as_good(of, best, clusters))
+    return next(n for n, of in enumerate(won) if _is_as_good(of, best, labels))
 
 
 def _is_as_good(
-    outcomes: NDArray[np.bool_], best: NDArray[np.bool_], clusters: Sequence[Hashable]
+    outcomes: NDArray[np.bool_], best: NDArray[np.bool_], clusters: Iterable[Hashable]
 ) -> bool:
     """Whether one setting is within one standard error of the best one, bool [n] each."""
     lead = subtract_shares(best, outcomes, clusters)

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import xarray as xr
-import xarray as xr
 
 from harness.measures.components import NEIGHBOURS
 from harness.readings.reading import (
@@ -19,6 +18,7 @@ from harness.readings.reading import (
 )
 from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.estimate import Estimate
+from harness.statistics.evidence import Evidence
 from harness.statistics.halves import DRAWS
 from harness.statistics.orders import Code, estimate_order
 
@@ -29,8 +29,8 @@ PRESENT_LEAD = 0.20
 class Components(Reading):
     """Turns neighbours in planes into shares of trials whose neighbours agree.
 
-    Factors are "position" (six cells) and "identity" (six objects). Which objects are targets is drawn, and some
-    lie closer together than others, so that intervals of shares are clustered by target.
+    Factors are "position" (six cells) and "identity" (six objects). Which objects are targets is drawn, and
+    some lie closer together than others, so that intervals of shares are clustered by target.
     """
 
     def gap(self) -> Estimate:
@@ -124,5 +124,10 @@ class Components(Reading):
 
 
 def _count_scenes(estimate: Estimate, scenes: xr.DataArray) -> Estimate:
-    """The same estimate, which rests on as many scenes as there are, though its interval knows six targets."""
-    return replace(estimate, **count_trials(scenes), method=f"{estimate.method} by target")
+    """The same estimate, which rests on as many scenes as there are, though its interval knows six targets.
+
+    Two runs are compared scene by scene: they have the same targets.
+    """
+    found = estimate.evidence and Evidence(estimate.evidence.values, tuple(scenes.values.tolist()))
+    method = f"{estimate.method} by target"
+    return replace(estimate, **count_trials(scenes), method=method, evidence=found)
