@@ -9,7 +9,9 @@ import pytest
 import xarray as xr
 
 from harness.experiments.halves import note_unranked
+from harness.measures.mediation import spell_stage
 from harness.readings.reading import Reading
+from harness.readings.visual_symbols.counting import Counting
 from harness.stimuli.contrast import CONDITIONS
 
 STAGES = tuple(CONDITIONS)
@@ -48,3 +50,28 @@ def test_with_contrasts_a_stage_without_heads_has_none(stage):
     assert found.applies
     assert found.reason == "no head"
     assert reading._explain_no_heads(3, "no head", stage=stage) is None
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_counts_are_open_where_heads_of_a_stage_may_be_missed(stage):
+    kept = np.where(np.array(STAGES) == stage, 0, 50)
+    found = Counting(add_counts(measure_with(kept))).accuracy()
+    assert (found.value, found.settled) == (None, False)
+    assert f"of {spell_stage(stage)} it rules none out" in found.reason
+
+
+def test_counts_do_not_apply_where_surely_no_head_mediates():
+    found = Counting(add_counts(measure_with(np.full(len(STAGES), 50)))).accuracy()
+    assert (found.value, found.applies) == (None, False)
+    assert "none to silence" in found.reason
+
+
+def add_counts(data):
+    """Counts that are all right, of a subject of which mediation ranks no head."""
+    trials = data.sizes["trial"]
+    return data.assign(
+        plain=(("trial",), np.ones(trials, bool)),
+        count=(("trial",), np.arange(trials) % 5),
+        heads=0,
+        judged=250,
+    )

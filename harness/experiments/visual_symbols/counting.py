@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from harness.experiments.editing import Head, list_measured_of_heads, rank_heads
-from harness.experiments.halves import list_scenes
+from harness.experiments.halves import list_scenes, note_unranked
 from harness.experiments.other_heads import OtherHeads
 from harness.experiments.random_heads import RandomHeads
 from harness.experiments.sweeps import scale_head_share
@@ -48,6 +48,7 @@ class Counts:
     valid: NDArray[np.bool_]
 
 
+@note_unranked
 def measure(request: Request) -> xr.Dataset:
     """Ask how many objects there are while heads are silenced at every token.
 

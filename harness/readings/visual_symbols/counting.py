@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from harness.measures.mediation import spell_stage
 from harness.readings.reading import Reading, count_trials, estimate_gain, estimate_share
 from harness.statistics.estimate import Estimate
 
@@ -65,6 +66,13 @@ class Counting(Reading):
         """The estimate where no head can be silenced or no count be lost; None where they can."""
         sizes = count_trials(self.data.scene)
         if not int(self.data.heads):
+            if unknown := str(self.data.attrs.get("unranked", "")):
+                stages = ", ".join(map(spell_stage, unknown.split()))
+                return Estimate.unsettled(
+                    f"mediation surely finds no head that could be silenced, and of {stages} it rules none "
+                    "out: raise --trials",
+                    **sizes,
+                )
             return Estimate.inapplicable(
                 "mediation ranks no head, so there is none to silence", **sizes
             )
