@@ -14,6 +14,9 @@ from harness.machine.files import FIXTURES
 
 TABLE = FIXTURES / "controls.toml"
 
+KEYS = {"controls", "claims", "verdict", "also", "reason"}
+"""Of a group of cells that share a verdict and its reason."""
+
 
 class Expected(NamedTuple):
     """The verdict that a control must get, and why.
@@ -21,14 +24,12 @@ class Expected(NamedTuple):
     Attributes:
         verdict: With the seed that every scorecard has.
         reason: Why.
-        also: Verdicts that other seeds of trials may give instead, since the estimate is near its threshold.
-        margin: How near, in the claim's unit: the mean distance over seeds is at most this.
+        also: Verdicts that other seeds of trials may give instead, since an estimate is near its threshold.
     """
 
     verdict: Verdict
     reason: str
     also: frozenset[Verdict] = frozenset()
-    margin: float = 0.0
 
 
 @lru_cache(maxsize=4)
@@ -38,8 +39,8 @@ def read_expected(path: Path = TABLE) -> Mapping[tuple[str, str], Expected]:
     The file gives each reason once, for all claims and controls that share it.
 
     Raises:
-        ValueError: A cell stands in the table twice, has no reason or an unknown verdict, a key is missing, or
-            other verdicts are allowed without a margin; the message names it.
+        ValueError: A cell stands in the table twice, has no reason or an unknown verdict, or a key is missing
+            or unknown; the message names it.
     """
     cells: dict[tuple[str, str], Expected] = {}
     try:
@@ -51,10 +52,10 @@ def read_expected(path: Path = TABLE) -> Mapping[tuple[str, str], Expected]:
             names, claims = group["controls"], group["claims"]
             if isinstance(names, str) or isinstance(claims, str):
                 raise ValueError("controls and claims are lists of names")
-            also, margin = frozenset(map(Verdict, group.get("also", ()))), group.get("margin", 0.0)
-            if bool(also) != (margin > 0):
-                raise ValueError("also and margin stand together")
-            found = Expected(Verdict(group["verdict"]), group["reason"].strip(), also, margin)
+            if unknown := sorted(group.keys() - KEYS):
+                raise ValueError(f"unknown key {unknown[0]!r}")
+            also = frozenset(map(Verdict, group.get("also", ())))
+            found = Expected(Verdict(group["verdict"]), group["reason"].strip(), also)
         except (KeyError, ValueError) as error:
             raise ValueError(f"{path}: group {number}: {error}") from None
         if not found.reason:

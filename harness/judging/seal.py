@@ -93,7 +93,6 @@ class SealedCell:
 
     verdict: str
     also: tuple[str, ...]
-    margin: float
 
 
 @dataclass(frozen=True)

@@ -197,8 +197,6 @@ def _compare_cell(before: SealedCell, after: SealedCell | None) -> tuple[str, st
     if allowed := [v for v in after.also if v not in before.also and v != before.verdict]:
         known = _list_verdicts([before.verdict, *before.also])
         return "verdicts of other seeds", known, f"also {_list_verdicts(allowed)}"
-    if after.margin > before.margin:
-        return "margin", f"{before.margin:g}", f"{after.margin:g}"
     return None
 
 

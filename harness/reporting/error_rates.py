@@ -33,13 +33,14 @@ class ChangingCell(TypedDict):
     """A claim whose verdict on a control is not the same with every seed of trials.
 
     `verdicts` counts the seeds of each verdict; `distance` is the mean distance of the estimates from the
-    threshold, in the claim's unit, None where there are none.
+    threshold, in the claim's unit, None where there are none; `widths` is it in half widths of their intervals.
     """
 
     claim: str
     control: str
     verdicts: dict[str, int]
     distance: float | None
+    widths: float | None
 
 
 class FalsePasses(TypedDict):

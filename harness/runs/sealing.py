@@ -79,8 +79,7 @@ def gather_seal(
         claims=_seal_claims(tests),
         experiments={e.name: _seal_experiment(e) for e in EXPERIMENTS},
         controls={
-            pair: SealedCell(str(c.verdict), tuple(sorted(map(str, c.also))), c.margin)
-            for pair, c in cells
+            pair: SealedCell(str(c.verdict), tuple(sorted(map(str, c.also)))) for pair, c in cells
         },
         written=datetime.now(UTC).isoformat(timespec="seconds"),
         harness=__version__,

@@ -14,7 +14,7 @@ from harness.calibration.seed_tables import (
     make_content,
     write_document,
 )
-from harness.calibration.seeds import add_up_seeds, find_changing, tell_changing
+from harness.calibration.seeds import NEAR, add_up_seeds, find_changing, tell_changing
 from harness.judging.controls import Expected, read_expected
 from harness.judging.verdict import Verdict
 from harness.machine.files import read_json
@@ -37,8 +37,8 @@ def note(verdict="refuted", estimate=0.5, half=0.1, threshold=0.0):
 def expect(monkeypatch):
     """Set what the table says of the one cell."""
 
-    def set_cell(verdict, also=(), margin=0.0):
-        cell = Expected(Verdict(verdict), "a reason", frozenset(map(Verdict, also)), margin)
+    def set_cell(verdict, also=()):
+        cell = Expected(Verdict(verdict), "a reason", frozenset(map(Verdict, also)))
         monkeypatch.setattr(seed_tables.controls, "read_expected", lambda: {PAIR: cell})
 
     return set_cell
@@ -82,21 +82,56 @@ def test_only_cells_whose_verdict_changes_are_found():
 
 
 @pytest.mark.parametrize(
-    ("also", "margin", "told"),
+    ("also", "half", "told"),
     [
-        ((), 0.0, "changes with the seed: 1 inconclusive, 1 refuted; expected refuted"),
-        (("inconclusive",), 0.4, "on average, more than 0.4"),
-        (("inconclusive",), 0.6, None),
-        (("supported",), 0.6, "expected refuted"),
+        ((), 0.25, "changes with the seed: 1 inconclusive, 1 refuted; expected refuted"),
+        (
+            ("inconclusive",),
+            0.19,
+            "2.6 half widths of its interval from its threshold on average, more than 2.5",
+        ),
+        (("inconclusive",), 0.21, None),
+        (("supported",), 0.21, "expected refuted"),
     ],
 )
 def test_a_cell_may_change_only_to_what_the_table_says_and_near_the_threshold(
-    expect, also, margin, told
+    expect, also, half, told
 ):
-    expect("refuted", also, margin)
-    (cell,) = find_changing(add_up_seeds({PAIR: [note(), note("inconclusive")]}))
+    expect("refuted", also)
+    seeds = [note(half=half), note("inconclusive", half=half)]
+    (cell,) = find_changing(add_up_seeds({PAIR: seeds}))
     fault = tell_changing(cell)
     assert (fault is None) if told is None else told in fault
+
+
+def test_how_near_is_told_by_the_end_of_the_interval_on_the_side_of_the_threshold():
+    seeds = [{**note(estimate=0.5), "low": 0.3, "high": 0.9}, note("inconclusive", half=0.2)]
+    (cell,) = add_up_seeds({PAIR: seeds})
+    assert cell["widths"] == pytest.approx(0.5 / 0.2)
+    above = [{**s, "threshold": 1.0} for s in seeds]
+    (cell,) = add_up_seeds({PAIR: above})
+    assert cell["widths"] == pytest.approx(0.5 / 0.3)
+
+
+def test_a_claim_that_cannot_be_asked_with_some_seeds_need_not_be_near_its_threshold(expect):
+    expect("refuted", ["blocked"])
+    seeds = [note(half=0.01)] * 3 + [note("blocked", estimate=None)]
+    (cell,) = find_changing(add_up_seeds({PAIR: seeds}))
+    assert cell["widths"] is None
+    assert tell_changing(cell) is None
+
+
+def test_a_cell_that_changes_though_its_intervals_are_points_is_a_fault(expect):
+    expect("refuted", ["supported"])
+    (cell,) = find_changing(add_up_seeds({PAIR: [note(half=0.0), note("supported", half=0.0)]}))
+    assert "inf half widths" in tell_changing(cell)
+
+
+def test_estimates_of_true_intervals_beyond_the_bound_seldom_change_their_verdict():
+    """The figures of the bound's own note, by simulation."""
+    estimates = np.random.default_rng(0).normal(NEAR, 1 / 1.96, 200_000)
+    assert (estimates < 1).mean() == pytest.approx(1 / 600, rel=0.1)
+    assert (estimates < 1.7).mean() == pytest.approx(1 / 17, rel=0.1)
 
 
 def test_a_cell_that_is_always_another_is_a_fault(expect):

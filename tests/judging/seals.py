@@ -41,9 +41,9 @@ SEAL = Seal(
         "mediation": replace(EXPERIMENT, measures=("behaviour", "mediation")),
     },
     controls={
-        ("paper.4.3.keys", "planted"): SealedCell("supported", ("inconclusive",), 0.1),
-        ("paper.4.3.keys", "shortcut"): SealedCell("refuted", (), 0.0),
-        ("paper.3.1.two", "unbound"): SealedCell("blocked", (), 0.0),
+        ("paper.4.3.keys", "planted"): SealedCell("supported", ("inconclusive",)),
+        ("paper.4.3.keys", "shortcut"): SealedCell("refuted", ()),
+        ("paper.3.1.two", "unbound"): SealedCell("blocked", ()),
     },
     written="2026-01-02T03:04:05+00:00",
     harness="0.1.0",

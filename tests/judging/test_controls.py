@@ -82,7 +82,8 @@ def test_a_group_is_a_cell_for_each_claim_on_each_control(tmp_path):
         (GROUP + GROUP, "p.1.a on planted stands there twice"),
         (GROUP.replace("it is there", " "), "group 1 has no reason"),
         (GROUP.replace("supported", "perhaps"), "group 1: 'perhaps' is not a valid Verdict"),
-        (GROUP.replace("verdict", "verdicts"), "group 1: 'verdict'"),
+        (GROUP.replace("verdict =", "verdicts ="), "group 1: unknown key 'verdicts'"),
+        (GROUP.replace("reason =", "also = []  #"), "group 1: 'reason'"),
     ],
 )
 def test_a_faulty_table_is_refused(tmp_path, text, complaint):
@@ -92,14 +93,14 @@ def test_a_faulty_table_is_refused(tmp_path, text, complaint):
         read_expected(path)
 
 
-@pytest.mark.parametrize("line", ['also = ["inconclusive"]', "margin = 0.1"])
-def test_other_verdicts_and_the_margin_stand_together(tmp_path, line):
+def test_other_seeds_may_give_the_verdicts_that_the_table_names(tmp_path):
     path = tmp_path / "controls.toml"
-    path.write_text(GROUP.replace('claims = ["p', f'{line}\nclaims = ["p'))
-    with pytest.raises(ValueError, match="also and margin stand together"):
+    path.write_text(GROUP.replace('claims = ["p', 'also = ["inconclusive"]\nclaims = ["p'))
+    assert read_expected(path)["p.1.a", "planted"].also == {Verdict.inconclusive}
+
+
+def test_a_key_that_no_group_has_is_refused(tmp_path):
+    path = tmp_path / "controls.toml"
+    path.write_text(GROUP.replace('claims = ["p', 'margin = 0.1\nclaims = ["p'))
+    with pytest.raises(ValueError, match="group 1: unknown key 'margin'"):
         read_expected(path)
-    path.write_text(
-        GROUP.replace('claims = ["p', 'also = ["inconclusive"]\nmargin = 0.1\nclaims = ["p')
-    )
-    cell = read_expected(path)["p.1.a", "planted"]
-    assert (cell.also, cell.margin) == ({Verdict.inconclusive}, 0.1)

@@ -47,16 +47,16 @@ def test_the_digest_is_of_what_is_sealed_and_not_of_when(tmp_path):
     assert len({seal.digest for seal in (SEAL, *others)}) == 1 + len(others)
 
 
-@pytest.mark.parametrize("edit", ["threshold", "margin", "seed", "least"])
+@pytest.mark.parametrize("edit", ["threshold", "verdict", "seed", "least"])
 def test_a_seal_that_was_edited_is_refused(tmp_path, edit):
     content = SEAL.to_json()
     where = {
         "threshold": content["claims"][KEYS],
-        "margin": content["controls"][KEYS]["planted"],
+        "verdict": content["controls"][KEYS]["planted"],
         "seed": content["settings"],
         "least": content["experiments"]["keys"],
     }[edit]
-    where[edit] = 5 if edit == "seed" else where[edit] / 2
+    where[edit] = {"seed": 5, "verdict": "inconclusive"}.get(edit) or where[edit] / 2
     path = tmp_path / "seal.json"
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"seal\.json: it was changed after it was written"):
@@ -196,7 +196,7 @@ def test_several_differences_are_all_named():
 
 
 def test_cells_are_compared_only_for_controls_that_are_asked():
-    now = change_cell("shortcut", SealedCell("supported", (), 0.0))
+    now = change_cell("shortcut", SealedCell("supported", ()))
     assert told(now) == []
     assert told(now, ["planted"]) == []
     assert told(now, ["shortcut"]) == [
@@ -206,7 +206,7 @@ def test_cells_are_compared_only_for_controls_that_are_asked():
 
 
 def test_a_cell_of_a_claim_that_was_not_sealed_is_no_difference():
-    now = change_cell("planted", SealedCell("refuted", (), 0.0), id="paper.9.new")
+    now = change_cell("planted", SealedCell("refuted", ()), id="paper.9.new")
     assert told(now, ["planted"]) == []
 
 

@@ -83,7 +83,7 @@ def test_a_renamed_claim_is_named_and_still_compared():
     assert (change.what, change.after) == (KEYS, "renamed paper.4.3.other")
     weaker = rename(KEYS, "paper.4.3.other", change_claim(threshold=0.1, exceptions={"llava": 0.5}))
     assert easier(weaker) == [KEYS, f"{KEYS}: threshold"]
-    cells = rename(KEYS, "paper.4.3.other", change_cell("shortcut", SealedCell("blocked", (), 0.0)))
+    cells = rename(KEYS, "paper.4.3.other", change_cell("shortcut", SealedCell("blocked", ())))
     assert easier(cells) == [KEYS, f"{KEYS} on shortcut: verdict"]
     fewer = rename(
         KEYS, "paper.4.3.other", change_experiment(trials={"embedded": 40, "paper": 200})
@@ -179,15 +179,14 @@ def test_a_task_that_its_own_trials_told_and_do_not_tell_any_more_is_found():
 @pytest.mark.parametrize(
     ("control", "cell", "found"),
     [
-        ("shortcut", SealedCell("inconclusive", (), 0.0), "verdict"),
-        ("shortcut", SealedCell("supported", (), 0.0), "verdict"),
+        ("shortcut", SealedCell("inconclusive", ()), "verdict"),
+        ("shortcut", SealedCell("supported", ()), "verdict"),
         ("shortcut", None, "verdict"),
-        ("shortcut", SealedCell("refuted", ("inconclusive",), 0.1), "verdicts of other seeds"),
-        ("planted", SealedCell("supported", ("inconclusive",), 0.2), "margin"),
-        ("planted", SealedCell("supported", ("inconclusive",), 0.05), None),
-        ("planted", SealedCell("supported", (), 0.0), None),
-        ("planted", SealedCell("refuted", (), 0.0), None),
-        ("planted", SealedCell("inconclusive", ("supported",), 0.1), None),
+        ("shortcut", SealedCell("refuted", ("inconclusive",)), "verdicts of other seeds"),
+        ("planted", SealedCell("supported", ("inconclusive",)), None),
+        ("planted", SealedCell("supported", ()), None),
+        ("planted", SealedCell("refuted", ()), None),
+        ("planted", SealedCell("inconclusive", ("supported",)), None),
     ],
 )
 def test_a_control_is_easier_where_it_need_not_be_refuted_or_may_say_more(control, cell, found):
@@ -196,9 +195,9 @@ def test_a_control_is_easier_where_it_need_not_be_refuted_or_may_say_more(contro
 
 
 def test_controls_that_change_alike_are_named_together():
-    cells = {(KEYS, name): SealedCell("refuted", (), 0.0) for name in ("a", "b", "c")}
+    cells = {(KEYS, name): SealedCell("refuted", ()) for name in ("a", "b", "c")}
     before = replace(SEAL, controls=cells)
-    changed = {pair: SealedCell("blocked", (), 0.0) for pair in [*cells][:2]}
+    changed = {pair: SealedCell("blocked", ()) for pair in [*cells][:2]}
     assert easier(replace(SEAL, controls=cells | changed), before) == [f"{KEYS} on a, b: verdict"]
 
 
