@@ -114,9 +114,9 @@ What becomes of a verdict when other scenes are drawn: every claim on the contro
 in. Made by `harness/calibration/seed_tables.py`, from `reports/seeds.json`.
 
 A verdict that changes with the seed is near its threshold, or a fault. The table of controls
-(`fixtures/controls.toml`) says which other verdicts a cell may have (`also`). Near is what lies, on average, within
-{NEAR:g} half widths of its own interval: where intervals tell the truth, an estimate farther away changes its verdict
-with few seeds or none.
+(`fixtures/controls.toml`) says which other verdicts a cell may have (`also`). Near is what lies, on average,
+within {NEAR:g} half widths of its own interval: where intervals tell the truth, an estimate farther away changes
+its verdict with few seeds or none.
 
 {_tabulate_controls(content)}
 
@@ -130,8 +130,9 @@ An interval tells how far an estimate would move with other scenes *to judge on*
 estimates on its other half (a layer, a strength, how many heads, the mean output that is put in) is taken as
 it is, and with another seed it may be another one: the verdict is about the mechanism *as this run found it*.
 Two such cells were traced to the choice of a setting among many that are as good, which is now the gentlest
-([decision 37](decisions/0037-the-gentlest-setting-that-is-as-good.md)). It is the likely cause in others. Of {len(told)} cells with intervals the middle one varies
-{middle:.2f} times as much as its intervals tell; these vary {WIDE:g} times as much or more. The gate compares
+([decision 37](decisions/0037-the-gentlest-setting-that-is-as-good.md)). It is the likely cause in others. Of
+{len(told)} cells with intervals the middle one varies {middle:.2f} times as much as its intervals tell; these
+vary {WIDE:g} times as much or more. The gate compares
 runs of the same seed, where the choices are the same unless the model changed.
 
 {_tabulate_wide(wide)}
