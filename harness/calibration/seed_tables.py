@@ -115,8 +115,8 @@ in. Made by `harness/calibration/seed_tables.py`, from `reports/seeds.json`.
 
 A verdict that changes with the seed is near its threshold, or a fault. The table of controls
 (`fixtures/controls.toml`) says which other verdicts a cell may have (`also`). Near is what lies, on average,
-within {NEAR:g} half widths of its own interval: where intervals tell the truth, an estimate farther away changes
-its verdict with few seeds or none.
+within {NEAR:g} half widths of its own interval: where intervals tell the truth, an estimate farther away
+changes its verdict with few seeds or none.
 
 {_tabulate_controls(content)}
 

@@ -208,9 +208,9 @@ def _tell_end(comparison: Comparison) -> str:
     """The last line: whether the run may be released, as far as it was asked."""
     partial, moved = comparison.partial, tell_moved(comparison.moved)
     if comparison.lost:
-        return "RED: this must not be released as it is" + "".join(
-            f"; {told}" for told in (partial, moved) if told
-        )
+        why = ", ".join(f"{len(rows)} {fate}" for fate in RED if (rows := comparison.of(fate)))
+        also = "".join(f". Also: {told}" for told in (partial, moved) if told)
+        return f"RED, {why}: this must not be released as it is{also}"
     if partial and not comparison.own:
         return (
             f"RED: {partial}, and what was not asked may be lost: judge all claims, or say --partial to let "

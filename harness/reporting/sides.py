@@ -241,7 +241,7 @@ def match_subjects(before: Scorecard, after: Scorecard) -> dict[str, str]:
 
 def notes(before: Side, after: Side) -> tuple[str, ...]:
     """Differences of setting that do not forbid a comparison, in words."""
-    found = list(note_seals(before.card.run, after.card.run))
+    found = [*note_seals(before.card.run, after.card.run), *_note_same(before.card, after.card)]
     for name in ("harness", "torch", "transformers", "nnsight", "device", "attention"):
         a, b = getattr(before.card.run, name), getattr(after.card.run, name)
         if a != b:
@@ -271,6 +271,21 @@ def notes(before: Side, after: Side) -> tuple[str, ...]:
                 f"{side.where} does not say which evidence is its own: an older version wrote it"
             )
     return tuple(found)
+
+
+def _note_same(before: Scorecard, after: Scorecard) -> Iterator[str]:
+    """Say of which subjects both sides rest on the same measurements, so that nothing could be lost.
+
+    A measurement is named by the weights that were measured: a copy of the same checkpoint has the same names.
+    """
+    for old, new in match_subjects(before, after).items():
+        one, other = (
+            {r.claim: r.measurement for r in card.records if r.subject == name and r.measurement}
+            for card, name in ((before, old), (after, new))
+        )
+        if one and one == other:
+            which = new if old == new else f"{old} and {new}"
+            yield f"{which}: both sides are the same weights, so that nothing could be lost"
 
 
 def _note_settings(before: Scorecard, after: Scorecard) -> Iterator[str]:

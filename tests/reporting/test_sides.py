@@ -56,6 +56,17 @@ def test_other_versions_are_noted_not_refused():
     assert found.notes == ("torch 1 before, 2 after",)
 
 
+def test_two_sides_of_the_same_weights_are_told():
+    """A candidate that is the released model by mistake would be green, and nothing would have been tested."""
+    one, copy = (measured(first(0.9), measurement="keys-ab") for _ in range(2))
+    (note,) = compare(side(one), side(copy)).notes
+    assert note == "tiny: both sides are the same weights, so that nothing could be lost"
+    other = measured(first(0.9), measurement="keys-cd")
+    assert compare(side(one), side(other)).notes == ()
+    unnamed = measured(first(0.9), measurement=None)
+    assert compare(side(unnamed), side(unnamed)).notes == ()
+
+
 def test_other_code_and_other_commits_are_noted():
     one, pinned = measured(first(0.9)), {"revision": "a" * 40, "commit": "a" * 40}
     followed = {"revision": "main", "commit": "b" * 40}
