@@ -11,6 +11,7 @@ from harness.machine.files import check_writable, write_bytes, write_json
 from harness.subjects.registry import BYTES
 
 if TYPE_CHECKING:
+    from harness.calibration.floor import Asked
     from harness.judging.claim import Claim
 
 EPILOG = """\
@@ -104,6 +105,8 @@ def execute(arguments: argparse.Namespace) -> int:
         dtype=arguments.dtype,
         other_dtype=arguments.also_dtype,
     )
+    if (baseline := out / "scorecard.json").is_file():
+        _refuse_other_baseline(asked, entry.name, baseline)
     found = measure_floor(
         asked,
         arguments.store or Options.store,
@@ -115,6 +118,31 @@ def execute(arguments: argparse.Namespace) -> int:
     write_bytes(out / "floor.md", f"{table}\n".encode())
     print(f"\n{table}\n\nwritten: {written}")
     return 0
+
+
+def _refuse_other_baseline(asked: Asked, subject: str, baseline: Path) -> None:
+    """Refuse to measure for long what could not be the floor of the baseline in the same folder.
+
+    Raises:
+        ValueError: The baseline is of another subject, seed or number of trials, or cannot be read.
+    """
+    from harness.machine.files import read_json
+    from harness.reporting.floor import refuse_other_run
+    from harness.reporting.scorecard import Scorecard
+
+    try:
+        card = Scorecard.from_json(read_json(baseline))
+    except ValueError as error:
+        raise ValueError(f"{baseline} cannot be a baseline: {error}") from error
+    known = [r for r in card.records if r.subject == subject]
+    refuse_other_run(
+        {"seed": asked.seed, "trials": asked.trials, "gate": asked.gate},
+        subject,
+        card.run,
+        known,
+        f"beside {baseline} would be",
+        "give the baseline's options, or another folder with --out",
+    )
 
 
 def choose_claims(

@@ -6,8 +6,9 @@ side. A push adds the difference between the other side's ID and the own one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ from harness.experiments.editing import (
     find_last_token,
     make_mention_finder,
 )
+from harness.experiments.sweeps import ALPHAS, list_head_counts
+from harness.statistics.choice import choose_as_good
 from harness.stimuli.contrast import Condition
 from harness.stimuli.prompt import Trial
 from harness.stimuli.questions import SIDES, side_of
@@ -76,6 +79,35 @@ class Push:
 
 NO_PUSH = Push("id_selection", (), 0.0)
 """No edit at all."""
+
+
+def list_settings(subject: Subject, ranked: Mapping[Condition, Sequence[Head]]) -> list[Push]:
+    """Every number of heads with every strength, stage by stage, the gentlest first: weak before few."""
+    return [
+        Push(stage, tuple(heads[:k]), alpha)
+        for stage, heads in ranked.items()
+        for alpha, k in product(ALPHAS[stage], list_head_counts(subject, len(heads)))
+    ]
+
+
+def choose_push(
+    stage: Condition,
+    settings: Sequence[Push],
+    moved: NDArray[np.bool_],
+    scenes: NDArray[np.str_],
+) -> Push:
+    """The gentlest setting of a stage that is as good as its best one; `moved` is [setting, n], `scenes` [n].
+
+    A stronger push than is needed leaves what the subject knows, and does more than give it another ID.
+    """
+    of_stage = [n for n, s in enumerate(settings) if s.stage == stage]
+    return settings[of_stage[choose_as_good(moved[of_stage], scenes)]]
+
+
+def find_best(stage: Condition, settings: Sequence[Push], moved: NDArray[np.bool_]) -> Push:
+    """The setting of a stage that moves most answers, the first of equals; `moved` is [setting, n]."""
+    of_stage = [n for n, s in enumerate(settings) if s.stage == stage]
+    return settings[of_stage[int(moved[of_stage].mean(1).argmax())]]
 
 
 class Pushes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
 from harness.judging.claim import Pair
 from harness.judging.seal import Seal, SealedClaim
+
+SHOWN = 5
+"""Ids that are named of claims that are missing in the same way."""
 
 RESTORE = "put it back, or seal anew while there is no candidate"
 
@@ -75,7 +78,7 @@ def find_unasked(
             lacking.setdefault(", ".join(names), []).append(claim)
     return [
         Difference(
-            ", ".join(claims),
+            _list_some(claims),
             "as claims" if len(claims) > 1 else "as a claim",
             f"left out for {names}" if names else "not there",
             "ask every sealed claim: leave out -k, -m and --deselect"
@@ -85,6 +88,12 @@ def find_unasked(
         )
         for names, claims in lacking.items()
     ]
+
+
+def _list_some(claims: Sequence[str]) -> str:
+    """The first few ids, and how many more there are."""
+    more = len(claims) - SHOWN
+    return ", ".join(claims[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _compare_settings(sealed: Seal, now: Seal) -> Iterator[Difference]:

@@ -12,13 +12,13 @@ from harness.judging.verdict import Verdict
 from harness.reporting.fates import Comparison, Fate, Row, RowWithDifference
 from harness.reporting.floor import find_floor
 from harness.reporting.moved import Move, StageMove, compare_heads
+from harness.reporting.notes import list_notes
 from harness.reporting.scorecard import ALPHA
 from harness.reporting.sides import (
     NotComparable,
     Side,
     keep_own,
     match_subjects,
-    notes,
     refuse_other_claim,
     refuse_other_settings,
 )
@@ -95,7 +95,7 @@ def compare(
         raise NotComparable(f"{before.where} and {after.where} have no claim: nothing was compared")
     rows = [_judge_slip(row) for row in _judge_differences(rows)]
     stages = tuple(_compare_stages(before, after, names, own=own))
-    told = notes(before, after)
+    told = list_notes(before, after)
     return Comparison(before, after, tuple(rows), told, share, own, stages, strict)
 
 

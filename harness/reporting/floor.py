@@ -172,6 +172,36 @@ def compute_spread(values: list[float]) -> float | None:
     return math.sqrt(sum((v - middle) ** 2 for v in values) / (len(values) - 1))
 
 
+def refuse_other_run(
+    settings: Mapping[str, object],
+    subject: str,
+    run: RunFacts,
+    records: Collection[Record],
+    what: str,
+    remedy: str,
+) -> None:
+    """Refuse a noise floor, measured or about to be, of another subject or other settings than a baseline.
+
+    Args:
+        settings: Those of the floor, by the names of the run's.
+        subject: The floor's.
+        run: The baseline's run.
+        records: The baseline's records of the subject.
+        what: Begins the message, such as "here would be".
+        remedy: Ends it.
+
+    Raises:
+        WrongFloor: They differ.
+    """
+    if not records:
+        raise WrongFloor(f"{what} the noise floor of {subject}, which is not here: {remedy}")
+    for name, ours in settings.items():
+        if ours != (theirs := getattr(run, name)):
+            raise WrongFloor(
+                f"{what} the noise floor with another {name} ({ours}) than the baseline ({theirs}): {remedy}"
+            )
+
+
 def refuse_other_floor(floor: Floor, run: RunFacts, records: Iterable[Record], where: str) -> None:
     """Refuse a floor that is not that of a baseline, since it would widen the gate by what is not its noise.
 
@@ -188,16 +218,8 @@ def refuse_other_floor(floor: Floor, run: RunFacts, records: Iterable[Record], w
     """
     known = [r for r in records if r.subject == floor["subject"]]
     remedy = "delete it, or measure it again: claims floor SUBJECT --out DIR, with the baseline's options"
-    if not known:
-        raise WrongFloor(
-            f"{where} is the noise floor of {floor['subject']}, which is not here: {remedy}"
-        )
-    for name in ("seed", "trials", "gate", "stimuli"):
-        ours, theirs = floor[name], getattr(run, name)
-        if ours != theirs:
-            raise WrongFloor(
-                f"{where} was measured with another {name} ({ours}) than the baseline ({theirs}): {remedy}"
-            )
+    settings = {name: floor[name] for name in ("seed", "trials", "gate", "stimuli")}
+    refuse_other_run(settings, floor["subject"], run, known, f"{where} is", remedy)
     for record in known:
         claim = floor["claims"].get(record.claim)
         if claim is None or claim["estimate"] is None or record.estimate is None:

@@ -35,9 +35,15 @@ def load_baselines(option: str | None, entries: Sequence[Entry]) -> dict[Pair, R
         entries: The run's subjects.
 
     Raises:
-        BadOption: There is no such baseline.
+        BadOption: There is no such baseline, or it is the papers' and only folders are judged.
         ValueError: The file cannot be one.
     """
+    if option == PUBLISHED and entries and all(entry.kind == "local" for entry in entries):
+        names = ", ".join(entry.name for entry in entries)
+        raise BadOption(
+            f"--baseline {PUBLISHED}: no paper has numbers on {names}, which comes from a folder: name a run "
+            "that it is to be compared with, or none"
+        )
     if option in ("none", PUBLISHED):
         return {}
     found: dict[Pair, Record] = {}
@@ -58,14 +64,18 @@ def find_baseline_file(name: str, option: str = "") -> Path:
     """The file of the scorecard that is named by a file, a folder of --scorecard or a blessed baseline's name.
 
     Raises:
-        BadOption: There is no such file; the message begins with `option` and lists the baselines.
+        BadOption: There is no such file; the message begins with `option` and lists the baselines, of
+            an option also the papers'.
     """
     blessed = BASELINES / f"{name_file(name)}.json"
     for path in (Path(name), Path(name) / "scorecard.json", blessed):
         if path.is_file():
             return path
-    known = ", ".join(sorted(unquote(p.stem) for p in BASELINES.glob("*.json"))) or "none"
-    raise BadOption(f"{option}{name}: no such file or baseline; there are: {known}, {PUBLISHED}")
+    known = sorted(unquote(p.stem) for p in BASELINES.glob("*.json"))
+    if option:
+        known.append(PUBLISHED)
+    listed = ", ".join(known) or "none"
+    raise BadOption(f"{option}{name}: no such file or baseline; there are: {listed}")
 
 
 def load_named_side(option: str | None) -> Side | None:

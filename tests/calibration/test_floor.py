@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from cards import card, record
 from hypothesis import given
 from hypothesis import strategies as st
 from scored import first, measured, side
@@ -22,6 +23,7 @@ from harness.calibration.runs import AS_USUAL, Serving
 from harness.cli.floor import choose_claims
 from harness.cli.main import main
 from harness.judging.claim import Claim, above
+from harness.machine.files import write_json
 from harness.measuring.batches import limit_rows
 from harness.reporting.floor import find_floor_file, load_floor
 from harness.subjects.registry import find, read_registry
@@ -173,6 +175,25 @@ def test_the_command_writes_what_the_gate_reads_and_prints_a_table(stub, tmp_pat
 def test_an_option_that_cannot_be_used_is_refused(stub, tmp_path, capsys, options, said):
     assert main(["floor", "planted", "--out", str(tmp_path), *options]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("subject", "options", "said"),
+    [
+        ("shortcut", (), "would be the noise floor of shortcut, which is not here"),
+        ("planted", ("--seed", "3"), "with another seed (3) than the baseline (7)"),
+        ("planted", ("--trials", "24"), "with another trials (24) than the baseline (None)"),
+        ("planted", ("--no-gate",), "with another gate (False) than the baseline (True)"),
+    ],
+)
+def test_a_floor_that_cannot_be_the_baselines_is_not_measured(
+    stub, tmp_path, capsys, subject, options, said
+):
+    write_json(tmp_path / "scorecard.json", card(record(subject="planted")).to_json())
+    asked = ["floor", subject, "--out", str(tmp_path), "--seed", "7", *options]
+    assert main(asked) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert stub == [], "nothing was run"
 
 
 @pytest.mark.deep

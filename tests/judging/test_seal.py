@@ -220,6 +220,12 @@ def test_an_experiment_that_no_sealed_claim_needs_may_change():
     assert CLAIM.experiments == ("keys",)
 
 
+def test_of_many_claims_that_are_not_asked_the_first_few_are_named():
+    claims = {f"paper.1.{n}": next(iter(SEAL.claims.values())) for n in "abcdefgh"}
+    (lost,) = find_unasked(replace(SEAL, claims=claims), (), (), ("a",))
+    assert lost.what == "paper.1.a, paper.1.b, paper.1.c, paper.1.d, paper.1.e and 3 more"
+
+
 def test_claims_that_are_not_asked_are_named_with_the_reason():
     ids, both = sorted(SEAL.claims), ("a", "b")
     everything = {(id, name) for id in ids for name in both}

@@ -11,12 +11,13 @@ from made_up import CLAIMS, scorecard
 
 from harness.cli.main import main
 from harness.judging.claim import above, claim
+from harness.machine.files import FIXTURES
 from harness.runs import baselines, journal
 from harness.runs.conclusion import gather_run_facts
 from harness.runs.options import Options
 from harness.runs.planning import ClaimTest, note_collected
 from harness.runs.run import Run
-from harness.subjects.registry import read_registry
+from harness.subjects.registry import find, read_registry
 
 GOOD = CLAIMS.split('@stated("raises")')[0]
 WEAKER = GOOD.replace("judge(around(0.9))", "judge(around(0.7))")
@@ -204,8 +205,20 @@ def test_a_baseline_is_found_by_its_subjects_name_however_odd(before, pytester, 
     main(["bless", str(pytester.path / "before"), "--into", str(pytester.path / "blessed")])
     found = baselines.find_baseline_file("untrained:3/of mine")
     assert found.parent.name == "blessed"
-    with pytest.raises(baselines.BadOption, match="there are: untrained:3/of mine, published"):
+    with pytest.raises(baselines.BadOption, match="there are: untrained:3/of mine, published$"):
+        baselines.find_baseline_file("nothing", "--baseline ")
+    with pytest.raises(baselines.BadOption, match="there are: untrained:3/of mine$"):
         baselines.find_baseline_file("nothing")
+
+
+def test_published_numbers_are_no_baseline_of_a_folder():
+    entry = find(str(FIXTURES / "controls" / "planted"), read_registry())
+    with pytest.raises(
+        baselines.BadOption, match="no paper has numbers on ./planted, which comes from a folder"
+    ):
+        baselines.load_baselines("published", [entry])
+    shipped = find("planted", read_registry())
+    assert baselines.load_baselines("published", [shipped]) == {}
 
 
 def test_what_was_found_out_on_loading_is_written_into_the_scorecard(run, pytester):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +23,17 @@ from harness.experiments.halves import (
     note_unranked,
 )
 from harness.experiments.other_heads import OtherHeads, count_fewest
-from harness.experiments.pushes import NO_PUSH, Push, Pushes
+from harness.experiments.pushes import (
+    NO_PUSH,
+    Push,
+    Pushes,
+    choose_push,
+    find_best,
+    list_settings,
+)
 from harness.experiments.rivals import find_unnamed_color, tabulate_rivals
 from harness.experiments.sweeps import ALPHAS, list_head_counts
 from harness.measuring.experiment import OwnImages, Request
-from harness.statistics.choice import choose_as_good
 from harness.stimuli.contrast import CONDITIONS, Condition
 from harness.stimuli.photographs import digest_of, read_photographs
 from harness.stimuli.prompt import Trial
@@ -38,7 +43,6 @@ from harness.stimuli.questions import (
     draw_side_triples,
     side_of,
 )
-from harness.subjects.subject import Subject
 
 CONTROLS = ("top", "random", "away", "best", "best on test")
 """The best heads pushed towards the other side; as many others, in the same layers; the best pushed away. And
@@ -101,14 +105,13 @@ def _measure_pairs(request: Request, drawn: list[Trial], triples: list[Trial]) -
     halves = Halves.deal(np.array([_find_image(t) for t in drawn]), rng)
     estimation, evaluation = halves.split(drawn)
     ranked = {stage: rank_heads(mediation, stage) for stage in CONDITIONS}
-    settings = _list_settings(subject, ranked)
+    settings = list_settings(subject, ranked)
     steered = [stage for stage in CONDITIONS if any(s.stage == stage for s in settings)]
     pushes = Pushes(subject, steered, estimation)
     request.progress(0, 2)
     swept = pushes.moved(estimation, settings)
     gentle = {
-        stage: _choose_push(stage, settings, swept, halves.scenes[halves.first])
-        for stage in steered
+        stage: choose_push(stage, settings, swept, halves.scenes[halves.first]) for stage in steered
     }
     scenes = halves.scenes[halves.second]
     chosen = {
@@ -149,35 +152,6 @@ def _measure_pairs(request: Request, drawn: list[Trial], triples: list[Trial]) -
 def _find_image(trial: Trial) -> str:
     """What a trial's interval is clustered by: a photograph and its mirror image are one."""
     return getattr(trial.scene.setting, "digest", trial.scene.key)
-
-
-def _list_settings(subject: Subject, ranked: Mapping[Condition, Sequence[Head]]) -> list[Push]:
-    """Every number of heads with every strength, stage by stage, the gentlest first: weak before few."""
-    return [
-        Push(stage, tuple(heads[:k]), alpha)
-        for stage, heads in ranked.items()
-        for alpha, k in product(ALPHAS[stage], list_head_counts(subject, len(heads)))
-    ]
-
-
-def _choose_push(
-    stage: Condition,
-    settings: Sequence[Push],
-    moved: NDArray[np.bool_],
-    scenes: NDArray[np.str_],
-) -> Push:
-    """The gentlest setting of a stage that is as good as its best one; `moved` is [setting, n], `scenes` [n].
-
-    A stronger push than is needed leaves what the subject knows, and does more than give it another ID.
-    """
-    of_stage = [n for n, s in enumerate(settings) if s.stage == stage]
-    return settings[of_stage[choose_as_good(moved[of_stage], scenes)]]
-
-
-def _find_best(stage: Condition, settings: Sequence[Push], moved: NDArray[np.bool_]) -> Push:
-    """The setting of a stage that moves most answers, the first of equals; `moved` is [setting, n]."""
-    of_stage = [n for n, s in enumerate(settings) if s.stage == stage]
-    return settings[of_stage[int(moved[of_stage].mean(1).argmax())]]
 
 
 def _draw_others(
@@ -290,7 +264,7 @@ def _tabulate_controls(
     """
     found = np.zeros((len(CONDITIONS), len(CONTROLS), len(moved[NO_PUSH])), bool)
     for stage, of_stage in chosen.items():
-        best, best_on_test = (_find_best(stage, settings, half) for half in halves)
+        best, best_on_test = (find_best(stage, settings, half) for half in halves)
         top = of_stage.push
         pushes = (top, of_stage.others, top.away, best, best_on_test)
         found[CONDITIONS.index(stage)] = [moved[push] for push in pushes]
