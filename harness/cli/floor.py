@@ -32,7 +32,7 @@ The same command goes on after an interruption: what is measured is kept in the 
 claims`, so that a baseline that was judged with the same options costs nothing again.
 
 examples:
-  claims floor planted --section 3.4 --trials 24      one minute, to see what it does
+  claims floor planted --section 3.4 --trials 24      two minutes, to see what it does
   claims floor ./released --out before                the floor of a baseline in the folder before
   claims floor ./released --out before --gpu          on a GPU, and told what bfloat16 moves
   claims floor planted --claim drawn --repeats 10     claims with "drawn" in their id, ten seeds
