@@ -144,11 +144,15 @@ def _drop_options(asked: Sequence[str], *options: str) -> list[str]:
 
 
 def _ask_all_claims(asked: Sequence[str]) -> list[str]:
-    """A command line that leaves out no claim: without -k, and all claims in place of some files."""
+    """A command line that leaves out no claim: without -k, and all claims in place of some files.
+
+    Nor does it allow a partial run, which it is not.
+    """
     kept: list[str] = []
     named = False
     previous = ""
-    for argument in _drop_options(asked, "-k", "--deselect", "--ignore"):
+    whole = [argument for argument in asked if argument != "--partial"]
+    for argument in _drop_options(whole, "-k", "--deselect", "--ignore"):
         # What follows an option may be its value, which stays as it is: `--subject claims`.
         is_value = previous.startswith("-") and "=" not in previous
         is_path = argument == "claims" and not is_value

@@ -32,6 +32,8 @@ def test_after_the_embedded_subjects_come_the_controls_and_then_a_model_of_ones_
 def test_after_some_claims_the_next_command_asks_all():
     assert first(GREEN, embedded={"tiny"}, narrowed=True) == "pytest claims"
     assert first(GREEN, asked=MINE, narrowed=True) == "pytest claims --subject ./mine"
+    allowed = [*MINE, "-k", "keys", "--partial"]
+    assert first(GREEN, asked=allowed, narrowed=True) == "pytest claims --subject ./mine"
 
 
 def test_what_was_lost_is_compared_once_it_is_kept():
