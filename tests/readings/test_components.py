@@ -146,7 +146,22 @@ def test_intervals_of_planes_know_that_their_targets_were_drawn():
     assert held["scene"] < 0.80 * 200
 
 
+def test_a_plane_that_separates_every_target_alike_is_as_sure_as_its_scenes():
+    reading = components([1.0] * LAYERS, [0.1] * LAYERS)
+    estimate = reading.accuracy("position")
+    assert estimate.interval(0.95) == proportion(np.ones(200), range(200)).interval(0.95)
+    low, high = estimate.interval(-0.95)
+    assert (high, low) == estimate.interval(0.95)
+
+
+def test_the_interval_of_a_lead_stays_between_minus_one_and_one():
+    reading = components([1.0] * LAYERS, [0.0] * LAYERS)
+    reading.data["agrees"].values[0, :, :6] = False
+    low, high = reading.lead("position").interval(0.999999)
+    assert -1 <= low < high <= 1
+
+
 def test_two_runs_of_planes_are_compared_scene_by_scene():
     estimate = components([0.5] * LAYERS, [0.2] * LAYERS).lead("position")
     assert len(set(estimate.evidence.item_scenes)) == 200
-    assert estimate.method.endswith("by target")
+    assert estimate.method.endswith("or by target")

@@ -17,8 +17,7 @@ from harness.readings.reading import (
     select_half,
 )
 from harness.statistics.clusters import draw_cluster_weights
-from harness.statistics.estimate import Estimate
-from harness.statistics.evidence import Evidence
+from harness.statistics.estimate import Estimate, mean
 from harness.statistics.halves import DRAWS
 from harness.statistics.orders import Code, estimate_order
 
@@ -30,7 +29,7 @@ class Components(Reading):
     """Turns neighbours in planes into shares of trials whose neighbours agree.
 
     Factors are "position" (six cells) and "identity" (six objects). Which objects are targets is drawn, and
-    some lie closer together than others, so that intervals of shares are clustered by target.
+    some lie closer together than others, so that intervals of shares are no narrower than targets say.
     """
 
     def gap(self) -> Estimate:
@@ -66,17 +65,15 @@ class Components(Reading):
         """Share of trials whose neighbours agree at the separating layer, on the evaluation half."""
         chosen = self._select("evaluation")
         agrees = chosen.agrees.sel(factor=factor, layer=self.separating_layer(factor))
-        return self._explain_missing() or _count_scenes(
-            estimate_share(agrees, chosen.identity), chosen.scene
-        )
+        share = estimate_share(agrees, chosen.scene)
+        return self._explain_missing() or _widen_by_target(share, chosen.identity)
 
     def lead(self, factor: str) -> Estimate:
         """Accuracy for a factor minus accuracy for the other at its best layer, evaluation half."""
         chosen = self._select("evaluation").sel(layer=self.best_layer(factor))
         own, other = (chosen.agrees.sel(factor=f) for f in self._order(factor))
-        return self._explain_missing() or _count_scenes(
-            estimate_gain(own, other, chosen.identity), chosen.scene
-        )
+        gain = estimate_gain(own, other, chosen.scene)
+        return self._explain_missing() or _widen_by_target(gain, chosen.identity, least=-1.0)
 
     def _explain_missing(self) -> Estimate | None:
         # Where a label has no more trials than a trial has neighbours, they cannot all share it.
@@ -123,11 +120,22 @@ class Components(Reading):
         return own, other
 
 
-def _count_scenes(estimate: Estimate, scenes: xr.DataArray) -> Estimate:
-    """The same estimate, which rests on as many scenes as there are, though its interval knows six targets.
+def _widen_by_target(estimate: Estimate, targets: xr.DataArray, least: float = 0.0) -> Estimate:
+    """The same estimate with an interval that is no narrower than the means of its targets say.
 
-    Two runs are compared scene by scene: they have the same targets.
+    Args:
+        estimate: A share, or a difference of two, clustered by scene.
+        targets: The target of each of its items, [n].
+        least: The least that it can be; the most is 1.
     """
-    found = estimate.evidence and Evidence(estimate.evidence.values, tuple(scenes.values.tolist()))
-    method = f"{estimate.method} by target"
-    return replace(estimate, **count_trials(scenes), method=method, evidence=found)
+    if estimate.evidence is None:
+        return estimate
+    by_target = mean(estimate.evidence.values, targets.values)
+
+    def interval(level: float) -> tuple[float, float]:
+        ends = [e.interval(abs(level)) for e in (estimate, by_target)]
+        low = max(least, min(low for low, _ in ends))
+        high = min(1.0, max(high for _, high in ends))
+        return (low, high) if level >= 0 else (high, low)
+
+    return replace(estimate, interval=interval, method=f"{estimate.method}, or by target")
