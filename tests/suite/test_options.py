@@ -17,6 +17,8 @@ def test_markers_and_families_select_subjects(run):
     controls = run("--collect-only", "-q", "-m", "qwen and control", subject=None).stdout.str()
     assert controls.count("[planted-qwen]") == 9
     assert "[planted]" not in controls
+    gemma = run("--collect-only", "-q", "-m", "gemma and control", subject=None).stdout.str()
+    assert gemma.count("[planted-gemma]") == gemma.count("::test_") == 9
     only = run("--collect-only", "-q", "--family", "llava", subject=None).stdout.str()
     assert only.count("[tiny-llava]") == 9
     assert "qwen" not in only

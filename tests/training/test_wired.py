@@ -126,7 +126,7 @@ def test_controls_do_the_task_on_the_scenes_of_figure_1b(control, name):
     assert check_answers_right(control(name), drawn).mean() >= (0.7 if "absolute" in name else 0.95)
 
 
-@pytest.mark.parametrize("name", ["planted", "planted-qwen"])
+@pytest.mark.parametrize("name", ["planted", "planted-qwen", "planted-gemma"])
 def test_binding_by_position_tells_objects_apart_that_share_features(control, name):
     drawn = draw_balanced_trials(TWO, LOW_ENTROPY[2], 60, np.random.default_rng(0))
     assert check_answers_right(control(name), drawn).mean() >= 0.95
@@ -137,7 +137,7 @@ def test_the_unbound_control_fails_the_task(control):
     assert check_answers_right(control("unbound"), drawn).mean() <= 0.05
 
 
-@pytest.mark.parametrize("name", ["planted", "planted-qwen"])
+@pytest.mark.parametrize("name", ["planted", "planted-qwen", "planted-gemma"])
 @pytest.mark.parametrize("grid", [TWO, THREE])
 def test_every_object_is_seen_in_every_cell(control, grid, name):
     subject = control(name)
@@ -169,7 +169,7 @@ def places(subject, cells):
 
 def test_places_are_relative_to_the_objects_or_to_the_image(control):
     corner, moved = (Cell(0, 0), Cell(0, 1)), (Cell(1, 1), Cell(1, 2))
-    for name in ("planted", "planted-qwen"):
+    for name in ("planted", "planted-qwen", "planted-gemma"):
         here, there = (places(control(name), cells) for cells in (corner, moved))
         # Half of each object lies on an edge of the code here, where rounding decides part of a step.
         assert torch.allclose(torch.stack(here), torch.stack(there), atol=0.2)
@@ -177,7 +177,7 @@ def test_places_are_relative_to_the_objects_or_to_the_image(control):
     assert not torch.allclose(torch.stack(here), torch.stack(there), atol=0.4)
 
 
-@pytest.mark.parametrize("name", ["planted", "planted-qwen"])
+@pytest.mark.parametrize("name", ["planted", "planted-qwen", "planted-gemma"])
 @pytest.mark.parametrize(("grid", "count"), [(TWO, 2), (TWO, 3), (THREE, 5)])
 def test_places_say_where_a_token_is_from_the_middle_of_all_objects(control, name, grid, count):
     subject = control(name)
@@ -197,7 +197,7 @@ def test_places_say_where_a_token_is_from_the_middle_of_all_objects(control, nam
         assert image[empty][:, at("seen_place")].abs().max() < 0.05
 
 
-@pytest.mark.parametrize("name", ["planted", "planted-qwen"])
+@pytest.mark.parametrize("name", ["planted", "planted-qwen", "planted-gemma"])
 def test_places_do_not_depend_on_which_object_is_there(control, name):
     subject = control(name)
     found = []
@@ -211,7 +211,7 @@ def test_places_do_not_depend_on_which_object_is_there(control, name):
     assert torch.allclose(found[0], found[2], atol=0.1)
 
 
-@pytest.mark.parametrize("name", ["planted", "planted-elsewhere", "planted-qwen"])
+@pytest.mark.parametrize("name", ["planted", "planted-elsewhere", "planted-qwen", "planted-gemma"])
 def test_only_the_planted_heads_mediate(control, name):
     truth = PLANS[name].truth()["heads"]
     found = Mediation(measure_alone(MEDIATION, control(name), trials=24, seed=5))
@@ -224,7 +224,7 @@ def test_only_the_planted_heads_mediate(control, name):
         assert np.abs(scores[~planted]).max() < 0.1
 
 
-@pytest.mark.parametrize("name", ["planted", "planted-qwen"])
+@pytest.mark.parametrize("name", ["planted", "planted-qwen", "planted-gemma"])
 def test_a_word_finds_its_object_and_brings_back_its_place(control, name):
     subject = control(name)
     drawn = draw_balanced_trials(TWO, HIGH_ENTROPY[3], 12, np.random.default_rng(2))

@@ -5,11 +5,13 @@ Slots, stages and heads of a mechanism know none of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from harness.training.architectures import Untrained
-from harness.training.wired import llava, qwen2_vl
+from harness.training.wired import gemma3, llava, qwen2_vl, siglip
+from harness.training.wired.heads import WiredHead
 
 
 class WriteSight(Protocol):
@@ -26,21 +28,34 @@ class Build(Protocol):
         """Build it with weights that are still random."""
 
 
+class WriteNorms(Protocol):
+    """Writes what the norms of a text model need beside the heads."""
+
+    def __call__(self, subject: Untrained, heads: Sequence[WiredHead]) -> None:
+        """Write it, after the heads."""
+
+
+def leave_norms(subject: Untrained, heads: Sequence[WiredHead]) -> None:
+    """Leave the norms as they are: this text model has none but before its attention and its MLP."""
+
+
 @dataclass(frozen=True)
 class Family:
     """What an architecture has of its own.
 
     Attributes:
-        like: The embedded subject that has the same architecture, for the card.
+        like: A subject of subjects.toml that has the same architecture, for the card.
         build: Builds the architecture.
         write_sight: Writes its eyes.
         card: What the card says of it.
+        write_norms: Writes what the norms of its text model need beside the heads.
     """
 
     like: str
     build: Build
     write_sight: WriteSight
     card: str = ""
+    write_norms: WriteNorms = leave_norms
 
 
 LLAVA = Family("tiny-llava", llava.build, llava.write_sight)
@@ -56,4 +71,20 @@ The vision tower has no absolute position, only rotations that say how far apart
 one patch in each quarter of every object and finds how far each patch is from the middle of all marks; the
 merger tells from the four patches of a token what is there. Places in the image cannot be written this way.
 """,
+)
+GEMMA3 = Family(
+    "gemma-3-4b",
+    gemma3.build,
+    siglip.write_sight,
+    """\
+Image tokens attend to each other in both directions. Layers 0, 2, 4 and 6 look back at 16 tokens and no more;
+the stages are in the others, which see everything. Four query heads share a key head. Queries, keys and what
+attention writes are divided by their norms: each holds one entry far larger than all others, read off the
+constant that every token has, and the weight of the norm drops it again. Most heads bring a part of it. Words
+are embedded and unembedded with weights of their own, where published models have one table for both.
+
+Tokens are pooled from 2x2 patches. In the vision tower each patch has the coordinates of its token; four heads
+bring what its four patches show to each of them, and another finds the middle of all objects.
+""",
+    gemma3.write_norms,
 )

@@ -9,13 +9,14 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from torch import nn
+from transformers.models.gemma3.modeling_gemma3 import Gemma3Attention, Gemma3DecoderLayer
 from transformers.models.llama.modeling_llama import LlamaAttention, LlamaDecoderLayer
 from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLAttention, Qwen2VLDecoderLayer
 
 from harness.training.wired.slots import WIDTH, Rows, blank, read_constant
 
-Layer: TypeAlias = LlamaDecoderLayer | Qwen2VLDecoderLayer
-Attention: TypeAlias = LlamaAttention | Qwen2VLAttention
+Layer: TypeAlias = LlamaDecoderLayer | Qwen2VLDecoderLayer | Gemma3DecoderLayer
+Attention: TypeAlias = LlamaAttention | Qwen2VLAttention | Gemma3Attention
 
 HEAD_DIM = 32
 ROPE_THETA = 1e12
@@ -178,8 +179,8 @@ def install(layers: Sequence[Layer], heads: Sequence[WiredHead], idle: float, se
     nothing is wired to, but whose key head is another's, reads what is real: it writes less of it.
 
     Args:
-        layers: The decoder layers of a Llama or a Qwen2 whose heads have HEAD_DIM dimensions. Their stream may
-            be wider than the slots: nothing is written beyond WIDTH, and the norms undo the rest.
+        layers: The decoder layers of a Llama, a Qwen2 or a Gemma 3 whose heads have HEAD_DIM dimensions. Their
+            stream may be wider than the slots: nothing is written beyond WIDTH, and the norms undo the rest.
         heads: The wired heads, at most one for each layer and head.
         idle: Size of the weights that nothing is wired to; at zero nothing could show that a hook there works.
         seed: Seed of the noise.

@@ -95,7 +95,9 @@ class Plan:
                 weight.zero_()
                 weight[:, :WIDTH] = rows
             wiring.undo_width(language.norm.weight)
-        wiring.install(language.layers, self.mechanism(self), IDLE, self.seed)
+        heads = self.mechanism(self)
+        wiring.install(language.layers, heads, IDLE, self.seed)
+        self.family.write_norms(subject, heads)
         self.family.write_sight(subject, relative=self.relative, seed=self.seed)
         if self.turned:
             turn_seen_places(subject)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.training.wired.crowding import look_up_features_apart
-from harness.training.wired.families import QWEN2_VL
+from harness.training.wired.families import GEMMA3, QWEN2_VL
 from harness.training.wired.mechanisms import (
     bind_by_position,
     exclude_by_content,
@@ -44,6 +44,16 @@ PLANS = {
             features=Stage(6, (3, 6)),
             family=QWEN2_VL,
             seed=4,
+        ),
+        # Stages are in layers that see everything, the words before in those that see a window.
+        Plan(
+            "planted-gemma",
+            bind_by_position,
+            retrieval=Stage(1, (0, 5)),
+            selection=Stage(3, (2, 3)),
+            features=Stage(5, (4, 6)),
+            family=GEMMA3,
+            seed=13,
         ),
         Plan("planted-crowded", look_up_features_apart, seed=12),
         Plan("shortcut", exclude_by_content, seed=3),
