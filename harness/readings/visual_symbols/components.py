@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import xarray as xr
+from scipy.special import stdtrit
 
 from harness.measures.components import NEIGHBOURS
 from harness.readings.reading import (
@@ -16,8 +17,12 @@ from harness.readings.reading import (
     make_missing,
     select_half,
 )
-from harness.statistics.clusters import draw_cluster_weights
-from harness.statistics.estimate import Estimate, mean
+from harness.statistics.clusters import (
+    draw_cluster_weights,
+    number_clusters,
+    standard_error,
+)
+from harness.statistics.estimate import Estimate
 from harness.statistics.halves import DRAWS
 from harness.statistics.orders import Code, estimate_order
 
@@ -128,14 +133,16 @@ def _widen_by_target(estimate: Estimate, targets: xr.DataArray, least: float = 0
         targets: The target of each of its items, [n].
         least: The least that it can be; the most is 1.
     """
-    if estimate.evidence is None:
+    if estimate.evidence is None or estimate.value is None:
         return estimate
-    by_target = mean(estimate.evidence.values, targets.values)
+    value, items = estimate.value, estimate.evidence.values
+    _, codes, count = number_clusters(items, targets.values, "values")
+    error = standard_error(items - value, codes, count)
 
     def interval(level: float) -> tuple[float, float]:
-        ends = [e.interval(abs(level)) for e in (estimate, by_target)]
-        low = max(least, min(low for low, _ in ends))
-        high = min(1.0, max(high for _, high in ends))
+        low, high = estimate.interval(abs(level))
+        away = float(stdtrit(count - 1, (1 + abs(level)) / 2)) * error
+        low, high = max(least, min(low, value - away)), min(1.0, max(high, value + away))
         return (low, high) if level >= 0 else (high, low)
 
     return replace(estimate, interval=interval, method=f"{estimate.method}, or by target")
