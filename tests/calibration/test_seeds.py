@@ -172,7 +172,7 @@ FAR = {
     # Lists of few heads: their interval is a point with most seeds, and with some a fifth or a third.
     "visual_symbols.3.4.separate_heads on taught-content",
     "visual_symbols.3.4.separate_heads on taught-spread",
-    # The share varies 2.7 times as much as its intervals tell; how many heads are put in is chosen with each seed.
+    # It varies 2.7 times as much as its intervals tell; how many heads are put in is chosen with each seed.
     "visual_symbols.b.repeats_first on taught",
 }
 """Cells whose verdict changes though they lie farther from their threshold than true intervals would allow."""
