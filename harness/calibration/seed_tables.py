@@ -116,7 +116,8 @@ in. Made by `harness/calibration/seed_tables.py`, from `reports/seeds.json`.
 A verdict that changes with the seed is near its threshold, or a fault. The table of controls
 (`fixtures/controls.toml`) says which other verdicts a cell may have (`also`). Near is what lies, on average,
 within {NEAR:g} half widths of its own interval: where intervals tell the truth, an estimate farther away
-changes its verdict with few seeds or none.
+changes its verdict with few seeds or none. {_count_far(content)} cells that change lie farther away: their intervals
+do not tell all of what varies, and a test names them.
 
 {_tabulate_controls(content)}
 
@@ -137,6 +138,11 @@ runs of the same seed, where the choices are the same unless the model changed.
 
 {_tabulate_wide(wide)}
 """
+
+
+def _count_far(content: Content) -> int:
+    """How many cells change their verdict farther from their threshold than true intervals would let them."""
+    return sum((cell["widths"] or 0) > NEAR for cell in content["cells"])
 
 
 def _find_ratio(spread: Spread) -> float:

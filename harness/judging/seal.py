@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -89,10 +89,15 @@ class SealedExperiment:
 
 @dataclass(frozen=True)
 class SealedCell:
-    """What a claim must say of a control, as in `harness.judging.controls.Expected`."""
+    """What a claim must say of a control, as in `harness.judging.controls.Expected`.
+
+    Earlier versions sealed a `margin` for each cell. It is read so that the digest of their seals can be
+    checked, and asks nothing; None in seals of this version.
+    """
 
     verdict: str
     also: tuple[str, ...]
+    margin: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,8 @@ class Seal:
     def _content(self) -> dict[str, Any]:
         cells: dict[str, dict[str, object]] = {}
         for (claim, control), cell in sorted(self.controls.items()):
-            cells.setdefault(claim, {})[control] = asdict(cell)
+            known = {name: part for name, part in asdict(cell).items() if part is not None}
+            cells.setdefault(claim, {})[control] = known
         return {
             "settings": dict(self.settings),
             "stimuli": self.stimuli,
@@ -214,8 +220,9 @@ class Seal:
 def _build(kind: type[_Part], row: Mapping[str, Any], names: str) -> _Part:
     """A part of a seal from plain values; `names` is the attribute that is a list of names."""
     known = {f.name for f in fields(kind)}
-    if set(row) != known:
-        raise KeyError(", ".join(sorted(set(row) ^ known)))
+    wanted = {f.name for f in fields(kind) if f.default is MISSING}
+    if not wanted <= set(row) <= known:
+        raise KeyError(", ".join(sorted((wanted - set(row)) | (set(row) - known))))
     if not isinstance(row[names], (list, tuple)):
         raise TypeError(f"{names} is no list")
     return kind(**{**row, names: tuple(row[names])})

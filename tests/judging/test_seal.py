@@ -220,6 +220,19 @@ def test_an_experiment_that_no_sealed_claim_needs_may_change():
     assert CLAIM.experiments == ("keys",)
 
 
+def test_a_seal_with_the_margins_of_earlier_versions_is_read_and_they_ask_nothing():
+    cells = {pair: replace(cell, margin=0.25) for pair, cell in SEAL.controls.items()}
+    content = replace(SEAL, controls=cells).to_json()
+    assert content["controls"][KEYS]["planted"]["margin"] == 0.25
+    read = Seal.from_json(json.loads(json.dumps(content)))
+    assert read.digest == content["digest"]
+    assert read == SEAL, "nothing else is asked"
+    assert "margin" not in SEAL.to_json()["controls"][KEYS]["planted"]
+    content["controls"][KEYS]["planted"]["margin"] = 0.5
+    with pytest.raises(ValueError, match="it was changed after it was written"):
+        Seal.from_json(content)
+
+
 def test_of_many_claims_that_are_not_asked_the_first_few_are_named():
     claims = {f"paper.1.{n}": next(iter(SEAL.claims.values())) for n in "abcdefgh"}
     (lost,) = find_unasked(replace(SEAL, claims=claims), (), (), ("a",))
