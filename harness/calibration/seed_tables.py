@@ -116,8 +116,8 @@ in. Made by `harness/calibration/seed_tables.py`, from `reports/seeds.json`.
 A verdict that changes with the seed is near its threshold, or a fault. The table of controls
 (`fixtures/controls.toml`) says which other verdicts a cell may have (`also`). Near is what lies, on average,
 within {NEAR:g} half widths of its own interval: where intervals tell the truth, an estimate farther away
-changes its verdict with few seeds or none. {_count_far(content)} cells that change lie farther away: their intervals
-do not tell all of what varies, and a test names them.
+changes its verdict with few seeds or none. {_count_far(content)} cells that change lie farther away: their
+intervals do not tell all of what varies, and a test names them.
 
 {_tabulate_controls(content)}
 
