@@ -140,3 +140,18 @@ def test_heads_are_missed_only_where_they_mediate_as_much_as_is_worth_finding(
     read = RetrievalVariants(data)
     for stage in CONDITIONS:
         assert decide(read.found(stage), ANY, "planted").verdict.value == verdict
+
+
+def test_layers_in_bfloat16_round_the_sum_of_exact_products_once(planted):
+    """The truth is float64, in which these sums are exact enough, rounded to bfloat16."""
+    half = _convert_to_bfloat16(planted).model.model.language_model.layers[0].self_attn.q_proj
+    states = torch.randn(3, 50, half.weight.shape[1], generator=torch.Generator().manual_seed(0))
+    states = states.bfloat16()
+    exact = states.double() @ half.weight.double().T
+    given = half(states)
+    assert given.dtype is torch.bfloat16
+    # A sum that lies between two numbers may be rounded to either.
+    assert (given == exact.bfloat16()).double().mean() > 0.99
+    assert torch.allclose(given.double(), exact, rtol=2**-8, atol=1e-4)
+    # The subject itself is as it was.
+    assert type(planted.model.model.language_model.layers[0].self_attn.q_proj) is torch.nn.Linear
