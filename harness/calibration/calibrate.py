@@ -17,7 +17,7 @@ from pathlib import Path
 from harness import __version__
 from harness.calibration.mutants import check_mutants, mutants
 from harness.calibration.runs import collect_claims
-from harness.calibration.seeds import note_verdict
+from harness.calibration.seeds import SEEDS, note_verdict, read_seeds
 from harness.calibration.summary import Found, Part, add_up
 from harness.calibration.weakening import CURVE, SECTIONS, choose_claims, list_parts, note_step
 from harness.judging import controls
@@ -32,6 +32,9 @@ from harness.subjects.truth import STAGES
 
 PLANTED = ("planted", "planted-elsewhere")
 """Controls whose heads are known for all three stages."""
+
+REPEATED = "planted"
+"""The control whose claims are judged with many seeds of trials, for power where a mechanism is clean."""
 
 SEEING_WRONG = tuple(
     f"{name}:{how}"
@@ -53,7 +56,8 @@ class Size:
     Attributes:
         untrained: How many untrained subjects, one of each seed.
         misled: How many seeds of trials on each subject that is shown something else than the trial says.
-        repeats: How many seeds of trials on every control, the scorecard's own among them.
+        repeats: How many seeds of trials on `REPEATED`, the scorecard's own among them; other controls are
+            judged with the scorecard's own. `harness.calibration.seed_tables` repeats the taught ones.
         controls: Which controls are judged; all if None.
         coverage: How many simulated experiments for each situation of `coverage`.
         trials: Trials of every experiment; each experiment's own number if None.
@@ -111,13 +115,16 @@ def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) 
     begun = time.monotonic()
     code = hash_code()
     results = run_parts(list(_list_parts(size)), size, work, jobs=jobs, say=say)
-    found = add_up(results, check_mutants(mutants()[: size.mutants], jobs=jobs, say=say))
+    claims = claims_hash(collect_claims())
+    taught = read_seeds(SEEDS, claims)
+    caught = check_mutants(mutants()[: size.mutants], jobs=jobs, say=say)
+    found = add_up(results, caught, taught)
     return {
         "schema": SCHEMA,
         "made": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "harness": __version__,
-        "claims_hash": claims_hash(collect_claims()),
+        "claims_hash": claims,
         "code": code,
         "seconds": round(time.monotonic() - begun),
         "size": asdict(size),
@@ -171,10 +178,10 @@ def _read_finished(path: Path) -> Found | None:
 
 def _list_parts(size: Size) -> Iterator[Part]:
     # The scorecard's own seed first: it is what the table of controls is about.
-    judged = size.controls or {control for _, control in controls.read_expected()}
-    for seed in range(size.repeats):
-        for control in sorted(judged):
-            yield "table", control, seed
+    for control in sorted(size.controls or {control for _, control in controls.read_expected()}):
+        yield "table", control, 0
+    for seed in range(1, size.repeats):
+        yield "table", REPEATED, seed
     for seed in range(1, size.misled + 1):
         for name in SEEING_WRONG:
             yield "null", name, seed

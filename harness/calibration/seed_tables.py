@@ -17,6 +17,7 @@ from harness.calibration.calibrate import Size, hash_code, run_parts
 from harness.calibration.runs import collect_claims
 from harness.calibration.seeds import (
     NEAR,
+    SEEDS,
     CellOverSeeds,
     Noted,
     Pair,
@@ -30,7 +31,6 @@ from harness.judging import controls
 from harness.judging.claim import claims_hash
 from harness.machine.files import REPORTS, ROOT, write_json
 
-CONTENT = REPORTS / "seeds.json"
 DOCUMENT = ROOT / "docs" / "seeds.md"
 
 SIZE = Size()
@@ -197,6 +197,6 @@ def find_faults(content: Content) -> list[str]:
 
 if __name__ == "__main__":
     measured = measure_seeds(say=print)
-    write_json(CONTENT, measured)
+    write_json(SEEDS, measured)
     DOCUMENT.write_text(write_document(measured))
     print("\n".join(find_faults(measured)) or "every cell is as the table of controls says")

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import inf, sqrt
+from pathlib import Path
 from statistics import mean, stdev
 from typing import TypedDict
 
 from harness.judging import controls
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
+from harness.machine.files import REPORTS, read_json
 from harness.reporting.error_rates import ChangingCell
+
+SEEDS = REPORTS / "seeds.json"
+"""What the controls with trained-in stages do over seeds of trials; see `harness.calibration.seed_tables`."""
 
 Pair = tuple[str, str]
 """A claim's id and a control's name."""
@@ -146,6 +151,22 @@ def _find_spread(seeds: Sequence[Noted]) -> Spread | None:
         "found": stdev(estimates),
         "told": sqrt(mean(error**2 for _, error in known)),
     }
+
+
+def read_seeds(path: Path, claims: str) -> list[CellOverSeeds]:
+    """Read the cells of reports/seeds.json; none if the file is of other claims.
+
+    Args:
+        path: The file.
+        claims: The hash of the claims that are calibrated.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError: It is damaged.
+    """
+    content = read_json(path)
+    cells: list[CellOverSeeds] = content["cells"] if content["claims_hash"] == claims else []
+    return cells
 
 
 def find_changing(cells: Sequence[CellOverSeeds]) -> Iterator[ChangingCell]:

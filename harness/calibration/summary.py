@@ -9,7 +9,13 @@ from typing import Any
 from scipy.stats import beta
 
 from harness.calibration.mutants import Result
-from harness.calibration.seeds import Noted, add_up_seeds, find_changing, tell_changing
+from harness.calibration.seeds import (
+    CellOverSeeds,
+    Noted,
+    add_up_seeds,
+    find_changing,
+    tell_changing,
+)
 from harness.calibration.weakening import add_up_curves
 from harness.judging import controls
 from harness.judging.verdict import Verdict
@@ -47,12 +53,15 @@ TRUE_WHEN_MISLED = {
 """Claims that can be true of a subject that sees the wrong image."""
 
 
-def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
+def add_up(
+    results: Mapping[Part, Found], mutants: Iterable[Result], taught: Sequence[CellOverSeeds]
+) -> Results:
     """Add up finished parts to what is published.
 
     Args:
         results: What each part found.
         mutants: What became of each mutant.
+        taught: What the controls with trained-in stages do over seeds of trials.
     """
     known = controls.read_expected()
     by_seed: dict[tuple[str, str], list[Noted]] = defaultdict(list)
@@ -87,7 +96,7 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
             for (claim, control), seeds in by_seed.items()
             if control == "planted"
         },
-        "power_taught": find_power_taught(by_seed),
+        "power_taught": find_power_taught(taught),
         "power_curves": add_up_curves(results),
         "repeats": max(map(len, by_seed.values()), default=0),
         "auroc": {name: found["auroc"] for name, found in located.items()},
@@ -98,25 +107,24 @@ def add_up(results: Mapping[Part, Found], mutants: Iterable[Result]) -> Results:
     }
 
 
-def find_power_taught(
-    by_seed: Mapping[tuple[str, str], Sequence[Noted]],
-) -> dict[str, dict[str, float]]:
+def find_power_taught(cells: Sequence[CellOverSeeds]) -> dict[str, dict[str, float]]:
     """Find how often each claim is supported that holds on a control with trained-in stages.
 
     A claim holds where the table says so, also near its threshold, where some seeds leave it open.
 
     Args:
-        by_seed: What was noted of each cell, one for each seed.
+        cells: What these controls do over seeds of trials.
 
     Returns:
         The share of seeds, by claim and control.
     """
     found: dict[str, dict[str, float]] = defaultdict(dict)
-    for (claim, control), cell in sorted(controls.read_expected().items()):
-        seeds = by_seed.get((claim, control), ())
-        if seeds and control.startswith(TAUGHT) and Verdict.supported in {cell.verdict, *cell.also}:
-            share = sum(s["verdict"] == Verdict.supported for s in seeds) / len(seeds)
-            found[claim][control] = share
+    expected = controls.read_expected()
+    for cell in cells:
+        claim, control, verdicts = cell["claim"], cell["control"], cell["verdicts"]
+        told = expected.get((claim, control))
+        if told is not None and Verdict.supported in {told.verdict, *told.also}:
+            found[claim][control] = verdicts.get(Verdict.supported, 0) / sum(verdicts.values())
     return dict(found)
 
 

@@ -78,10 +78,10 @@ class Caught(TypedDict):
 class Results(TypedDict):
     """What the parts of a calibration add up to.
 
-    `table` is about the controls, and `seeds` has those of its cells that change with the seed of the trials.
-    `power` is the share of `repeats` seeds in which a claim is supported on the planted control, and
-    `power_taught` that on each control with trained-in stages on which the claim holds, and `power_curves` has
-    it where one stage is turned down. By control,
+    `table` is about the controls. The planted one is judged with `repeats` seeds of trials: `seeds` has its
+    claims whose verdict changes, `power` the share of seeds in which a claim is supported. `power_taught` is
+    that share on each control with trained-in stages on which the claim holds (from reports/seeds.json), and
+    `power_curves` has it where one stage is turned down. By control,
     `auroc` has how surely mediation ranks the planted heads of each stage above all others, `onsets` the layer
     from which on a code is there and the layers where it is planted, `steering` the share of answers that
     steered heads move. `coverage` is the share of 95% intervals that hold the truth, by situation.
@@ -185,7 +185,11 @@ def render(content: Content) -> Iterator[str]:
         found = Counter(row["verdict"] for row in rows if row["control"] == control)
         yield f"  {control:20}" + ", ".join(f"{n} {verdict}" for verdict, n in found.items())
     changing = content["seeds"]
-    yield f"over {content['repeats']} seeds of trials {len(changing)} of {len(rows)} cells change"
+    power = content["power"]
+    yield (
+        f"over {content['repeats']} seeds of trials {len(changing)} of {len(power)} verdicts on planted "
+        "change"
+    )
     for cell in changing:
         told = ", ".join(f"{n} {verdict}" for verdict, n in cell["verdicts"].items())
         away = "" if cell["distance"] is None else f", {cell['distance']:.3g} from the threshold"
@@ -203,7 +207,6 @@ def render(content: Content) -> Iterator[str]:
         yield from (
             f"  {claim} on {subject}, seed {seed}" for subject, seed, claim in false["passed"]
         )
-    power = content["power"]
     yield f"power over {content['repeats']} seeds: {min(power.values()):.0%} to {max(power.values()):.0%}"
     yield from (f"  {claim} {share:.0%}" for claim, share in power.items() if share < 1)
     taught = content["power_taught"]

@@ -7,14 +7,13 @@ import pytest
 
 from harness.calibration import seed_tables
 from harness.calibration.seed_tables import (
-    CONTENT,
     DOCUMENT,
     SIZE,
     find_faults,
     make_content,
     write_document,
 )
-from harness.calibration.seeds import NEAR, add_up_seeds, find_changing, tell_changing
+from harness.calibration.seeds import NEAR, SEEDS, add_up_seeds, find_changing, tell_changing
 from harness.judging.controls import Expected, read_expected
 from harness.judging.verdict import Verdict
 from harness.machine.files import read_json
@@ -158,7 +157,7 @@ def test_the_document_names_cells_whose_estimates_vary_more_than_told():
 
 @pytest.fixture(scope="module")
 def committed():
-    return read_json(CONTENT)
+    return read_json(SEEDS)
 
 
 FAR = {

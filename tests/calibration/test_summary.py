@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 
 from harness.calibration import summary
 from harness.calibration.mutants import Mutant, Result
+from harness.calibration.seeds import add_up_seeds
 from harness.calibration.summary import add_up, count_false_passes, find_faults
 from harness.judging.controls import read_expected
 from harness.judging.verdict import Verdict
@@ -61,7 +62,7 @@ def test_what_can_be_true_with_a_wrong_image_is_no_false_pass():
     for subject, passes in (("tiny-qwen2-vl:wrong-image", 0), ("untrained:1", 1)):
         results = {**parts(), ("null", subject, 1): dict.fromkeys(CLAIMS, "refuted")}
         results["null", subject, 1][truly] = "supported"
-        false = add_up(results, [])["false_pass"]
+        false = add_up(results, [], [])["false_pass"]
         assert len(false["misled"]["passed"]) == 0
         assert len(false["passed"]) == passes
 
@@ -86,8 +87,8 @@ def parts():
     return {
         **{
             ("table", name, seed): {c: note(read_expected()[c, name].verdict) for c in CLAIMS}
-            for seed in range(20)
             for name in controls
+            for seed in range(20 if name in ("planted", "shortcut") else 1)
         },
         **null(100),
         ("null", "tiny-llava:shuffled", 1): dict.fromkeys(CLAIMS, "refuted"),
@@ -96,12 +97,24 @@ def parts():
     }
 
 
-def content(changes=(), caught="a test"):
+def find_taught(open_in=()):
+    """Cells over 20 seeds, all as the table has them; of those in `open_in` five are inconclusive."""
+    by_seed = {
+        pair: [
+            note("inconclusive" if pair in open_in and n < 5 else cell.verdict) for n in range(20)
+        ]
+        for pair, cell in read_expected().items()
+        if pair[1].startswith("taught")
+    }
+    return add_up_seeds(by_seed)
+
+
+def content(changes=(), caught="a test", open_in=()):
     results = parts()
     for part, claim, value in changes:
         results[part] = {**results[part], claim: value}
     mutant = Mutant("a mistake", "f.py", "old", "new", "why", ("t",))
-    added = add_up(results, [Result(mutant, caught, "", 1.0)])
+    added = add_up(results, [Result(mutant, caught, "", 1.0)], find_taught(open_in))
     return {**added, "size": {"coverage": 4000, "trials": None, "controls": None}}
 
 
@@ -171,7 +184,7 @@ def test_what_was_not_judged_or_measured_is_told():
         del results["table", "shortcut", i][CLAIMS[0]]
     for i in range(20):
         del results["table", "planted", i][CLAIMS[1]]
-    made = {**add_up(results, []), "size": {"coverage": 4000, "trials": None, "controls": None}}
+    made = {**add_up(results, [], []), "size": {"coverage": 4000, "trials": None, "controls": None}}
     assert find_faults(made) == [
         f"{CLAIMS[0]} on shortcut: not judged",
         f"{CLAIMS[1]} on planted: not judged",
@@ -227,8 +240,8 @@ def test_power_is_told_of_claims_that_hold_on_planted_and_on_trained_in_stages()
     (claim, control), *_ = sorted(
         (c, n) for c, n in held if read_expected()[c, n].verdict == "supported"
     )
-    some = [(("table", control, seed), claim, note("inconclusive")) for seed in range(5)]
-    assert content(some)["power_taught"][claim][control] == 0.75
+    some = content(open_in={(claim, control)})
+    assert some["power_taught"][claim][control] == 0.75
 
 
 def test_the_sentence_on_a_scorecard_tells_power_of_claims_that_hold_and_no_others():
