@@ -186,6 +186,17 @@ def test_effects_that_may_be_rounding_are_not_present():
         assert verdict(make(score).presence(stage), over(ROUNDING)) == "refuted"
 
 
+def test_heads_carry_no_answer_where_none_is_given():
+    """Some head of an untrained model surely moves two answers apart, neither of which leads."""
+    given = mediation(STAGES, strength=0.1)
+    either = np.where(np.arange(TRIALS) % 2, 1, -1)
+    none = Mediation(given.data.assign(clean=given.data.clean * either))
+    for stage in CONDITIONS:
+        for found, expected in ((given, "supported"), (none, "inconclusive")):
+            assert verdict(found.presence(stage), over(ROUNDING)) == expected
+            assert verdict(found.size(stage), over(0.001)) == expected
+
+
 def test_the_smallest_size_worth_finding_is_half_of_the_smallest_published_one():
     for stage in CONDITIONS:
         least = min(published.load().maxima(stage).values())

@@ -40,6 +40,8 @@ TOP = 10
 Head = tuple[int, int]
 """Layer and head."""
 
+NO_LEAD = "the clean answer does not surely lead the other, so that heads have none to carry"
+
 
 class Mediation(Reading):
     """Turns scores of heads into strength, depth and overlap of the stages, named by their condition."""
@@ -50,6 +52,9 @@ class Mediation(Reading):
         Chosen on the estimation half, read on the other. Whether there is an effect is a question of its own,
         however small it is: see `size` and `share`. That there is none is not told by one head, since another
         could be the stage's: all of them must surely be smaller than what is worth finding.
+
+        Where no answer is given there is none to carry, though some head of any network, also of one with random
+        weights, moves the two answers apart by a little more than rounding.
         """
         if missing := self._explain_too_few(stage):
             return missing
@@ -57,7 +62,9 @@ class Mediation(Reading):
         found = mean_by_flips(*read_best_head(scores, scenes))
         low, high = self._find_bounds(found)
         if low > ROUNDING:
-            return found
+            lead = mean(self.data.clean.sel(condition=stage).values[: len(scenes)], scenes)
+            led = self._find_bounds(lead)[0] > 0
+            return found if led else Estimate.unsettled(NO_LEAD, **count_trials(scenes))
         largest = float(bound_heads(scores, scenes, self.look.level).max())
         reason = (
             f"{spell_stage(stage)}: the best one scores {read_value(found):.2g} [{low:.2g}, {high:.2g}] logits "
@@ -90,7 +97,7 @@ class Mediation(Reading):
         lead = clean[: len(first)][~first]
         sizes = count_trials(scenes[~first])
         if not self._find_bounds(mean(lead, scenes[~first]))[0] > 0:
-            return Estimate.unsettled("the clean answer does not surely lead the other", **sizes)
+            return Estimate.unsettled(NO_LEAD, **sizes)
         weights = draw_cluster_weights(scenes[~first], DRAWS, np.random.default_rng(0))
         draws = (weights @ moved) / (weights @ lead)
         return from_draws(float(moved.mean() / lead.mean()), draws, **sizes)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from harness.readings.exchange import compare_with_controls
-from harness.readings.reading import estimate_gain, estimate_share
+from harness.readings.reading import count_trials, estimate_gain, estimate_share
 from harness.readings.rivals import RivalReading
-from harness.statistics.estimate import Estimate
+from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate
 
 
 class Steering(RivalReading):
@@ -16,8 +18,19 @@ class Steering(RivalReading):
         return estimate_share(self.data.right, self.data.scene)
 
     def unedited(self) -> Estimate:
-        """Share of answers that are the described object's without an edit."""
-        return estimate_share(self.data.before, self.data.scene)
+        """Share of answers that are the described object's without an edit, of those that name either object.
+
+        A subject that names neither has no answer that an edit could move, and could not fail.
+        """
+        before, scenes = self.data.before, self.data.scene
+        named = (self.data.right | before).values
+        few = int(named.sum())
+        if len(np.unique(scenes.values[named])) < MINIMUM_CLUSTERS:
+            return Estimate.unsettled(
+                f"only {few} of {len(named)} answers without an edit name one of the two objects",
+                **count_trials(scenes),
+            )
+        return estimate_share(before[named], scenes[named])
 
     def swapped(self, stage: str) -> Estimate:
         """Share of answers that are the described object's, at the setting chosen on the other half."""
