@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from harness import __version__
+from harness.calibration.countdown import Countdown
 from harness.calibration.mutants import check_mutants, mutants
 from harness.calibration.runs import collect_claims
 from harness.calibration.seeds import note_verdict
@@ -133,7 +134,6 @@ def run_parts(
     Raises:
         CodeMoved: The code changed meanwhile.
     """
-    begun = time.monotonic()
     work.mkdir(parents=True, exist_ok=True)
     code = hash_code()
     paths = {part: work / f"{_name_part(part, size, code)}.json" for part in parts}
@@ -142,15 +142,14 @@ def run_parts(
     say(f"{len(parts)} parts, {len(results)} of them done before; {jobs} at a time")
     # The new processes inherit it, and libraries that start threads read it when they are imported.
     os.environ["OMP_NUM_THREADS"] = "1"
+    countdown = Countdown(len(waiting), say)
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         futures = {pool.submit(_run_and_keep, part, size, paths[part]): part for part in waiting}
         try:
-            for done, future in enumerate(as_completed(futures), 1):
+            for future in as_completed(futures):
                 part = futures[future]
                 results[part] = future.result()
-                left = (time.monotonic() - begun) / done * (len(waiting) - done) / 60
-                named = " ".join(map(str, part))
-                say(f"{done} of {len(waiting)}: {named}; about {left:.0f} min left")
+                countdown.finish(" ".join(map(str, part)))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
