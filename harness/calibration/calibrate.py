@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -11,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from harness import __version__
@@ -41,6 +42,10 @@ SEEING_WRONG = tuple(
 )
 """Trained subjects that see the wrong image, or whose trials are shuffled: on them no claim can be true but
 those of `TRUE_WHEN_MISLED`."""
+
+
+INTERRUPTED = 130
+"""Exit status of a process that is ended before its part is done, as of a command after Ctrl-C."""
 
 
 class CodeMoved(RuntimeError):
@@ -133,6 +138,7 @@ def run_parts(
 
     Raises:
         CodeMoved: The code changed meanwhile.
+        KeyboardInterrupt: Somebody pressed Ctrl-C; what was being run is ended and is not kept.
     """
     work.mkdir(parents=True, exist_ok=True)
     code = hash_code()
@@ -143,7 +149,10 @@ def run_parts(
     # The new processes inherit it, and libraries that start threads read it when they are imported.
     os.environ["OMP_NUM_THREADS"] = "1"
     countdown = Countdown(len(waiting), say)
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    # Ctrl-C reaches all processes; this one alone decides, and ends the others.
+    deaf = (signal.SIGINT, signal.SIG_IGN)
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(jobs, spawn, initializer=signal.signal, initargs=deaf) as pool:
         futures = {pool.submit(_run_and_keep, part, size, paths[part]): part for part in waiting}
         try:
             for future in as_completed(futures):
@@ -152,6 +161,8 @@ def run_parts(
                 countdown.finish(" ".join(map(str, part)))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                process.terminate()
             raise
     if hash_code() != code:
         raise CodeMoved("the code changed while it was calibrated: run it again")
@@ -217,8 +228,15 @@ def _name_part(part: Part, size: Size, code: str) -> str:
 
 def _run_and_keep(part: Part, size: Size, path: Path) -> Found:
     """Run one part in a process of its own, and write it down at once, so that no other part can lose it."""
-    found = _run_part(part, size)
-    write_json(path, found)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        found = _run_part(part, size)
+        write_json(path, found)
+    except KeyboardInterrupt:
+        # By now its temporary folders are gone; the pool would go on with the next part.
+        os._exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return found
 
 

@@ -105,7 +105,9 @@ def measure_floor(asked: Asked, store: Path, work: Path, say: Callable[[str], No
     parts = [(usual, asked.seed + i) for i in range(asked.repeats)]
     parts += [(serving, asked.seed) for serving in others]
     sides: dict[tuple[str, int], Side] = {}
-    say(f"{len(parts)} runs of the suite, then logits; what an earlier run has measured is not measured again")
+    say(
+        f"{len(parts)} runs of the suite, then logits; what an earlier run has measured is not measured again"
+    )
     countdown = Countdown(len(parts) + 1, say)
     for serving, seed in parts:
         sides[serving.name, seed] = run_side(
