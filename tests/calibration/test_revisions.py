@@ -190,7 +190,11 @@ def test_what_cannot_be_read_is_one_line(repository, monkeypatch, capsys, named,
             "it is from before `claims seal`, and too old for the code of this version (ModuleNotFoundError: No "
             "module named 'nothing_of_that_name'); name a revision that has `claims seal`, {first} is the first,",
         ),
-        ("weaker", TASK, "its own code does not collect its claims (claims seal: the claims cannot be"),
+        (
+            "weaker",
+            TASK,
+            "its own code does not collect its claims (claims seal: the claims cannot be",
+        ),
     ],
 )
 def test_a_revision_whose_claims_cannot_be_read_is_one_line_with_what_to_try(
