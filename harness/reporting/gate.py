@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
 from harness.judging.record import Record
@@ -107,21 +107,17 @@ def render(comparison: Comparison, width: int = 100, *, each: bool = False) -> l
 
 
 def markdown(comparison: Comparison) -> str:
-    """The comparison as a Markdown table, for example for a workflow's job summary."""
+    """The comparison as Markdown, for example for a workflow's job summary; what is unchanged is folded."""
     mark = "❌" if comparison.red else "✅"
-    rows = [
-        "| fate | claim | subject | before | after | change | detectable |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for fate in Fate:
-        for row in comparison.of(fate):
-            before, after = (_cell(r) for r in (row.before, row.after))
-            change, least = _escape(row.reason), ""
-            if isinstance(row, RowWithDifference):
-                change, least = _tell_change(row), number(row.detectable)
-            cells = (fate, row.claim, row.subject, before, after, change, least)
-            rows.append("| " + " | ".join(map(str, cells)) + " |")
-    parts = [f"## {mark} {_escape(_title(comparison))}", "\n".join(rows)]
+    shown = [row for fate in Fate if fate is not Fate.unchanged for row in comparison.of(fate)]
+    # A claim that was not compared must not look like one that did not change.
+    shown += [row for row in comparison.of(Fate.unchanged) if row.reason]
+    folded = [row for row in comparison.of(Fate.unchanged) if not row.reason]
+    parts = [f"## {mark} {_escape(_title(comparison))}"]
+    parts += [_make_table(shown)] if shown else []
+    if folded:
+        parts += [f"<details><summary>{len(folded)} unchanged</summary>", _make_table(folded)]
+        parts.append("</details>")
     if comparison.partial:
         parts.insert(1, _escape(_tell_end(comparison)))
     if stages := stages_markdown(comparison.stages):
@@ -131,6 +127,21 @@ def markdown(comparison: Comparison) -> str:
     parts += [f"- {_escape(note)}" for note in comparison.notes]
     parts += map(_escape, (_method(comparison), tell_floor(comparison), _tell_alarms(comparison)))
     return "\n\n".join(parts) + "\n"
+
+
+def _make_table(rows: Sequence[Row]) -> str:
+    lines = [
+        "| fate | claim | subject | before | after | change | detectable |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        before, after = (_cell(r) for r in (row.before, row.after))
+        change, least = _escape(row.reason), ""
+        if isinstance(row, RowWithDifference):
+            change, least = _tell_change(row), number(row.detectable)
+        cells = (row.fate, row.claim, row.subject, before, after, change, least)
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
 
 
 def to_json(comparison: Comparison) -> ComparisonFacts:

@@ -187,8 +187,9 @@ def test_what_cannot_be_read_is_one_line(repository, monkeypatch, capsys, named,
         (
             "older",
             "harness/judging/claim.py",
-            "it is from before `claims seal`, and too old for the code of this version (ModuleNotFoundError: No "
-            "module named 'nothing_of_that_name'); name a revision that has `claims seal`, {first} is the first,",
+            "it is from before `claims seal`, and too old for the code of this version (ModuleNotFoundError: "
+            "No module named 'nothing_of_that_name'); name a revision that has `claims seal`, {first} is the "
+            "first, or two files of it",
         ),
         (
             "weaker",

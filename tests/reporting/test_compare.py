@@ -236,6 +236,22 @@ def test_json_and_markdown_say_the_same_and_break_nothing():
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in rows}) <= 1, table
 
 
+def test_markdown_shows_what_changed_first_and_folds_what_did_not():
+    same = [measured(first(0.9), claim=f"paper.1.c{i}") for i in range(3)]
+    unasked = record(claim="paper.1.images", verdict="not_run"), None
+    before = side(*same, measured(first(0.9)), unasked)
+    table = markdown(compare(before, side(*same, measured(first(0.2)), unasked)))
+    start = table.index("\n\n<details><summary>3 unchanged</summary>\n\n| fate |")
+    shown, folded = table[:start], table[start : table.index("\n\n</details>\n\n")]
+    assert "| regressed | paper.1.order |" in shown
+    # It was not compared, which is something else than not to have changed.
+    assert "| unchanged | paper.1.images |" in shown
+    assert [f"| unchanged | paper.1.c{i} |" in folded for i in range(3)] == [True] * 3
+    assert "paper.1.c" not in table.replace(folded, "").partition("A loss counts")[0]
+    green = markdown(compare(side(*same), side(*same)))
+    assert green.split("\n\n")[1] == "<details><summary>3 unchanged</summary>"
+
+
 def test_a_claim_that_neither_side_judged_is_written_without_a_unit():
     run = side(measured(first(0.9)))
     run = replace(run, card=replace(run.card, missing=(("paper.1.lost", "tiny"),)))
