@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.calibration.calibrate import hash_code
+from harness.calibration.countdown import Countdown
 from harness.calibration.runs import AS_USUAL, Serving, collect_claims, run_side
 from harness.judging.claim import Claim
 from harness.reporting.alarms import (
@@ -31,6 +32,7 @@ from harness.reporting.alarms import (
 from harness.reporting.compare import HELD, MARGIN, compare
 from harness.reporting.fates import RED, Comparison, Fate
 from harness.reporting.sides import Side
+from harness.reporting.wording import spell_count
 from harness.subjects.registry import find, read_registry
 from harness.subjects.resaved import SAVED, save_again
 from harness.subjects.truth import STAGES
@@ -108,7 +110,7 @@ def measure_alarms(
         known: What was measured before. It is dropped if it is of other claims; parts that other code measured
             stay, and are counted.
         keep: Is called with everything that is known after each part.
-        say: Receives a line for each part and each comparison.
+        say: Receives a line for each model that is judged, with the time left, and for each comparison.
     """
     claims, code = choose_claims(), hash_code()[:12]
     content: Content = {
@@ -125,9 +127,12 @@ def measure_alarms(
         say("what is known is of other claims or another margin: everything is measured anew")
     done = {_name_part(p) for p in content["parts"]}
     waiting = [a for a in asked if a not in done]
-    for number, one in enumerate(waiting, 1):
-        say(f"part {number} of {len(waiting)}: {one.control}, seed {one.seed}")
-        compared = compare_all(one, [c.id for c in claims], say)
+    models = sum(map(count_models, waiting))
+    if waiting:
+        say(f"{spell_count(models, 'model')} to judge, in {spell_count(len(waiting), 'part')}")
+    countdown = Countdown(models, say)
+    for one in waiting:
+        compared = compare_all(one, [c.id for c in claims], countdown)
         content["parts"].append(
             {
                 "control": one.control,
@@ -168,13 +173,19 @@ def _name_part(part: Part) -> Asked:
     return Asked(part["control"], part["seed"], part["trials"], weakened)
 
 
-def compare_all(asked: Asked, claims: Sequence[str], say: Callable[[str], None]) -> list[Compared]:
+def count_models(asked: Asked) -> int:
+    """How many models a part judges: the control, and those that are compared with it."""
+    same = len(SERVINGS) + len((*EXACT, ALL_EXACT)) + len(SAVED)
+    return 1 + (len(STAGES) * len(LEFT) if asked.weakened else same)
+
+
+def compare_all(asked: Asked, claims: Sequence[str], countdown: Countdown) -> list[Compared]:
     """Judge a control and all models that are compared with it, and compare them.
 
     Args:
         asked: Which control, and how.
         claims: Ids of the claims.
-        say: Receives a line for each comparison.
+        countdown: Counts each model, and says what each comparison gave.
     """
 
     def judge(name: str, serving: Serving = AS_USUAL) -> Side:
@@ -194,14 +205,16 @@ def compare_all(asked: Asked, claims: Sequence[str], say: Callable[[str], None])
         one = note_compared(compare(before, after, partial=True), how, kind)
         found.append(one)
         lost = ", ".join(row["claim"] for row in one["lost"])
-        say(f"  {kind} {how}: {f'RED, {lost}' if lost else 'green'}")
+        countdown.say(f"  {kind} {how}: {f'RED, {lost}' if lost else 'green'}")
 
     control = judge(asked.control)
+    countdown.finish(f"{asked.control}, seed {asked.seed}")
     last: tuple[str, Side] | None = None
     with tempfile.TemporaryDirectory() as folder:
         models = _list_weakened if asked.weakened else _list_same
         for kind, how, name, serving in models(asked.control, Path(folder)):
             made = judge(name, serving)
+            countdown.finish(f"{asked.control}, seed {asked.seed}, {kind} {how}")
             note(control, made, how, kind)
             if last is not None and not asked.weakened:
                 note(last[1], made, f"{how} against {last[0]}", "between")

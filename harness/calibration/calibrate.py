@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -11,10 +12,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 from harness import __version__
+from harness.calibration.countdown import Countdown
 from harness.calibration.mutants import check_mutants, mutants
 from harness.calibration.runs import collect_claims
 from harness.calibration.seeds import SEEDS, note_verdict, read_seeds
@@ -43,6 +45,10 @@ SEEING_WRONG = tuple(
 )
 """Trained subjects that see the wrong image, or whose trials are shuffled: on them no claim can be true but
 those of `TRUE_WHEN_MISLED`."""
+
+
+INTERRUPTED = 130
+"""Exit status of a process that is ended before its part is done, as of a command after Ctrl-C."""
 
 
 class CodeMoved(RuntimeError):
@@ -139,8 +145,8 @@ def run_parts(
 
     Raises:
         CodeMoved: The code changed meanwhile.
+        KeyboardInterrupt: Somebody pressed Ctrl-C; what was being run is ended and is not kept.
     """
-    begun = time.monotonic()
     work.mkdir(parents=True, exist_ok=True)
     code = hash_code()
     paths = {part: work / f"{_name_part(part, size, code)}.json" for part in parts}
@@ -149,17 +155,21 @@ def run_parts(
     say(f"{len(parts)} parts, {len(results)} of them done before; {jobs} at a time")
     # The new processes inherit it, and libraries that start threads read it when they are imported.
     os.environ["OMP_NUM_THREADS"] = "1"
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    countdown = Countdown(len(waiting), say)
+    # Ctrl-C reaches all processes; this one alone decides, and ends the others.
+    deaf = (signal.SIGINT, signal.SIG_IGN)
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(jobs, spawn, initializer=signal.signal, initargs=deaf) as pool:
         futures = {pool.submit(_run_and_keep, part, size, paths[part]): part for part in waiting}
         try:
-            for done, future in enumerate(as_completed(futures), 1):
+            for future in as_completed(futures):
                 part = futures[future]
                 results[part] = future.result()
-                left = (time.monotonic() - begun) / done * (len(waiting) - done) / 60
-                named = " ".join(map(str, part))
-                say(f"{done} of {len(waiting)}: {named}; about {left:.0f} min left")
+                countdown.finish(" ".join(map(str, part)))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in active_children():
+                process.terminate()
             raise
     if hash_code() != code:
         raise CodeMoved("the code changed while it was calibrated: run it again")
@@ -225,8 +235,15 @@ def _name_part(part: Part, size: Size, code: str) -> str:
 
 def _run_and_keep(part: Part, size: Size, path: Path) -> Found:
     """Run one part in a process of its own, and write it down at once, so that no other part can lose it."""
-    found = _run_part(part, size)
-    write_json(path, found)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        found = _run_part(part, size)
+        write_json(path, found)
+    except KeyboardInterrupt:
+        # By now its temporary folders are gone; the pool would go on with the next part.
+        os._exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return found
 
 

@@ -16,10 +16,31 @@ class SuiteFailed(RuntimeError):
     """The suite did not collect or judge all that it was asked to."""
 
 
-class _Collector:
+class Interruption:
+    """Plugin that remembers that somebody pressed Ctrl-C, which pytest else turns into an exit status."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Tell Ctrl-C from errors of collection and from `pytest.exit`, which end a session in the same way."""
+        self.interrupted = excinfo.type is KeyboardInterrupt
+
+    def pass_on(self) -> None:
+        """End what called pytest, too, if pytest was interrupted.
+
+        Raises:
+            KeyboardInterrupt: It was.
+        """
+        if self.interrupted:
+            raise KeyboardInterrupt
+
+
+class _Collector(Interruption):
     """Plugin that keeps the tests of claims that were collected."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.tests: list[StatedTest] = []
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -34,10 +55,12 @@ def collect_tests(files: Sequence[str] = ("claims",)) -> list[StatedTest]:
 
     Raises:
         SuiteFailed: The claims cannot be collected.
+        KeyboardInterrupt: Somebody pressed Ctrl-C.
     """
     collector = _Collector()
     quiet = ["--collect-only", "-p", "no:terminal", "--rootdir", str(ROOT)]
     status = pytest.main([*(str(ROOT / f) for f in files), *quiet], plugins=[collector])
+    collector.pass_on()
     if status != pytest.ExitCode.OK:
         raise SuiteFailed(
             f"the claims cannot be collected: {status!r}; try `pytest claims --collect-only`"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from harness.calibration.countdown import Countdown
 from harness.calibration.runs import Serving, run_side
 from harness.machine.memory import free_memory
 from harness.measuring.batches import cut_batches, divide_batches
 from harness.reporting.floor import SCHEMA, Floor, LogitFloor, add_up_floor
 from harness.reporting.sides import Side
+from harness.reporting.wording import spell_count
 from harness.runs.selection import SHIPPED, apply_asked
 from harness.runs.subject_holder import choose_device
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
@@ -92,7 +93,7 @@ def measure_floor(asked: Asked, store: Path, work: Path, say: Callable[[str], No
         asked: What, and how.
         store: Folder of measurements, shared with `pytest claims`.
         work: Folder for measurements with smaller batches, which have the same names as the usual ones.
-        say: Receives a line before and after each run.
+        say: Receives a line after each step: a run of the suite, or the comparison of logits.
 
     Raises:
         ValueError: There are fewer than one seed, or another precision is asked where it cannot be.
@@ -104,9 +105,11 @@ def measure_floor(asked: Asked, store: Path, work: Path, say: Callable[[str], No
     parts = [(usual, asked.seed + i) for i in range(asked.repeats)]
     parts += [(serving, asked.seed) for serving in others]
     sides: dict[tuple[str, int], Side] = {}
-    begun = time.monotonic()
-    for number, (serving, seed) in enumerate(parts, 1):
-        say(f"{number} of {len(parts)}: {serving.name}, seed {seed}")
+    say(
+        f"{len(parts)} runs of the suite, then logits; what an earlier run has measured is not measured again"
+    )
+    countdown = Countdown(len(parts) + 1, say)
+    for serving, seed in parts:
         sides[serving.name, seed] = run_side(
             [asked.subject],
             claims=asked.claims,
@@ -116,10 +119,10 @@ def measure_floor(asked: Asked, store: Path, work: Path, say: Callable[[str], No
             serving=serving,
             store=store if serving.divisor == 1 else work / "store",
         )
-        left = (time.monotonic() - begun) / number * (len(parts) - number)
-        say(f"  {len(sides[serving.name, seed].card.records)} verdicts; about {left:.0f} s left")
-    say("logits")
+        judged = spell_count(len(sides[serving.name, seed].card.records), "verdict")
+        countdown.finish(f"{serving.name}, seed {seed}, {judged}")
     logits = compare_logits(asked.entry, [usual, *others])
+    countdown.finish("logits")
     first = sides[usual.name, asked.seed].card
     by_claim = {key: {r.claim: r for r in s.card.records} for key, s in sides.items()}
     run = first.run

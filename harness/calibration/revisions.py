@@ -21,6 +21,12 @@ from harness.machine.files import ROOT
 
 CHANGELOG = "CHANGELOG.md"
 
+SEAL = "harness/cli/seal.py"
+"""The file that a revision has which can write down by itself what it asks."""
+
+TRY = "name another revision, or two files of `claims seal`"
+"""What to do about a revision that cannot be read."""
+
 OWN = Path(__file__).resolve().parents[2]
 """The folder of the code of this version, whatever repository is read."""
 
@@ -110,7 +116,7 @@ def _git(*arguments: str) -> bytes:
 
 def _read_tree(tree: Path, name: str) -> State:
     """What the suite asks in a folder, collected by a process that imports its code."""
-    own = (tree / "harness" / "cli" / "seal.py").is_file()
+    own = (tree / SEAL).is_file()
     with tempfile.TemporaryDirectory(prefix="claims-lint-") as folder:
         path = Path(folder) / "seal.json"
         if own:
@@ -129,17 +135,35 @@ def _read_tree(tree: Path, name: str) -> State:
         )
         if done.returncode or not path.is_file():
             told = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["it said nothing"]
-            older = "" if own else "it has no `claims seal`, and this version cannot read it "
-            raise CannotRead(f"{name}: {older or 'its claims cannot be collected '}({told[-1]})")
+            why = told[-1].replace(f"{tree}{os.sep}", "")
+            raise CannotRead(f"{name} cannot be read: {_explain_unread(why, own=own)}")
         try:
             seal = read_seal(path)
         except ValueError as error:
-            raise CannotRead(f"{name}: {error}") from None
+            why = str(error).removeprefix(f"{path}: ")
+            raise CannotRead(f"{name} cannot be read: of its seal, {why}; {TRY}") from None
     log = tree / CHANGELOG
     note = (
         "" if own else f"{name} has no `claims seal`: its claims were read by this version's code"
     )
     return State(name, seal, log.read_text(encoding="utf-8") if log.is_file() else "", note)
+
+
+def _explain_unread(why: str, *, own: bool) -> str:
+    """Why the claims of a revision could not be collected, and what to try.
+
+    Args:
+        why: What the process said that collected them.
+        own: Whether the revision has `claims seal`, so that its own code collected them.
+    """
+    if own:
+        return f"its own code does not collect its claims ({why}); {TRY}"
+    first = _git("log", "--diff-filter=A", "--format=%h", "--", SEAL).decode().split()[-1:]
+    named = f", {first[0]} is the first" if first else ""
+    return (
+        f"it is from before `claims seal`, and too old for the code of this version ({why}); name a revision "
+        f"that has `claims seal`{named}, or two files of it"
+    )
 
 
 def _make_environment(tree: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 
 import pytest
 
-from harness.calibration.collecting import SuiteFailed, collect_tests
+from harness.calibration.collecting import Interruption, SuiteFailed, collect_tests
 from harness.judging.claim import Claim, Pair
 from harness.judging.evidence import load_folder_evidence
 from harness.judging.verdict import Verdict
@@ -60,10 +60,11 @@ class Serving:
 AS_USUAL = Serving("as usual")
 
 
-class _Catcher:
+class _Catcher(Interruption):
     """Plugin that keeps the scorecard of a run, and its evidence before it is removed."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.card: Scorecard | None = None
         self.evidence: dict[Pair, Evidence] = {}
 
@@ -152,6 +153,7 @@ def run_side(
 
     Raises:
         SuiteFailed: The run made no scorecard, or one with errors or missing claims.
+        KeyboardInterrupt: Somebody pressed Ctrl-C.
     """
     catcher = _Catcher()
     with tempfile.TemporaryDirectory() as folder:
@@ -163,6 +165,7 @@ def run_side(
         chooser = [] if claims is None else [_Chooser(claims)]
         with divide_batches(serving.divisor):
             status = pytest.main(arguments, plugins=[catcher, *chooser])
+    catcher.pass_on()
     card = catcher.card
     if card is None:
         raise SuiteFailed(f"{', '.join(subjects)}: pytest ended with {status!r} and no scorecard")

@@ -22,7 +22,8 @@ each control and seed, and the same command goes on; larger numbers add to it. P
 stay and are counted aloud: --out with a new file measures all anew.
 
 exit status: 0 at most 1% of the comparisons of equal models were red, and no permuted one; 1 more were;
-2 something could not be judged
+2 something could not be judged;
+130 interrupted
 """
 
 MOST = 0.01
@@ -39,7 +40,7 @@ def add_arguments(subparsers: Subparsers) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, tell_kept=tell_kept)
     parser.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="seeds of equal models (default 3)"
     )
@@ -88,3 +89,10 @@ def execute(arguments: argparse.Namespace) -> int:
         count_red(list_compared(content["parts"], kinds)) for kinds in (KINDS, ["permuted"])
     )
     return 1 if same.red > MOST * same.of or permuted.red else 0
+
+
+def tell_kept(arguments: argparse.Namespace) -> str:
+    """What of an interrupted command is kept, in words."""
+    from harness.reporting.alarms import ALARMS
+
+    return f"each control and seed that was done is kept in {arguments.out or ALARMS}"

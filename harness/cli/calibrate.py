@@ -19,9 +19,9 @@ def add_arguments(subparsers: Subparsers) -> None:
         "repeat the planted one, and turn its stages down; simulate the intervals; break the code and see "
         "whether a test notices. "
         "Some five hours on two cores; run the same command again after an interruption and it goes on. "
-        "Exits with 1 if anything is not as it must be.",
+        "Exits with 1 if anything is not as it must be, and with 130 if it is interrupted.",
     )
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, tell_kept=tell_kept)
     parser.add_argument(
         "--out",
         type=Path,
@@ -40,7 +40,6 @@ def execute(arguments: argparse.Namespace) -> int:
     """Calibrate the suite and write the JSON; 1 if anything is not as it must be."""
     from harness.calibration.calibrate import SHORT, Size, calibrate
     from harness.calibration.summary import find_faults
-    from harness.machine.files import REPORTS
     from harness.reporting.error_rates import render
     from harness.runs.conclusion import CALIBRATION
 
@@ -50,7 +49,7 @@ def execute(arguments: argparse.Namespace) -> int:
     check_writable(out)
     content = calibrate(
         SHORT if arguments.short else Size(),
-        arguments.work or REPORTS / "runs" / "calibration",
+        _choose_work(arguments),
         jobs=arguments.jobs or len(os.sched_getaffinity(0)),
         say=lambda line: print(line, flush=True),
     )
@@ -63,3 +62,15 @@ def execute(arguments: argparse.Namespace) -> int:
         )
     )
     return 1 if wrong else 0
+
+
+def tell_kept(arguments: argparse.Namespace) -> str:
+    """What of an interrupted command is kept, in words."""
+    return f"each part that was done is kept in {_choose_work(arguments)}"
+
+
+def _choose_work(arguments: argparse.Namespace) -> Path:
+    """The folder of --work, or the usual one."""
+    from harness.machine.files import REPORTS
+
+    return arguments.work or REPORTS / "runs" / "calibration"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -27,8 +27,8 @@ def add_arguments(subparsers: Subparsers) -> None:
         "that: `claims compare CHECKPOINT --quantised int8`, as it is and as it is served; `claims compare "
         "BASE --merged FOLDER`, without and with what was merged into it.",
         epilog="exit status: 0 nothing lost; 1 a claim regressed, is missing on one side or has no verdict, or "
-        "the run is partial; 2 a file cannot be read, a run has not finished, or the margin is out of range; 3 "
-        "the two were not asked the same and cannot be compared",
+        "the run is partial; 2 a file cannot be read, a run has not finished, the margin is out of range, or a "
+        "claim cannot be accepted; 3 the two were not asked the same and cannot be compared",
     )
     parser.set_defaults(execute=execute)
     parser.add_argument("before", help="the baseline; or a subject, by name or folder")
@@ -84,6 +84,14 @@ def add_arguments(subparsers: Subparsers) -> None:
         action="store_true",
         help="red, too, where a stage is carried by other heads, or nobody can tell that it is not",
     )
+    parser.add_argument(
+        "--accept",
+        action="append",
+        default=[],
+        metavar="CLAIM=REASON",
+        help="let a claim that regressed stop nothing, for this reason, which stands beside it in all that is "
+        "printed and written; may be repeated. Refused for a claim that did not regress",
+    )
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -123,13 +131,14 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> Comparison:
-    from harness.reporting.compare import MARGIN, compare
+    from harness.reporting.compare import MARGIN, accept_losses, compare
     from harness.reporting.sides import load_side
     from harness.runs.baselines import find_baseline_file
 
     margin = MARGIN if arguments.margin is None else arguments.margin
     if not 0 < margin < 1:
         raise ValueError(f"--margin {margin}: it must be above 0 and below 1")
+    reasons = _read_reasons(arguments.accept)
     asked = bool(arguments.quantised or arguments.merged)
     if asked == (arguments.after is not None):
         raise ValueError("name two scorecards, or one subject with --quantised or --merged")
@@ -140,7 +149,23 @@ def _compare(arguments: argparse.Namespace) -> Comparison:
     )
     before, after = load_side(paths[0], arguments.floor), load_side(paths[1])
     partial = arguments.partial or bool(arguments.section)
-    return compare(before, after, margin, partial=partial, strict=arguments.strict_heads)
+    found = compare(before, after, margin, partial=partial, strict=arguments.strict_heads)
+    return accept_losses(found, reasons)
+
+
+def _read_reasons(accepted: Sequence[str]) -> dict[str, str]:
+    """Why each claim is accepted, from the texts after --accept.
+
+    Raises:
+        ValueError: A claim is named twice.
+    """
+    reasons: dict[str, str] = {}
+    for text in accepted:
+        claim, _, reason = text.partition("=")
+        if claim in reasons:
+            raise ValueError(f"--accept {claim}: named twice; give it one reason")
+        reasons[claim] = reason
+    return reasons
 
 
 def _judge_both(arguments: argparse.Namespace) -> list[Path]:

@@ -37,7 +37,7 @@ examples:
   claims floor ./released --out before --gpu          on a GPU, and told what bfloat16 moves
   claims floor planted --claim drawn --repeats 10     claims with "drawn" in their id, ten seeds
 
-exit status: 0 measured; 2 a claim could not be judged, or an option cannot be used
+exit status: 0 measured; 2 a claim could not be judged, or an option cannot be used; 130 interrupted
 """
 
 
@@ -51,7 +51,7 @@ def add_arguments(subparsers: Subparsers) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(execute=execute)
+    parser.set_defaults(execute=execute, tell_kept=tell_kept)
     parser.add_argument("subject", help="a name or a folder, as in pytest claims --subject")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="seeds (default 3)")
     parser.add_argument(
@@ -85,13 +85,11 @@ def execute(arguments: argparse.Namespace) -> int:
     """
     from harness.calibration.floor import Asked, measure_floor
     from harness.calibration.runs import collect_claims
-    from harness.machine.files import REPORTS, name_file
     from harness.reporting.floor import find_floor_file, render_floor
-    from harness.runs.options import Options
     from harness.subjects.registry import find, read_registry
 
     entry = find(arguments.subject, read_registry())
-    out: Path = arguments.out or REPORTS / "runs" / "floor" / name_file(entry.name)
+    out = _choose_folder(arguments)
     written = find_floor_file(out / "scorecard.json")
     check_writable(written)
     asked = Asked(
@@ -109,7 +107,7 @@ def execute(arguments: argparse.Namespace) -> int:
         _refuse_other_baseline(asked, entry.name, baseline)
     found = measure_floor(
         asked,
-        arguments.store or Options.store,
+        _choose_store(arguments),
         out / "floor",
         say=lambda line: print(line, flush=True),
     )
@@ -118,6 +116,28 @@ def execute(arguments: argparse.Namespace) -> int:
     write_bytes(out / "floor.md", f"{table}\n".encode())
     print(f"\n{table}\n\nwritten: {written}")
     return 0
+
+
+def tell_kept(arguments: argparse.Namespace) -> str:
+    """What of an interrupted command is kept, in words."""
+    stores = f"{_choose_store(arguments)} and {_choose_folder(arguments) / 'floor'}"
+    return f"what was measured is kept in {stores}"
+
+
+def _choose_folder(arguments: argparse.Namespace) -> Path:
+    """The folder of --out, or the usual one of the subject."""
+    from harness.machine.files import REPORTS, name_file
+    from harness.subjects.registry import find, read_registry
+
+    name = find(arguments.subject, read_registry()).name
+    return arguments.out or REPORTS / "runs" / "floor" / name_file(name)
+
+
+def _choose_store(arguments: argparse.Namespace) -> Path:
+    """The folder of --store, or that of `pytest claims`."""
+    from harness.runs.options import Options
+
+    return arguments.store or Options.store
 
 
 def _refuse_other_baseline(asked: Asked, subject: str, baseline: Path) -> None:

@@ -91,7 +91,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"claims {arguments.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"claims {arguments.command}: interrupted", file=sys.stderr)
+        tell_kept: Callable[[argparse.Namespace], str] | None
+        tell_kept = getattr(arguments, "tell_kept", None)
+        kept = f"; {tell_kept(arguments)}: the same command goes on" if tell_kept else ""
+        print(f"claims {arguments.command}: interrupted{kept}", file=sys.stderr)
         return 130
 
 

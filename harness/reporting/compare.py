@@ -99,6 +99,42 @@ def compare(
     return Comparison(before, after, tuple(rows), told, share, own, stages, strict)
 
 
+def accept_losses(found: Comparison, reasons: Mapping[str, str]) -> Comparison:
+    """The comparison in which some claims that regressed are accepted, so that they stop no release.
+
+    They stay in it, with the reason, wherever it is shown or written. A claim that no side judged cannot be
+    accepted, since nobody knows what is lost.
+
+    Args:
+        found: What was lost.
+        reasons: Why each is accepted, by the claim's id; it counts for every subject that lost the claim.
+
+    Raises:
+        ValueError: A claim has no reason, or did not regress.
+    """
+    lost = sorted({row.claim for row in found.of(Fate.regressed)})
+    for claim, reason in reasons.items():
+        if not reason.strip():
+            raise ValueError(
+                f"--accept {claim}: no reason; say why, as in --accept {claim}='it is ...'"
+            )
+        if claim not in lost:
+            fates = sorted({str(row.fate) for row in found.rows if row.claim == claim})
+            told = f"it is {' and '.join(fates)}" if fates else "there is no such claim"
+            rest = f"what regressed is {', '.join(lost)}" if lost else "nothing regressed"
+            raise ValueError(
+                f"--accept {claim}: {told}, and only a claim that regressed can be accepted; {rest}"
+            )
+
+    def accept(row: Row) -> Row:
+        if row.fate is not Fate.regressed or row.claim not in reasons:
+            return row
+        told = f"accepted: {reasons[row.claim].strip()}; {row.reason}"
+        return replace(row, fate=Fate.accepted, reason=told)
+
+    return replace(found, rows=tuple(map(accept, found.rows)))
+
+
 def _compare_stages(
     before: Side, after: Side, names: Mapping[str, str], *, own: bool
 ) -> Iterator[StageMove]:

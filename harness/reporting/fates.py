@@ -20,12 +20,13 @@ class Fate(StrEnum):
     regressed = "regressed"
     missing = "missing"
     new = "new"
+    accepted = "accepted"
     improved = "improved"
     unchanged = "unchanged"
 
 
 RED = (Fate.regressed, Fate.missing, Fate.new)
-"""Any claim with one of these stops a release."""
+"""Any claim with one of these stops a release; one that is accepted has regressed and does not."""
 
 
 @dataclass(frozen=True)

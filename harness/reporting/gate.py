@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypedDict
 
 from harness.judging.record import Record
@@ -22,9 +22,13 @@ MEANINGS = {
     Fate.regressed: "lost, or surely weaker by more than the margin",
     Fate.missing: "no verdict in this run",
     Fate.new: "no verdict in the baseline",
+    Fate.accepted: "lost, and accepted by name with a reason: this stops no release",
     Fate.improved: "supported now, or surely stronger by more than the margin",
     Fate.unchanged: "no such change within what the trials could show",
 }
+
+LOUD = (*RED, Fate.accepted)
+"""Fates of claims that are lost, or of which nobody knows."""
 
 
 class RowFacts(TypedDict):
@@ -84,9 +88,10 @@ def render(comparison: Comparison, width: int = 100, *, each: bool = False) -> l
         rows = comparison.of(fate)
         if rows:
             lines.append(f"{len(rows):4d} {fate:10} {MEANINGS[fate]}")
-    for fate in (*RED, Fate.improved):
+    for fate in (*LOUD, Fate.improved):
         for row in comparison.of(fate):
-            head = one_line(f"{fate.upper() if fate in RED else fate}  {row.claim}  {row.subject}")
+            loud = fate.upper() if fate in LOUD else fate
+            head = one_line(f"{loud}  {row.claim}  {row.subject}")
             lines += ["", *_wrap(head, width)]
             lines += _wrap(one_line(row.reason), width, "    ")
             lines += [line for told in _tell_numbers(row) for line in _wrap(told, width, "    ")]
@@ -107,30 +112,42 @@ def render(comparison: Comparison, width: int = 100, *, each: bool = False) -> l
 
 
 def markdown(comparison: Comparison) -> str:
-    """The comparison as a Markdown table, for example for a workflow's job summary."""
+    """The comparison as Markdown, for example for a workflow's job summary; what is unchanged is folded."""
     mark = "❌" if comparison.red else "✅"
-    rows = [
-        "| fate | claim | subject | before | after | change | detectable |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for fate in Fate:
-        for row in comparison.of(fate):
-            before, after = (_cell(r) for r in (row.before, row.after))
-            change, least = _escape(row.reason), ""
-            if isinstance(row, RowWithDifference):
-                change, least = _tell_change(row), number(row.detectable)
-            cells = (fate, row.claim, row.subject, before, after, change, least)
-            rows.append("| " + " | ".join(map(str, cells)) + " |")
-    parts = [f"## {mark} {_escape(_title(comparison))}", "\n".join(rows)]
+    shown = [row for fate in Fate if fate is not Fate.unchanged for row in comparison.of(fate)]
+    # A claim that was not compared must not look like one that did not change.
+    shown += [row for row in comparison.of(Fate.unchanged) if row.reason]
+    folded = [row for row in comparison.of(Fate.unchanged) if not row.reason]
+    parts = [f"## {mark} {_escape(_title(comparison))}"]
+    parts += [_make_table(shown)] if shown else []
+    if folded:
+        parts += [f"<details><summary>{len(folded)} unchanged</summary>", _make_table(folded)]
+        parts.append("</details>")
     if comparison.partial:
         parts.insert(1, _escape(_tell_end(comparison)))
     if stages := stages_markdown(comparison.stages):
         parts.append(stages)
-    if comparison.moved and not comparison.partial:
+    if (comparison.moved or comparison.of(Fate.accepted)) and not comparison.partial:
         parts.insert(1, _escape(_tell_end(comparison)))
     parts += [f"- {_escape(note)}" for note in comparison.notes]
     parts += map(_escape, (_method(comparison), tell_floor(comparison), _tell_alarms(comparison)))
     return "\n\n".join(parts) + "\n"
+
+
+def _make_table(rows: Sequence[Row]) -> str:
+    lines = [
+        "| fate | claim | subject | before | after | change | detectable |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        before, after = (_cell(r) for r in (row.before, row.after))
+        change, least = _escape(row.reason), ""
+        if isinstance(row, RowWithDifference):
+            told = f"{change}: " if row.fate is Fate.accepted else ""
+            change, least = f"{told}{_tell_change(row)}", number(row.detectable)
+        cells = (row.fate, row.claim, row.subject, before, after, change, least)
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
 
 
 def to_json(comparison: Comparison) -> ComparisonFacts:
@@ -205,7 +222,12 @@ def _title(comparison: Comparison) -> str:
 
 
 def _tell_end(comparison: Comparison) -> str:
-    """The last line: whether the run may be released, as far as it was asked."""
+    """The last line: whether the run may be released, as far as it was asked, and what was accepted."""
+    accepted = ", ".join(dict.fromkeys(row.claim for row in comparison.of(Fate.accepted)))
+    return _decide_end(comparison) + (f". ACCEPTED, though lost: {accepted}" if accepted else "")
+
+
+def _decide_end(comparison: Comparison) -> str:
     partial, moved = comparison.partial, tell_moved(comparison.moved)
     if comparison.lost:
         why = ", ".join(f"{len(rows)} {fate}" for fate in RED if (rows := comparison.of(fate)))

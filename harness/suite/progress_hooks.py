@@ -14,6 +14,7 @@ from harness.runs.baselines import BadOption
 from harness.runs.forecast import Forecast, read_seconds
 from harness.runs.journal import Collected, Journal
 from harness.suite.progress import Progress
+from harness.suite.sealing import MATCHED
 from harness.suite.wiring import PROGRESS, RECORDS, RUN, get_run, only_looks, print_line
 from harness.suite.xdist_types import Worker
 
@@ -70,6 +71,15 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
         return []
     line = begin_progress(config, Journal(config.stash[RECORDS]).read_collected(), processes=1)
     return [line] if line and config.get_verbosity() >= 0 else []
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    # Where claims are judged, the scorecard says to which seal they were held.
+    if only_looks(config) and (matched := config.stash.get(MATCHED, "")):
+        terminalreporter.write_line(matched)
 
 
 @pytest.hookimpl(optionalhook=True)

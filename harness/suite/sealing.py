@@ -11,9 +11,13 @@ import pytest
 from harness.judging.claim import Pair
 from harness.judging.seal_differences import find_differences, find_unasked
 from harness.machine.files import write_json
+from harness.reporting.wording import spell_count
 from harness.runs.run import Run
-from harness.runs.sealing import gather_seal, state_tests
+from harness.runs.sealing import describe_seal, gather_seal, state_tests
 from harness.suite.wiring import RECORDS, RUN
+
+MATCHED = pytest.StashKey[str]()
+"""Of the configuration: that all that was collected is as it was sealed, in a line."""
 
 
 def refuse_unsealed(
@@ -40,6 +44,7 @@ def refuse_unsealed(
     """
     found = _find_unsealed(run, session.items, list(asked), list(left_out))
     if not found:
+        session.config.stash[MATCHED] = _tell_matched(run)
         return
     if hasattr(session.config, "workerinput"):
         write_json(_name_note(session.config, process), found)
@@ -73,6 +78,15 @@ def _find_unsealed(
     subjects = {subject for _, subject in asked or left_out}
     found = find_differences(run.seal, now, controls)
     return [str(each) for each in (*found, *find_unasked(run.seal, asked, left_out, subjects))]
+
+
+def _tell_matched(run: Run) -> str:
+    """That what would be asked is what was sealed, in a line; "" for a run without a seal."""
+    if run.seal is None:
+        return ""
+    claims, facts = spell_count(len(run.seal.claims), "claim"), describe_seal(run.seal)
+    changed = f"; {facts['changed']} changed since" if "changed" in facts else ""
+    return f"--seal {run.options.seal}: all is as it was sealed: {claims}, digest {run.seal.digest}{changed}"
 
 
 def _refuse(run: Run, differences: list[str]) -> pytest.UsageError:

@@ -21,6 +21,7 @@ from harness.calibration.alarms import (
     measure_alarms,
     state_claim,
 )
+from harness.calibration.countdown import Countdown
 from harness.calibration.runs import AS_USUAL
 from harness.calibration.weakening import CONTROL
 from harness.cli.main import main
@@ -91,6 +92,18 @@ def test_each_control_is_compared_with_all_models_that_are_the_same(stub):
     assert {how["trials"] for _, how in made.asked} == {TRIALS}
     assert {how["seed"] for _, how in made.asked} == {1, 2}
     assert sum("green" in line for line in said) == len(same)
+
+
+def test_each_judged_model_is_counted_with_the_time_that_is_left(stub):
+    stub()
+    _, _, said = measure(list_asked(1, 1, ["planted"]))
+    models = 1 + SAME + 1 + len(STAGES) * len(LEFT)
+    assert said[0] == f"{models} models to judge, in 2 parts"
+    counted = [line for line in said if "min left" in line]
+    assert counted[0] == f"1 of {models}: planted, seed 1; about 0 min left"
+    assert counted[1] == f"2 of {models}: planted, seed 1, served halves; about 0 min left"
+    assert counted[-1].startswith(f"{models} of {models}: planted, seed 1, weakened features=0;")
+    assert len(counted) == models
 
 
 def test_an_alarm_is_counted_with_the_claim_that_rose_it(stub):
@@ -206,7 +219,7 @@ def test_a_real_control_is_green_against_its_twin_and_red_without_selection(monk
 
     monkeypatch.setattr(alarms, "_list_same", same)
     said = []
-    found = compare_all(Asked("planted", 1, TRIALS, False), FEW, said.append)
+    found = compare_all(Asked("planted", 1, TRIALS, False), FEW, Countdown(3, said.append))
     assert [one["how"] for one in found] == [
         ALL_EXACT, "halves", f"halves against {ALL_EXACT}", "itself against halves"
     ]  # fmt: skip
@@ -214,6 +227,6 @@ def test_a_real_control_is_green_against_its_twin_and_red_without_selection(monk
     assert not any(one["lost"] for one in found), said
     weaker = [(WEAKENED, "selection=0", "planted:selection=0", AS_USUAL)]
     monkeypatch.setattr(alarms, "_list_weakened", lambda *_: weaker)
-    [lost] = compare_all(Asked("planted", 1, TRIALS, True), FEW, said.append)
+    [lost] = compare_all(Asked("planted", 1, TRIALS, True), FEW, Countdown(2, said.append))
     # So few trials leave the other claim inconclusive.
     assert FEW[0] in {row["claim"] for row in lost["lost"]}

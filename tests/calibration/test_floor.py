@@ -66,7 +66,13 @@ def test_a_subject_is_run_with_every_seed_and_every_way_to_serve_it(stub, tmp_pa
     assert claim["spread"] == pytest.approx(0.2 / 2**0.5)
     assert found["logits"].keys() == {"half batches", "eager attention"}
     assert (found["subject"], found["repeats"], found["trials"]) == ("planted", 2, None)
-    assert said[0] == "1 of 4: as usual, seed 0"
+    assert said[1:] == [
+        "1 of 5: as usual, seed 0, 1 verdict; about 0 min left",
+        "2 of 5: as usual, seed 1, 1 verdict; about 0 min left",
+        "3 of 5: half batches, seed 0, 1 verdict; about 0 min left",
+        "4 of 5: eager attention, seed 0, 1 verdict; about 0 min left",
+        "5 of 5: logits; about 0 min left",
+    ]
 
 
 def test_another_precision_is_told_and_widens_no_margin(stub, tmp_path):

@@ -181,19 +181,38 @@ def test_what_cannot_be_read_is_one_line(repository, monkeypatch, capsys, named,
     assert refusal.count("\n") == 1
 
 
-@pytest.mark.deep
-def test_a_revision_whose_claims_cannot_be_read_is_one_line(repository, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("revision", "broken", "said"),
+    [
+        (
+            "older",
+            "harness/judging/claim.py",
+            "it is from before `claims seal`, and too old for the code of this version (ModuleNotFoundError: "
+            "No module named 'nothing_of_that_name'); name a revision that has `claims seal`, {first} is the "
+            "first, or two files of it",
+        ),
+        (
+            "weaker",
+            TASK,
+            "its own code does not collect its claims (claims seal: the claims cannot be",
+        ),
+    ],
+)
+def test_a_revision_whose_claims_cannot_be_read_is_one_line_with_what_to_try(
+    repository, monkeypatch, capsys, revision, broken, said
+):
     monkeypatch.setattr(revisions, "ROOT", repository)
-    git(repository, "worktree", "add", "--detach", str(repository.parent / "bare"), "older")
-    (repository.parent / "bare" / KEYS).write_text("import nothing_of_that_name\n")
-    git(repository.parent / "bare", "commit", "--all", "--message", "broken")
-    git(repository.parent / "bare", "tag", "broken")
-    assert main(["lint", "broken"]) == 2
+    name, tree = f"broken-{revision}", repository.parent / revision
+    git(repository, "worktree", "add", "--detach", str(tree), revision)
+    (tree / broken).write_text("import nothing_of_that_name\n")
+    commit(tree, name)
+    first = revisions._git("rev-parse", "--short", "moved").decode().strip()
+    assert main(["lint", name]) == 2
     refusal = capsys.readouterr().err
-    assert refusal.startswith(
-        "claims lint: broken: it has no `claims seal`, and this version cannot"
-    )
+    assert refusal.startswith(f"claims lint: {name} cannot be read: {said.format(first=first)}")
+    assert refusal.endswith("or two files of it\n" if revision == "older" else f"{revisions.TRY}\n")
     assert refusal.count("\n") == 1
+    assert "claims-lint-" not in refusal, "the folder of one run"
 
 
 def test_reading_a_revision_leaves_the_repository_alone(repository, read):

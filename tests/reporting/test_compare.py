@@ -11,7 +11,7 @@ import pytest
 from cards import record
 from scored import N, first, measured, side
 
-from harness.reporting.compare import compare
+from harness.reporting.compare import accept_losses, compare
 from harness.reporting.fates import Fate
 from harness.reporting.gate import markdown, render, to_json
 from harness.reporting.sides import NotComparable
@@ -234,6 +234,74 @@ def test_json_and_markdown_say_the_same_and_break_nothing():
     for table in shown.split("\n\n"):
         rows = [line for line in table.splitlines() if line.startswith("|")]
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in rows}) <= 1, table
+
+
+def test_markdown_shows_what_changed_first_and_folds_what_did_not():
+    same = [measured(first(0.9), claim=f"paper.1.c{i}") for i in range(3)]
+    unasked = record(claim="paper.1.images", verdict="not_run"), None
+    before = side(*same, measured(first(0.9)), unasked)
+    table = markdown(compare(before, side(*same, measured(first(0.2)), unasked)))
+    start = table.index("\n\n<details><summary>3 unchanged</summary>\n\n| fate |")
+    shown, folded = table[:start], table[start : table.index("\n\n</details>\n\n")]
+    assert "| regressed | paper.1.order |" in shown
+    # It was not compared, which is something else than not to have changed.
+    assert "| unchanged | paper.1.images |" in shown
+    assert [f"| unchanged | paper.1.c{i} |" in folded for i in range(3)] == [True] * 3
+    assert "paper.1.c" not in table.replace(folded, "").partition("A loss counts")[0]
+    green = markdown(compare(side(*same), side(*same)))
+    assert green.split("\n\n")[1] == "<details><summary>3 unchanged</summary>"
+
+
+def test_an_accepted_loss_is_green_and_is_named_with_its_reason_wherever_it_is_told():
+    other = measured(first(0.9), claim="paper.1.other")
+    lost = measured(first(0.2), claim="paper.1.other")
+    before = side(measured(first(0.9)), other)
+    found = compare(before, side(measured(first(0.2)), other))
+    accepted = accept_losses(found, {"paper.1.order": "order is not | sold"})
+    assert (found.red, accepted.red) == (True, False)
+    text = render(accepted, width=200)
+    assert text[0].endswith("0 regressed, 1 accepted, 1 unchanged")
+    assert "ACCEPTED paper.1.order tiny" in text
+    assert (
+        "    accepted: order is not | sold; was supported, is refuted: because it is refuted"
+        in text
+    )
+    assert text[-1] == "GREEN. ACCEPTED, though lost: paper.1.order"
+    row = to_json(accepted)["rows"][0]
+    assert (row["fate"], row["before"], row["after"]) == ("accepted", "supported", "refuted")
+    assert row["reason"].startswith("accepted: order is not | sold; was supported")
+    assert to_json(accepted)["red"] is False
+    table = markdown(accepted)
+    assert table.index("GREEN. ACCEPTED, though lost: paper.1.order") < table.index("| fate |")
+    [line] = [
+        line for line in table.splitlines() if line.startswith("| accepted | paper.1.order |")
+    ]
+    assert "accepted: order is not \\| sold; was supported" in line
+    assert "-0.7 [" in line
+    # What is lost besides is red all the same.
+    both = compare(before, side(measured(first(0.2)), lost))
+    rest = accept_losses(both, {"paper.1.order": "order is not sold"})
+    assert rest.red
+    assert render(rest, width=200)[-1].startswith("RED, 1 regressed: ")
+    assert render(rest, width=200)[-1].endswith(". ACCEPTED, though lost: paper.1.order")
+
+
+@pytest.mark.parametrize(
+    ("claim", "reason", "said"),
+    [
+        ("paper.1.order", "", "--accept paper.1.order: no reason; say why"),
+        ("paper.1.order", "  ", "--accept paper.1.order: no reason; say why"),
+        ("paper.1.kept", "why", "it is unchanged, and only .*; what regressed is paper.1.order"),
+        ("paper.1.gone", "why", "it is missing, and only"),
+        ("paper.1.ordr", "why", "there is no such claim, and only"),
+    ],
+)  # fmt: skip
+def test_only_a_claim_that_regressed_can_be_accepted_and_only_with_a_reason(claim, reason, said):
+    kept, gone = (measured(first(0.9), claim=f"paper.1.{name}") for name in ("kept", "gone"))
+    before = side(measured(first(0.9)), kept, gone)
+    found = compare(before, side(measured(first(0.2)), kept))
+    with pytest.raises(ValueError, match=said):
+        accept_losses(found, {claim: reason})
 
 
 def test_a_claim_that_neither_side_judged_is_written_without_a_unit():

@@ -110,6 +110,34 @@ def test_compare_says_the_same_as_the_run_and_ends_with_its_status(before, pytes
     assert main(["compare", str(here / "before"), str(here / "other")]) == 3
 
 
+def test_a_loss_is_accepted_by_name_and_a_refusal_to_accept_is_written_as_red(
+    before, pytester, capsys
+):
+    before(WEAKER)
+    here = pytester.path
+    compared = [
+        "compare",
+        str(here / "before"),
+        str(here / "after"),
+        "--json",
+        str(here / "c.json"),
+    ]
+    assert main(compared) == 1
+    accept = "--accept=made_up.1.holds=0.7 is enough"
+    assert main([*compared, accept]) == 0
+    rows = {r["claim"]: r for r in json.loads((here / "c.json").read_text())["rows"]}
+    assert rows["made_up.1.holds"]["reason"].startswith("accepted: 0.7 is enough; lost more than")
+    for refused, said in (
+        (["--accept", "made_up.1.holds"], "--accept made_up.1.holds: no reason"),
+        (["--accept", "made_up.1.fails=so"], "--accept made_up.1.fails: it is unchanged, and only"),
+        ([accept, accept], "--accept made_up.1.holds: named twice"),
+    ):
+        capsys.readouterr()
+        assert main([*compared, *refused]) == 2
+        assert said in capsys.readouterr().err
+        assert json.loads((here / "c.json").read_text())["red"] is True
+
+
 def test_a_blessed_run_is_compared_scene_by_scene(before, pytester, capsys):
     here = pytester.path
     assert main(["bless", str(here / "before"), "--into", str(here / "blessed")]) == 0

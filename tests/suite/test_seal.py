@@ -134,7 +134,22 @@ def test_scenes_and_experiments_of_another_version_are_refused(sealed, monkeypat
 
 def test_listing_what_would_run_is_held_to_the_seal_too(sealed):
     assert sealed(GOOD, "--collect-only", "-q").ret == pytest.ExitCode.OK
-    assert sealed(GOOD, "--collect-only", "-q", "--seed", "3").ret == pytest.ExitCode.USAGE_ERROR
+    other = sealed(GOOD, "--collect-only", "-q", "--seed", "3")
+    assert other.ret == pytest.ExitCode.USAGE_ERROR
+    assert "as it was sealed" not in other.stdout.str()
+
+
+def test_listing_what_would_run_says_that_it_is_as_it_was_sealed(sealed, pytester, monkeypatch):
+    digest = read_seal(pytester.path / "seal.json").digest
+    said = f"--seal seal.json: all is as it was sealed: 5 claims, digest {digest}"
+    listed = sealed(GOOD, "--collect-only", "-q").stdout.str()
+    assert said in listed.splitlines()
+    assert listed.index("test_holds") < listed.index(said)
+    # A judged run says it in its scorecard.
+    assert said not in sealed().stdout.str()
+    monkeypatch.setattr("harness.runs.sealing.hash_code", lambda modules: "0" * 64)
+    listed = sealed(GOOD, "--collect-only", "-q").stdout.str().splitlines()
+    assert any(line.startswith(said) and line.endswith(" changed since") for line in listed)
 
 
 def test_tests_without_any_claim_are_not_what_was_sealed(sealed):
