@@ -68,6 +68,9 @@ class Size:
         coverage: How many simulated experiments for each situation of `coverage`.
         trials: Trials of every experiment; each experiment's own number if None.
         mutants: How many mutants; all if None.
+        null_trials: Trials of every experiment on subjects on which no claim can be true. Fewer than a scorecard
+            has, so that more subjects can be asked: what is no effect passes a threshold beyond it no more
+            rarely with fewer trials.
         rotation: Subjects on which no claim can be true are asked section 3 and, by seed, every
             `rotation`-th of the other files of claims, since all files would take all day.
         curves: How many seeds of trials judge each step of a stage that is turned down.
@@ -82,6 +85,7 @@ class Size:
     coverage: int = 4000
     trials: int | None = None
     mutants: int | None = None
+    null_trials: int = 72
     rotation: int = 3
     curves: int = 2
     stages: tuple[str, ...] = tuple(STAGES)
@@ -95,6 +99,7 @@ SHORT = Size(
     controls=("planted", "shortcut", "taught", "untrained"),
     coverage=100,
     trials=24,
+    null_trials=24,
     mutants=1,
     curves=1,
     stages=("features",),
@@ -223,7 +228,7 @@ def _name_part(part: Part, size: Size, code: str) -> str:
     what, name, seed = part
     weights = "" if what == "coverage" else take_fingerprint(find(name, read_registry()))
     much: dict[str, int | list[str] | None] = {
-        "trials": size.trials,
+        "trials": size.null_trials if what == "null" else size.trials,
         "coverage": size.coverage,
         "seed": seed,
         "rotation": size.rotation,
@@ -268,5 +273,5 @@ def _run_part(part: Part, size: Size) -> Found:
         return {r.claim: note_step(r) for r in card.records}
     # An untrained subject fails the task, so that with the gate no claim could pass falsely.
     files = choose_files(seed, size.rotation)
-    verdicts = find_verdicts([name], files=files, seed=seed, trials=size.trials, gate=False)
+    verdicts = find_verdicts([name], files=files, seed=seed, trials=size.null_trials, gate=False)
     return {claim: str(verdict) for (claim, _), verdict in verdicts.items()}

@@ -53,8 +53,8 @@ class Mediation(Reading):
         however small it is: see `size` and `share`. That there is none is not told by one head, since another
         could be the stage's: all of them must surely be smaller than what is worth finding.
 
-        Where no answer is given there is none to carry, though some head of any network, also of one with random
-        weights, moves the two answers apart by a little more than rounding.
+        Where no answer is given there is none to carry, though some head of any network, also of one with
+        random weights, moves the two answers apart by a little more than rounding.
         """
         if missing := self._explain_too_few(stage):
             return missing
