@@ -68,9 +68,9 @@ class Size:
         coverage: How many simulated experiments for each situation of `coverage`.
         trials: Trials of every experiment; each experiment's own number if None.
         mutants: How many mutants; all if None.
-        null_trials: Trials of every experiment on subjects on which no claim can be true. Fewer than a scorecard
-            has, so that more subjects can be asked: what is no effect passes a threshold beyond it no more
-            rarely with fewer trials.
+        null_trials: Trials of every experiment on subjects on which no claim can be true. They are fewer than
+            a scorecard has, so that a hundred subjects can be asked. With fewer trials the estimate of nothing
+            lies beyond a threshold more often, not less.
         rotation: Subjects on which no claim can be true are asked section 3 and, by seed, every
             `rotation`-th of the other files of claims, since all files would take all day.
         curves: How many seeds of trials judge each step of a stage that is turned down.

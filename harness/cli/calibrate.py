@@ -18,7 +18,7 @@ def add_arguments(subparsers: Subparsers) -> None:
         description="Judge the controls, many untrained subjects and subjects that are shown the wrong image; "
         "repeat the planted one, and turn its stages down; simulate the intervals; break the code and see "
         "whether a test notices. "
-        "Some five hours on two cores; run the same command again after an interruption and it goes on. "
+        "Some two hours on two cores; run the same command again after an interruption and it goes on. "
         "Exits with 1 if anything is not as it must be, and with 130 if it is interrupted.",
     )
     parser.set_defaults(execute=execute, tell_kept=tell_kept)
