@@ -1,4 +1,4 @@
-"""Run the whole calibration (controls, null models, repeats, intervals, mutants) and gather it in one JSON."""
+"""Run the whole calibration (controls, null models, repeats, intervals) and gather it in one JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from pathlib import Path
 
 from harness import __version__
 from harness.calibration.countdown import Countdown
-from harness.calibration.mutants import check_mutants, mutants
 from harness.calibration.runs import collect_claims
 from harness.calibration.seeds import SEEDS, note_verdict, read_seeds
 from harness.calibration.summary import Found, Part, add_up
@@ -67,7 +66,6 @@ class Size:
         controls: Which controls are judged; all if None.
         coverage: How many simulated experiments for each situation of `coverage`.
         trials: Trials of every experiment; each experiment's own number if None.
-        mutants: How many mutants; all if None.
         null_trials: Trials of every experiment on subjects on which no claim can be true. They are fewer than
             a scorecard has, so that a hundred subjects can be asked. With fewer trials the estimate of nothing
             lies beyond a threshold more often, not less.
@@ -84,7 +82,6 @@ class Size:
     controls: tuple[str, ...] | None = None
     coverage: int = 4000
     trials: int | None = None
-    mutants: int | None = None
     null_trials: int = 72
     rotation: int = 3
     curves: int = 2
@@ -100,7 +97,6 @@ SHORT = Size(
     coverage=100,
     trials=24,
     null_trials=24,
-    mutants=1,
     curves=1,
     stages=("features",),
 )
@@ -128,8 +124,7 @@ def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) 
     results = run_parts(list(_list_parts(size)), size, work, jobs=jobs, say=say)
     claims = claims_hash(collect_claims())
     taught = read_seeds(SEEDS, claims)
-    caught = check_mutants(mutants()[: size.mutants], jobs=jobs, say=say)
-    found = add_up(results, caught, taught)
+    found = add_up(results, taught)
     return {
         "schema": SCHEMA,
         "made": datetime.now(UTC).date().isoformat(),

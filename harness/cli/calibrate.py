@@ -16,8 +16,7 @@ def add_arguments(subparsers: Subparsers) -> None:
         "calibrate",
         help="find out how often the suite is wrong",
         description="Judge the controls, many untrained subjects and subjects that are shown the wrong image; "
-        "repeat the planted one, and turn its stages down; simulate the intervals; break the code and see "
-        "whether a test notices. "
+        "repeat the planted one, and turn its stages down; simulate the intervals. "
         "Some two hours on two cores; run the same command again after an interruption and it goes on. "
         "Exits with 1 if anything is not as it must be, and with 130 if it is interrupted.",
     )

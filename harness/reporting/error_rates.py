@@ -15,7 +15,7 @@ from harness.reporting.wording import spell_count
 SCHEMA = 1
 """Version of calibration.json; a file of another version is not read."""
 
-PUBLISHED = ("table", "false_pass", "power", "auroc", "steering", "coverage", "mutants")
+PUBLISHED = ("table", "false_pass", "power", "auroc", "steering", "coverage")
 """Parts that a calibration needs before a scorecard may quote it."""
 
 
@@ -68,13 +68,6 @@ class AllFalsePasses(FalsePasses):
     misled: FalsePasses
 
 
-class Caught(TypedDict):
-    """Whether a mistake put into the code was caught, and by which test."""
-
-    caught: bool
-    by: str
-
-
 class Results(TypedDict):
     """What the parts of a calibration add up to.
 
@@ -98,7 +91,6 @@ class Results(TypedDict):
     onsets: dict[str, dict[str, tuple[int, list[int]]]]
     steering: dict[str, dict[str, float]]
     coverage: dict[str, float]
-    mutants: dict[str, Caught]
 
 
 class Content(Results):
@@ -228,6 +220,3 @@ def render(content: Content) -> Iterator[str]:
     coverage = content["coverage"]
     yield f"intervals: {min(coverage.values()):.1%} to {max(coverage.values()):.1%} of 95% hold the truth"
     yield from (f"  {share:.1%} {name}" for name, share in coverage.items())
-    caught = sum(m["caught"] for m in content["mutants"].values())
-    yield f"mutants: {caught} of {len(content['mutants'])} caught"
-    yield from (f"  not caught: {n}" for n, m in content["mutants"].items() if not m["caught"])

@@ -8,7 +8,6 @@ import pytest
 from scipy.stats import binomtest
 
 from harness.calibration import summary
-from harness.calibration.mutants import Mutant, Result
 from harness.calibration.seeds import add_up_seeds
 from harness.calibration.summary import add_up, count_false_passes, find_faults
 from harness.judging.controls import read_expected
@@ -62,7 +61,7 @@ def test_what_can_be_true_with_a_wrong_image_is_no_false_pass():
     for subject, passes in (("tiny-qwen2-vl:wrong-image", 0), ("untrained:1", 1)):
         results = {**parts(), ("null", subject, 1): dict.fromkeys(CLAIMS, "refuted")}
         results["null", subject, 1][truly] = "supported"
-        false = add_up(results, [], [])["false_pass"]
+        false = add_up(results, [])["false_pass"]
         assert len(false["misled"]["passed"]) == 0
         assert len(false["passed"]) == passes
 
@@ -109,12 +108,11 @@ def find_taught(open_in=()):
     return add_up_seeds(by_seed)
 
 
-def content(changes=(), caught="a test", open_in=()):
+def content(changes=(), open_in=()):
     results = parts()
     for part, claim, value in changes:
         results[part] = {**results[part], claim: value}
-    mutant = Mutant("a mistake", "f.py", "old", "new", "why", ("t",))
-    added = add_up(results, [Result(mutant, caught, "", 1.0)], find_taught(open_in))
+    added = add_up(results, find_taught(open_in))
     return {**added, "size": {"coverage": 4000, "trials": None, "controls": None}}
 
 
@@ -125,7 +123,6 @@ def test_a_suite_that_is_right_has_no_findings():
     assert all(row["reason"] for row in made["table"])
     assert {c for c, power in made["power"].items() if power == 1} == set(HOLDS)
     assert (made["repeats"], made["seeds"]) == (20, [])
-    assert made["mutants"] == {"a mistake": {"caught": True, "by": "a test"}}
 
 
 @pytest.mark.parametrize(
@@ -184,7 +181,7 @@ def test_what_was_not_judged_or_measured_is_told():
         del results["table", "shortcut", i][CLAIMS[0]]
     for i in range(20):
         del results["table", "planted", i][CLAIMS[1]]
-    made = {**add_up(results, [], []), "size": {"coverage": 4000, "trials": None, "controls": None}}
+    made = {**add_up(results, []), "size": {"coverage": 4000, "trials": None, "controls": None}}
     assert find_faults(made) == [
         f"{CLAIMS[0]} on shortcut: not judged",
         f"{CLAIMS[1]} on planted: not judged",
@@ -212,7 +209,7 @@ def test_a_claim_that_passes_often_is_told_however_many_never_do(times, told):
     assert (line in find_faults(content(once))) is told
 
 
-def test_heads_onsets_steering_intervals_and_mutants_are_told():
+def test_heads_onsets_steering_and_intervals_are_told():
     where = ("localise", "planted", 0)
     cases = {
         "AUROC of id_retrieval on planted: 0.9": (where, "auroc", {"id_retrieval": 0.9}),
@@ -224,7 +221,6 @@ def test_heads_onsets_steering_intervals_and_mutants_are_told():
     for told, change in cases.items():
         (only,) = find_faults(content([change]))
         assert only.startswith(told)
-    assert find_faults(content(caught="")) == ["mutant not caught: a mistake"]
 
 
 def test_power_is_told_of_claims_that_hold_on_planted_and_on_trained_in_stages():
