@@ -2,6 +2,6 @@
 
 `calibrate` runs all parts and `summary` adds them up. `runs` judges controls and untrained subjects,
 `localisation` looks for planted heads, `weakening` turns them down (`power_tables` writes docs/power.md),
-`coverage` simulates how often an interval holds the truth, and `mutants` puts mistakes into `copies` of the
-code, which the tests must find.
+and `coverage` simulates how often an interval holds the truth. `mutants` puts mistakes into `copies` of the
+code, which the tests must find; the deep tests run it.
 """

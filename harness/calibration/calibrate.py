@@ -66,9 +66,9 @@ class Size:
         controls: Which controls are judged; all if None.
         coverage: How many simulated experiments for each situation of `coverage`.
         trials: Trials of every experiment; each experiment's own number if None.
-        null_trials: Trials of every experiment on subjects on which no claim can be true. They are fewer than
-            a scorecard has, so that a hundred subjects can be asked. With fewer trials the estimate of nothing
-            lies beyond a threshold more often, not less.
+        null_trials: Trials of every experiment on subjects on which no claim can be true: as many as the
+            experiment with the fewest has, so that a hundred subjects can be asked. More verdicts are left
+            open by them, and false passes are counted among those that are decided.
         rotation: Subjects on which no claim can be true are asked section 3 and, by seed, every
             `rotation`-th of the other files of claims, since all files would take all day.
         curves: How many seeds of trials judge each step of a stage that is turned down.
@@ -82,7 +82,7 @@ class Size:
     controls: tuple[str, ...] | None = None
     coverage: int = 4000
     trials: int | None = None
-    null_trials: int = 72
+    null_trials: int = 48
     rotation: int = 3
     curves: int = 2
     stages: tuple[str, ...] = tuple(STAGES)
@@ -118,12 +118,15 @@ def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) 
 
     Raises:
         CodeMoved: The code changed during the run, so that its parts come from different code.
+        ValueError: reports/seeds.json is damaged.
+        OSError: It cannot be read.
     """
     begun = time.monotonic()
     code = hash_code()
-    results = run_parts(list(_list_parts(size)), size, work, jobs=jobs, say=say)
     claims = claims_hash(collect_claims())
+    # Now, so that a damaged file is told before hours of measuring.
     taught = read_seeds(SEEDS, claims)
+    results = run_parts(list(_list_parts(size)), size, work, jobs=jobs, say=say)
     found = add_up(results, taught)
     return {
         "schema": SCHEMA,
@@ -190,8 +193,9 @@ def _list_parts(size: Size) -> Iterator[Part]:
     # The scorecard's own seed first: it is what the table of controls is about.
     for control in sorted(size.controls or {control for _, control in controls.read_expected()}):
         yield "table", control, 0
-    for seed in range(1, size.repeats):
-        yield "table", REPEATED, seed
+    if size.controls is None or REPEATED in size.controls:
+        for seed in range(1, size.repeats):
+            yield "table", REPEATED, seed
     for seed in range(1, size.misled + 1):
         for name in SEEING_WRONG:
             yield "null", name, seed

@@ -165,7 +165,10 @@ def read_seeds(path: Path, claims: str) -> list[CellOverSeeds]:
         ValueError: It is damaged.
     """
     content = read_json(path)
-    cells: list[CellOverSeeds] = content["cells"] if content["claims_hash"] == claims else []
+    try:
+        cells: list[CellOverSeeds] = content["cells"] if content["claims_hash"] == claims else []
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"{path} is damaged: make it anew, see docs/seeds.md") from error
     return cells
 
 

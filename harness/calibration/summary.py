@@ -43,11 +43,6 @@ TRUE_WHEN_MISLED = {
     "visual_symbols.3.1.not_by_elimination",
     "visual_symbols.4.5.accuracy_falls",
     "visual_symbols.4.5.color_accuracy_falls",
-    # Contrasts are kept where both answers are right, here by luck, and heads have brought these answers.
-    "visual_symbols.3.4.feature_retrieval",
-    "visual_symbols.3.4.features_size",
-    "visual_symbols.3.4.features_share",
-    "reproduction.mediation.one_pair_features",
     # A wrong image shows as many objects, in the same cells, so that they are counted as before.
     "visual_symbols.c.top_heads_needed",
     "visual_symbols.c.more_heads_more_errors",
@@ -103,6 +98,7 @@ def add_up(results: Mapping[Part, Found], taught: Sequence[CellOverSeeds]) -> Re
         "power_taught": find_power_taught(taught),
         "power_curves": add_up_curves(results),
         "repeats": max(map(len, by_seed.values()), default=0),
+        "repeats_taught": max((sum(cell["verdicts"].values()) for cell in taught), default=0),
         "auroc": {name: found["auroc"] for name, found in located.items()},
         "onsets": {name: found["onsets"] for name, found in located.items()},
         "steering": {name: found["steering"] for name, found in located.items()},
@@ -193,6 +189,8 @@ def find_faults(content: Content) -> list[str]:
         if asked is None or name in asked
     ]
     wrong += [f"power of {c}: not measured" for c in sorted(claims - set(content["power"]))]
+    if not content["power_taught"]:
+        wrong.append("power on trained-in stages: reports/seeds.json is of other claims")
     false = content["false_pass"]
     if false["rate"] > 0.01 or (not excused and not false["upper"] <= 0.03):
         wrong.append(f"false passes: {false['rate']:.2%} of claims, at most {false['upper']:.2%}")

@@ -26,9 +26,10 @@ def add_arguments(subparsers: Subparsers) -> None:
         "scorecard.json, or the name of a baseline in reports/baselines. Or judge a subject twice and compare "
         "that: `claims compare CHECKPOINT --quantised int8`, as it is and as it is served; `claims compare "
         "BASE --merged FOLDER`, without and with what was merged into it.",
-        epilog="exit status: 0 nothing lost; 1 a claim regressed, is missing on one side or has no verdict, or "
-        "the run is partial; 2 a file cannot be read, a run has not finished, the margin is out of range, or a "
-        "claim cannot be accepted; 3 the two were not asked the same and cannot be compared",
+        epilog="exit status: 0 nothing lost, or all of it accepted; 1 a claim regressed, is missing on one "
+        "side or has no verdict, or the run is partial; 2 a file cannot be read, a run has not finished, the "
+        "margin is out of range, or a claim cannot be accepted; 3 the two were not asked the same and cannot "
+        "be compared",
     )
     parser.set_defaults(execute=execute)
     parser.add_argument("before", help="the baseline; or a subject, by name or folder")
@@ -157,13 +158,17 @@ def _read_reasons(accepted: Sequence[str]) -> dict[str, str]:
     """Why each claim is accepted, from the texts after --accept.
 
     Raises:
-        ValueError: A claim is named twice.
+        ValueError: A claim is named twice, or has no reason.
     """
     reasons: dict[str, str] = {}
     for text in accepted:
         claim, _, reason = text.partition("=")
         if claim in reasons:
             raise ValueError(f"--accept {claim}: named twice; give it one reason")
+        if not reason.strip():
+            raise ValueError(
+                f"--accept {claim}: no reason; say why, as in --accept {claim}='it is ...'"
+            )
         reasons[claim] = reason
     return reasons
 

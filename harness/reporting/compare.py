@@ -102,22 +102,18 @@ def compare(
 def accept_losses(found: Comparison, reasons: Mapping[str, str]) -> Comparison:
     """The comparison in which some claims that regressed are accepted, so that they stop no release.
 
-    They stay in it, with the reason, wherever it is shown or written. A claim that no side judged cannot be
-    accepted, since nobody knows what is lost.
+    They stay in it, with the reason, wherever it is shown or written. A claim that one side did not judge
+    cannot be accepted, since nobody knows what is lost.
 
     Args:
         found: What was lost.
         reasons: Why each is accepted, by the claim's id; it counts for every subject that lost the claim.
 
     Raises:
-        ValueError: A claim has no reason, or did not regress.
+        ValueError: A claim did not regress.
     """
     lost = sorted({row.claim for row in found.of(Fate.regressed)})
-    for claim, reason in reasons.items():
-        if not reason.strip():
-            raise ValueError(
-                f"--accept {claim}: no reason; say why, as in --accept {claim}='it is ...'"
-            )
+    for claim in reasons:
         if claim not in lost:
             fates = sorted({str(row.fate) for row in found.rows if row.claim == claim})
             told = f"it is {' and '.join(fates)}" if fates else "there is no such claim"

@@ -73,7 +73,7 @@ class Results(TypedDict):
 
     `table` is about the controls. The planted one is judged with `repeats` seeds of trials: `seeds` has its
     claims whose verdict changes, `power` the share of seeds in which a claim is supported. `power_taught` is
-    that share on each control with trained-in stages on which the claim holds (from reports/seeds.json), and
+    that share of `repeats_taught` seeds on each control with trained-in stages on which the claim holds, and
     `power_curves` has it where one stage is turned down. By control,
     `auroc` has how surely mediation ranks the planted heads of each stage above all others, `onsets` the layer
     from which on a code is there and the layers where it is planted, `steering` the share of answers that
@@ -87,6 +87,7 @@ class Results(TypedDict):
     power_taught: dict[str, dict[str, float]]
     power_curves: list[PowerCurve]
     repeats: int
+    repeats_taught: int
     auroc: dict[str, dict[str, float]]
     onsets: dict[str, dict[str, tuple[int, list[int]]]]
     steering: dict[str, dict[str, float]]
@@ -140,13 +141,17 @@ def summarize_error_rates(content: Content | None, card: Scorecard) -> str:
     planted, taught = _spell_least(found, repeats), ""
     if shares := [p for of in content.get("power_taught", {}).values() for p in of.values()]:
         average = sum(shares) / len(shares)
+        taught_repeats = spell_count(content["repeats_taught"], "repeat")
         taught = (
             f"; where its stages were trained in, each claim that holds in "
-            f"{_spell_least(shares, repeats)}, {average:.0%} on average"
+            f"{_spell_least(shares, taught_repeats)}, {average:.0%} on average"
         )
+    trials = content["size"].get("null_trials")
+    fewer = f" with {trials} trials each" if trials else ""
     return (
-        f"Calibrated {content['made']}: of {false['n']} verdicts on {false['subjects']} untrained subjects "
-        f"{passed} were supported ({false['rate']:.1%}, at most {false['upper']:.1%} with 95% confidence), "
+        f"Calibrated {content['made']}: of {false['n']} verdicts on {false['subjects']} untrained "
+        f"subjects{fewer} {passed} were supported ({false['rate']:.1%}, at most {false['upper']:.1%} with 95% "
+        "confidence), "
         f"of {misled['n']} on trained subjects that were shown something else {len(misled['passed'])}; "
         f"where the mechanism is planted by hand, every claim that holds is found in {planted}, which is more "
         f"than can be hoped for in a trained model{taught}."

@@ -186,6 +186,7 @@ def test_what_was_not_judged_or_measured_is_told():
         f"{CLAIMS[0]} on shortcut: not judged",
         f"{CLAIMS[1]} on planted: not judged",
         f"power of {CLAIMS[1]}: not measured",
+        "power on trained-in stages: reports/seeds.json is of other claims",
     ]
 
 

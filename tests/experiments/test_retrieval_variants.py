@@ -10,7 +10,11 @@ from harness.experiments.catalogue import MEDIATION, find_experiment
 from harness.experiments.halves import list_ranked_scenes
 from harness.experiments.patching import score_heads
 from harness.experiments.reproduction import retrieval_variants
-from harness.experiments.reproduction.retrieval_variants import _convert_to_bfloat16, _draw_unseen
+from harness.experiments.reproduction.retrieval_variants import (
+    _convert_to_bfloat16,
+    _draw_unseen,
+    _LinearOfHalves,
+)
 from harness.judging.claim import above
 from harness.judging.verdict import decide
 from harness.measuring.experiment import Request, measure_alone
@@ -144,14 +148,18 @@ def test_heads_are_missed_only_where_they_mediate_as_much_as_is_worth_finding(
 
 def test_layers_in_bfloat16_round_the_sum_of_exact_products_once(planted):
     """The truth is float64, in which these sums are exact enough, rounded to bfloat16."""
-    half = _convert_to_bfloat16(planted).model.model.language_model.layers[0].self_attn.q_proj
+    model = _convert_to_bfloat16(planted).model
+    half = model.model.multi_modal_projector.linear_1
+    replaced = [m for m in model.modules() if isinstance(m, _LinearOfHalves)]
+    assert len(replaced) == sum(type(m) is torch.nn.Linear for m in planted.model.modules())
+    assert not any(type(m) is torch.nn.Linear for m in model.modules())
     states = torch.randn(3, 50, half.weight.shape[1], generator=torch.Generator().manual_seed(0))
     states = states.bfloat16()
-    exact = states.double() @ half.weight.double().T
+    exact = states.double() @ half.weight.double().T + half.bias.double()
     given = half(states)
     assert given.dtype is torch.bfloat16
     # A sum that lies between two numbers may be rounded to either.
     assert (given == exact.bfloat16()).double().mean() > 0.99
     assert torch.allclose(given.double(), exact, rtol=2**-8, atol=1e-4)
     # The subject itself is as it was.
-    assert type(planted.model.model.language_model.layers[0].self_attn.q_proj) is torch.nn.Linear
+    assert type(planted.model.model.multi_modal_projector.linear_1) is torch.nn.Linear

@@ -11,6 +11,7 @@ import pytest
 from cards import record
 from scored import N, first, measured, side
 
+from harness.cli.compare import _read_reasons
 from harness.reporting.compare import accept_losses, compare
 from harness.reporting.fates import Fate
 from harness.reporting.gate import markdown, render, to_json
@@ -287,21 +288,28 @@ def test_an_accepted_loss_is_green_and_is_named_with_its_reason_wherever_it_is_t
 
 
 @pytest.mark.parametrize(
-    ("claim", "reason", "said"),
+    ("claim", "said"),
     [
-        ("paper.1.order", "", "--accept paper.1.order: no reason; say why"),
-        ("paper.1.order", "  ", "--accept paper.1.order: no reason; say why"),
-        ("paper.1.kept", "why", "it is unchanged, and only .*; what regressed is paper.1.order"),
-        ("paper.1.gone", "why", "it is missing, and only"),
-        ("paper.1.ordr", "why", "there is no such claim, and only"),
+        ("paper.1.kept", "it is unchanged, and only .*; what regressed is paper.1.order"),
+        ("paper.1.gone", "it is missing, and only"),
+        ("paper.1.ordr", "there is no such claim, and only"),
     ],
-)  # fmt: skip
-def test_only_a_claim_that_regressed_can_be_accepted_and_only_with_a_reason(claim, reason, said):
+)
+def test_only_a_claim_that_regressed_can_be_accepted(claim, said):
     kept, gone = (measured(first(0.9), claim=f"paper.1.{name}") for name in ("kept", "gone"))
     before = side(measured(first(0.9)), kept, gone)
     found = compare(before, side(measured(first(0.2)), kept))
     with pytest.raises(ValueError, match=said):
-        accept_losses(found, {claim: reason})
+        accept_losses(found, {claim: "why"})
+
+
+@pytest.mark.parametrize(
+    "accepted", [["a.1.b="], ["a.1.b=  "], ["a.1.b"], ["a.1.b=why", "a.1.b=also"]]
+)
+def test_a_loss_is_accepted_with_one_reason_or_refused_before_anything_is_judged(accepted):
+    assert _read_reasons(["a.1.b=why=so"]) == {"a.1.b": "why=so"}
+    with pytest.raises(ValueError, match="--accept a.1.b: (no reason; say why|named twice)"):
+        _read_reasons(accepted)
 
 
 def test_a_claim_that_neither_side_judged_is_written_without_a_unit():

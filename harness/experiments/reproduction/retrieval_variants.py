@@ -174,8 +174,9 @@ def _convert_to_bfloat16(subject: Subject) -> Subject:
     require_layers(subject, "a copy in bfloat16")
     half = deepcopy(subject.model).bfloat16()
     if subject.device.type == "cpu":
-        layers = {name: m for name, m in half.named_modules() if isinstance(m, nn.Linear)}
-        for name, layer in layers.items():
+        # One layer may stand under two names; a subclass may compute something else.
+        every = list(half.named_modules(remove_duplicate=False))
+        for name, layer in [(name, m) for name, m in every if type(m) is nn.Linear]:
             half.set_submodule(name, _LinearOfHalves(layer))
     return replace(subject, model=half, _images=OrderedDict())
 

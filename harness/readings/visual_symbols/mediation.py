@@ -120,8 +120,8 @@ class Mediation(Reading):
         unsure, carried = "", tell_carried(scores, scenes, SMALLEST[stage], self.look.level)
         if few := self._explain_too_few(stage):
             unsure, carried = few.reason, None
-        elif carried is None:
-            unsure = self.presence(stage).reason or "its best heads score little"
+        elif carried is None or (carried and self.presence(stage).value is None):
+            carried, unsure = None, self.presence(stage).reason or "its best heads score little"
         state = {True: Carried.by_heads, False: Carried.by_none, None: Carried.uncertain}[carried]
         errors, count = estimate_errors(scores, scenes), len(np.unique(scenes))
         return HeadScores(state, unsure, scores.mean(0), errors, count)

@@ -24,10 +24,11 @@ class Steering(RivalReading):
         """
         before, scenes = self.data.before, self.data.scene
         named = (self.data.right | before).values
-        few = int(named.sum())
-        if len(np.unique(scenes.values[named])) < MINIMUM_CLUSTERS:
+        asked = len(np.unique(scenes.values))
+        shown = len(np.unique(scenes.values[named]))
+        if shown < MINIMUM_CLUSTERS and shown < asked:
             return Estimate.unsettled(
-                f"only {few} of {len(named)} answers without an edit name one of the two objects",
+                f"without an edit answers name one of the two objects in {shown} of {asked} scenes only",
                 **count_trials(scenes),
             )
         return estimate_share(before[named], scenes[named])
