@@ -125,8 +125,7 @@ def accept_losses(found: Comparison, reasons: Mapping[str, str]) -> Comparison:
     def accept(row: Row) -> Row:
         if row.fate is not Fate.regressed or row.claim not in reasons:
             return row
-        told = f"accepted: {reasons[row.claim].strip()}; {row.reason}"
-        return replace(row, fate=Fate.accepted, reason=told)
+        return replace(row, fate=Fate.accepted, accepted=reasons[row.claim].strip())
 
     return replace(found, rows=tuple(map(accept, found.rows)))
 

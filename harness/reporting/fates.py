@@ -46,6 +46,7 @@ class Row:
         difference: After less before in the claim's unit; None unless both have an estimate.
         p: One-sided, adjusted p-value for a loss of more than the margin; None without a difference.
         exact: McNemar's exact p-value, where each answer is right or wrong on a scene of its own.
+        accepted: Why a loss stops no release all the same, as it was typed; "" if nobody accepted it.
     """
 
     claim: str
@@ -59,6 +60,12 @@ class Row:
     difference: Estimate | None = None
     p: float | None = None
     exact: float | None = None
+    accepted: str = ""
+
+    @property
+    def told(self) -> str:
+        """The reason, after that for which a loss is accepted."""
+        return f"accepted: {self.accepted}; {self.reason}" if self.accepted else self.reason
 
 
 @dataclass(frozen=True, kw_only=True)

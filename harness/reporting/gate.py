@@ -38,6 +38,7 @@ class RowFacts(TypedDict):
     subject: str
     fate: str
     reason: str
+    accepted: str | None
     before: str | None
     after: str | None
     difference: float | None
@@ -93,7 +94,7 @@ def render(comparison: Comparison, width: int = 100, *, each: bool = False) -> l
             loud = fate.upper() if fate in LOUD else fate
             head = one_line(f"{loud}  {row.claim}  {row.subject}")
             lines += ["", *_wrap(head, width)]
-            lines += _wrap(one_line(row.reason), width, "    ")
+            lines += _wrap(one_line(row.told), width, "    ")
             lines += [line for told in _tell_numbers(row) for line in _wrap(told, width, "    ")]
     least = [r for r in comparison.of(Fate.unchanged) if isinstance(r, RowWithDifference)]
     if least:
@@ -141,7 +142,7 @@ def _make_table(rows: Sequence[Row]) -> str:
     ]
     for row in rows:
         before, after = (_cell(r) for r in (row.before, row.after))
-        change, least = _escape(row.reason), ""
+        change, least = _escape(row.told), ""
         if isinstance(row, RowWithDifference):
             told = f"{change}: " if row.fate is Fate.accepted else ""
             change, least = f"{told}{_tell_change(row)}", number(row.detectable)
@@ -198,6 +199,7 @@ def _row_to_json(row: Row) -> RowFacts:
         "subject": row.subject,
         "fate": str(row.fate),
         "reason": row.reason,
+        "accepted": row.accepted or None,
         "before": str(row.before.verdict) if row.before else None,
         "after": str(row.after.verdict) if row.after else None,
         "difference": found.value if found else None,

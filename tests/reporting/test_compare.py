@@ -270,7 +270,8 @@ def test_an_accepted_loss_is_green_and_is_named_with_its_reason_wherever_it_is_t
     assert text[-1] == "GREEN. ACCEPTED, though lost: paper.1.order"
     row = to_json(accepted)["rows"][0]
     assert (row["fate"], row["before"], row["after"]) == ("accepted", "supported", "refuted")
-    assert row["reason"].startswith("accepted: order is not | sold; was supported")
+    assert row["accepted"] == "order is not | sold"
+    assert row["reason"].startswith("was supported")
     assert to_json(accepted)["red"] is False
     table = markdown(accepted)
     assert table.index("GREEN. ACCEPTED, though lost: paper.1.order") < table.index("| fate |")

@@ -126,7 +126,8 @@ def test_a_loss_is_accepted_by_name_and_a_refusal_to_accept_is_written_as_red(
     accept = "--accept=made_up.1.holds=0.7 is enough"
     assert main([*compared, accept]) == 0
     rows = {r["claim"]: r for r in json.loads((here / "c.json").read_text())["rows"]}
-    assert rows["made_up.1.holds"]["reason"].startswith("accepted: 0.7 is enough; lost more than")
+    assert rows["made_up.1.holds"]["accepted"] == "0.7 is enough"
+    assert rows["made_up.1.holds"]["reason"].startswith("lost more than")
     for refused, said in (
         (["--accept", "made_up.1.holds"], "--accept made_up.1.holds: no reason"),
         (["--accept", "made_up.1.fails=so"], "--accept made_up.1.fails: it is unchanged, and only"),
