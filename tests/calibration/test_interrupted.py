@@ -36,6 +36,16 @@ if __name__ == "__main__":
 """
 
 
+@pytest.fixture(autouse=True)
+def _modules_as_before():
+    """A run that is interrupted leaves the module of its claims, and other tests have one of that name."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        if name.rpartition(".")[2].startswith("test_"):
+            del sys.modules[name]
+
+
 def stop(*_, **__):
     raise KeyboardInterrupt
 

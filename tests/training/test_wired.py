@@ -73,7 +73,8 @@ def test_what_ships_is_what_the_plan_builds_bit_by_bit_but_for_what_is_fitted(na
     assert stored.keys() == built.keys()
     for key, value in stored.items():
         if key.startswith(SOLVED):
-            assert torch.allclose(built[key], value, rtol=1e-2, atol=1e-3), key
+            # Of a fit that is nearly free in some directions processors find other solutions.
+            assert (built[key] - value).norm() <= 1e-2 * value.norm(), key
         else:
             assert torch.equal(built[key], value), key
     for file in ("README.md", "truth.json"):
