@@ -43,6 +43,11 @@ TRUE_WHEN_MISLED = {
     "visual_symbols.3.1.not_by_elimination",
     "visual_symbols.4.5.accuracy_falls",
     "visual_symbols.4.5.color_accuracy_falls",
+    # In some trials a wrong image shows the right answer, and then the heads that retrieve features bring it.
+    "visual_symbols.3.4.feature_retrieval",
+    "visual_symbols.3.4.features_size",
+    "visual_symbols.3.4.features_share",
+    "reproduction.mediation.one_pair_features",
     # A wrong image shows as many objects, in the same cells, so that they are counted as before.
     "visual_symbols.c.top_heads_needed",
     "visual_symbols.c.more_heads_more_errors",
