@@ -65,6 +65,9 @@ SOLVED = (
 )
 """Weights that are fitted or measured: they differ in the last bits from one library to another."""
 
+FREE = "visual.merger.mlp.2."
+"""Of this fit processors find other solutions, since it is nearly free in some directions."""
+
 
 @pytest.mark.parametrize("name", PLANS)
 def test_what_ships_is_what_the_plan_builds_bit_by_bit_but_for_what_is_fitted(name, tmp_path):
@@ -72,9 +75,10 @@ def test_what_ships_is_what_the_plan_builds_bit_by_bit_but_for_what_is_fitted(na
     stored, built = (load_file(f / "model.safetensors") for f in (CONTROLS / name, tmp_path))
     assert stored.keys() == built.keys()
     for key, value in stored.items():
-        if key.startswith(SOLVED):
-            # Of a fit that is nearly free in some directions processors find other solutions.
+        if key.startswith(FREE):
             assert (built[key] - value).norm() <= 1e-2 * value.norm(), key
+        elif key.startswith(SOLVED):
+            assert torch.allclose(built[key], value, rtol=1e-2, atol=1e-3), key
         else:
             assert torch.equal(built[key], value), key
     for file in ("README.md", "truth.json"):
