@@ -22,7 +22,7 @@ from harness.machine.files import ROOT
 CHANGELOG = "CHANGELOG.md"
 
 SEAL = "harness/cli/seal.py"
-"""The file that a revision has which can write down by itself what it asks."""
+"""The file by which a revision can write down what it asks; older revisions have none."""
 
 TRY = "name another revision, or two files of `claims seal`"
 """What to do about a revision that cannot be read."""

@@ -100,9 +100,9 @@ def compare(
 
 
 def accept_losses(found: Comparison, reasons: Mapping[str, str]) -> Comparison:
-    """The comparison in which some claims that regressed are accepted, so that they stop no release.
+    """Accept the loss of some claims, so that they stop no release; everything else stays as it was found.
 
-    They stay in it, with the reason, wherever it is shown or written. A claim that one side did not judge
+    They stay in the comparison, with the reason, wherever it is shown or written. A claim that one side did not judge
     cannot be accepted, since nobody knows what is lost.
 
     Args:

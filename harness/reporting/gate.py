@@ -28,7 +28,7 @@ MEANINGS = {
 }
 
 LOUD = (*RED, Fate.accepted)
-"""Fates of claims that are lost, or of which nobody knows."""
+"""What became of claims that must be seen: they are lost, accepted, or nobody knows of them."""
 
 
 class RowFacts(TypedDict):
