@@ -102,8 +102,8 @@ def compare(
 def accept_losses(found: Comparison, reasons: Mapping[str, str]) -> Comparison:
     """Accept the loss of some claims, so that they stop no release; everything else stays as it was found.
 
-    They stay in the comparison, with the reason, wherever it is shown or written. A claim that one side did not judge
-    cannot be accepted, since nobody knows what is lost.
+    They stay in the comparison, with the reason, wherever it is shown or written. A claim that one side did
+    not judge cannot be accepted, since nobody knows what is lost.
 
     Args:
         found: What was lost.
