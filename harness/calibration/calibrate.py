@@ -35,7 +35,7 @@ PLANTED = ("planted", "planted-elsewhere")
 """Controls whose heads are known for all three stages."""
 
 REPEATED = "planted"
-"""The control whose claims are judged with many seeds of trials, for power where a mechanism is clean."""
+"""The control that is judged with many seeds of trials, which tells how surely a clean mechanism is found."""
 
 SEEING_WRONG = tuple(
     f"{name}:{how}"

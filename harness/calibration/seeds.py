@@ -154,7 +154,7 @@ def _find_spread(seeds: Sequence[Noted]) -> Spread | None:
 
 
 def read_seeds(path: Path, claims: str) -> list[CellOverSeeds]:
-    """Read the cells of reports/seeds.json; none if the file is of other claims.
+    """Read what each control does over seeds from reports/seeds.json; nothing if other claims were judged.
 
     Args:
         path: The file.

@@ -155,7 +155,7 @@ def _compare(arguments: argparse.Namespace) -> Comparison:
 
 
 def _read_reasons(accepted: Sequence[str]) -> dict[str, str]:
-    """Why each claim is accepted, from the texts after --accept.
+    """Read, from the texts after --accept, why the loss of each claim is accepted.
 
     Raises:
         ValueError: A claim is named twice, or has no reason.
