@@ -83,6 +83,7 @@ assert not BLOCKED & set(sys.modules)
     assert result.stdout == "supported\n", result.stderr
 
 
+@pytest.mark.deep
 def test_powers_are_computed_without_torch():
     script = """
 from harness.cli.main import main

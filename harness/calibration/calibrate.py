@@ -22,7 +22,7 @@ from harness.calibration.seeds import SEEDS, note_verdict, read_seeds
 from harness.calibration.summary import Found, Part, add_up
 from harness.calibration.weakening import CURVE, SECTIONS, choose_claims, list_parts, note_step
 from harness.judging import controls
-from harness.judging.claim import claims_hash
+from harness.judging.claim import list_asked
 from harness.machine.files import ROOT, read_json, write_json
 from harness.measuring.store import make_key
 from harness.reporting.error_rates import SCHEMA, Content
@@ -123,7 +123,7 @@ def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) 
     """
     begun = time.monotonic()
     code = hash_code()
-    claims = claims_hash(collect_claims())
+    claims = list_asked(collect_claims())
     # Now, so that a damaged file is told before hours of measuring.
     taught = read_seeds(SEEDS, claims)
     results = run_parts(list(_list_parts(size)), size, work, jobs=jobs, say=say)
@@ -133,7 +133,7 @@ def calibrate(size: Size, work: Path, *, jobs: int, say: Callable[[str], None]) 
         "made": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "harness": __version__,
-        "claims_hash": claims,
+        "claims": claims,
         "code": code,
         "seconds": round(time.monotonic() - begun),
         "size": asdict(size),

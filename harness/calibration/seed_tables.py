@@ -9,7 +9,7 @@ processes. What is finished is kept, and the same command goes on after an inter
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -28,7 +28,7 @@ from harness.calibration.seeds import (
 )
 from harness.calibration.summary import TAUGHT, Found, Part
 from harness.judging import controls
-from harness.judging.claim import claims_hash
+from harness.judging.claim import Asked, Claim, list_asked
 from harness.machine.files import REPORTS, ROOT, write_json
 
 DOCUMENT = ROOT / "docs" / "seeds.md"
@@ -51,13 +51,13 @@ class Content(TypedDict):
     """What reports/seeds.json holds.
 
     Attributes:
-        claims_hash: Of the claims that were judged.
+        claims: What each claim asked that was judged.
         code: Hash of the code that judged them, as the calibration takes it; the present one may be another.
         seeds: How many seeds of trials, by control.
         cells: Each claim on each control, over these seeds.
     """
 
-    claims_hash: str
+    claims: dict[str, Asked]
     code: str
     seeds: dict[str, int]
     cells: list[CellOverSeeds]
@@ -73,15 +73,15 @@ def measure_seeds(work: Path = WORK, say: Callable[[str], None] = lambda line: N
     names = sorted({c for _, c in controls.read_expected() if c.startswith(TAUGHT)})
     parts = [("table", name, seed) for seed in range(FIRST, FIRST + SIZE.repeats) for name in names]
     results = run_parts(parts, SIZE, work, jobs=2, say=say)
-    return make_content(results, claims_hash(collect_claims()), hash_code())
+    return make_content(results, collect_claims(), hash_code())
 
 
-def make_content(results: Mapping[Part, Found], claims: str, code: str) -> Content:
+def make_content(results: Mapping[Part, Found], claims: Iterable[Claim], code: str) -> Content:
     """Add up each claim on each control over the seeds that were judged.
 
     Args:
         results: What was noted of each claim, by part.
-        claims: The hash of the claims.
+        claims: The claims that were judged.
         code: The hash of the code.
     """
     by_seed: dict[Pair, list[Noted]] = defaultdict(list)
@@ -91,7 +91,7 @@ def make_content(results: Mapping[Part, Found], claims: str, code: str) -> Conte
         for claim, noted in found.items():
             by_seed[claim, control].append(noted)
     return {
-        "claims_hash": claims,
+        "claims": list_asked(claims),
         "code": code,
         "seeds": dict(seeds),
         "cells": add_up_seeds(by_seed),

@@ -10,6 +10,7 @@ from statistics import mean, stdev
 from typing import TypedDict
 
 from harness.judging import controls
+from harness.judging.claim import Asked
 from harness.judging.record import Record
 from harness.judging.verdict import Verdict
 from harness.machine.files import REPORTS, read_json
@@ -153,12 +154,12 @@ def _find_spread(seeds: Sequence[Noted]) -> Spread | None:
     }
 
 
-def read_seeds(path: Path, claims: str) -> list[CellOverSeeds]:
-    """Read what each control does over seeds from reports/seeds.json; nothing if other claims were judged.
+def read_seeds(path: Path, claims: Mapping[str, Asked]) -> list[CellOverSeeds]:
+    """Read what each control does over seeds from reports/seeds.json, for claims that asked the same then.
 
     Args:
         path: The file.
-        claims: The hash of the claims that are calibrated.
+        claims: What each claim asks that is calibrated.
 
     Raises:
         OSError: There is no such file.
@@ -166,10 +167,10 @@ def read_seeds(path: Path, claims: str) -> list[CellOverSeeds]:
     """
     content = read_json(path)
     try:
-        cells: list[CellOverSeeds] = content["cells"] if content["claims_hash"] == claims else []
+        then, cells = content["claims"], content["cells"]
+        return [c for c in cells if then[c["claim"]] == claims.get(c["claim"])]
     except (TypeError, KeyError) as error:
         raise ValueError(f"{path} is damaged: make it anew, see docs/seeds.md") from error
-    return cells
 
 
 def find_changing(cells: Sequence[CellOverSeeds]) -> Iterator[ChangingCell]:

@@ -195,7 +195,9 @@ def find_faults(content: Content) -> list[str]:
     ]
     wrong += [f"power of {c}: not measured" for c in sorted(claims - set(content["power"]))]
     if not content["power_taught"]:
-        wrong.append("power on trained-in stages: reports/seeds.json is of other claims")
+        wrong.append(
+            "power on trained-in stages: all claims in reports/seeds.json asked something else"
+        )
     false = content["false_pass"]
     if false["rate"] > 0.01 or (not excused and not false["upper"] <= 0.03):
         wrong.append(f"false passes: {false['rate']:.2%} of claims, at most {false['upper']:.2%}")

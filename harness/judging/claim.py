@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeVar, get_args
+from typing import TypedDict, TypeVar, get_args
 
 from harness.statistics.estimate import Direction
 
@@ -181,6 +181,24 @@ def claim(
         return function
 
     return attach
+
+
+class Asked(TypedDict):
+    """What a claim says and where its limits are, for any subject: what a calibration of it is true of."""
+
+    statement: str
+    thresholds: list[float]
+
+
+def list_asked(claims: Iterable[Claim]) -> dict[str, Asked]:
+    """What each claim asks, by id in alphabetical order; as JSON it can be kept beside what was found of it."""
+    return {
+        one.id: {
+            "statement": one.statement,
+            "thresholds": sorted({one.threshold.value, *one.threshold.exceptions.values()}),
+        }
+        for one in sorted(claims, key=lambda one: one.id)
+    }
 
 
 def claims_hash(claims: Iterable[Claim]) -> str:

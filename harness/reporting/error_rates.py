@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, TypedDict
 
+from harness.judging.claim import Asked
 from harness.machine.files import read_json
 from harness.reporting.power_curves import PowerCurve, render_curves
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import spell_count
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of calibration.json; a file of another version is not read."""
 
 PUBLISHED = ("table", "false_pass", "power", "auroc", "steering", "coverage")
@@ -95,13 +96,16 @@ class Results(TypedDict):
 
 
 class Content(Results):
-    """The content of calibration.json: the results, and what they were made with and from."""
+    """The content of calibration.json: the results, and what they were made with and from.
+
+    `claims` has what each claim asked then, by which a scorecard tells whether it asks the same.
+    """
 
     schema: int
     made: str
     machine: str
     harness: str
-    claims_hash: str
+    claims: dict[str, Asked]
     code: str
     seconds: int
     size: dict[str, Any]
@@ -123,7 +127,7 @@ def summarize_error_rates(content: Content | None, card: Scorecard) -> str:
 
     Args:
         content: The calibration from `read_calibration`.
-        card: The scorecard; the sentence says so if its claims are not those that were calibrated.
+        card: The scorecard; the sentence says how many of its claims are not among those that were calibrated.
     """
     if content is None:
         return (
@@ -155,7 +159,7 @@ def summarize_error_rates(content: Content | None, card: Scorecard) -> str:
         f"of {misled['n']} on trained subjects that were shown something else {len(misled['passed'])}; "
         f"where the mechanism is planted by hand, every claim that holds is found in {planted}, which is more "
         f"than can be hoped for in a trained model{taught}."
-        + (" The claims have changed since." if _have_claims_changed(content, card) else "")
+        + _tell_uncalibrated(find_uncalibrated(content, card), card)
     )
 
 
@@ -164,13 +168,25 @@ def _spell_least(shares: Collection[float], repeats: str) -> str:
     return f"each of {repeats}" if least == 1 else f"at least {least:.0%} of {repeats}"
 
 
-def _have_claims_changed(content: Content, card: Scorecard) -> bool:
-    known = content["power"]
-    # The hash covers the claims of the run, so that it can be compared only if none was left out.
-    whole = len(card.claims) == len(known)
-    return not set(card.claims) <= set(known) or (
-        whole and card.run.claims_hash != content["claims_hash"]
-    )
+def find_uncalibrated(content: Content, card: Scorecard) -> set[str]:
+    """Find the claims of a scorecard that were not calibrated, or asked something else then."""
+    known = content["claims"]
+    same = {
+        record.claim
+        for record in card.records
+        if record.claim in known
+        and record.statement == known[record.claim]["statement"]
+        and record.threshold in known[record.claim]["thresholds"]
+    }
+    return set(card.claims) - same
+
+
+def _tell_uncalibrated(claims: Collection[str], card: Scorecard) -> str:
+    if not claims:
+        return ""
+    count = f"{len(claims)} of these {len(card.claims)} claims" if len(card.claims) > 1 else "This"
+    verb = "is" if len(claims) == 1 else "are"
+    return f" {count} {verb} newer, or {verb} stated otherwise since."
 
 
 def render(content: Content) -> Iterator[str]:

@@ -10,7 +10,7 @@ from harness.calibration import calibrate as room
 from harness.calibration.runs import choose_files, collect_claims
 from harness.calibration.summary import find_faults
 from harness.cli.main import main
-from harness.judging.claim import claims_hash
+from harness.judging.claim import list_asked
 from harness.judging.controls import read_expected
 from harness.machine.files import ROOT
 from harness.reporting.error_rates import read_calibration, render, summarize_error_rates
@@ -76,11 +76,11 @@ def test_the_committed_calibration_is_right_and_says_if_claims_have_changed_sinc
     content = read_calibration(CALIBRATION)
     assert content is not None
     cells = {(r["claim"], r["control"]): r["expected"] for r in content["table"]}
-    if content["claims_hash"] == claims_hash(collect_claims()):
+    if content["claims"] == list_asked(collect_claims()):
         assert find_faults(content) == []
         assert cells == {pair: str(cell.verdict) for pair, cell in read_expected().items()}
     else:
-        # Of other claims: every scorecard then says so, and the cells must at least be known ones.
+        # Of other claims: every scorecard then says of how many, and the cells must at least be known ones.
         assert cells.keys() <= read_expected().keys()
     assert content["false_pass"]["subjects"] >= 100
     assert content["false_pass"]["upper"] <= 0.03

@@ -169,6 +169,7 @@ def test_the_command_writes_what_the_gate_reads_and_prints_a_table(stub, tmp_pat
     assert "| half batches | 0 of 1 | 0 | 0 | 0 | 0 of 3 |" in printed
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -183,6 +184,7 @@ def test_an_option_that_cannot_be_used_is_refused(stub, tmp_path, capsys, option
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("subject", "options", "said"),
     [

@@ -111,6 +111,7 @@ def lint(read, monkeypatch, capsys):
     return go
 
 
+@pytest.mark.deep
 def test_renamed_files_and_another_order_make_nothing_easier(lint, read):
     status, said = lint("older..moved")
     assert status == 0
@@ -121,6 +122,7 @@ def test_renamed_files_and_another_order_make_nothing_easier(lint, read):
     assert len(read("moved").seal.claims) > 5
 
 
+@pytest.mark.deep
 def test_lowered_thresholds_need_a_reason_and_raised_ones_do_not(lint):
     status, said = lint("moved..weaker")
     assert status == 1
@@ -137,6 +139,7 @@ def test_lowered_thresholds_need_a_reason_and_raised_ones_do_not(lint):
     assert said.endswith(f"RED: {len(easier)} changes make a claim easier without a reason\n")
 
 
+@pytest.mark.deep
 def test_a_reason_in_the_working_tree_counts_for_the_working_tree(lint):
     status, said = lint("moved")
     assert status == 0
@@ -181,6 +184,7 @@ def test_what_cannot_be_read_is_one_line(repository, monkeypatch, capsys, named,
     assert refusal.count("\n") == 1
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("revision", "broken", "said"),
     [

@@ -13,10 +13,17 @@ from harness.calibration.seed_tables import (
     make_content,
     write_document,
 )
-from harness.calibration.seeds import NEAR, SEEDS, add_up_seeds, find_changing, tell_changing
+from harness.calibration.seeds import (
+    NEAR,
+    SEEDS,
+    add_up_seeds,
+    find_changing,
+    read_seeds,
+    tell_changing,
+)
 from harness.judging.controls import Expected, read_expected
 from harness.judging.verdict import Verdict
-from harness.machine.files import read_json
+from harness.machine.files import read_json, write_json
 
 PAIR = ("p.1.a", "taught")
 
@@ -136,9 +143,9 @@ def test_estimates_of_true_intervals_beyond_the_bound_seldom_change_their_verdic
 def test_a_cell_that_is_always_another_is_a_fault(expect):
     expect("supported")
     results = {("table", "taught", seed): {PAIR[0]: note()} for seed in range(3)}
-    assert find_faults(make_content(results, "x", "y")) == ["p.1.a on taught: {'refuted': 3}"]
+    assert find_faults(make_content(results, [], "y")) == ["p.1.a on taught: {'refuted': 3}"]
     expect("refuted")
-    assert find_faults(make_content(results, "x", "y")) == []
+    assert find_faults(make_content(results, [], "y")) == []
 
 
 def test_the_document_names_cells_whose_estimates_vary_more_than_told():
@@ -148,11 +155,32 @@ def test_the_document_names_cells_whose_estimates_vary_more_than_told():
         ("table", "taught", s): {"p.1.wide": w, "p.1.narrow": n}
         for s, (w, n) in enumerate(zip(wide, narrow, strict=True))
     }
-    text = write_document(make_content(results, "x", "y"))
+    text = write_document(make_content(results, [], "y"))
     told = text.split("## Where intervals")[1]
     assert "p.1.wide" in told
     assert "p.1.narrow" not in told
     assert "| taught | 5 | 2 | 2 | 0 |" in text
+
+
+def test_cells_of_claims_that_asked_something_else_are_not_read(tmp_path):
+    file = tmp_path / "seeds.json"
+    then = {f"p.1.{name}": {"statement": name, "thresholds": [0.5]} for name in "abc"}
+    cells = [{"claim": claim, "control": "taught"} for claim in then]
+    write_json(file, {"claims": then, "cells": cells})
+    now = {
+        "p.1.a": then["p.1.a"],
+        "p.1.b": {"statement": "b", "thresholds": [0.6]},
+        "p.1.d": {"statement": "d", "thresholds": [0.5]},
+    }
+    assert read_seeds(file, now) == [{"claim": "p.1.a", "control": "taught"}]
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"claims": {}, "cells": [{"claim": "p.1.a"}]}'])
+def test_damaged_seeds_are_told_in_a_line(tmp_path, content):
+    file = tmp_path / "seeds.json"
+    file.write_text(content)
+    with pytest.raises(ValueError, match="damaged"):
+        read_seeds(file, {})
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from harness.calibration import summary
@@ -12,7 +14,7 @@ from harness.calibration.seeds import add_up_seeds
 from harness.calibration.summary import add_up, count_false_passes, find_faults
 from harness.judging.controls import read_expected
 from harness.judging.verdict import Verdict
-from harness.reporting.error_rates import summarize_error_rates
+from harness.reporting.error_rates import find_uncalibrated, summarize_error_rates
 
 CLAIMS = sorted({claim for claim, _ in read_expected()})
 HOLDS = [c for c in CLAIMS if read_expected()[c, "planted"].verdict == Verdict.supported]
@@ -186,7 +188,7 @@ def test_what_was_not_judged_or_measured_is_told():
         f"{CLAIMS[0]} on shortcut: not judged",
         f"{CLAIMS[1]} on planted: not judged",
         f"power of {CLAIMS[1]}: not measured",
-        "power on trained-in stages: reports/seeds.json is of other claims",
+        "power on trained-in stages: all claims in reports/seeds.json asked something else",
     ]
 
 
@@ -242,9 +244,35 @@ def test_power_is_told_of_claims_that_hold_on_planted_and_on_trained_in_stages()
 
 
 def test_the_sentence_on_a_scorecard_tells_power_of_claims_that_hold_and_no_others():
-    made = {**content(), "made": "2026-01-01", "claims_hash": "x"}
-    card = SimpleNamespace(claims={}, run=SimpleNamespace(claims_hash="x"))
+    made = {**content(), "made": "2026-01-01", "claims": {}}
+    card = SimpleNamespace(claims=(), records=())
     told = summarize_error_rates(made, card)
     assert "every claim that holds is found in each of 20 repeats" in told
     assert "where its stages were trained in" in told
     assert "trained in" not in summarize_error_rates({**made, "power_taught": {}}, card)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abcd"), st.sampled_from(("same", "other words", "other limit"))
+    ),
+    st.sets(st.sampled_from("abcd")),
+)
+def test_a_scorecard_tells_how_many_claims_asked_something_else_when_calibrated(judged, known):
+    asked = {claim: {"statement": f"It {claim}s.", "thresholds": [0.3, 0.5]} for claim in known}
+    made = {**content(), "made": "2026-01-01", "claims": asked}
+    records = [
+        SimpleNamespace(
+            claim=claim,
+            statement=f"It {claim}s{' more' if how == 'other words' else ''}.",
+            threshold=0.7 if how == "other limit" else 0.5,
+        )
+        for claim, how in judged.items()
+    ]
+    card = SimpleNamespace(claims=tuple(judged), records=records)
+    other = {claim for claim, how in judged.items() if how != "same" or claim not in known}
+    assert find_uncalibrated(made, card) == other
+    told = summarize_error_rates(made, card)
+    assert ("stated otherwise since" in told) == bool(other)
+    if other and len(judged) > 1:
+        assert f"{len(other)} of these {len(judged)} claims " in told

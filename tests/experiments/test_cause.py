@@ -62,6 +62,7 @@ def unranked(mediation):
     return nothing
 
 
+@pytest.mark.deep
 def test_degraded_ids_make_the_errors_that_they_point_to(measured):
     read = Degrade(measured(DEGRADE, "planted"))
     assert read.errors().interval(0.95)[0] > 0.3
@@ -104,6 +105,7 @@ def test_no_scene_that_ranked_heads_is_judged(measured, mediation):
     assert not ranked & set(measured(THROUGH, "planted").scene.values.tolist())
 
 
+@pytest.mark.deep
 def test_the_id_of_a_wrong_position_leads_to_what_is_there(measured):
     read = Repair(measured(REPAIR, "planted"))
     assert read.harm().interval(0.95)[0] > 0.3
@@ -123,6 +125,7 @@ def test_wrong_positions_show_another_color(subjects):
         assert trial.scene.at(trial.scene.grid.cells[number]).color != trial.target.color
 
 
+@pytest.mark.deep
 def test_nothing_is_claimed_of_a_subject_in_which_no_head_is_ranked(measured, unranked):
     degraded = Degrade(measured(DEGRADE, "planted", given=unranked))
     chain = ThroughSelection(measured(THROUGH, "planted", given=unranked))

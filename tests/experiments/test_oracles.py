@@ -180,6 +180,7 @@ def test_a_shorter_mention_repeats_its_last_token(embedded):
     assert find_patched_tokens(batch, pairs).tolist() == [[70, 71, 72], [71, 72, 72]]
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_subject_that_sees_one_image_supports_no_claim_about_features(
     embedded, monkeypatch, seed

@@ -74,6 +74,7 @@ def test_colors_of_photographs_that_begin_alike_are_refused(ask, tmp_path):
         ask("steering", write_photographs(tmp_path, ["bxx", "byy"]))
 
 
+@pytest.mark.deep
 def test_lists_of_photographs_are_written_and_gone_on_with(ask, tmp_path, monkeypatch):
     for number in range(200):
         save(tmp_path / "val2017" / f"{number}.jpg", number)

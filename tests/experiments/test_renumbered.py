@@ -74,6 +74,7 @@ QUICK = {"steering_drawn": 24, "keys": 24, "through_selection": 24}
 LONG = {"degrade": 48, "repair": 48}
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("name", QUICK)
 def test_what_is_measured_with_random_controls_does_not_depend_on_the_numbers_of_heads(twins, name):
     assert_same(name, *(measure(name, s, QUICK[name], mediation=m) for s, m in twins("planted")))
@@ -139,6 +140,7 @@ def assert_never_lost(monkeypatch, pairs, trials, seeds):
             assert change.p_value(-MARGIN * (old.value - SPECIFIC.value), "below") > ALPHA
 
 
+@pytest.mark.deep
 def test_a_few_draws_of_random_heads_change_no_verdict_between_twins(twins, monkeypatch):
     assert_never_lost(monkeypatch, twins("planted"), 72, range(3))
 

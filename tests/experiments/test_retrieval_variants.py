@@ -42,6 +42,7 @@ def measure(subject, mediation, trials=16):
     )
 
 
+@pytest.mark.deep
 def test_mediation_keeps_the_scenes_of_both_sides_and_how_far_the_clean_answer_leads(mediation):
     kept = mediation.kept.values.tolist()
     for c, n in enumerate(kept):
@@ -61,6 +62,7 @@ def test_a_patch_that_takes_the_whole_answer_over_takes_back_the_clean_lead(plan
     assert best / clean.mean() == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.deep
 def test_no_contrast_shows_a_scene_that_ranked_the_heads_of_its_stage(planted, mediation):
     data = measure(planted, mediation)
     for stage in CONDITIONS:
@@ -73,6 +75,7 @@ def test_no_contrast_shows_a_scene_that_ranked_the_heads_of_its_stage(planted, m
         assert not {pair.clean.scene.key, pair.counterfactual.scene.key} & seen
 
 
+@pytest.mark.deep
 def test_where_all_scenes_ranked_heads_nothing_is_judged(planted, mediation):
     grid, rng = planted.grids[2], np.random.default_rng(0)
     everything = {
@@ -91,6 +94,7 @@ def test_where_all_scenes_ranked_heads_nothing_is_judged(planted, mediation):
 ANY = above(-100, unit="u", origin="stated in the paper")
 
 
+@pytest.mark.deep
 def test_logits_are_rounded_before_they_are_subtracted(planted, mediation):
     """Scores that are rounded are told from zero by far smaller steps than scores of rounded logits."""
     data = measure(planted, mediation, 8)
@@ -107,6 +111,7 @@ def test_logits_are_rounded_before_they_are_subtracted(planted, mediation):
     assert of_logits.mean() <= 1 - 1 / 64
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("name", ["unbound"])
 def test_a_subject_without_a_right_contrast_misses_nothing(name):
     subject = load(find(name, read_registry()))
@@ -121,6 +126,7 @@ def test_a_subject_without_a_right_contrast_misses_nothing(name):
         assert decide(estimate, ANY, name).verdict.value == "not_applicable"
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("score", "scenes", "verdict"),
     [

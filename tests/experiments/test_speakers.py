@@ -80,6 +80,7 @@ def find_wrong(speaker, cells, names):
     }
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("kind", KINDS)
 def test_capitals_and_leads_in_a_chat_are_read_by_the_gates(speaker, kind):
     cells = product([kind], ["chat"], ["Red", "The red", "RED"])

@@ -66,6 +66,7 @@ def changed(edit, file, **text):
 EVERY = " ".join(e.name for e in EXPERIMENTS)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("file", "wanted"),
     [

@@ -130,6 +130,7 @@ def test_intervals_of_one_sided_or_few_valued_draws_end_at_the_outermost_draw():
         assert found.p_value(-99, "above") == found.resolution > 0.0009
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("clusters", "skewness", "most"), [(12, 0, 22), (60, 0, 22), (60, -1.5, 60)]
 )

@@ -25,6 +25,7 @@ def covered(name: str, **changes) -> float:
     return share_covered(situation, EXPERIMENTS, generator(name, 0))
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_an_interval_covers_the_truth_as_often_as_it_says(name):
     assert TOLERANCE[0] <= covered(name) <= TOLERANCE[1]

@@ -73,6 +73,7 @@ SPELLED = {
 }
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("how", SPEAKING)
 def test_how_it_speaks_is_found_and_all_its_answers_are_read(control, how):
     subject = control(how)
@@ -96,6 +97,7 @@ def test_shortcut_says_the_same_however_it_speaks(control, how):
     assert np.array_equal(spoken.said, plain.said)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("how", ["capital", "grey", "digits"])
 def test_scores_do_not_depend_on_how_answers_are_spelled(control, how):
     """To the last bit: the same rows of the output embedding are compared."""
@@ -104,6 +106,7 @@ def test_scores_do_not_depend_on_how_answers_are_spelled(control, how):
     assert spoken.scene.equals(plain.scene)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("name", ["behaviour", "keys"])
 def test_answers_are_the_same_words_however_they_are_spelled(control, name):
     """Sections 3.1 and 4.3 were refuted and blocked where "red" and "Red" were exchanged."""

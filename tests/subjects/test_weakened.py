@@ -77,6 +77,7 @@ def test_what_is_named_is_what_is_loaded(name):
     selfcheck(named)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("stage", STAGES)
 def test_with_nothing_left_the_truths_own_check_finds_no_stage(planted, stage):
     """Patched heads that give nothing change no answer, by hooks that know nothing of the suite."""

@@ -158,6 +158,7 @@ def halved(source, folder):
     return folder
 
 
+@pytest.mark.deep
 def test_the_arrangement_that_workers_chose_is_in_the_scorecard(loads, pytester, monkeypatch):
     pytest.importorskip("xdist")
     for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "BINDING_CLAIMS_PLACED"):

@@ -49,6 +49,7 @@ def verdicts(folder):
     return {r["claim"].split(".")[-1]: (r["verdict"], r["reason"]) for r in content["records"]}
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["one process", "two workers"])
 def test_a_change_after_the_last_measurement_is_an_error_of_every_claim(
     run, folder, pytester, workers

@@ -52,6 +52,7 @@ def before(run, pytester, here):
     return lambda *options: run("--baseline", "before", "--scorecard", "after", *options)
 
 
+@pytest.mark.deep
 @PROCESSES
 @pytest.mark.parametrize("how", CHOSEN)
 def test_a_run_of_some_claims_says_so_everywhere_and_does_not_pass_the_gate(

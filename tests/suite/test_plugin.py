@@ -92,6 +92,7 @@ def test_errors_cannot_be_blessed(run, pytester, capsys):
     assert "errors" in capsys.readouterr().err
 
 
+@pytest.mark.deep
 def test_an_interrupted_run_leaves_a_scorecard_marked_partial(run, pytester):
     stopped = CLAIMS.replace("judge(around(0.5))", "raise KeyboardInterrupt")
     pytester.makepyfile(test_made_up=stopped)

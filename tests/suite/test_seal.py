@@ -206,6 +206,7 @@ def with_workers(sealed, pytester, monkeypatch):
     return go
 
 
+@pytest.mark.deep
 def test_workers_judge_what_was_sealed_and_refuse_anything_else(with_workers, pytester):
     result = with_workers(GOOD.replace("above(0.5", "above(0.05"), "--seed", "3")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

@@ -43,6 +43,7 @@ def list_verdicts(records, section):
     return {r["verdict"] for r in records if r["claim"].split(".")[1] == section}
 
 
+@pytest.mark.deep
 def test_capitals_after_a_new_line_are_read(judged):
     records = judged(VOICES["new line, Red"])
     right = [r for r in records if r["claim"].startswith("made_up.3.1")]
@@ -73,6 +74,7 @@ def test_a_template_that_hides_the_image_is_named(judged):
     assert all("the image (<|image_pad|>) is missing" in r["reason"] for r in records)
 
 
+@pytest.mark.deep
 def test_answers_of_which_half_begin_otherwise_are_read(judged):
     records = judged(replace(VOICES["The red"], of=lambda row: row % 2 == 0))
     assert {r["estimate"] for r in records if r["claim"].startswith("made_up.3.1")} == {1.0}

@@ -85,6 +85,7 @@ def test_two_workers_have_a_subject_and_a_gpu_each(several, pytester):
     }
 
 
+@pytest.mark.deep
 def test_a_subject_is_shared_by_measurement_and_no_measurement_by_two(several, pytester):
     several("-k", "one or other", subjects=SUBJECTS[:1])
     found = noted(pytester.path).values()
@@ -92,6 +93,7 @@ def test_a_subject_is_shared_by_measurement_and_no_measurement_by_two(several, p
     assert sorted(measured, key=sorted) == [{"one"}, {"other"}]
 
 
+@pytest.mark.deep
 def test_workers_give_the_records_of_one_process(several, pytester):
     several("--scorecard", "several")
     several("-n", "0", "--scorecard", "alone")

@@ -63,6 +63,7 @@ def edits(draw, subject, batch):
     return Edit(kind, draw(st.integers(0, subject.layers - 1)), tokens, values, heads, how)
 
 
+@pytest.mark.deep
 @few
 @given(data=st.data())
 def test_any_edits_give_what_whole_runs_with_hooks_give(of_family, data):

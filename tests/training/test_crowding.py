@@ -77,6 +77,7 @@ def measure_cosines(found, expected):
     return (found * expected).sum(1) / lengths
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("which", ["clear", "crowded"])
 def test_a_word_gets_the_mean_of_the_places_of_its_color_and_of_its_shape(which, request):
     ran = request.getfixturevalue(which)

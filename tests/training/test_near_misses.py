@@ -83,6 +83,7 @@ def test_near_misses_do_the_task(control, name):
     assert check_answers_right(control(name), draw_trials(60)).mean() >= 0.95
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("name", NEAR_MISSES)
 def test_a_stage_has_heads_in_a_near_miss_exactly_if_its_truth_says_so(scores, name):
     truth, found = PLANS[name].truth()["heads"], scores(name)
@@ -160,6 +161,7 @@ def test_turned_places_match_no_other_as_well_as_themselves():
         assert (places @ turn_place(color) @ places.T).max() < 2.4
 
 
+@pytest.mark.deep
 def test_a_projector_without_room_is_refused():
     subject = replace(PLANS["content-bound"], turned=False).build()
     projector = subject.model.model.multi_modal_projector

@@ -254,6 +254,7 @@ def test_the_rate_warms_up_and_decays_to_a_tenth():
     assert cut == rates[: recipe.steps]
 
 
+@pytest.mark.deep
 def test_the_command_teaches_a_control_that_loads(tmp_path, capsys):
     out = tmp_path / "made"
     assert main(["train", "taught-spread", "--smoke", "--out", str(out)]) == 0
@@ -269,6 +270,7 @@ def test_smoke_mode_without_a_folder_is_refused_for_a_taught_control(capsys):
     assert "--out" in capsys.readouterr().err
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_ships_has_the_stages_that_its_truth_says(name):
     recipe = RECIPES[name]

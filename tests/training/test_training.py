@@ -52,6 +52,7 @@ def test_smoke_mode_makes_a_subject_that_loads(tmp_path, capsys):
     assert subject.heads == 8
 
 
+@pytest.mark.deep
 def test_an_interrupted_training_ends_like_an_uninterrupted_one(tmp_path):
     whole = train(SHORT, tmp_path / "whole", say=quiet, every=100)
 

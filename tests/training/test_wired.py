@@ -114,6 +114,7 @@ def test_the_planted_heads_are_elsewhere_in_planted_elsewhere():
         assert {la for la, _ in here[stage]} != {la for la, _ in there[stage]}
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("name", [*PLANTED, "shortcut"])
 @pytest.mark.parametrize(("grid", "count"), [(TWO, 2), (TWO, 3), (TWO, 4), (THREE, 2), (THREE, 9)])
 def test_controls_do_the_task(control, name, grid, count):
@@ -216,6 +217,7 @@ def test_places_do_not_depend_on_which_object_is_there(control, name):
     assert torch.allclose(found[0], found[2], atol=0.1)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("name", ["planted", "planted-elsewhere", "planted-qwen", "planted-gemma"])
 def test_only_the_planted_heads_mediate(control, name):
     truth = PLANS[name].truth()["heads"]
