@@ -3,15 +3,16 @@
 A checkpoint that was published in bfloat16 or float16 holds no more in float32, but takes twice the memory, and
 the matrix units of a GPU multiply float32 at a fraction of their speed. Their products of halves are exact in
 float32, and are added in float32. So a linear layer splits its float32 input into numbers of half precision of
-which it is the sum, multiplies each with the weights, and adds the products (after Henry, Tang and Heinecke 2019,
-arXiv 1904.06376, who split both sides; here one side is in half precision already).
+which it is the sum, multiplies each with the weights, and adds the products (after Henry, Tang and Heinecke
+2019, arXiv 1904.06376, who split both sides; here one side is in half precision already).
 
-Linear layers and the words' embedding keep halves, and that is nearly all of a model. Norms, biases, convolutions
-and embeddings of positions are few numbers: they become float32 when they are loaded, and all that is computed is
-float32. On a device without such matrix units a layer's weights are made float32 for its product, and dropped.
+Linear layers and the words' embedding keep halves, and that is nearly all of a model. Norms, biases,
+convolutions and embeddings of positions are few numbers: they become float32 when they are loaded, and all that
+is computed is float32. On a device without such matrix units the weights of a layer are made float32 for its
+product, and dropped.
 
-The file stands beside the loader, which swaps the modules in while a model has no weights yet, and a floor below
-`harness.tracing`: there are no hooks in it, and nothing that traces knows of it.
+The file stands beside the loader, which swaps the modules in while a model has no weights yet, and a floor
+below `harness.tracing`: there are no hooks in it, and nothing that traces knows of it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ SPLIT_ON = frozenset({"cuda"})
 """Types of devices whose matrix units multiply halves exactly and add the products in float32."""
 
 STACKED = 2**28
-"""Most bytes of products that wait to be added: rows are taken in blocks, so that little more than the result is held."""
+"""Most bytes of products that wait to be added: rows are taken in blocks of that size."""
 
 TOP = 15
 """For float16, which ends below 2**16, the largest number of a row is brought between 2**14 and 2**15."""
@@ -44,10 +45,13 @@ TOP = 15
 def split(values: torch.Tensor, dtype: torch.dtype, parts: int) -> torch.Tensor:
     """Split numbers into parts of half precision whose sum they are, the largest part first.
 
-    Three parts of bfloat16 give back every float32 from 2**-110 to 3.38e38, and smaller ones to 2**-134. Three of
-    float16 give back all from 1 to 65504, and smaller ones to 2**-25; `multiply` brings rows there. Two parts of
-    bfloat16 lack at most a 2**-17th of a number, two of float16 a 2**-23rd. What is larger or not finite becomes
-    NaN, never a wrong number.
+    Three parts have 8 bits each, in float16 too, which has room for 11: the fewer digits a product has, the
+    less is lost where many are added. Two parts of float16 use all of its digits, since 16 would be too few.
+
+    Three parts of bfloat16 give back every float32 from 2**-110 to 3.38e38, and smaller ones to 2**-134. Three
+    of float16 give back all from 1/2 to 65280, and smaller ones to 2**-25; `multiply` brings rows there. Two
+    parts of bfloat16 lack at most a 2**-17th of a number, two of float16 a 2**-23rd. What is larger or not
+    finite becomes NaN, never a wrong number.
 
     Args:
         values: float32, of any shape.
@@ -58,13 +62,12 @@ def split(values: torch.Tensor, dtype: torch.dtype, parts: int) -> torch.Tensor:
         Of that dtype and on the same device, [parts, *shape].
     """
     found = torch.empty(parts, *values.shape, dtype=dtype, device=values.device)
-    found[0].copy_(values)
+    rounded = torch.bfloat16 if parts == 3 else dtype
     rest = values
-    for number in range(1, parts):
-        # Rounded where it is written, which spares a copy.
-        torch.sub(rest, found[number - 1], out=found[number])
-        if number < parts - 1:
+    for number, part in enumerate(found):
+        if number:
             rest = rest - found[number - 1]
+        part.copy_(rest.to(rounded))
     return found
 
 
@@ -113,8 +116,8 @@ def _raise_two(power: torch.Tensor) -> torch.Tensor:
 class ExactLinear(nn.Linear):
     """A linear layer that takes and gives float32, whatever half precision its weights have.
 
-    What it is given in half precision it gives in half precision, as a copy of the model in that dtype needs it;
-    and with float32 weights it is the layer that it was.
+    What it is given in half precision it gives in half precision, as a copy of the model in that dtype needs
+    it; and with float32 weights it is the layer that it was.
 
     Attributes:
         parts: Into which its input is split where that is faster.
@@ -130,13 +133,13 @@ class ExactLinear(nn.Linear):
         on = input.device.type
         if input.dtype is torch.float32 and on in SPLIT_ON:
             flat = multiply(input.reshape(-1, input.shape[-1]), weight, self.parts)
-            found = flat.view(*input.shape[:-1], -1)
+            found = flat.view(*input.shape[:-1], len(weight))
             return found if bias is None else found.add_(bias)
         if input.dtype in HALVES and on != "cpu":
             return functional.linear(input, weight, bias)
         # A CPU without instructions for halves takes ten times as long for products of them.
-        bias = None if bias is None else bias.float()
-        return functional.linear(input.float(), weight.float(), bias).to(input.dtype)
+        exact = None if bias is None else bias.float()
+        return functional.linear(input.float(), weight.float(), exact).to(input.dtype)
 
 
 class ExactEmbedding(nn.Embedding):
@@ -158,8 +161,8 @@ class ExactEmbedding(nn.Embedding):
 def make_exact(model: PreTrainedModel, parts: int = 3) -> list[str]:
     """Make a model compute in float32 from weights in half precision.
 
-    Its linear layers and its embedding of words become exact ones, in place, and keep their parameters; everything
-    else is made float32.
+    Its linear layers and its embedding of words become exact ones, in place, and keep their parameters;
+    everything else is made float32.
 
     Args:
         model: Of any dtype, on any device.
@@ -172,12 +175,14 @@ def make_exact(model: PreTrainedModel, parts: int = 3) -> list[str]:
     # One layer may stand under two names; a subclass may compute something else.
     for path, module in model.named_modules(remove_duplicate=False):
         if type(module) is nn.Linear:
-            module.__class__, module.parts = ExactLinear, parts
+            module.__class__ = ExactLinear
         elif module is words and not isinstance(module, ExactEmbedding):
             own = type(module)
             module.__class__ = type(f"Exact{own.__name__}", (ExactEmbedding, own), {})
             empty = module.weight.new_empty(0, dtype=torch.float32)
             module.register_buffer("computed", empty, persistent=False)
+        if isinstance(module, ExactLinear):
+            module.parts = parts
         if isinstance(module, (ExactLinear, ExactEmbedding)):
             kept.append(f"{path}.weight")
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:

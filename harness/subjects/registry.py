@@ -33,9 +33,6 @@ which inputs are split on a GPU, see `harness.subjects.exact`."""
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2} | dict.fromkeys(PARTS, 2)
 """Bytes of one parameter in each dtype that an entry may name, where it was published in half precision."""
 
-FLOAT32 = ("float32", *PARTS)
-"""Dtypes in which scores are rounded as float32 is, or by so little more that nobody need be warned."""
-
 HEADROOM = 0.07
 """Memory needed beside the weights, as a share of them: a clean run's keys and values, and what torch keeps.
 Chosen by us; replays use only what is left (harness/tracing/footprint.py)."""
