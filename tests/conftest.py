@@ -79,7 +79,7 @@ def family_folders(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def half_folders(tmp_path_factory) -> dict[str, Path]:
-    """The same in the half precision in which such models are published: LLaVA in float16, others in bfloat16."""
+    """The same in the half precision of published models: LLaVA in float16, others in bfloat16."""
     import torch
 
     dtypes = defaultdict(lambda: torch.bfloat16, llava=torch.float16)
