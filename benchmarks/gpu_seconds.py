@@ -282,7 +282,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", default="float32", help="default: that of the registry")
+    parser.add_argument(
+        "--dtype", choices=list(BYTES), default="exact", help="default: that of the registry"
+    )
     parser.add_argument("--tiny", action="store_true", help="few layers, to try this on a CPU")
     parser.add_argument(
         "--limit", type=float, default=25.0, help="seconds of a second measurement at most (25)"
@@ -297,7 +299,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     subject = shaped(
         TINY if options.tiny else PUBLISHED,
         device=options.device,
-        dtype=getattr(torch, options.dtype),
+        dtype=options.dtype,
     )
 
     def save(found: dict[str, Any]) -> None:

@@ -18,24 +18,26 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from shapes import SHAPES, shaped
+from shapes import SHAPES, TINY, shaped
 from torch.utils.flop_counter import FlopCounterMode
 from ways import Heads, OneByOne, counted, drawn, replayed
 
 from harness.machine.placement import count_threads
 from harness.stimuli.contrast import CONDITIONS
+from harness.subjects.exact import SPLIT_ON
 from harness.subjects.loading import load
-from harness.subjects.registry import Refused, find, read_registry
+from harness.subjects.registry import BYTES, PARTS, Refused, find, read_registry
 from harness.subjects.subject import Subject
 
 AGREE = 1e-5
-"""Scores of two ways may differ by this in float32; in other dtypes they are rounded more and only reported."""
+"""Scores of two ways may differ by this in float32 and in exact mode; in others it is only reported."""
 
 
 def measure(subject: Subject, trials: int, *, repeats: int, sample: int | None, seed: int) -> dict:
@@ -71,7 +73,7 @@ def measure(subject: Subject, trials: int, *, repeats: int, sample: int | None, 
         took = statistics.median(
             _timed(subject, replayed, subject, pairs)[0] for _ in range(repeats)
         )
-        with counted(subject) as seen, FlopCounterMode(display=False) as counter:
+        with counted(subject) as seen, count_flops() as counter:
             replayed(subject, pairs)
         one = OneByOne(subject, pairs)
         _timed(subject, one.hooked, heads[:1])
@@ -111,7 +113,32 @@ def measure(subject: Subject, trials: int, *, repeats: int, sample: int | None, 
         "seed": seed,
         "conditions": by_condition,
         "machine": machine(subject),
+        "peak_gib": measure_peak_gib(subject.device),
     }
+
+
+def count_flops() -> FlopCounterMode:
+    """Counts the products of matrices and of attention, also where query heads share keys on a GPU.
+
+    torch's own count refuses fewer heads of keys than of queries.
+    """
+    attention = torch.ops.aten
+    kinds = ("efficient", "flash", "cudnn")
+    return FlopCounterMode(
+        display=False,
+        custom_mapping={
+            getattr(attention, f"_scaled_dot_product_{kind}_attention"): _count_attention
+            for kind in kinds
+        },
+    )
+
+
+def _count_attention(
+    query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any
+) -> int:
+    """FLOPs of attention with queries [B, H, S, w], keys [B, Hkv, T, w] and values [B, Hkv, T, v]."""
+    rows, heads, own, width = query
+    return 2 * rows * heads * own * key[2] * (width + value[3])
 
 
 def _timed(subject: Subject, way: Callable[..., Any], *given: Any) -> tuple[float, Any]:
@@ -128,25 +155,43 @@ def _wait(device: torch.device) -> None:
 
 
 def matmul_ceiling(subject: Subject) -> float:
-    """FLOP/s of the best of some square matrix products in the subject's dtype on its device."""
-    best = 0.0
+    """FLOP/s of the best of some square matrix products on the subject's device.
+
+    They are in the dtype in which its layers multiply, which in exact mode on a GPU is that of the weights; the
+    products of all parts are then counted, too.
+    """
+    best, dtype = 0.0, subject.model.dtype
+    if subject.entry.dtype in PARTS and subject.device.type in SPLIT_ON:
+        dtype = subject.model.get_output_embeddings().weight.dtype
     sizes = (512, 1024, 2048) if subject.device.type == "cpu" else (4096, 8192)
     for size in sizes:
-        a = torch.randn(size, size, dtype=subject.model.dtype, device=subject.device)
+        a = torch.randn(size, size, device=subject.device).to(dtype)
         took = min(_timed(subject, torch.matmul, a, a)[0] for _ in range(8))
         best = max(best, 2 * size**3 / took)
     return best
 
 
+def measure_peak_gib(device: torch.device) -> float | None:
+    """Most GiB that torch has held on a GPU since the process began; None on a CPU."""
+    return torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else None
+
+
 def machine(subject: Subject) -> dict[str, Any]:
-    """Where this was measured, and when."""
-    on_gpu = subject.device.type == "cuda"
+    """Where this was measured, how, and when."""
+    dtype = str(subject.model.dtype).removeprefix("torch.")
+    return describe_machine(subject.device) | {
+        "dtype": subject.entry.dtype if subject.entry.dtype in PARTS else dtype,
+        "attention": subject.model.config.get_text_config()._attn_implementation,
+    }
+
+
+def describe_machine(device: torch.device) -> dict[str, Any]:
+    """The device, what it runs, and the date."""
+    on_gpu = device.type == "cuda"
     return {
-        "device": torch.cuda.get_device_name(subject.device) if on_gpu else _processor(),
+        "device": torch.cuda.get_device_name(device) if on_gpu else _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
-        "dtype": str(subject.model.dtype).removeprefix("torch."),
-        "attention": subject.model.config.get_text_config()._attn_implementation,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "date": datetime.now(UTC).date().isoformat(),
@@ -164,11 +209,9 @@ def _processor() -> str:
 def subject_of(name: str, device: str, dtype: str, layers: int | None) -> Subject:
     """A subject of the registry or a folder, or a published model's shape with random weights."""
     torch.set_num_threads(count_threads())
-    if name in SHAPES:
-        return shaped(name, device=device, dtype=getattr(torch, dtype), layers=layers)
-    subject = load(find(name, read_registry()), device=device)
-    subject.model.to(getattr(torch, dtype))
-    return subject
+    if name in SHAPES or name == TINY:
+        return shaped(name, device=device, dtype=dtype, layers=layers)
+    return load(replace(find(name, read_registry()), dtype=dtype), device=device)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -189,7 +232,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--dtype", choices=list(BYTES), default="float32")
     parser.add_argument("--layers", type=int, help="of a shape; all of its layers if not given")
     options = parser.parse_args(argv)
     if options.trials < 1 or options.repeats < 1 or (options.sample or 1) < 1:
@@ -215,7 +258,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
-    if options.dtype == "float32" and not found["max_difference"] <= AGREE:
+    if options.dtype in ("float32", "exact") and not found["max_difference"] <= AGREE:
         print(
             f"scores differ by {found['max_difference']:.1e}, more than {AGREE:.0e}",
             file=sys.stderr,

@@ -21,7 +21,8 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from harness.subjects.anatomy import ANATOMIES
-from harness.subjects.registry import Entry
+from harness.subjects.exact import make_exact
+from harness.subjects.registry import PARTS, Entry
 from harness.subjects.subject import Subject
 from harness.training.vocabulary import build_tokenizer
 
@@ -111,13 +112,15 @@ TINY = "qwen2-vl-tiny"
 """No published shape: Qwen2-VL's architecture with few of everything, to try a benchmark on a CPU."""
 
 
-def shaped(name: str, *, device: str, dtype: torch.dtype, layers: int | None = None) -> Subject:
+def shaped(
+    name: str, *, device: str, dtype: str | torch.dtype, layers: int | None = None
+) -> Subject:
     """A subject of a published shape with weights drawn where it is.
 
     Args:
         name: In SHAPES, or TINY.
         device: Where it is made; the weights are never on another.
-        dtype: Of the weights.
+        dtype: Of the weights, or a name of the registry; for exact mode they are in bfloat16.
         layers: Decoder layers, fewer than published for a short run.
     """
     anatomy = ANATOMIES[SHAPES.get(name, "qwen2_vl")]
@@ -134,7 +137,8 @@ def shaped(name: str, *, device: str, dtype: torch.dtype, layers: int | None = N
     config._attn_implementation = "sdpa"
     model_class = getattr(transformers, anatomy.architecture)
     usual = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
+    asked = str(dtype).removeprefix("torch.")
+    torch.set_default_dtype(torch.bfloat16 if asked in PARTS else getattr(torch, asked))
     try:
         with torch.device(device), no_init_weights():
             model = model_class(config)
@@ -147,7 +151,11 @@ def shaped(name: str, *, device: str, dtype: torch.dtype, layers: int | None = N
             parameter.data.normal_(0, 0.02, generator=generator)
         else:
             parameter.data.fill_(0.0 if path.endswith("bias") else 1.0)
-    entry = Entry(name=name, kind="hub", family=anatomy.family, source=name, scale="paper")
+    if asked in PARTS:
+        make_exact(model, PARTS[asked])
+    entry = Entry(
+        name=name, kind="hub", family=anatomy.family, source=name, scale="paper", dtype=asked
+    )
     return Subject(
         name=name,
         entry=entry,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -54,18 +55,35 @@ def subject(request, checkpoints):
     return loaded(checkpoints[request.param])
 
 
+def save_families(root: Path, dtypes) -> dict[str, Path]:
+    """Save a tiny untrained checkpoint of each family in a dtype of its own; folders by family."""
+    import torch
+    from families import FAMILIES
+
+    for name, build in FAMILIES.items():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(5)
+            checkpoint = build()
+        checkpoint.model.to(dtypes[name])
+        checkpoint.save(root / name)
+    return {name: root / name for name in FAMILIES}
+
+
 @pytest.fixture(scope="session")
 def family_folders(tmp_path_factory) -> dict[str, Path]:
     """Folders of tiny untrained checkpoints, one of each family."""
     import torch
-    from families import FAMILIES
 
-    root = tmp_path_factory.mktemp("families")
-    for name, build in FAMILIES.items():
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(5)
-            build().save(root / name)
-    return {name: root / name for name in FAMILIES}
+    return save_families(tmp_path_factory.mktemp("families"), defaultdict(lambda: torch.float32))
+
+
+@pytest.fixture(scope="session")
+def half_folders(tmp_path_factory) -> dict[str, Path]:
+    """The same in the half precision of published models: LLaVA in float16, others in bfloat16."""
+    import torch
+
+    dtypes = defaultdict(lambda: torch.bfloat16, llava=torch.float16)
+    return save_families(tmp_path_factory.mktemp("half"), dtypes)
 
 
 @pytest.fixture(scope="session")
@@ -89,9 +107,17 @@ def speaker(family_folders):
     return of
 
 
-@pytest.fixture(scope="session", params=sorted(ANATOMIES))
-def of_family(request, family_folders):
-    """One tiny untrained subject of each family."""
+EXACT = [pytest.param(f"{name}:exact", marks=pytest.mark.deep) for name in sorted(ANATOMIES)]
+
+
+@pytest.fixture(scope="session", params=[*sorted(ANATOMIES), *EXACT])
+def of_family(request):
+    """One tiny untrained subject of each family; and in exact mode, with inputs split as on a GPU."""
     from families import loaded
 
-    return loaded(family_folders[request.param])
+    family, _, exact = request.param.partition(":")
+    with pytest.MonkeyPatch.context() as patch:
+        if exact:
+            patch.setattr("harness.subjects.exact.SPLIT_ON", {"cpu"})
+        folders = request.getfixturevalue("half_folders" if exact else "family_folders")
+        yield loaded(folders[family], dtype=exact or None)

@@ -288,7 +288,8 @@ FAMILIES: dict[str, Callable[[], Checkpoint]] = {
 """One builder per family of `harness.subjects.anatomy`."""
 
 
-def loaded(folder: Path, **how: str) -> Subject:
-    """The subject in a folder, asked plainly whatever template it has, on the CPU."""
+def loaded(folder: Path, dtype: str | None = None, **how: str) -> Subject:
+    """The subject in a folder, asked plainly whatever template it has, on the CPU; in its own dtype if None."""
     torch.set_num_threads(count_threads())
-    return load(replace(find(str(folder), read_registry()), arrangement="plain"), **how)
+    entry = replace(find(str(folder), read_registry()), arrangement="plain")
+    return load(replace(entry, dtype=dtype or entry.dtype), **how)

@@ -20,7 +20,7 @@ from harness.runs.selection import SHIPPED, apply_asked
 from harness.runs.subject_holder import choose_device
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.subjects.loading import load
-from harness.subjects.registry import Entry, find, read_registry
+from harness.subjects.registry import PARTS, Entry, find, read_registry
 
 USUAL = "as usual"
 
@@ -80,7 +80,7 @@ class Asked:
         ]
         other = self.other_dtype
         if self.gpu and entry.kind not in SHIPPED:
-            other = other or ("bfloat16" if entry.dtype == "float32" else "float32")
+            other = other or ("bfloat16" if entry.dtype in ("float32", *PARTS) else "float32")
         return ways + ([replace(usual, name=other, dtype=other)] if other else [])
 
 

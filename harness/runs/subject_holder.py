@@ -15,7 +15,7 @@ from harness.machine.placement import (
     find_device,
 )
 from harness.subjects.folder import find_template_in
-from harness.subjects.registry import Entry
+from harness.subjects.registry import PARTS, Entry
 from harness.subjects.wording import WORDINGS
 
 if TYPE_CHECKING:
@@ -45,15 +45,16 @@ def choose_device(gpu: bool) -> str:
 
 
 def tell_rounding(entry: Entry, device: str) -> str:
-    """A one-line warning that a subject's dtype rounds more than float32; "" for float32."""
-    if entry.dtype == "float32":
+    """A one-line warning that a subject's dtype rounds more than float32; "" where it does not."""
+    # On a CPU the second of PARTS is computed as the first.
+    if entry.dtype in ("float32", "exact") or (entry.dtype in PARTS and device == "cpu"):
         return ""
     if entry.quantised:
         return f"{entry.name}: measured in {entry.dtype}, as it was asked for, which rounds scores"
     slow = " and is slow on a CPU" if device == "cpu" else ""
     return (
         f"{entry.name}: measured in {entry.dtype}, which rounds scores{slow}; `--dtype float32` "
-        "measures it in float32"
+        "measures it in float32, `--dtype exact` as exactly in half of the memory"
     )
 
 

@@ -31,6 +31,7 @@ from transformers.utils.hub import cached_file
 from harness.subjects.anatomy import NoAnatomy, find_anatomy
 from harness.subjects.contents import Contents, mark_contents, take_fingerprint
 from harness.subjects.deepstack import accept_deepstack
+from harness.subjects.exact import choose_dtype
 from harness.subjects.fitting import (
     CannotLoad,
     check_family,
@@ -39,10 +40,11 @@ from harness.subjects.fitting import (
     explain_unreadable_weights,
     find_quantisation,
 )
+from harness.subjects.folder import FLOATS
 from harness.subjects.misled import MISLEADING
 from harness.subjects.pinning import find_cached_commit
 from harness.subjects.quantised import ROUNDING, quantise
-from harness.subjects.registry import Entry
+from harness.subjects.registry import BYTES, PARTS, Entry
 from harness.subjects.speaking import change_vocabulary
 from harness.subjects.subject import Subject
 from harness.subjects.templates import chat_template_of
@@ -94,8 +96,9 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         check_selected_features(entry.name, config, anatomy)
         # Last, since it takes minutes where the rest takes seconds.
         spread = {"device_map": "auto"} if device == "auto" else {}
-        with _hash_meanwhile(contents):
-            model, report = _load_model(entry, config, source, attention, {**options, **spread})
+        with _hash_meanwhile(contents), choose_dtype(entry, config) as dtype:
+            how = {**options, **spread}
+            model, report = _load_model(entry, config, source, attention, dtype, how)
         if entry.weights == "stored":
             folder = Path(cached_file(source, "config.json", **options)).parent
             stored = read_headers(entry.name, folder, exact=contents is not None)
@@ -147,12 +150,11 @@ def _load_model(
     config: PreTrainedConfig,
     source: str,
     attention: str,
+    dtype: torch.dtype,
     options: dict[str, str],
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
     """Load the model, with the report of transformers on its weights."""
-    how = dict(
-        dtype=getattr(torch, entry.dtype), attn_implementation=attention, trust_remote_code=False
-    )
+    how = dict(dtype=dtype, attn_implementation=attention, trust_remote_code=False)
     if entry.weights == "random":
         return _build_untrained(config, entry.seed, how), {}
     try:
@@ -212,11 +214,15 @@ def measure_weights_gib(entry: Entry) -> float:
     """GiB of the weights, from the registry or counted in the folder; 0 if neither tells."""
     parameters = entry.parameters * 1e9
     if parameters or entry.folder is None or not entry.folder.is_dir():
-        return parameters * getattr(torch, entry.dtype).itemsize / 2**30
+        return parameters * BYTES[entry.dtype] / 2**30
+    size = 0
     for path in entry.folder.glob("*.safetensors"):
         with safe_open(path, framework="pt") as tensors:
-            parameters += sum(prod(tensors.get_slice(k).get_shape()) for k in tensors.keys())  # noqa: SIM118
-    return parameters * getattr(torch, entry.dtype).itemsize / 2**30
+            for tensor in map(tensors.get_slice, tensors.keys()):
+                # In exact mode weights stay as they are stored, which may be in float32.
+                dtype = FLOATS.get(tensor.get_dtype()) if entry.dtype in PARTS else None
+                size += prod(tensor.get_shape()) * BYTES.get(dtype or entry.dtype, 4)
+    return size / 2**30
 
 
 def _check_accelerate(name: str) -> None:

@@ -26,8 +26,12 @@ Twin = Literal[
 ]
 Quantised = Literal["bfloat16", "int8", "nf4"]
 
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-"""Bytes of one parameter in each dtype that an entry may name."""
+PARTS = {"exact": 3, "nearly-exact": 2}
+"""Dtypes in which weights stay in half precision and all is computed in float32, with the number of parts into
+which inputs are split on a GPU, see `harness.subjects.exact`."""
+
+BYTES = {"float32": 4, "float16": 2, "bfloat16": 2} | dict.fromkeys(PARTS, 2)
+"""Bytes of one parameter in each dtype that an entry may name, where it was published in half precision."""
 
 HEADROOM = 0.07
 """Memory needed beside the weights, as a share of them: a clean run's keys and values, and what torch keeps.
@@ -69,7 +73,7 @@ class Entry:
         kind: "embedded" (ships with the project), "control" (ships too, its mechanism is known), "hub" or
             "local".
         revision: Commit of the repository; only for the hub.
-        dtype: Name of a torch dtype.
+        dtype: Name of a torch dtype, or of PARTS.
         arrangement: "plain" (image, then the sentence), "chat" (the family's chat template), "prefilled" (the
             sentence begins the model's turn), or "auto": the better answered of the last two.
         scale: Which grids it is shown: "embedded" (112 px) or "paper" (280 and 392 px).

@@ -19,7 +19,7 @@ import nnsight
 from nnsight.schema.config import CONFIG
 
 from harness.subjects.fitting import CannotLoad
-from harness.subjects.registry import OnlyHere, Refused
+from harness.subjects.registry import PARTS, OnlyHere, Refused
 
 if TYPE_CHECKING:
     from nnsight.modeling.huggingface import HuggingFaceModel
@@ -139,11 +139,13 @@ def send_trace(subject: Subject) -> Iterator[dict[str, bool | str]]:
             raise
         said = str(error).strip().splitlines() or [type(error).__name__]
         # A failure there comes as a traceback, whose last line is the error.
+        # There weights are what a server loads, and exact mode is for those that are here.
+        dtype = "float32" if subject.entry.dtype in PARTS else subject.entry.dtype
         reason = said[-1 if any(line.startswith("Traceback") for line in said) else 0]
         raise NotReached(
             f"{subject.name}: a run was sent to {subject.elsewhere.where} and failed there or on the way "
             f"({type(error).__name__}: {reason}). Is {subject.entry.source} running there, in "
-            f"{subject.entry.dtype} (`nnsight.status()`), and may your key use it? What was measured "
+            f"{dtype} (`nnsight.status()`), and may your key use it? What was measured "
             "before is in the store"
         ) from error
 

@@ -212,8 +212,12 @@ def test_weights_are_counted_in_the_folder_and_in_the_dtype_of_the_entry():
     parameters = sum(p.numel() for p in load(ENTRY).model.parameters())
     assert measure_weights_gib(ENTRY) == pytest.approx(parameters * 4 / 2**30, rel=0.05)
     assert measure_weights_gib(replace(ENTRY, dtype="bfloat16")) == measure_weights_gib(ENTRY) / 2
-    # 13.35 billion parameters of four bytes.
-    assert measure_weights_gib(read_registry()["llava-1.5-13b"]) == pytest.approx(49.7, abs=0.05)
+    # 13.35 billion parameters of two bytes, and of four.
+    large = read_registry()["llava-1.5-13b"]
+    assert measure_weights_gib(large) == pytest.approx(24.87, abs=0.05)
+    assert measure_weights_gib(replace(large, dtype="float32")) == pytest.approx(49.7, abs=0.05)
+    # What is stored in float32 stays so in exact mode.
+    assert measure_weights_gib(replace(ENTRY, dtype="exact")) == measure_weights_gib(ENTRY)
 
 
 def test_a_subject_larger_than_the_gpus_is_refused_before_anything_is_loaded(monkeypatch):

@@ -266,11 +266,11 @@ def test_what_was_found_out_on_loading_is_written_into_the_scorecard(run, pytest
 
     known = {"dtype": "float32", "arrangement": "plain"}
     # What is known only once it is loaded is left out, not guessed.
-    assert asked() == {"qwen2-vl-7b": {"dtype": "float32"}, "tiny-llava": known}
+    assert asked() == {"qwen2-vl-7b": {"dtype": "exact"}, "tiny-llava": known}
     settled = replace(hub, arrangement="chat")
     claims.holder.loaded(SimpleNamespace(commit="c" * 40, entry=settled))
     found = {"arrangement": "chat", "revision": "main", "commit": "c" * 40}
-    assert asked() == {"qwen2-vl-7b": {"dtype": "float32", **found}, "tiny-llava": known}
+    assert asked() == {"qwen2-vl-7b": {"dtype": "exact", **found}, "tiny-llava": known}
     claims.begin()
     note_collected(claims, tests[1:], "main")
     assert asked() == {"tiny-llava": known}
@@ -279,7 +279,7 @@ def test_what_was_found_out_on_loading_is_written_into_the_scorecard(run, pytest
 def test_a_pinned_model_that_need_not_be_loaded_has_its_commit():
     entry = replace(read_registry()["llava-1.5-7b"], revision="d" * 40, arrangement="chat")
     found = {"arrangement": "chat", "revision": "d" * 40, "commit": "d" * 40}
-    assert journal.gather_facts(entry) == {"dtype": "float32", **found}
+    assert journal.gather_facts(entry) == {"dtype": "exact", **found}
 
 
 def test_a_baseline_says_how_its_own_subject_was_asked(before, pytester):

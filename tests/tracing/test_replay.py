@@ -161,7 +161,18 @@ def test_in_float64_a_replay_equals_the_whole_run(of_family):
 
 @pytest.mark.parametrize("family", sorted(ANATOMIES))
 def test_eager_attention_gives_the_same_replay(family, family_folders):
-    subjects = [loaded(family_folders[family], attention=a) for a in ("eager", "sdpa")]
+    check_eager_attention(family_folders[family])
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("family", sorted(ANATOMIES))
+def test_eager_attention_gives_the_same_replay_in_exact_mode(family, half_folders, monkeypatch):
+    monkeypatch.setattr("harness.subjects.exact.SPLIT_ON", {"cpu"})
+    check_eager_attention(half_folders[family], dtype="exact")
+
+
+def check_eager_attention(folder, **how):
+    subjects = [loaded(folder, attention=a, **how) for a in ("eager", "sdpa")]
     found = []
     for subject in subjects:
         batch = unequal(subject)

@@ -1,0 +1,71 @@
+"""Whole runs in exact mode give the verdicts of whole runs in float32."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from harness.machine.files import FIXTURES
+
+ROOT = Path(__file__).parents[2]
+
+SPLITTING = """
+import harness.subjects.exact
+
+harness.subjects.exact.SPLIT_ON = {"cpu"}
+"""
+"""A plugin with which layers split their inputs here, as they do on a GPU."""
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", ["tiny-qwen2-vl", "controls/taught"])
+def test_a_subject_in_bfloat16_has_the_verdicts_that_it_has_in_float32(name, tmp_path):
+    folder = shutil.copytree(FIXTURES / name, tmp_path / "half")
+    stored = load_file(folder / "model.safetensors")
+    halves = {key: value.bfloat16() for key, value in stored.items()}
+    save_file(halves, folder / "model.safetensors", metadata={"format": "pt"})
+    (tmp_path / "splitting.py").write_text(SPLITTING)
+    found = {}
+    for dtype, plugin in (("float32", []), ("exact", ["-p", "splitting"])):
+        out = tmp_path / dtype
+        how = ["--subject", str(folder), "--dtype", dtype, "--trials", "48", "--baseline", "none"]
+        how += ["--store", str(tmp_path / "store")]
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "pytest",
+                "claims",
+                "-q",
+                *plugin,
+                *how,
+                "--scorecard",
+                str(out),
+            ],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert (out / "scorecard.json").is_file(), done.stdout + done.stderr
+        card = json.loads((out / "scorecard.json").read_text())
+        assert card["run"]["dtype"] == dtype
+        found[dtype] = {r["claim"]: (r["verdict"], r["estimate"]) for r in card["records"]}
+    usual, ours = found["float32"], found["exact"]
+    assert len(usual) > 100
+    assert {v for v, _ in usual.values()} >= {"supported", "refuted"}
+    assert {claim: verdict for claim, (verdict, _) in ours.items()} == {
+        claim: verdict for claim, (verdict, _) in usual.items()
+    }
+    # They were measured, and not taken from the store: digits differ, and nothing else does.
+    numbers = [(usual[c][1], ours[c][1]) for c in usual if usual[c][1] is not None]
+    assert any(a != b for a, b in numbers)
+    assert all(a == pytest.approx(b, abs=1e-4) for a, b in numbers)
