@@ -73,7 +73,9 @@ class KeptHashes:
             temporary.write_text(text)
             os.replace(temporary, file)
         except OSError as error:
-            self.say(f"could not keep the hashes of {contents.folder}: {error}; read again next time")
+            self.say(
+                f"could not keep the hashes of {contents.folder}: {error}; read again next time"
+            )
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
