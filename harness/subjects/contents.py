@@ -1,8 +1,8 @@
 """What a folder held when a subject was loaded from it: the fingerprint's share, and whether it is still so.
 
-A file is read once in a process, in pieces, and several files at once. Whether it is still the same file is asked
-of the file system, which costs nothing; only a file that was touched is read again, and is the same if its bytes
-are. `harness.subjects.hashes` keeps hashes for the processes that come later.
+A file is read once in a process, in pieces, and several files at once. Whether it is still the same file is
+asked of the file system, which costs nothing; only a file that was touched is read again, and is the same if
+its bytes are. `harness.subjects.hashes` keeps hashes for the processes that come later.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Hashed(NamedTuple):
 
     Attributes:
         digest: 32 bytes.
-        settled: Whether the file had been left alone for SETTLED before it was read. A write right after another
-            one may have the same time, and then leaves the mark as it was.
+        settled: Whether the file had been left alone for SETTLED before it was read. A write right after
+            another one may have the same time, and then leaves the mark as it was.
     """
 
     digest: bytes

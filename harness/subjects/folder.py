@@ -89,7 +89,7 @@ def find_dtype(folder: Path) -> str:
 
 
 def find_dtypes(folder: Path) -> dict[str, int]:
-    """How many floating-point numbers of each dtype a folder's weights hold, by the name safetensors has for it.
+    """How many floating-point numbers of each dtype a folder's weights hold, by its name in safetensors.
 
     Only headers are read. Missing or damaged weights are not counted.
     """

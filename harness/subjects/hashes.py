@@ -1,9 +1,9 @@
 """Hashes of a subject's files, kept from one process to the next.
 
-Hashing a published model takes half a minute, and every run and every worker of a run needs its hash. So it is kept
-in a file beside the measurements, together with what the file system said of each file (`contents.Mark`): file
-system, inode, size and both times in ns. A file of which any of these differs is read again. So is one that had been
-written less than two seconds before it was read, since another write may then have had the same time.
+Hashing a published model takes half a minute, and every run and every worker of a run needs its hash. So it is
+kept in a file beside the measurements, together with what the file system said of each file (`contents.Mark`):
+file system, inode, size and both times in ns. A file of which any of these differs is read again. So is one
+that had been written less than two seconds before it was read, since another write may have had the same time.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class KeptHashes:
 
     @contextmanager
     def _alone(self, file: Path, subject: Path) -> Iterator[None]:
-        """Keep other processes from reading the same files meanwhile; where that cannot be, it costs only time."""
+        """Keep other processes from reading the same files meanwhile; without a lock it costs only time."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(file.with_suffix(".lock"), poll_interval=0.2)

@@ -148,7 +148,7 @@ def _load_model(
     device: str,
     options: dict[str, str],
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
-    """Load the model, with the report of transformers on its weights, in a dtype that `place_weights` widens."""
+    """Load the model in a dtype that `place_weights` widens, with the report of transformers on its weights."""
     how = dict(attn_implementation=attention, trust_remote_code=False)
     if entry.weights == "random":
         return _build_untrained(

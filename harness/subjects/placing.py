@@ -1,8 +1,8 @@
-"""Weights go to their device in the dtype in which they are stored, and are widened and checked for numbers there.
+"""Weights go to their device in the dtype in which they are stored, and are widened and checked there.
 
-On loading, `transformers` maps them from their files. In the dtype of the files that takes neither time nor memory;
-in another one it would make a copy of the whole model on the CPU first, twice as large where bfloat16 is widened to
-float32, and slower to send.
+On loading, `transformers` maps them from their files. In the dtype of the files that takes neither time nor
+memory; in another one it would make a copy of the whole model on the CPU first, twice as large where bfloat16
+is widened to float32, and slower to send.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from harness.subjects.fitting import CannotLoad
 from harness.subjects.folder import FLOATS, find_dtypes
 
 WIDENED = ("bfloat16", "float16")
-"""Dtypes that float32 holds exactly, so that widening the loaded weights gives what loading in float32 gives."""
+"""Dtypes that float32 holds exactly, so that widened weights are those that loading in float32 gives."""
 
 
 def choose_loaded_dtype(folder: Path | None, dtype: str) -> str:
@@ -53,8 +53,8 @@ def place_weights(
 
     Args:
         name: The subject's, for messages.
-        model: As it was loaded; on the CPU its weights may be mapped from files, so that what somebody writes there
-            would change them.
+        model: As it was loaded; on the CPU its weights may be mapped from files, so that what somebody writes
+            there would change them.
         device: Where to; None leaves each weight where it is.
         dtype: The one to compute with, by torch's name.
 
