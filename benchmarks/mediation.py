@@ -2,10 +2,11 @@
 
     python benchmarks/mediation.py --subject tiny-llava --trials 50 --json out.json
 
-Three ways to the same scores, on the same trials: (a) one nnsight trace per head and trial, which is what
-the public reproduction does, (b) one run with a plain torch hook per head and trial, (c) replay. The scores
-must agree. Without a GPU (a) and (b) take some minutes for 50 trials; --sample N times N heads of each
-layer and scales what they took, and the JSON says so.
+Four ways to the same scores, on the same trials: (a) one nnsight trace per head and trial, which is what the
+public reproduction does, (b) one run with a plain torch hook per head and trial, (c) one such run per layer and
+trial, with its heads as rows, (d) replay. The scores must agree. Without a GPU (a) to (c) take some minutes for
+50 trials; --sample N times N heads of each layer and scales what they took, --few N does so for N trials, and
+the JSON says so. Operations are counted from shapes (`flops`), so that any attention can be timed.
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from flops import counted
 from shapes import SHAPES, TINY, shaped
-from torch.utils.flop_counter import FlopCounterMode
-from ways import Heads, OneByOne, counted, drawn, replayed
+from ways import Heads, OneByOne, drawn, replayed
 
 from harness.machine.placement import count_threads
 from harness.stimuli.contrast import CONDITIONS
@@ -36,18 +38,30 @@ from harness.subjects.loading import load
 from harness.subjects.registry import BYTES, PARTS, Refused, find, read_registry
 from harness.subjects.subject import Subject
 
+PACKAGES = ("torch", "transformers", "nnsight")
+"""Packages whose versions are told: what runs here, and what is compared."""
+
 AGREE = 1e-5
 """Scores of two ways may differ by this in float32 and in exact mode; in others it is only reported."""
 
 
-def measure(subject: Subject, trials: int, *, repeats: int, sample: int | None, seed: int) -> dict:
-    """Time the three ways on all conditions.
+def measure(
+    subject: Subject,
+    trials: int,
+    *,
+    repeats: int,
+    sample: int | None,
+    few: int | None,
+    seed: int,
+) -> dict:
+    """Time the four ways on all conditions.
 
     Args:
         subject: The model.
         trials: Contrasts of each condition.
         repeats: Of the replay, whose median counts.
-        sample: Heads of each layer that (a) and (b) run; all if None.
+        sample: Heads of each layer that (a) to (c) run; all if None.
+        few: Contrasts that (a) to (c) run; all if None.
         seed: Of the contrasts and of the sample.
 
     Returns:
@@ -62,83 +76,62 @@ def measure(subject: Subject, trials: int, *, repeats: int, sample: int | None, 
     ]
     # Each trial is run twice more, once without a patch and once on the counterfactual.
     runs = subject.layers * subject.heads + 2
-    share = (len(heads) + 2) / runs
-    seconds = {"nnsight": 0.0, "hooks": 0.0, "replay": 0.0}
+    few = min(few or trials, trials)
+    share = (len(heads) + 2) / runs * few / trials
+    seconds = dict.fromkeys(("nnsight", "hooks", "rows", "replay"), 0.0)
     tokens = {"naive": 0, "replay": 0}
-    by_condition, flops, worst = {}, 0, 0.0
+    by_condition, flops, needed, worst = {}, 0, 0, 0.0
     for condition in CONDITIONS:
         pairs = drawn(subject, condition, trials, seed)
         ours = replayed(subject, pairs)
-        chosen = ours[:, [layer for layer, _ in heads], [head for _, head in heads]]
+        chosen = ours[:few, [layer for layer, _ in heads], [head for _, head in heads]]
         took = statistics.median(
             _timed(subject, replayed, subject, pairs)[0] for _ in range(repeats)
         )
-        with counted(subject) as seen, count_flops() as counter:
+        with counted(subject) as count:
             replayed(subject, pairs)
-        one = OneByOne(subject, pairs)
-        _timed(subject, one.hooked, heads[:1])
-        _timed(subject, one.traced, heads[:1])
-        hooks, by_hooks = _timed(subject, one.hooked, heads)
-        nnsight, by_nnsight = _timed(subject, one.traced, heads)
-        hooks, nnsight = hooks / share, nnsight / share
-        off = float(max(np.abs(chosen - by_hooks).max(), np.abs(chosen - by_nnsight).max()))
-        tokens["naive"] += sum(c.input_ids.numel() for c, _ in one.sides) * subject.layers * runs
-        tokens["replay"] += sum(seen)
-        flops += counter.get_total_flops()
-        worst = max(worst, off)
-        for way, value in (("nnsight", nnsight), ("hooks", hooks), ("replay", took)):
-            seconds[way] += value
-        by_condition[condition] = {
-            "seconds": {"nnsight": nnsight, "hooks": hooks, "replay": took},
-            "max_difference": off,
-        }
+        one, spent = OneByOne(subject, pairs[:few]), {"replay": took}
+        off = 0.0
+        for name, way in (("hooks", one.hooked), ("nnsight", one.traced), ("rows", one.rowed)):
+            _timed(subject, way, heads[:1])
+            spent[name], theirs = _timed(subject, way, heads)
+            spent[name] /= share
+            off = max(off, float(np.abs(chosen - theirs).max()))
+        naive = sum(c.input_ids.numel() for c, _ in one.sides) * subject.layers * runs
+        tokens["naive"] += naive * trials // few
+        tokens["replay"] += count.token_layers
+        flops, needed, worst = flops + count.done, needed + count.needed, max(worst, off)
+        for name, value in spent.items():
+            seconds[name] += value
+        by_condition[condition] = {"seconds": spent, "max_difference": off}
         print(
-            f"{condition}: nnsight {nnsight:.2f} s, hooks {hooks:.2f} s, replay {took:.3f} s "
-            f"({nnsight / took:.0f} and {hooks / took:.0f} times faster), largest difference {off:.1e}",
+            f"{condition}: nnsight {spent['nnsight']:.2f} s, hooks {spent['hooks']:.2f} s, heads as rows "
+            f"{spent['rows']:.2f} s, replay {took:.3f} s ({spent['nnsight'] / took:.0f}, "
+            f"{spent['hooks'] / took:.0f} and {spent['rows'] / took:.0f} times faster), largest "
+            f"difference {off:.1e}",
             flush=True,
         )
     ceiling = matmul_ceiling(subject)
     return {
         "ratio_nnsight": seconds["nnsight"] / seconds["replay"],
         "ratio_hooks": seconds["hooks"] / seconds["replay"],
+        "ratio_rows": seconds["rows"] / seconds["replay"],
         "max_difference": worst,
         "token_layers": tokens,
         "seconds": seconds,
         "share_of_ceiling": flops / seconds["replay"] / ceiling,
         "flops": flops,
+        "flops_needed": needed,
         "ceiling_flops_per_second": ceiling,
         "heads_timed": len(heads),
         "heads": subject.layers * subject.heads,
         "trials": trials,
+        "trials_timed": few,
         "seed": seed,
         "conditions": by_condition,
         "machine": machine(subject),
         "peak_gib": measure_peak_gib(subject.device),
     }
-
-
-def count_flops() -> FlopCounterMode:
-    """Counts the products of matrices and of attention, also where query heads share keys on a GPU.
-
-    torch's own count refuses fewer heads of keys than of queries.
-    """
-    attention = torch.ops.aten
-    kinds = ("efficient", "flash", "cudnn")
-    return FlopCounterMode(
-        display=False,
-        custom_mapping={
-            getattr(attention, f"_scaled_dot_product_{kind}_attention"): _count_attention
-            for kind in kinds
-        },
-    )
-
-
-def _count_attention(
-    query: Sequence[int], key: Sequence[int], value: Sequence[int], *_: Any, **__: Any
-) -> int:
-    """FLOPs of attention with queries [B, H, S, w], keys [B, Hkv, T, w] and values [B, Hkv, T, v]."""
-    rows, heads, own, width = query
-    return 2 * rows * heads * own * key[2] * (width + value[3])
 
 
 def _timed(subject: Subject, way: Callable[..., Any], *given: Any) -> tuple[float, Any]:
@@ -157,8 +150,8 @@ def _wait(device: torch.device) -> None:
 def matmul_ceiling(subject: Subject) -> float:
     """FLOP/s of the best of some square matrix products on the subject's device.
 
-    They are in the dtype in which its layers multiply, which in exact mode on a GPU is that of the weights; the
-    products of all parts are then counted, too.
+    They are in the dtype in which its layers multiply, which in exact mode on a GPU is that of the weights. There
+    every part is multiplied, while operations are counted once.
     """
     best, dtype = 0.0, subject.model.dtype
     if subject.entry.dtype in PARTS and subject.device.type in SPLIT_ON:
@@ -192,7 +185,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if on_gpu else _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
+        **{package: version(package) for package in PACKAGES},
         "python": platform.python_version(),
         "date": datetime.now(UTC).date().isoformat(),
     }
@@ -225,8 +218,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--trials", type=int, default=50, help="contrasts of each condition")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument(
-        "--sample", type=int, help="heads per layer that (a) and (b) run, then scaled"
+        "--sample", type=int, help="heads per layer that (a) to (c) run, then scaled"
     )
+    parser.add_argument("--few", type=int, help="contrasts that (a) to (c) run, then scaled")
     parser.add_argument(
         "--repeats", type=int, default=5, help="replays, of which the median counts"
     )
@@ -235,8 +229,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--dtype", choices=list(BYTES), default="float32")
     parser.add_argument("--layers", type=int, help="of a shape; all of its layers if not given")
     options = parser.parse_args(argv)
-    if options.trials < 1 or options.repeats < 1 or (options.sample or 1) < 1:
-        parser.error("--trials, --repeats and --sample are at least 1")
+    if options.trials < 1 or options.repeats < 1 or min(options.sample or 1, options.few or 1) < 1:
+        parser.error("--trials, --repeats, --sample and --few are at least 1")
     try:
         subject = subject_of(options.subject, options.device, options.dtype, options.layers)
     except Refused as error:
@@ -246,12 +240,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.trials,
         repeats=options.repeats,
         sample=options.sample,
+        few=options.few,
         seed=options.seed,
     )
     found = {"subject": options.subject, **found}
     print(
         f"{options.subject}: replay {found['ratio_nnsight']:.0f} times faster than a trace per head, "
-        f"{found['ratio_hooks']:.0f} times faster than a hooked run per head; tokens x layers "
+        f"{found['ratio_hooks']:.0f} times faster than a hooked run per head, {found['ratio_rows']:.0f} times "
+        f"faster than one with heads as rows; tokens x layers "
         f"{found['token_layers']['naive']:,} against {found['token_layers']['replay']:,}; "
         f"{found['share_of_ceiling']:.0%} of the matrix-product ceiling"
     )

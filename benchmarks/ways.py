@@ -1,9 +1,8 @@
-"""Three ways to the mediation scores of a contrast: a trace per head, a run with a hook per head, a replay."""
+"""Ways to the mediation scores of a contrast: a trace or a run per head, heads as rows of a run, a replay."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import nnsight
 import numpy as np
@@ -80,6 +79,40 @@ class OneByOne:
                 handle.remove()
         return np.array(found).reshape(len(self.sides), len(heads))
 
+    def rowed(self, heads: Heads) -> np.ndarray:
+        """One run per trial and layer, with a row for each of its heads, float64 [trial, heads]."""
+        layers, width = find_layers(self.subject, self.subject.model), self.subject.head_width
+        by_layer = {at: [h for layer, h in heads if layer == at] for at, _ in heads}
+        found = []
+        for (clean, other), tokens, answers in self._trials():
+            values: dict[int, torch.Tensor] = {}
+            handles = [
+                layers[index].self_attn.o_proj.register_forward_pre_hook(
+                    lambda m, given, at=index, into=values: into.update({at: given[0].clone()})
+                )
+                for index in by_layer
+            ]
+            self._run(other)
+            for handle in handles:
+                handle.remove()
+            before = self._run(clean)[answers]
+            for layer, of_layer in by_layer.items():
+
+                def patch(module, given, value=values[layer], of_layer=of_layer, tokens=tokens):
+                    patched = given[0].clone()
+                    for row, head in enumerate(of_layer):
+                        part = slice(head * width, (head + 1) * width)
+                        patched[row, tokens, part] = value[0, tokens, part]
+                    return (patched,)
+
+                handle = layers[layer].self_attn.o_proj.register_forward_pre_hook(patch)
+                with torch.no_grad():
+                    inputs = clean.stacked(len(of_layer))
+                    logits = self.subject.model(**inputs, **_SHORT).logits[:, -1].float().cpu()
+                handle.remove()
+                found += [mediation_score(row[answers], before) for row in logits]
+        return np.array(found).reshape(len(self.sides), len(heads))
+
     def traced(self, heads: Heads) -> np.ndarray:
         """One nnsight trace per trial and head, float64 [trial, heads]."""
         model, width = wrap_model(self.subject), self.subject.head_width
@@ -115,18 +148,3 @@ class OneByOne:
 
 
 _SHORT = dict(use_cache=False, logits_to_keep=1)
-
-
-@contextmanager
-def counted(subject: Subject) -> Iterator[list[int]]:
-    """Tokens that go through each decoder layer while this is open, one number per call of a layer."""
-    seen: list[int] = []
-    handles = [
-        layer.register_forward_pre_hook(lambda m, given: seen.append(given[0].shape[:-1].numel()))
-        for layer in find_layers(subject, subject.model)
-    ]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()

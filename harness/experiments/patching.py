@@ -36,13 +36,14 @@ def score_heads(subject: Subject, pairs: Sequence[Contrast]) -> NDArray[np.float
 
 
 def read_patched_logits(
-    subject: Subject, pairs: Sequence[Contrast]
+    subject: Subject, pairs: Sequence[Contrast], values: torch.Tensor | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The logits of the two answers of Eq. 1, without a patch and with each head patched alone.
 
     Args:
         subject: The model.
         pairs: N contrasts that patch at the same place, the mention or the last token.
+        values: What is patched, if the counterfactual sides were run before, see `Patches.of`.
 
     Returns:
         Logits of (the answer that the patch predicts, the clean answer): float64 [N, 2] without a patch, and
@@ -52,7 +53,7 @@ def read_patched_logits(
         ValueError: The two sides of a contrast are not the same prompt.
     """
     heads = list(np.ndindex(subject.layers, subject.heads))
-    before, patched = Patches.of(subject, pairs, heads).read_logits()
+    before, patched = Patches.of(subject, pairs, heads, values).read_logits()
     shape = (len(pairs), subject.layers, subject.heads, 2)
     return before, patched.transpose(1, 0, 2).reshape(shape)
 
@@ -78,20 +79,32 @@ class Patches:
 
     @classmethod
     def of(
-        cls, subject: Subject, pairs: Sequence[Contrast], heads: Sequence[tuple[int, int]]
+        cls,
+        subject: Subject,
+        pairs: Sequence[Contrast],
+        heads: Sequence[tuple[int, int]],
+        values: torch.Tensor | None = None,
     ) -> Patches:
         """Take the values for the patches of these (layer, head) from the counterfactual sides.
+
+        Args:
+            subject: The model.
+            pairs: N contrasts that patch at the same place.
+            heads: Which heads.
+            values: The outputs of all heads on the counterfactual sides at the patched tokens, [L, N, S, H, w],
+                or at more that repeat the last one; the sides are run if None.
 
         Raises:
             ValueError: The two sides of a contrast are not the same prompt.
         """
-        clean = subject.encode([p.clean for p in pairs])
-        other = subject.encode([p.counterfactual for p in pairs])
-        if not torch.equal(clean.input_ids, other.input_ids):
-            raise ValueError(
-                f"{subject.name}: clean and counterfactual differ in the prompt's tokens"
-            )
-        tokens = find_patched_tokens(clean, pairs)
+        if values is None:
+            clean, other = encode_sides(subject, pairs)
+            tokens = find_patched_tokens(clean, pairs)
+            values = capture(subject, other, "head", tokens)
+        else:
+            clean = subject.encode([p.clean for p in pairs])
+            tokens = find_patched_tokens(clean, pairs)
+        values = values[:, :, : tokens.shape[1]].to(subject.device)
         words = [(p.patched_answer, p.clean_answer) for p in pairs]
         read = torch.tensor(
             [
@@ -99,7 +112,6 @@ class Patches:
                 for p, of in zip(pairs, words, strict=True)
             ]
         )
-        values = capture(subject, other, "head", tokens).to(subject.device)
         edits = [
             Edit("head", layer, tokens, values[layer][:, :, [head]], (head,))
             for layer, head in heads
@@ -124,6 +136,19 @@ class Patches:
         variants: list[list[Edit]] = [[], *([edit] for edit in self.edits)]
         logits = replay(self.subject, self.clean, variants, self.read, at=at).double().numpy()
         return logits[0], logits[1:]
+
+
+def encode_sides(subject: Subject, pairs: Sequence[Contrast]) -> tuple[Batch, Batch]:
+    """The clean and the counterfactual sides of contrasts as batches, whose tokens are the same.
+
+    Raises:
+        ValueError: The two sides of a contrast are not the same prompt.
+    """
+    clean = subject.encode([p.clean for p in pairs])
+    other = subject.encode([p.counterfactual for p in pairs])
+    if not torch.equal(clean.input_ids, other.input_ids):
+        raise ValueError(f"{subject.name}: clean and counterfactual differ in the prompt's tokens")
+    return clean, other
 
 
 def find_patched_tokens(batch: Batch, pairs: Sequence[Contrast]) -> torch.Tensor:

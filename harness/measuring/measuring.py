@@ -19,6 +19,7 @@ from harness.measuring.store import Store, make_key
 from harness.statistics.estimate import MINIMUM_CLUSTERS
 from harness.statistics.looks import ALL_TRIALS, AUTO, Look
 from harness.subjects.contents import Contents, mark_contents, take_fingerprint
+from harness.subjects.hashes import KeptHashes
 from harness.subjects.pinning import is_pinned
 from harness.subjects.registry import Entry, Refused
 
@@ -82,6 +83,7 @@ class Measuring:
         self.trials, self.seed, self.setting, self.gate = trials, seed, setting, gate
         self._refused: dict[str, Refused] = {}
         self._contents: dict[Path, Contents] = {}
+        self._hashes = KeptHashes(store.folder / "hashes", say)
 
     def check_unchanged(self, entry: Entry) -> None:
         """Check that a subject's folder holds what it held when this was first asked.
@@ -186,6 +188,9 @@ class Measuring:
         # Which commit "main" is, and which arrangement "auto", is known only once the subject is loaded.
         known = is_pinned(entry) and entry.arrangement != "auto"
         contents = self._find_contents(entry)
+        if contents is not None:
+            # Before it is loaded, which reads the same files.
+            self._hashes.hash_contents(contents)
         fingerprint = (
             take_fingerprint(entry, contents=contents)
             if known

@@ -29,7 +29,6 @@ from harness.reporting.sides import (
     leave_out_subjects,
 )
 from harness.reporting.wording import spell_count
-from harness.reporting.writing import write_pages
 from harness.runs.head_scores import gather_head_scores
 from harness.runs.journal import Collected
 from harness.runs.run import Run
@@ -110,6 +109,9 @@ def _compare(run: Run, side: Side, found: Collected) -> Conclusion:
 
 
 def _write(run: Run, side: Side, concluded: Conclusion, folder: Path) -> None:
+    # Only the process that writes the page draws figures; the others need no second for the library that does.
+    from harness.reporting.writing import write_pages
+
     scorecard, compared = side.card, concluded.comparison
     known = error_rates.read_calibration(CALIBRATION)
     told = {

@@ -1,18 +1,22 @@
 """What a folder held when a subject was loaded from it: the fingerprint's share, and whether it is still so.
 
-A file is read once in a process, in pieces. Whether it is still the same file is asked of the file system,
-which costs nothing; only a file that was touched is read again, and is the same if its bytes are.
+A file is read once in a process, in pieces, and several files at once. Whether it is still the same file is
+asked of the file system, which costs nothing; only a file that was touched is read again, and is the same if
+its bytes are. `harness.subjects.hashes` keeps hashes for the processes that come later.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+from harness.machine.placement import count_threads
 from harness.subjects.folder import MORE_OF_TOKENIZER, TRAINING
 from harness.subjects.registry import Entry, Refused
 
@@ -33,16 +37,41 @@ class Mark(NamedTuple):
     """What the file system says of a file without reading it; no write leaves all of it as it was.
 
     Attributes:
-        inode: Which file it is.
+        device: On which file system it is.
+        inode: Which file of that it is.
         size: Bytes.
         modified: When it was written, in ns.
         changed: When that or its owner, rights or names changed, in ns.
     """
 
+    device: int
     inode: int
     size: int
     modified: int
     changed: int
+
+
+class Hashed(NamedTuple):
+    """The hash of a file's bytes.
+
+    Attributes:
+        digest: 32 bytes.
+        settled: Whether the file had been left alone for SETTLED before it was read. A write right after
+            another one may have the same time, and then leaves the mark as it was.
+    """
+
+    digest: bytes
+    settled: bool
+
+
+SETTLED = 2_000_000_000
+"""How long after a write the time of another one surely differs, in ns; the coarsest file systems need 2 s."""
+
+MOST_AT_ONCE = 4
+"""Files that are hashed at once; each takes a core, and a disk serves few readers well."""
+
+_HASHED: dict[tuple[Path, Mark], Hashed] = {}
+"""What this process knows the hash of."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +94,22 @@ class Contents:
             FolderChanged: A file is no longer the one that was marked.
         """
         digest = hashlib.sha256()
-        for name, mark in self.marks.items():
+        for name, hashed in self.hashes.items():
             digest.update(name.encode(errors="surrogateescape"))
-            digest.update(_hash_file(self.folder / name, mark))
+            digest.update(hashed.digest)
         return digest.hexdigest()
+
+    @cached_property
+    def hashes(self) -> dict[str, Hashed]:
+        """The hash of each file by its name, in the order of `marks`; files are read that were not before.
+
+        Raises:
+            FolderChanged: A file is no longer the one that was marked.
+        """
+        paths = [self.folder / name for name in self.marks]
+        with ThreadPoolExecutor(min(count_threads(), MOST_AT_ONCE)) as beside:
+            found = list(beside.map(_hash_file, paths, self.marks.values()))
+        return dict(zip(self.marks, found, strict=True))
 
     def check(self, name: str) -> None:
         """Check that all files are what they were.
@@ -96,7 +137,7 @@ class Contents:
             return False
         path = self.folder / file
         try:
-            return _hash_file(path, before) == _hash_file(path, now)
+            return _hash_file(path, before).digest == _hash_file(path, now).digest
         except (FolderChanged, OSError):
             return False
 
@@ -137,13 +178,20 @@ def mark_contents(folder: Path) -> Contents:
     return Contents(folder, dict(sorted(marks.items())))
 
 
+def remember_hash(path: Path, mark: Mark, digest: bytes) -> None:
+    """Let this process know the hash that a settled file had, so that it need not be read again."""
+    _HASHED.setdefault((path, mark), Hashed(digest, settled=True))
+
+
 def _mark(stat: os.stat_result) -> Mark:
-    return Mark(stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    return Mark(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-@cache
-def _hash_file(path: Path, mark: Mark) -> bytes:
+def _hash_file(path: Path, mark: Mark) -> Hashed:
     """The hash of a file, if it is the one that was marked before and after it is read."""
+    if (path, mark) in _HASHED:
+        return _HASHED[path, mark]
+    begun = time.time_ns()
     try:
         with path.open("rb") as file:
             before = _mark(os.fstat(file.fileno()))
@@ -153,4 +201,5 @@ def _hash_file(path: Path, mark: Mark) -> bytes:
         raise FolderChanged(f"{path} cannot be read: {error.strerror or error}") from error
     if not before == after == mark:
         raise FolderChanged(f"{path} changed while it was read: wait until nothing writes there")
-    return digest
+    settled = begun - max(mark.modified, mark.changed) > SETTLED
+    return _HASHED.setdefault((path, mark), Hashed(digest, settled))

@@ -83,7 +83,17 @@ def find_dtype(folder: Path) -> str:
     Returns:
         Such as "bfloat16" or "F8_E4M3"; "" if nothing could be counted.
     """
-    counts = Counter(dict.fromkeys(FLOATS, 0))
+    counts = dict.fromkeys(FLOATS, 0) | find_dtypes(folder)
+    most = max(counts, key=lambda name: counts[name])
+    return FLOATS.get(most, most) if counts[most] else ""
+
+
+def find_dtypes(folder: Path) -> dict[str, int]:
+    """How many floating-point numbers of each dtype a folder's weights hold, by its name in safetensors.
+
+    Only headers are read. Missing or damaged weights are not counted.
+    """
+    counts = Counter[str]()
     for path in sorted(folder.glob("*.safetensors")):
         try:
             with safe_open(path, framework="np") as tensors:
@@ -93,9 +103,7 @@ def find_dtype(folder: Path) -> str:
         except (SafetensorError, OSError):
             continue
     # Packed weights and counters are integers, which say nothing about the dtype of computation.
-    floats = {name: n for name, n in counts.items() if "F" in name and n}
-    most = max(floats, key=lambda name: floats[name], default="")
-    return FLOATS.get(most, most)
+    return {name: n for name, n in counts.items() if "F" in name and n}
 
 
 def read_text(path: Path) -> str:

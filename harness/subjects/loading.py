@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
 from importlib.util import find_spec
-from itertools import chain
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from harness.subjects.fitting import (
 from harness.subjects.folder import FLOATS
 from harness.subjects.misled import MISLEADING
 from harness.subjects.pinning import find_cached_commit
+from harness.subjects.placing import choose_loaded_dtype, keeps_buffers, place_weights
 from harness.subjects.quantised import ROUNDING, quantise
 from harness.subjects.registry import BYTES, PARTS, Entry
 from harness.subjects.speaking import change_vocabulary
@@ -95,10 +96,11 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
         check_image_size(entry.name, config, processor, anatomy)
         check_selected_features(entry.name, config, anatomy)
         # Last, since it takes minutes where the rest takes seconds.
-        spread = {"device_map": "auto"} if device == "auto" else {}
         with _hash_meanwhile(contents), choose_dtype(entry, config) as dtype:
-            how = {**options, **spread}
-            model, report = _load_model(entry, config, source, attention, dtype, how)
+            how = dict(attn_implementation=attention, trust_remote_code=False)
+            if device == "auto":
+                how["device_map"] = "auto"
+            model, report = _load_model(entry, config, source, dtype, how, options)
         if entry.weights == "stored":
             folder = Path(cached_file(source, "config.json", **options)).parent
             stored = read_headers(entry.name, folder, exact=contents is not None)
@@ -111,13 +113,12 @@ def load(entry: Entry, *, device: str = "cpu", attention: str = "sdpa") -> Subje
     except (ImportError, ValueError) as error:
         # The model type is unknown to transformers, or its code is in the repository.
         raise CannotLoad(f"{entry.name}: {_first_line(error)}") from error
-    _check_numbers(entry.name, model)
     check_vocabulary(entry.name, model, tokenizer, anatomy)
     if device == "auto":
         _check_spread(entry.name, getattr(model, "hf_device_map", {}))
-    else:
-        model = model.to(device)
-    model = _leave_files(model).eval().requires_grad_(False)
+    wanted = None if entry.dtype in PARTS else dtype
+    model = place_weights(entry.name, model, None if device == "auto" else device, wanted)
+    model = model.eval().requires_grad_(False)
     if contents is not None:
         contents.check(entry.name)
     if entry.speaking:
@@ -149,33 +150,47 @@ def _load_model(
     entry: Entry,
     config: PreTrainedConfig,
     source: str,
-    attention: str,
     dtype: torch.dtype,
+    how: dict[str, Any],
     options: dict[str, str],
 ) -> tuple[PreTrainedModel, dict[str, Any]]:
-    """Load the model, with the report of transformers on its weights."""
-    how = dict(dtype=dtype, attn_implementation=attention, trust_remote_code=False)
+    """Load the model in a dtype that `place_weights` widens, with the report of transformers on its weights."""
     if entry.weights == "random":
-        return _build_untrained(config, entry.seed, how), {}
-    try:
-        model, report = AutoModelForImageTextToText.from_pretrained(
-            source,
-            config=config,
-            use_safetensors=True,
-            output_loading_info=True,
-            # They are refused by `check_report`, with their names.
-            ignore_mismatched_sizes=True,
-            **how,
-            **options,
-        )
-        if getattr(model, "hf_quantizer", None) is None and find_quantisation(config):
-            # For a method that it does not know, transformers only logs a warning and reads noise.
-            raise ValueError("this version of transformers does not know the method")
-    except (ImportError, ValueError) as error:
-        if method := find_quantisation(config):
-            raise explain_unreadable_weights(entry, method, error) from error
-        raise
-    return model, report
+        return _build_untrained(config, entry.seed, how | {"dtype": dtype}), {}
+    loaded, method = dtype, find_quantisation(config)
+    # In exact mode each weight stays as it is stored, whatever is asked for.
+    if not (method or "device_map" in how or entry.dtype in PARTS):
+        loaded = choose_loaded_dtype(_find_weights_here(source, options), dtype)
+    while True:
+        try:
+            model, report = AutoModelForImageTextToText.from_pretrained(
+                source,
+                config=deepcopy(config),
+                use_safetensors=True,
+                output_loading_info=True,
+                # They are refused by `check_report`, with their names.
+                ignore_mismatched_sizes=True,
+                dtype=loaded,
+                **how,
+                **options,
+            )
+            if getattr(model, "hf_quantizer", None) is None and method:
+                # For a method that it does not know, transformers only logs a warning and reads noise.
+                raise ValueError("this version of transformers does not know the method")
+        except (ImportError, ValueError) as error:
+            if method:
+                raise explain_unreadable_weights(entry, method, error) from error
+            raise
+        if keeps_buffers(model, loaded, dtype):
+            return model, report
+        # Weights were only mapped so far.
+        loaded = dtype
+
+
+def _find_weights_here(source: str, options: dict[str, str]) -> Path | None:
+    """The folder of a subject's files, as far as they are on this machine already."""
+    found = cached_file(source, "config.json", local_files_only=True, **options)
+    return None if found is None else Path(found).parent
 
 
 @contextmanager
@@ -190,17 +205,6 @@ def _hash_meanwhile(contents: Contents | None) -> Iterator[None]:
         yield
     if hashing is not None:
         hashing.result()
-
-
-def _leave_files(model: PreTrainedModel) -> PreTrainedModel:
-    """Give weights on the CPU memory of their own.
-
-    On loading they are mapped from their files, so that what somebody writes there would change the model.
-    """
-    for tensor in chain(model.parameters(), model.buffers()):
-        if tensor.device.type == "cpu":
-            tensor.data = tensor.data.clone()
-    return model
 
 
 def _build_untrained(config: PreTrainedConfig, seed: int, how: dict[str, Any]) -> PreTrainedModel:
@@ -240,14 +244,6 @@ def _check_spread(name: str, device_map: dict[str, int | str | torch.device]) ->
             f"{name}: parts of it found no room on a GPU and would be computed elsewhere, which takes days: "
             "free the GPUs, or make more of them visible in CUDA_VISIBLE_DEVICES"
         )
-
-
-def _check_numbers(name: str, model: PreTrainedModel) -> None:
-    for parameter, value in model.named_parameters():
-        if not torch.isfinite(value).all():
-            raise CannotLoad(
-                f"{name}: parameter {parameter} is not finite: the weights are damaged"
-            )
 
 
 def _first_line(error: BaseException) -> str:

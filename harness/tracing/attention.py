@@ -47,10 +47,12 @@ class Shared:
         keys: [B, Hkv, P + S, w], rotated, from the clean run. The last S are placeholders: there each
             variant uses keys of its own.
         values: [B, Hkv, P + S, w], likewise.
-        bias: float32 [B or 1, 1, S, P + S], 0 where a variant's token may look and very negative where not;
+        bias: float32 [B or 1, 1, A, P + S], 0 where a variant's token may look and very negative where not;
             None if it may look everywhere.
         variants: How many variants stand side by side.
         scratch: Memory for the scores.
+        own: The variants' own keys and values, [B, Hkv, V*S, w] each, where the layer is called with fewer
+            tokens than the S that may be looked at; None if they are those that it computes.
     """
 
     keys: torch.Tensor
@@ -58,6 +60,31 @@ class Shared:
     bias: torch.Tensor | None
     variants: int
     scratch: Scratch
+    own: tuple[torch.Tensor, torch.Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the heads put out, where it is known before the layer runs; passed in place of the attention mask.
+
+    Attributes:
+        heads: [B, T, H * w], for the T tokens that the layer is called with.
+    """
+
+    heads: torch.Tensor
+
+
+class KeysTaken(Exception):
+    """Ends the run of a layer once its keys and values are there.
+
+    Attributes:
+        keys: [B, Hkv, T, w], rotated.
+        values: [B, Hkv, T, w].
+    """
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        super().__init__("keys and values are known; the rest of the layer is not needed")
+        self.keys, self.values = keys, values
 
 
 def attend(
@@ -65,7 +92,7 @@ def attend(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    attention_mask: Shared,
+    attention_mask: Shared | Known | None,
     scaling: float | None = None,
     softcap: float | None = None,
     **_: object,
@@ -74,25 +101,35 @@ def attend(
 
     Args:
         module: The attention layer.
-        query: [B, H, V*S, w], V variants of S tokens.
-        key: [B, Hkv, V*S, w].
-        value: [B, Hkv, V*S, w].
-        attention_mask: What the variants share.
+        query: [B, H, V*A, w], V variants of the A tokens that the layer is called with.
+        key: [B, Hkv, V*A, w].
+        value: [B, Hkv, V*A, w].
+        attention_mask: What the variants share; what comes out, if that is known; or None for keys and values
+            alone.
         scaling: Factor of the scores; 1/sqrt(w) if None.
         softcap: Scores s become softcap * tanh(s / softcap); None leaves them as they are.
 
     Returns:
-        [B, V*S, H, w], and None for the attention weights, which nobody asks for.
+        [B, V*A, H, w], and None for the attention weights, which nobody asks for.
+
+    Raises:
+        KeysTaken: Only keys and values are wanted.
     """
+    if attention_mask is None:
+        raise KeysTaken(key, value)
+    if isinstance(attention_mask, Known):
+        return attention_mask.heads.unflatten(-1, (query.shape[1], -1)), None
     shared = attention_mask
+    asked = query.shape[2] // shared.variants
+    key, value = shared.own or (key, value)
     rows, groups, length, width = key.shape
     own, times = length // shared.variants, query.shape[1] // groups
     before = shared.keys.shape[2] - own
     query = query * (width**-0.5 if scaling is None else scaling)
-    query = query.reshape(rows, groups, times, shared.variants, own, width)
+    query = query.reshape(rows, groups, times, shared.variants, asked, width)
     key = key.view(rows, groups, 1, shared.variants, own, width)
     value = value.view(rows, groups, 1, shared.variants, own, width)
-    flat = (rows, groups, times * length)
+    flat = (rows, groups, times * shared.variants * asked)
     scores = shared.scratch.of(query, shared.variants, (*flat, before + own))
     torch.matmul(query.reshape(*flat, width), shared.keys.mT, out=scores)
     scores = scores.view(*query.shape[:-1], before + own)
@@ -106,7 +143,7 @@ def attend(
     weights = torch.softmax(scores, -1, out=scores).to(query.dtype)
     result = weights.view(*flat, -1)[..., :before] @ shared.values[:, :, :before]
     result = result.view(query.shape) + weights[..., before:] @ value
-    return result.view(rows, groups * times, length, width).transpose(1, 2), None
+    return result.view(rows, groups * times, shared.variants * asked, width).transpose(1, 2), None
 
 
 AttentionInterface.register(NAME, attend)

@@ -6,7 +6,8 @@ are kept, and for those from it on the input of every layer, so that a replay ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,7 @@ class CleanRun:
         values: For each layer [B, Hkv, T, w].
         biases: For each layer the `Shared.bias` of its variants.
         given: For each layer the other arguments that it is called with.
+        heads: For each layer the output of its heads at the last S tokens, [B, S, H * w], likewise.
         scratch: Memory for the attention scores.
     """
 
@@ -49,6 +51,7 @@ class CleanRun:
     values: list[torch.Tensor]
     biases: list[torch.Tensor | None]
     given: list[dict[str, Any]]
+    heads: list[torch.Tensor] = field(default_factory=list)
     scratch: Scratch = field(default_factory=Scratch, repr=False)
 
     def advance(
@@ -65,8 +68,7 @@ class CleanRun:
             [B, V, S, d], the layer's output.
         """
         layer = find_layers(self.subject, self.subject.model)[index]
-        if (added := self.added[index]) is not None:
-            hidden = hidden + added[:, None]
+        hidden = self.enter(index, hidden)
         rows, variants, own, width = hidden.shape
         shared = Shared(
             self.keys[index], self.values[index], self.biases[index], variants, self.scratch
@@ -75,17 +77,29 @@ class CleanRun:
         given["position_embeddings"] = tuple(
             p.repeat(1, variants, 1) for p in given["position_embeddings"]
         )
+        with self.edited(layer, variants, edits), shared_attention(layer.self_attn.config):
+            output = layer(hidden.flatten(1, 2), attention_mask=shared, **given)
+        return output.view(rows, variants, own, width)
+
+    def enter(self, index: int, hidden: torch.Tensor) -> torch.Tensor:
+        """What a layer is called with, [B, V, S, d], where the layer before it has put out `hidden`."""
+        added = self.added[index]
+        return hidden if added is None else hidden + added[:, None]
+
+    @contextmanager
+    def edited(
+        self, layer: torch.nn.Module, variants: int, edits: Sequence[tuple[int, Edit]]
+    ) -> Iterator[None]:
+        """Make edits inside a layer whenever it runs on all S tokens of V variants, while this is open."""
         handles = [
             self._hook(layer, kind, variants, [(v, e) for v, e in edits if e.kind == kind])
             for kind in {e.kind for _, e in edits}
         ]
         try:
-            with shared_attention(layer.self_attn.config):
-                output = layer(hidden.flatten(1, 2), attention_mask=shared, **given)
+            yield
         finally:
             for handle in handles:
                 handle.remove()
-        return output.view(rows, variants, own, width)
 
     def _hook(
         self, layer: torch.nn.Module, kind: Kind, variants: int, edits: Sequence[tuple[int, Edit]]
@@ -125,10 +139,50 @@ def run_clean(subject: Subject, batch: Batch, start: int) -> CleanRun:
     # The clean run is rounded as its variants will be. Otherwise an edit that changes nothing would have an
     # effect in half precision, since from its layer on other kernels compute it.
     hidden = run.entering[0][:, None]
-    for index in range(subject.layers):
-        hidden = run.advance(index, hidden, [])
-        run.entering[index + 1] = hidden[:, 0].clone()
+    handles = [
+        layer.self_attn.o_proj.register_forward_pre_hook(
+            lambda module, given: run.heads.append(given[0])
+        )
+        for layer in find_layers(subject, subject.model)
+    ]
+    try:
+        for index in range(subject.layers):
+            hidden = run.advance(index, hidden, [])
+            run.entering[index + 1] = hidden[:, 0].clone()
+    finally:
+        for handle in handles:
+            handle.remove()
     return run
+
+
+class _EveryKeyKept(Exception):
+    """Ends the model's run once the last layer's keys and values are kept: nothing else is needed of it."""
+
+
+class _Keys(DynamicCache):
+    """Keeps the keys and values of every layer, then ends the run.
+
+    Args:
+        layers: How many layers there are.
+    """
+
+    def __init__(self, layers: int) -> None:
+        # Without the model's configuration, so that layers with a sliding window keep all of their keys, too.
+        super().__init__()
+        self._last = layers - 1
+
+    def update(
+        self, keys: torch.Tensor, values: torch.Tensor, layer_idx: int, *more: Any, **named: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keep those of one layer, and return all that are kept of it.
+
+        Raises:
+            _EveryKeyKept: It is the last one.
+        """
+        kept = super().update(keys, values, layer_idx, *more, **named)
+        if layer_idx == self._last:
+            raise _EveryKeyKept
+        return kept
 
 
 def _run_once(subject: Subject, batch: Batch, start: int) -> tuple[CleanRun, int]:
@@ -158,18 +212,20 @@ def _run_once(subject: Subject, batch: Batch, start: int) -> tuple[CleanRun, int
         kept["position_embeddings"] = tuple(p[:, start:] for p in named["position_embeddings"])
         given.append(kept)
 
-    # Without the model's configuration, so that layers with a sliding window keep all of their keys, too.
-    cache = DynamicCache()
+    cache = _Keys(subject.layers)
     handles = [x.register_forward_pre_hook(enter, with_kwargs=True) for x in layers]
     handles += [
         x.register_forward_hook(lambda m, a, out: entering.append(out[:, start:].clone()))
         for x in layers
     ]
     try:
-        subject.model(**batch.inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        with suppress(_EveryKeyKept):
+            subject.model(**batch.inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
     finally:
         for handle in handles:
             handle.remove()
+    # A place for the last layer's output, which `run_clean` computes as it does all others again.
+    entering.append(entering[-1])
     keys, values = [x.keys for x in cache.layers], [x.values for x in cache.layers]
     run = CleanRun(
         subject, start, entering, _find_added(subject, batch, start), keys, values, biases, given

@@ -27,6 +27,7 @@ from harness.tracing.footprint import (
     cut_evenly,
     is_out_of_memory,
 )
+from harness.tracing.some_tokens import begins_at_heads, finish_at, start_at_heads, write_at_token
 from harness.tracing.trace import Read, run
 
 Variant = Sequence[Edit]
@@ -164,31 +165,59 @@ def _replay_trials(
 def _replay_variants(
     clean: CleanRun, variants: Sequence[Variant], read: torch.Tensor | None, at: torch.Tensor
 ) -> torch.Tensor:
-    """Logits [V, B, A] of some variants, which join one pass through the layers where they first differ."""
+    """Logits [V, B, A] of some variants, which join one pass through the layers where they first differ.
+
+    Those that begin by editing outputs of heads join after the layer in which they do so.
+    """
     # A variant without edits starts with the first that has some: as a row beside them it is rounded alike.
-    begun = min((_find_entry(v) for v in variants if v), default=clean.subject.layers)
+    layers = clean.subject.layers
+    begun = min((_find_entry(v) for v in variants if v), default=layers)
+    starts = [max(_find_entry(v), begun) for v in variants]
     clean.scratch.variants = len(variants)
+    at = at.to(clean.entering[0].device) - clean.start
     hidden = clean.entering[0][:, None][:, :0]
-    running: list[Variant] = []
-    waiting = list(variants)
-    for index in range(clean.subject.layers + 1):
-        joining = 0
-        while waiting and max(_find_entry(waiting[0]), begun) == index:
-            running.append(waiting.pop(0))
-            joining += 1
-        if joining:
-            new = clean.entering[index][:, None].expand(-1, joining, -1, -1)
-            hidden = torch.cat([hidden, new], 1)
-        if not running:
-            continue
-        if index:
-            for variant, edit in _select_edits(running, index - 1, residual=True):
-                edit.write(hidden[:, variant], clean.subject.head_width, clean.start)
-        if index < clean.subject.layers:
-            hidden = clean.advance(index, hidden, _select_edits(running, index, residual=False))
+    running: list[int] = []
+    for index in range(layers):
+        joining = [number for number, start in enumerate(starts) if start == index]
+        late = [number for number in joining if begins_at_heads(variants[number], index)]
+        late += [number for number in joining if late and not variants[number]]
+        early = [number for number in joining if number not in late]
+        new = clean.entering[index][:, None].expand(-1, len(early), -1, -1)
+        hidden = torch.cat([hidden, new.to(hidden.device)], 1)
+        running += early
+        chosen = [variants[number] for number in running]
+        for variant, edit in _select_edits(chosen, index - 1, residual=True) if index else ():
+            edit.write(hidden[:, variant], clean.subject.head_width, clean.start)
+        edits = _select_edits(chosen, index, residual=False)
+        if index == layers - 1:
+            # From here on only the token that is read.
+            hidden = (
+                finish_at(clean, hidden, edits, at)[:, :, None] if running else hidden[:, :, :1]
+            )
+        elif running:
+            hidden = clean.advance(index, hidden, edits)
+        if late:
+            new = start_at_heads(clean, index, [variants[number] for number in late])
+            if index == layers - 1:
+                new = _take_read(new, at)
+            hidden = torch.cat([hidden, new.to(hidden.device)], 1)
+            running += late
+    rest = [number for number, start in enumerate(starts) if start == layers]
+    new = _take_read(clean.entering[layers][:, None].expand(-1, len(rest), -1, -1), at)
+    hidden = torch.cat([hidden, new.to(hidden.device)], 1)[:, :, 0]
+    running += rest
+    chosen = [variants[number] for number in running]
+    for variant, edit in _select_edits(chosen, layers - 1, residual=True):
+        hidden[:, variant] = write_at_token(clean, edit, hidden[:, variant], at)
+    logits = compute_logits(clean.subject, hidden.transpose(0, 1), read)
+    # In the order of the variants, not in that in which they joined.
+    return logits[torch.tensor(running).argsort()]
+
+
+def _take_read(hidden: torch.Tensor, at: torch.Tensor) -> torch.Tensor:
+    """The one token of each row that is read, [B, V, 1, d]; `hidden` is [B, V, S, d] and `at` int64 [B]."""
     rows = torch.arange(len(hidden), device=hidden.device)
-    last = hidden[rows, :, at.to(hidden.device) - clean.start].transpose(0, 1)
-    return compute_logits(clean.subject, last, read)
+    return hidden[rows, :, at.to(hidden.device)][:, :, None]
 
 
 def _select_edits(

@@ -125,7 +125,8 @@ def test_a_full_disk_at_the_end_leaves_nothing_to_compare(
     def refuse(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(f"harness.runs.conclusion.{write}", refuse)
+    room = "reporting.writing" if write == "write_pages" else "runs.conclusion"
+    monkeypatch.setattr(f"harness.{room}.{write}", refuse)
     result = again(run, pytester, LOST)
     assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
     assert "--scorecard after: not written ([Errno 28] No space left on" in result.stderr.str()

@@ -11,7 +11,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from harness.tracing import footprint as memory
 from harness.tracing import replay as replaying
-from harness.tracing.attention import NAME, attend
+from harness.tracing.attention import NAME, Shared, attend
 from harness.tracing.clean import CleanRun, run_clean
 from harness.tracing.edit import Edit
 from harness.tracing.footprint import (
@@ -138,10 +138,10 @@ def test_keys_of_the_clean_run_are_shared_not_copied(subject, monkeypatch):
     seen = set()
 
     def watched(module, query, key, value, attention_mask, **named):
-        shared = attention_mask
-        assert shared.keys.shape[0] == len(batch)
-        seen.add((module.layer_idx, shared.keys.data_ptr()))
-        return attend(module, query, key, value, shared, **named)
+        if isinstance(attention_mask, Shared):
+            assert attention_mask.keys.shape[0] == len(batch)
+            seen.add((module.layer_idx, attention_mask.keys.data_ptr()))
+        return attend(module, query, key, value, attention_mask, **named)
 
     monkeypatch.setitem(ALL_ATTENTION_FUNCTIONS, NAME, watched)
     variants = [[Edit("head", layer, last, 0.0, (h,))] for layer in range(8) for h in range(8)]

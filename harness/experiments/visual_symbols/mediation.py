@@ -7,21 +7,23 @@ last token, which is where the equation has them.
 
 from __future__ import annotations
 
-from itertools import product
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.editing import read_words
-from harness.experiments.patching import find_patched_tokens, read_patched_logits
+from harness.experiments.editing import find_last_token, read_answers
+from harness.experiments.patching import encode_sides, find_patched_tokens, read_patched_logits
 from harness.measures.mediation import mediation_score
 from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS, Contrast, draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.subject import Subject
-from harness.tracing.capture import capture, read_last_logits
+from harness.tracing.capture import capture_sites
+from harness.tracing.site import Site
 
 ROWS = 16
 """Contrasts drawn and measured at a time, so that memory does not grow with their number."""
@@ -66,13 +68,16 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
         while found < trials and tried < PATIENCE * trials:
             pairs = draw_contrasts(condition, subject.grids[2], HIGH_ENTROPY[3], ROWS, rng)
             tried += len(pairs)
-            usable = _keep_right(subject, pairs) if only_right else pairs
-            wanted = usable[: trials - found]
+            sides = _run_sides(subject, pairs)
+            usable = np.flatnonzero(sides.right) if only_right else np.arange(len(pairs))
+            chosen = usable[: trials - found]
+            wanted = [pairs[i] for i in chosen]
             for part in cut_batches(len(wanted), ROWS):
                 span = slice(found + part.start, found + part.stop)
-                before, patched = read_patched_logits(subject, wanted[part])
+                values = sides.values[:, chosen[part]]
+                before, patched = read_patched_logits(subject, wanted[part], values)
                 score[c, span] = mediation_score(patched, before[:, None, None])
-                sums += _sum_written(subject, wanted[part])
+                sums += sides.sum_written(chosen[part])
                 clean[c, span] = before[:, 1] - before[:, 0]
                 scene[c, span] = [p.clean.scene.key for p in wanted[part]]
                 counterfactual[c, span] = [p.counterfactual.scene.key for p in wanted[part]]
@@ -96,18 +101,56 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
     )
 
 
-def _sum_written(subject: Subject, pairs: list[Contrast]) -> NDArray[np.float64]:
-    """The length of what each head writes at the patched tokens, summed over the clean sides, [L, H]."""
-    clean = subject.encode([p.clean for p in pairs])
-    read = capture(subject, clean, "written", find_patched_tokens(clean, pairs))
-    return read.double().mean(2).sum(1).numpy()
+@dataclass(frozen=True)
+class _Sides:
+    """What one run of each side of n contrasts gives.
+
+    Attributes:
+        right: bool [n], whether both sides are answered right.
+        values: Outputs of all heads on the counterfactual side at the patched tokens, [L, n, S, H, w].
+        written: On the clean side the length of what each head writes at these tokens, [L, n, S, H].
+        patched: int64 [n], how many tokens are patched; of the S the rest repeat the last one.
+    """
+
+    right: NDArray[np.bool_]
+    values: torch.Tensor
+    written: torch.Tensor
+    patched: NDArray[np.int64]
+
+    def sum_written(self, chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The mean length at the patched tokens, summed over some of the contrasts, [L, H]."""
+        # As many tokens as these contrasts need, where a shorter mention repeats its last one.
+        read = self.written[:, chosen, : self.patched[chosen].max()]
+        return read.double().mean(2).sum(1).numpy()
 
 
-def _keep_right(subject: Subject, pairs: list[Contrast]) -> list[Contrast]:
-    """The contrasts that the subject answers right on both sides."""
-    correct = np.ones(len(pairs), bool)
-    for side, part in product(("clean", "counterfactual"), cut_batches(len(pairs), ROWS)):
-        trials = [getattr(p, side) for p in pairs[part]]
-        named = read_last_logits(subject, subject.encode(trials)).argmax(-1)
-        correct[part] &= read_words(subject, named) == [t.answer for t in trials]
-    return [p for p, keep in zip(pairs, correct, strict=True) if keep]
+def _run_sides(subject: Subject, pairs: list[Contrast]) -> _Sides:
+    """Run both sides of contrasts once, for their answers and for all that is taken from either."""
+    right: list[NDArray[np.bool_]] = []
+    values: list[torch.Tensor] = []
+    written: list[torch.Tensor] = []
+    patched: list[int] = []
+    for part in cut_batches(len(pairs), ROWS):
+        asked = pairs[part]
+        clean, other = encode_sides(subject, asked)
+        tokens = find_patched_tokens(clean, asked)
+        last: tuple[Site, torch.Tensor] = ("residual", find_last_token(clean))
+        read, states = capture_sites(subject, clean, [("written", tokens), last])
+        written.append(read)
+        correct = read_answers(subject, states[-1, :, 0]) == [p.clean.answer for p in asked]
+        read, states = capture_sites(subject, other, [("head", tokens), last])
+        values.append(read)
+        named = read_answers(subject, states[-1, :, 0])
+        right.append(correct & (named == [p.counterfactual.answer for p in asked]))
+        patched += [len(set(row)) for row in tokens.tolist()]
+    return _Sides(
+        np.concatenate(right), _join(values), _join(written), np.array(patched, dtype=np.int64)
+    )
+
+
+def _join(parts: list[torch.Tensor]) -> torch.Tensor:
+    """Join activations [L, n, S, ...] of batches; where S differs, the last of the S is repeated."""
+    longest = max(part.shape[2] for part in parts)
+    return torch.cat(
+        [torch.cat([p, *[p[:, :, -1:]] * (longest - p.shape[2])], 2) for p in parts], 1
+    )
