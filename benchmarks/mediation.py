@@ -150,7 +150,7 @@ def _wait(device: torch.device) -> None:
 def matmul_ceiling(subject: Subject) -> float:
     """FLOP/s of the best of some square matrix products on the subject's device.
 
-    They are in the dtype in which its layers multiply, which in exact mode on a GPU is that of the weights. There
+    They are in the dtype in which its layers multiply, in exact mode on a GPU that of the weights. There
     every part is multiplied, while operations are counted once.
     """
     best, dtype = 0.0, subject.model.dtype
