@@ -136,7 +136,9 @@ def _check(
         if len(edit.tokens) != rows:
             refuse(f"an edit's tokens have {len(edit.tokens)} rows, the batch has {rows}")
         if edit.kind == "embedding" and max(edit.heads or (0,)) >= count_parts(batch.inputs):
-            refuse(f"the embedding has {count_parts(batch.inputs)} parts, an edit is of {edit.heads}")
+            refuse(
+                f"the embedding has {count_parts(batch.inputs)} parts, an edit is of {edit.heads}"
+            )
         values = edit.values
         if isinstance(values, torch.Tensor) and edit.by_row and len(values) not in (1, rows):
             refuse(f"an edit's values have {len(values)} rows, the batch has {rows}")

@@ -15,8 +15,8 @@ import torch
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
 from harness.tracing.edit import Edit, PlainEdit, write_at
-from harness.tracing.embedding import read_embedding, write_embedding
 from harness.tracing.elsewhere import send_trace
+from harness.tracing.embedding import read_embedding, write_embedding
 from harness.tracing.footprint import cut_evenly
 from harness.tracing.site import (
     ORDER,
