@@ -109,7 +109,7 @@ class Published:
         return self._find("median_layers", subject, stage)
 
     def values(self, what: str) -> dict[str, float]:
-        """One number for every subject that the paper gives it for, by the names of the file's table "values"."""
+        """One number of the table "values" for every subject that the paper gives it for."""
         found = {s: self._find("values", s, what) for s in self.subjects}
         return {s: value for s, value in found.items() if value is not None}
 

@@ -1,4 +1,4 @@
-"""Experiment E: does the decoder build an ordering of its own where vision gives none? (section 5.3.2, Figure 9)
+"""Experiment E: does the decoder order items where vision does not? (section 5.3.2, Figure 9)
 
 The ordering is removed from the clean and the counterfactual run as in experiment D, and the outer items'
 tokens are exchanged as in experiment C, at one slot at a time. At slot 0 both hold the same vectors, so that

@@ -1,4 +1,4 @@
-"""Experiment A: does the last token hold which place is asked for, and later the word? (section 5.1, Figures 2, 3)
+"""Experiment A: does the last token hold the place that is asked for, and later the word? (section 5.1)
 
 At one slot at a time the last token of a clean run is given what it has in a counterfactual run, whose
 question is the opposite one about other outer items. A place moves the answer to the other outer item of the

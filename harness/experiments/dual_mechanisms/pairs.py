@@ -1,4 +1,4 @@
-"""What the experiments on pairs of rows share: which pairs are kept, where their tokens are, and the wiring checks."""
+"""What the experiments on rows share: which pairs are kept, where tokens are, and the wiring checks."""
 
 from __future__ import annotations
 
