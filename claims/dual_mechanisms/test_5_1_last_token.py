@@ -1,13 +1,13 @@
-"""Cui et al. 2026, section 5.1 and Figures 2, 3: the last token holds which place is asked for, and later the word.
+"""Cui et al. 2026, section 5.1, Figures 2, 3: the last token holds the asked place, and later the word.
 
-The last token is given what it has in a run that asks the opposite about other outer items. A place then names the
-other outer item of the clean image, a word the donor's own answer. A donor that asks the same about other items
-moves no place: where it moves the answer, what is patched is not only a place.
+The last token is given what it has in a run that asks the opposite about other outer items. A place then
+names the other outer item of the clean image, a word the donor's own answer. A donor that asks the same
+about other items moves no place: where it moves the answer, what is patched is not only a place.
 
-The question itself says which direction is asked. So a place at the last token may be that word, carried there, and
-nothing of the image: in a subject whose last token holds it from the first layer on, `order` and `inert` tell so.
-That the last slot gives the donor's answer is true by construction; it is checked when it is measured, as is that
-slot 0 does nothing.
+The question itself says which direction is asked. So a place at the last token may be that word, carried
+there, and nothing of the image: in a subject whose last token holds it from the first layer on, `order` and
+`inert` tell so. That the last slot gives the donor's answer is true by construction; it is checked when it
+is measured, as is that slot 0 does nothing.
 """
 
 from harness.judging import published
@@ -20,7 +20,7 @@ HELD = above(
     0.50,
     unit="probability",
     origin="chosen by us",
-    note="the published curve peaks at 0.71 on average; half of all probability is more than any other word has",
+    note="the published curve peaks at 0.71 on average; no other word has more than half",
 )
 HELD_LEAST = above(
     0.35,

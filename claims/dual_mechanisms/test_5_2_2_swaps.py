@@ -1,12 +1,14 @@
 """Cui et al. 2026, section 5.2.2 and Figures 5 to 7: vision's ordering lies in whole strips of image tokens.
 
-Two regions exchange their tokens with those of a run on the mirrored image, so that every item keeps its look and
-takes the other's place along. If the answer flips at the decoder's input, vision had written the order there.
+Two regions exchange their tokens with those of a run on the mirrored image, so that every item keeps its
+look and takes the other's place along. If the answer flips at the decoder's input, vision had written the
+order there.
 
-Strips are exchanged line by line. Where an item does not stand at the same offset in both, it lands a token beside
-its place, as in the paper's strips for Gemma 3: whether that matters is asked by itself. Strips hold more tokens
-than items do, so that exchanges as large without any item stand beside them: a subject that is merely upset answers
-otherwise under those, too. A subject that takes the order from where tokens stand flips under none.
+Strips are exchanged line by line. Where an item does not stand at the same offset in both, it lands a token
+beside its place, as in the paper's strips for Gemma 3: whether that matters is asked by itself. Strips hold
+more tokens than items do, so that exchanges as large without any item stand beside them: a subject that is
+merely upset answers otherwise under those, too. A subject that takes the order from where tokens stand flips
+under none.
 """
 
 from harness.judging import published

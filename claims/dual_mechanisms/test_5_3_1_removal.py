@@ -1,11 +1,11 @@
-"""Cui et al. 2026, section 5.3.1, Figure 8 and Table 5: without vision's ordering, answers are worse but not lost.
+"""Cui et al. 2026, section 5.3.1, Table 5: without vision's ordering, answers are worse but not lost.
 
-Every item's tokens are replaced by those of the item alone in the middle, all others by those of an empty image.
-What falls was owed to vision; what stays, the decoder makes of where tokens stand.
+Every item's tokens are replaced by those of the item alone in the middle, all others by those of an empty
+image. What falls was owed to vision; what stays, the decoder makes of where tokens stand.
 
-The paper calls one third chance. But the question names the middle item, so that a guess between the other two is
-right half of the time: both are asked, and only the second tells that anything of the order is left. Items are
-still what they were if the color of a shape, asked without any direction, is told as before.
+The paper calls one third chance. But the question names the middle item, so that a guess between the other
+two is right half of the time: both are asked, and only the second tells that anything of the order is left.
+Items are still what they were if the color of a shape, asked without any direction, is told as before.
 """
 
 from harness.judging import published

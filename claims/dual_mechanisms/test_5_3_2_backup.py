@@ -1,9 +1,10 @@
 """Cui et al. 2026, section 5.3.2 and Figure 9: the decoder's middle layers order items where vision does not.
 
 With the ordering removed from both runs, the outer items' tokens are exchanged as in section 5.2.2. At the
-decoder's input that changes nothing by construction, since both hold the same vectors; it is checked when it is
-measured. A rise in between says that the decoder had written an order of its own into the items' tokens. A decoder
-that answers by where tokens stand, and writes nothing, is right without the ordering and shows no rise.
+decoder's input that changes nothing by construction, since both hold the same vectors; it is checked when it
+is measured. A rise in between says that the decoder had written an order of its own into the items' tokens.
+A decoder that answers by where tokens stand, and writes nothing, is right without the ordering and shows no
+rise.
 """
 
 from harness.judging import published

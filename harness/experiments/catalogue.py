@@ -153,6 +153,10 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     # The paper keeps 50 pairs of each direction, and asks all 480 questions where it removes the ordering.
     LAST_TOKEN,
     LAST_TOKEN_SQUARES,
+    _dual("probes", "Probes", 96, paper_trials=240),
+    _dual(
+        "probes", "Probes", 96, paper_trials=240, name="probes_squares", measure="measure_squares"
+    ),
     _dual("swaps", "Swaps", 96, _SHAPES, paper_trials=200, needs=(LAST_TOKEN,)),
     _dual(
         "swaps",

@@ -41,7 +41,7 @@ class RowTokens:
         misaligned: Outer strips in which the items' offsets differ by a token: the outer thirds where they do
             by themselves, as in the paper for Gemma 3, else the aligned strips without one line on either side;
             None where there is no room for it.
-        middle: The third between the outer ones.
+        thirds: Of the canvas, one around each item; the middle one is between the outer ones.
         crosswise: Strips of the aligned ones' width in the wrong orientation, which hold no item.
         total: Number of image tokens.
     """
@@ -49,7 +49,7 @@ class RowTokens:
     items: tuple[Tokens, Tokens, Tokens]
     aligned: Regions
     misaligned: Regions | None
-    middle: Tokens
+    thirds: tuple[Tokens, Tokens, Tokens]
     crosswise: Regions
     total: int
 
@@ -94,14 +94,9 @@ def find_row_tokens(question: RowQuestion, image_grid: tuple[int, int] | None) -
     """
     if image_grid is None:
         raise NoRowTokens("the image tokens form no grid, so that they belong to no place")
+    first, middle, last = find_item_tokens(question, image_grid)
     rows, columns = image_grid
     grid, cells = question.trial.scene.grid, sorted(question.trial.scene.cells)
-    first, middle, last = (grid.tokens(cell, columns, rows) for cell in cells)
-    sizes = [len(item) for item in (first, middle, last)]
-    if len({*first, *middle, *last}) != sum(sizes):
-        raise NoRowTokens(f"items of a row share image tokens in a grid of {rows}x{columns}")
-    if len(set(sizes)) != 1:
-        raise NoRowTokens(f"the items of a row cover {sizes} image tokens, not equally many")
     across = is_across(question.direction)
     lines, length = (columns, rows) if across else (rows, columns)
 
@@ -134,10 +129,35 @@ def find_row_tokens(question: RowQuestion, image_grid: tuple[int, int] | None) -
         (first, middle, last),
         Regions(*(take(*strip, along=across) for strip in strips)),
         Regions(*(take(*strip, along=across) for strip in odd)) if odd else None,
-        take(begin, end, along=across),
+        (
+            take(0, begin, along=across),
+            take(begin, end, along=across),
+            take(end, lines, along=across),
+        ),
         Regions(*(take(at, at + width, along=not across) for at in (0, length - width))),
         rows * columns,
     )
+
+
+def find_item_tokens(
+    question: RowQuestion, image_grid: tuple[int, int]
+) -> tuple[Tokens, Tokens, Tokens]:
+    """The image tokens of each item of a row from the left or the top, for tokens of (rows, columns).
+
+    Raises:
+        NoRowTokens: Two items share a token or cover different numbers of tokens.
+    """
+    rows, columns = image_grid
+    grid = question.trial.scene.grid
+    first, middle, last = (
+        grid.tokens(cell, columns, rows) for cell in sorted(question.trial.scene.cells)
+    )
+    sizes = [len(item) for item in (first, middle, last)]
+    if len({*first, *middle, *last}) != sum(sizes):
+        raise NoRowTokens(f"items of a row share image tokens in a grid of {rows}x{columns}")
+    if len(set(sizes)) != 1:
+        raise NoRowTokens(f"the items of a row cover {sizes} image tokens, not equally many")
+    return first, middle, last
 
 
 def _find_span(grid: Grid, cell: Cell, lines: int, *, across: bool) -> tuple[int, int]:

@@ -183,7 +183,9 @@ def test_every_token_of_a_row_belongs_to_one_part(kind, direction):
     assert not set(tokens.aligned.first) & set(tokens.aligned.last)
     assert not set(held) & {t for strip in tokens.crosswise for t in strip}
     assert len(tokens.crosswise.first) == len(tokens.aligned.first)
-    assert set(tokens.items[1]) <= set(tokens.middle)
+    assert sorted(t for third in tokens.thirds for t in third) == list(range(rows * columns))
+    for item, third in zip(tokens.items, tokens.thirds, strict=True):
+        assert set(item) <= set(third)
 
 
 @few
