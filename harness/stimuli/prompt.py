@@ -170,9 +170,16 @@ def ask_to_enumerate(trial: Trial) -> Trial:
     return replace(trial, prompt=Prompt(ENUMERATION, f" {len(trial.scene)}"))
 
 
-def line_question(relation: str, middle: Object, answer: Object) -> Prompt:
-    """The question for the neighbour of the middle one of three objects (Cui et al. 2026, Shapes setting)."""
-    writer = _Writer().add(f"The color of the shape {PHRASES[relation]} the ")
+def line_question(relation: str, middle: Object, answer: Object, noun: str = "shape") -> Prompt:
+    """The question for the neighbour of the middle one of three objects (Cui et al. 2026, section 3).
+
+    Args:
+        relation: One of PHRASES.
+        middle: The object that is named.
+        answer: The object that is asked for.
+        noun: What it is called: "shape" in the Shapes setting, "square" in Squares.
+    """
+    writer = _Writer().add(f"The color of the {noun} {PHRASES[relation]} the ")
     writer.mention(middle, states=False).add(" is")
     read = len(writer.text)
     return writer.add(" ").state(answer.color).add(".").prompt(read)

@@ -161,6 +161,24 @@ REPRODUCED_GRIDS = {
 }
 """The public reproduction's layout (336 px, objects of 0.6 cells, across tokens), and the same at our scale."""
 
+
+@dataclass(frozen=True, slots=True)
+class UnevenGrid(Grid):
+    """A grid with more white after its last cells, so that cells begin at whole tokens of an odd remainder.
+
+    Attributes:
+        after: Further white space right of the last column and below the last row, in pixels.
+    """
+
+    after: int
+
+    @property
+    def canvas(self) -> int:
+        """Side of the square image in pixels."""
+        cells = self.rows * self.cell + (self.rows - 1) * self.gap
+        return cells + 2 * self.margin + self.after
+
+
 PHOTO_GRID = Grid(2, cell=252, gap=0, margin=0)
 """Photographs are shown at 504 px, a whole number of tokens; their cells only tell left from right."""
 

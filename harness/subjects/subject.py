@@ -14,6 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from harness.stimuli.design import EVERY_OBJECT, HIGH_ENTROPY
 from harness.stimuli.draw import draw
 from harness.stimuli.prompt import Prompt, Span, Trial
+from harness.stimuli.rows import choose_row_grid, choose_shifted_grid
 from harness.stimuli.scene import EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Object, Scene
 from harness.subjects.anatomy import Anatomy
 from harness.subjects.arrangement import arrange_text
@@ -95,6 +96,18 @@ class Subject:
         """The grids that this subject is shown, by their number of rows."""
         embedded = self.entry.scale == "embedded"
         return self.entry.stimuli.change_grids(EMBEDDED_GRIDS if embedded else PAPER_GRIDS)
+
+    @property
+    def row_grid(self) -> Grid:
+        """The grid on which this subject is shown three items in a row or column."""
+        if self.entry.scale == "embedded":
+            return self.grids[3]
+        return choose_row_grid(self.anatomy.family, self.entry.scale)
+
+    @property
+    def shifted_row_grid(self) -> Grid:
+        """The grid of four places on which the same row is shown at two places."""
+        return choose_shifted_grid(self.anatomy.family, self.entry.scale)
 
     @property
     def pair_objects(self) -> tuple[Object, ...]:

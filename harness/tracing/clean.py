@@ -54,8 +54,17 @@ class CleanRun:
     heads: list[torch.Tensor] = field(default_factory=list)
     scratch: Scratch = field(default_factory=Scratch, repr=False)
 
+    @property
+    def given_layers(self) -> set[int]:
+        """The layers that a part of the embedding enters: the first, and those to whose input one is added."""
+        return {0, *(index for index, part in enumerate(self.added) if part is not None)}
+
     def advance(
-        self, index: int, hidden: torch.Tensor, edits: Sequence[tuple[int, Edit]]
+        self,
+        index: int,
+        hidden: torch.Tensor,
+        edits: Sequence[tuple[int, Edit]],
+        later: Sequence[tuple[int, Edit]] = (),
     ) -> torch.Tensor:
         """Run one decoder layer on V differently edited copies of its input.
 
@@ -63,12 +72,13 @@ class CleanRun:
             index: Which layer.
             hidden: [B, V, S, d], the output of the layer before it.
             edits: (variant, edit) for every change inside the layer, in the order of the sites.
+            later: (variant, edit) for every change of what the text model adds to the layer's input.
 
         Returns:
             [B, V, S, d], the layer's output.
         """
         layer = find_layers(self.subject, self.subject.model)[index]
-        hidden = self.enter(index, hidden)
+        hidden = self.enter(index, hidden, later)
         rows, variants, own, width = hidden.shape
         shared = Shared(
             self.keys[index], self.values[index], self.biases[index], variants, self.scratch
@@ -81,10 +91,25 @@ class CleanRun:
             output = layer(hidden.flatten(1, 2), attention_mask=shared, **given)
         return output.view(rows, variants, own, width)
 
-    def enter(self, index: int, hidden: torch.Tensor) -> torch.Tensor:
-        """What a layer is called with, [B, V, S, d], where the layer before it has put out `hidden`."""
+    def enter(
+        self, index: int, hidden: torch.Tensor, later: Sequence[tuple[int, Edit]] = ()
+    ) -> torch.Tensor:
+        """What a layer is called with, [B, V, S, d], where the layer before it has put out `hidden`.
+
+        Args:
+            index: Which layer.
+            hidden: [B, V, S, d].
+            later: (variant, edit) for every change of what the text model adds to the layer's input.
+        """
         added = self.added[index]
-        return hidden if added is None else hidden + added[:, None]
+        if added is None:
+            return hidden
+        added = added[:, None]
+        if later:
+            added = added.repeat(1, hidden.shape[1], 1, 1)
+            for variant, edit in later:
+                edit.write(added[:, variant], self.subject.head_width, self.start)
+        return hidden + added
 
     @contextmanager
     def edited(

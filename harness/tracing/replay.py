@@ -19,6 +19,7 @@ from harness.subjects.subject import Subject
 from harness.tracing.answer import compute_logits
 from harness.tracing.clean import CleanRun, run_clean
 from harness.tracing.edit import Edit
+from harness.tracing.embedding import count_parts
 from harness.tracing.footprint import (
     Footprint,
     OutOfMemory,
@@ -135,6 +136,10 @@ def _check(
             refuse(f"no layer {edit.layer}; it has 0 to {subject.layers - 1}")
         if len(edit.tokens) != rows:
             refuse(f"an edit's tokens have {len(edit.tokens)} rows, the batch has {rows}")
+        if edit.kind == "embedding" and max(edit.heads or (0,)) >= count_parts(batch.inputs):
+            refuse(
+                f"the embedding has {count_parts(batch.inputs)} parts, an edit is of {edit.heads}"
+            )
         values = edit.values
         if isinstance(values, torch.Tensor) and edit.by_row and len(values) not in (1, rows):
             refuse(f"an edit's values have {len(values)} rows, the batch has {rows}")
@@ -186,16 +191,19 @@ def _replay_variants(
         hidden = torch.cat([hidden, new.to(hidden.device)], 1)
         running += early
         chosen = [variants[number] for number in running]
-        for variant, edit in _select_edits(chosen, index - 1, residual=True) if index else ():
+        parts = _select_parts(chosen, index) if index in clean.given_layers else []
+        for variant, edit in _select_edits(chosen, index - 1, residual=True) if index else parts:
             edit.write(hidden[:, variant], clean.subject.head_width, clean.start)
         edits = _select_edits(chosen, index, residual=False)
         if index == layers - 1:
             # From here on only the token that is read.
             hidden = (
-                finish_at(clean, hidden, edits, at)[:, :, None] if running else hidden[:, :, :1]
+                finish_at(clean, hidden, edits, at, parts)[:, :, None]
+                if running
+                else hidden[:, :, :1]
             )
         elif running:
-            hidden = clean.advance(index, hidden, edits)
+            hidden = clean.advance(index, hidden, edits, parts)
         if late:
             new = start_at_heads(clean, index, [variants[number] for number in late])
             if index == layers - 1:
@@ -228,9 +236,22 @@ def _select_edits(
         (number, edit)
         for number, variant in enumerate(running)
         for edit in variant
-        if edit.layer == layer and (edit.kind == "residual") == residual
+        if edit.layer == layer
+        and edit.kind != "embedding"
+        and (edit.kind == "residual") == residual
     ]
     return sorted(found, key=lambda item: item[1].place)
+
+
+def _select_parts(running: Sequence[Variant], layer: int) -> list[tuple[int, Edit]]:
+    """(variant, edit) for the part of the embedding that enters a layer."""
+    found = [
+        (number, edit.select_part(layer))
+        for number, variant in enumerate(running)
+        for edit in variant
+        if edit.kind == "embedding"
+    ]
+    return [(number, edit) for number, edit in found if edit is not None]
 
 
 def _find_entry(variant: Variant) -> int:

@@ -55,7 +55,11 @@ def start_at_heads(clean: CleanRun, layer: int, variants: Sequence[Sequence[Edit
 
 
 def finish_at(
-    clean: CleanRun, hidden: torch.Tensor, edits: Sequence[Numbered], at: torch.Tensor
+    clean: CleanRun,
+    hidden: torch.Tensor,
+    edits: Sequence[Numbered],
+    at: torch.Tensor,
+    later: Sequence[Numbered] = (),
 ) -> torch.Tensor:
     """The output of the last layer at the one token of each row that is read.
 
@@ -64,6 +68,7 @@ def finish_at(
         hidden: [B, V, S, d], the output of the layer before it.
         edits: (variant, edit) for every change inside the layer, in the order of the sites.
         at: int64 [B], which of the S tokens is read.
+        later: (variant, edit) for every change of what the text model adds to the layer's input.
 
     Returns:
         [B, V, d], before any edit of the layer's output.
@@ -71,9 +76,9 @@ def finish_at(
     last = clean.subject.layers - 1
     _, variants, own, _ = hidden.shape
     if own == 1:
-        return clean.advance(last, hidden, edits)[:, :, 0]
+        return clean.advance(last, hidden, edits, later)[:, :, 0]
     module = find_layers(clean.subject, clean.subject.model)[last]
-    hidden = clean.enter(last, hidden)
+    hidden = clean.enter(last, hidden, later)
     every = torch.arange(own).expand(*hidden.shape[:3])
     with clean.edited(module, variants, [e for e in edits if e[1].kind in ("key", "value")]):
         try:
