@@ -5,12 +5,12 @@
 
 It runs the command as anybody types it, in a process of its own, and reads the lines that it prints: what is
 before the first is imports and collection, what is before "loaded" is hashing, loading and self-checks, what a
-measurement took is said; the rest is judging, with the statistics of readings, and in the end the scorecard with
-its figures.
+measurement took is said; the rest is judging, with the statistics of readings, and in the end the scorecard
+with its figures.
 
-A published shape is first written as a checkpoint with random weights (--keep keeps it for another run), and is
-run without the gate, since it answers nothing right. On a GPU, how busy it is and how full is asked of nvidia-smi
-twice a second.
+A published shape is first written as a checkpoint with random weights (--keep keeps it for another run), and
+is run without the gate, since it answers nothing right. On a GPU, how busy it is and how full is asked of
+nvidia-smi twice a second.
 """
 
 from __future__ import annotations
