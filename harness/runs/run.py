@@ -35,8 +35,8 @@ from harness.runs.selection import find_kept, select, spell_asked
 from harness.runs.subject_holder import SubjectHolder, choose_device
 from harness.statistics.estimate import Estimate
 from harness.statistics.looks import ALL_TRIALS, AUTO, Look
-from harness.subjects.ahead import read_ahead
 from harness.subjects.contents import FolderChanged
+from harness.subjects.reading_ahead import read_ahead
 from harness.subjects.registry import Entry, Refused
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 
 from harness.runs.options import Options
 from harness.runs.run import Run
-from harness.subjects import ahead
-from harness.subjects.ahead import read_ahead
+from harness.subjects import reading_ahead as ahead
+from harness.subjects.reading_ahead import read_ahead
 from harness.subjects.registry import Entry, find, read_registry
 
 
