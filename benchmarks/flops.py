@@ -92,14 +92,17 @@ def _count_attention(count: Count, function: Callable[..., Any]) -> Callable[...
     """The attention function, whose products of queries with keys and of weights with values are counted."""
 
     @wraps(function)
-    def attend(module: Any, query: Any, key: Any, value: Any, mask: Any, **named: Any) -> Any:
+    def attend(
+        module: Any, query: Any, key: Any, value: Any, attention_mask: Any = None, **named: Any
+    ) -> Any:
         rows, heads, queries, width = query.shape
         keys = key.shape[2]
         if function is attention.attend:
             # The clean run's; none where what the heads put out is known, or is not needed.
-            keys = mask.keys.shape[2] if isinstance(mask, attention.Shared) else 0
+            shared = isinstance(attention_mask, attention.Shared)
+            keys = attention_mask.keys.shape[2] if shared else 0
         count.done += 4 * rows * heads * queries * keys * width
-        return function(module, query, key, value, mask, **named)
+        return function(module, query, key, value, attention_mask, **named)
 
     return attend
 

@@ -172,17 +172,17 @@ def measure_peak_gib(device: torch.device) -> float | None:
 def machine(subject: Subject) -> dict[str, Any]:
     """Where this was measured, how, and when."""
     dtype = str(subject.model.dtype).removeprefix("torch.")
-    return describe_machine(subject.device) | {
+    return {
+        **machine_of(subject.device.type),
         "dtype": subject.entry.dtype if subject.entry.dtype in PARTS else dtype,
         "attention": subject.model.config.get_text_config()._attn_implementation,
     }
 
 
-def describe_machine(device: torch.device) -> dict[str, Any]:
-    """The device, what it runs, and the date."""
-    on_gpu = device.type == "cuda"
+def machine_of(device: str) -> dict[str, Any]:
+    """The machine, the versions and the date."""
     return {
-        "device": torch.cuda.get_device_name(device) if on_gpu else _processor(),
+        "device": torch.cuda.get_device_name() if device == "cuda" else _processor(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
         **{package: version(package) for package in PACKAGES},

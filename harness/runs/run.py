@@ -5,6 +5,7 @@ Nothing here is a hook; `harness.suite.plugin` wires it into pytest.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from harness.judging.claim import Claim, find_of_subject
 from harness.judging.record import Record, forget_record, load_records, save_record
 from harness.judging.seal import read_seal
 from harness.judging.verdict import Judgement, Standing, Verdict, compare_verdict
+from harness.machine.placement import WORKER
 from harness.measuring.experiment import Experiment
 from harness.measuring.measuring import Measured, Measuring
 from harness.measuring.store import Store
@@ -34,6 +36,7 @@ from harness.runs.subject_holder import SubjectHolder, choose_device
 from harness.statistics.estimate import Estimate
 from harness.statistics.looks import ALL_TRIALS, AUTO, Look
 from harness.subjects.contents import FolderChanged
+from harness.subjects.reading_ahead import read_ahead
 from harness.subjects.registry import Entry, Refused
 
 if TYPE_CHECKING:
@@ -214,6 +217,11 @@ class Run:
                         save_record(self.journal.folder, refused)
 
     def _note_subject(self, subject: Subject) -> None:
+        # Workers share subjects out among themselves, and none knows which one it gets next.
+        if WORKER not in os.environ:
+            names = [entry.name for entry in self.entries]
+            for entry in self.entries[names.index(subject.name) + 1 :][:1]:
+                read_ahead(entry)
         # Where nothing is judged there is no scorecard that would say it, and perhaps no folder.
         if self.judges:
             self.journal.note_subject(subject.entry, subject.commit)

@@ -51,7 +51,8 @@ class Footprint:
         # A token's residual stream before and after, projections, both sides of the gated MLP, scores twice.
         token = 4 * config.hidden_size + 3 * subject.heads * subject.head_width
         token = size * (token + 3 * config.intermediate_size)
-        kept = 2 * subject.key_heads * subject.head_width * length + config.hidden_size * own
+        entering = (config.hidden_size + subject.heads * subject.head_width) * own
+        kept = 2 * subject.key_heads * subject.head_width * length + entering
         clean = subject.layers * kept * size + length * (token + 4 * subject.heads * length)
         if ADDED in batch.inputs:
             clean += batch.inputs[ADDED][0].nbytes

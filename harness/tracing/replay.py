@@ -185,7 +185,8 @@ def _replay_variants(
     for index in range(layers):
         joining = [number for number, start in enumerate(starts) if start == index]
         late = [number for number in joining if begins_at_heads(variants[number], index)]
-        late += [number for number in joining if late and not variants[number]]
+        if late:
+            late = [number for number in joining if number in late or not variants[number]]
         early = [number for number in joining if number not in late]
         new = clean.entering[index][:, None].expand(-1, len(early), -1, -1)
         hidden = torch.cat([hidden, new.to(hidden.device)], 1)

@@ -21,9 +21,10 @@ Numbered = tuple[int, Edit]
 
 
 def begins_at_heads(variant: Sequence[Edit], layer: int) -> bool:
-    """Whether a variant that starts in a layer edits only outputs of heads there, and some of them."""
+    """Whether a variant that starts in a layer edits outputs of heads there, and nothing before them."""
+    before = any(edit.layer == layer - 1 for edit in variant)
     kinds = {edit.kind for edit in variant if edit.layer == layer} - {"residual"}
-    return kinds == {"head"}
+    return kinds == {"head"} and not before
 
 
 def start_at_heads(clean: CleanRun, layer: int, variants: Sequence[Sequence[Edit]]) -> torch.Tensor:
