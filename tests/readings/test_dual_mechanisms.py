@@ -8,9 +8,9 @@ import xarray as xr
 
 from harness.readings.dual_mechanisms.backup import Backup
 from harness.readings.dual_mechanisms.last_token import LastToken
-from harness.readings.dual_mechanisms.pairs import find_middle_slots
 from harness.readings.dual_mechanisms.removal import Removal
 from harness.readings.dual_mechanisms.swaps import Swaps
+from harness.readings.row_pairs import find_middle_slots
 
 PAIRS = 80
 SLOTS = 9

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.readings.dual_mechanisms.pairs import (
+from harness.readings.reading import count_trials
+from harness.readings.row_pairs import (
     PairReading,
     find_largest_slot,
     find_middle_slots,
 )
-from harness.readings.reading import count_trials
 from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
