@@ -16,10 +16,8 @@ from harness.stimuli.rows import (
     SETTINGS,
     ask_row,
     choose_row_grid,
-    choose_shifted_grid,
     draw_row_pairs,
     draw_row_questions,
-    draw_shifted_questions,
     is_across,
     list_row_questions,
     make_mirrored_pair,
@@ -28,6 +26,7 @@ from harness.stimuli.rows import (
     show_alone,
     show_nothing,
 )
+from harness.stimuli.shifted_rows import choose_shifted_grid, draw_shifted_questions
 
 TOKENS = {
     ("llava", "embedded"): (8, 8),

@@ -34,10 +34,10 @@ from harness.stimuli.rows import (
     RowQuestion,
     Setting,
     draw_row_questions,
-    draw_shifted_questions,
     is_across,
     show_nothing,
 )
+from harness.stimuli.shifted_rows import choose_shifted_grid, draw_shifted_questions
 from harness.subjects.subject import Subject
 
 PLACES = 3
@@ -115,7 +115,8 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
         request.progress(len(rows), 2)
         of = [q for q in questions if is_across(q.direction) == across]
         rows.append(_read_rows(subject, of, rng))
-    pairs = draw_shifted_questions(subject.shifted_row_grid, setting, request.trials, rng)
+    grid = choose_shifted_grid(subject.anatomy.family, subject.entry.scale)
+    pairs = draw_shifted_questions(grid, setting, request.trials, rng)
     for across in (True, False):
         some = [p for p in pairs if is_across(p[0].direction) == across]
         found = _read_shifted(subject, some, rng)
