@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 
+from harness.stimuli.directions import DIRECTIONS, OPPOSITE, Direction, list_row_cells
 from harness.stimuli.prompt import Trial, line_question
 from harness.stimuli.scene import (
     BACKDROPS,
@@ -32,17 +33,6 @@ from harness.stimuli.scene import (
     UnevenGrid,
     objects,
 )
-
-Direction = Literal["left", "right", "above", "below"]
-DIRECTIONS: tuple[Direction, ...] = ("left", "right", "above", "below")
-"""What can be asked: the item to the left of the middle one, and so on."""
-
-OPPOSITE: dict[Direction, Direction] = {
-    "left": "right",
-    "right": "left",
-    "above": "below",
-    "below": "above",
-}
 
 Setting = Literal["squares", "shapes", "solids"]
 SETTINGS: tuple[Setting, ...] = ("squares", "shapes", "solids")
@@ -75,25 +65,6 @@ EMBEDDED_ROW_GRID = EMBEDDED_GRIDS[3]
 def choose_row_grid(family: str, scale: str) -> Grid:
     """The canvas of rows for a family of `harness.subjects.anatomy`, at "embedded" or "paper" scale."""
     return EMBEDDED_ROW_GRID if scale == "embedded" else FAMILY_ROW_GRIDS.get(family, ROW_GRID)
-
-
-def is_across(direction: Direction) -> bool:
-    """Whether a question is about a row, not about a column."""
-    return direction in ("left", "right")
-
-
-def list_row_cells(grid: Grid, direction: Direction, *, shift: int = 0) -> tuple[Cell, Cell, Cell]:
-    """The three cells of a row or column, from the left or the top.
-
-    Args:
-        grid: Of three rows, or of four for shifted rows.
-        direction: Left and right are asked about rows, above and below about columns.
-        shift: How many cells the row begins after the edge; 0, or 1 on a grid of four.
-    """
-    middle = (grid.rows - 1) // 2
-    along = range(shift, shift + 3)
-    found = [Cell(middle, i) if is_across(direction) else Cell(i, middle) for i in along]
-    return found[0], found[1], found[2]
 
 
 @dataclass(frozen=True, slots=True)

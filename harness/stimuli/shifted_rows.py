@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from harness.stimuli.directions import list_row_cells
 from harness.stimuli.rows import (
     RowQuestion,
     Setting,
     ask_row,
     draw_directions,
     draw_items,
-    list_row_cells,
 )
 from harness.stimuli.scene import Grid, UnevenGrid
 

@@ -7,18 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.stimuli.directions import DIRECTIONS, OPPOSITE, is_across
 from harness.stimuli.draw import draw
 from harness.stimuli.row_tokens import NoRowTokens, find_row_tokens
 from harness.stimuli.rows import (
-    DIRECTIONS,
-    OPPOSITE,
     ROW_ITEMS,
     SETTINGS,
     ask_row,
     choose_row_grid,
     draw_row_pairs,
     draw_row_questions,
-    is_across,
     list_row_questions,
     make_mirrored_pair,
     make_opposite_pair,

@@ -29,12 +29,12 @@ from harness.measures.probes import (
     label_held_out,
 )
 from harness.measuring.experiment import Request
+from harness.stimuli.directions import is_across
 from harness.stimuli.row_tokens import NoRowTokens, RowTokens, find_item_tokens, find_row_tokens
 from harness.stimuli.rows import (
     RowQuestion,
     Setting,
     draw_row_questions,
-    is_across,
     show_nothing,
 )
 from harness.stimuli.shifted_rows import choose_shifted_grid, draw_shifted_questions
