@@ -236,11 +236,7 @@ def test_drawn_background_holds_no_item_and_no_token_twice(kind, direction, seed
 
 @pytest.mark.parametrize(
     ("shape", "said"),
-    [
-        (None, "no grid"),
-        ((4, 4), "share image tokens"),
-        ((7, 7), "share image tokens|not equally many|of 7"),
-    ],
+    [(None, "no grid"), ((5, 5), "share image tokens"), ((4, 4), "not equally many")],
 )
 def test_tokens_that_cannot_be_told_apart_are_refused(shape, said):
     question = ask_row(
