@@ -9,7 +9,7 @@ nothing is ordered, and about rows that stand a place further, where the two pre
 """
 
 from harness.judging import published
-from harness.judging.claim import above, below, claim
+from harness.judging.claim import above, claim
 
 PAPER = published.load("cui2026")
 SOURCE = "Cui et al. 2026, section 5.2.1, Figure 4"
@@ -19,12 +19,6 @@ READ = above(
     unit="share of tokens",
     origin="chosen by us",
     note="the paper calls its probes nearly perfect; its code gives 0.99 and more",
-)
-CHANCE = below(
-    0.45,
-    unit="share of tokens",
-    origin="chosen by us",
-    note="chance is one third, and what is above it a probe makes up",
 )
 STRIPS = above(
     0.50,
@@ -66,16 +60,6 @@ def test_places_are_read_from_items(probes, judge):
 )
 def test_places_are_read_from_squares(probes_squares, judge):
     judge(probes_squares.read())
-
-
-@claim(
-    id="dual_mechanisms.5.2.read_by_chance",
-    statement="A probe that learned shuffled places reads no more than chance: Shapes.",
-    source="Cui et al. 2026, section 5.2.1; the control is ours",
-    threshold=CHANCE,
-)
-def test_shuffled_places_are_not_read(probes, judge):
-    judge(probes.chance())
 
 
 @claim(

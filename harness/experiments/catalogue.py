@@ -91,7 +91,7 @@ HEADS = (MEDIATION,)
 """Needed by all experiments that edit the heads of a stage."""
 
 _SHAPES, _SQUARES, _SOLIDS = (f"row question, {s}" for s in ("shapes", "squares", "solids"))
-LAST_TOKEN = _dual("last_token", "LastToken", 96, _SHAPES, paper_trials=200)
+LAST_TOKEN = _dual("last_token", "LastToken", 96, _SHAPES, paper_trials=200, looks=False)
 LAST_TOKEN_SQUARES = _dual(
     "last_token",
     "LastToken",
@@ -100,6 +100,7 @@ LAST_TOKEN_SQUARES = _dual(
     paper_trials=200,
     name="last_token_squares",
     measure="measure_squares",
+    looks=False,
 )
 """With what the last token holds at which slot, exchanges of image tokens are compared."""
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.stimuli.rows import RowQuestion, is_across
+from harness.stimuli.directions import is_across
+from harness.stimuli.rows import RowQuestion
 from harness.stimuli.scene import Cell, Grid
 
 Tokens = tuple[int, ...]

@@ -18,6 +18,7 @@ from typing import Literal
 
 import numpy as np
 
+from harness.stimuli.directions import DIRECTIONS, OPPOSITE, Direction, list_row_cells
 from harness.stimuli.prompt import Trial, line_question
 from harness.stimuli.scene import (
     BACKDROPS,
@@ -32,17 +33,6 @@ from harness.stimuli.scene import (
     UnevenGrid,
     objects,
 )
-
-Direction = Literal["left", "right", "above", "below"]
-DIRECTIONS: tuple[Direction, ...] = ("left", "right", "above", "below")
-"""What can be asked: the item to the left of the middle one, and so on."""
-
-OPPOSITE: dict[Direction, Direction] = {
-    "left": "right",
-    "right": "left",
-    "above": "below",
-    "below": "above",
-}
 
 Setting = Literal["squares", "shapes", "solids"]
 SETTINGS: tuple[Setting, ...] = ("squares", "shapes", "solids")
@@ -59,6 +49,7 @@ ROW_ITEMS: dict[str, tuple[Object, ...]] = {
 NOUNS: dict[Setting, str] = {"squares": "square", "shapes": "shape", "solids": "shape"}
 """What the item that is asked for is called."""
 
+
 ROW_GRID = Grid(3, cell=56, gap=56, margin=28)
 """336 px: items of 2x2 tokens of Qwen2-VL in 12x12, two tokens apart (protocol of the paper, 1.2)."""
 
@@ -67,50 +58,13 @@ FAMILY_ROW_GRIDS: dict[str, Grid] = {
 }
 """896 px: items of 3x3 tokens of Gemma 3 in 16x16, three apart, one off the centre, as in the paper."""
 
-SHIFTED_ROW_GRID = UnevenGrid(4, cell=56, gap=28, margin=0, after=28)
-"""Four places of a row on 336 px, of which three neighbouring ones hold items."""
-
-FAMILY_SHIFTED_GRIDS: dict[str, Grid] = {
-    "gemma3": UnevenGrid(4, cell=168, gap=56, margin=0, after=56),
-}
-"""The same on 896 px."""
-
 EMBEDDED_ROW_GRID = EMBEDDED_GRIDS[3]
 """112 px: items of 2x2 tokens in 8x8, one token apart."""
-
-EMBEDDED_SHIFTED_GRID = Grid(4, cell=28, gap=0, margin=0)
-"""Four places of a row on 112 px, without gaps, since there is no room for any."""
 
 
 def choose_row_grid(family: str, scale: str) -> Grid:
     """The canvas of rows for a family of `harness.subjects.anatomy`, at "embedded" or "paper" scale."""
     return EMBEDDED_ROW_GRID if scale == "embedded" else FAMILY_ROW_GRIDS.get(family, ROW_GRID)
-
-
-def choose_shifted_grid(family: str, scale: str) -> Grid:
-    """The canvas of four places on which the same row is shown at two places."""
-    if scale == "embedded":
-        return EMBEDDED_SHIFTED_GRID
-    return FAMILY_SHIFTED_GRIDS.get(family, SHIFTED_ROW_GRID)
-
-
-def is_across(direction: Direction) -> bool:
-    """Whether a question is about a row, not about a column."""
-    return direction in ("left", "right")
-
-
-def list_row_cells(grid: Grid, direction: Direction, *, shift: int = 0) -> tuple[Cell, Cell, Cell]:
-    """The three cells of a row or column, from the left or the top.
-
-    Args:
-        grid: Of three rows, or of four for shifted rows.
-        direction: Left and right are asked about rows, above and below about columns.
-        shift: How many cells the row begins after the edge; 0, or 1 on a grid of four.
-    """
-    middle = (grid.rows - 1) // 2
-    along = range(shift, shift + 3)
-    found = [Cell(middle, i) if is_across(direction) else Cell(i, middle) for i in along]
-    return found[0], found[1], found[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +94,14 @@ class RowQuestion:
 
     def mirrored(self) -> RowQuestion:
         """The same question about the row in the other order, whose answer is the other outer item."""
+        scene, setting = self.trial.scene, self.trial.scene.setting
         return ask_row(
-            self.trial.scene.grid,
+            scene.grid,
             self.items[::-1],
             self.direction,
             self.setting,
-            backdrop=_find_backdrop(self.trial.scene),
-            cells=tuple(sorted(self.trial.scene.cells)),
+            backdrop=setting if isinstance(setting, Backdrop) else None,
+            cells=sorted(scene.cells),
         )
 
     def shown_on(self, scene: Scene) -> Trial:
@@ -222,11 +177,7 @@ def make_opposite_pair(
     If the last token holds an ordinal, its counterfactual value moves the answer from t0 to t2; if it holds the
     word, to t3.
     """
-    t0, t1, t2, t3, t4 = items
-    clean = ask_row(grid, _place(t0, t1, t2, direction), direction, setting, backdrop=backdrop)
-    other = OPPOSITE[direction]
-    counterfactual = ask_row(grid, _place(t3, t1, t4, other), other, setting, backdrop=backdrop)
-    return RowPair(clean, counterfactual, tuple(items))
+    return _make_pair(grid, items, (direction, OPPOSITE[direction]), setting, backdrop)
 
 
 def make_same_pair(
@@ -240,10 +191,7 @@ def make_same_pair(
 
     If the last token holds an ordinal, its counterfactual value changes nothing.
     """
-    t0, t1, t2, t3, t4 = items
-    clean = ask_row(grid, _place(t0, t1, t2, direction), direction, setting, backdrop=backdrop)
-    donor = ask_row(grid, _place(t3, t1, t4, direction), direction, setting, backdrop=backdrop)
-    return RowPair(clean, donor, tuple(items))
+    return _make_pair(grid, items, (direction, direction), setting, backdrop)
 
 
 def make_mirrored_pair(
@@ -259,6 +207,22 @@ def make_mirrored_pair(
     return RowPair(clean, clean.mirrored(), (t0, t1, t2))
 
 
+def _make_pair(
+    grid: Grid,
+    items: Sequence[Object],
+    asked: tuple[Direction, Direction],
+    setting: Setting,
+    backdrop: Backdrop | None,
+) -> RowPair:
+    """Pair a question about t0, t1 and t2 with one about t3, t1 and t4."""
+    t0, t1, t2, t3, t4 = items
+    clean, other = (
+        ask_row(grid, _place(*row, direction), direction, setting, backdrop=backdrop)
+        for row, direction in zip(((t0, t1, t2), (t3, t1, t4)), asked, strict=True)
+    )
+    return RowPair(clean, other, tuple(items))
+
+
 def _place(
     target: Object, middle: Object, other: Object, direction: Direction
 ) -> tuple[Object, Object, Object]:
@@ -268,7 +232,6 @@ def _place(
 
 
 PairMaker = Callable[[Grid, Sequence[Object], Direction, Setting, "Backdrop | None"], RowPair]
-"""`make_opposite_pair`, `make_same_pair` or `make_mirrored_pair`."""
 
 
 def draw_row_pairs(
@@ -278,22 +241,22 @@ def draw_row_pairs(
 
     The same state of the generator gives the same items to every maker.
     """
-    found = []
-    for direction in _draw_directions(trials, rng):
-        items, backdrop = draw_items(setting, 5, rng)
-        found.append(make(grid, items, direction, setting, backdrop))
-    return found
+    return [
+        make(grid, items, direction, setting, backdrop)
+        for direction in draw_directions(trials, rng)
+        for items, backdrop in [draw_items(setting, 5, rng)]
+    ]
 
 
 def draw_row_questions(
     grid: Grid, setting: Setting, trials: int, rng: np.random.Generator
 ) -> list[RowQuestion]:
     """Draw questions about rows, each direction about equally often."""
-    found = []
-    for direction in _draw_directions(trials, rng):
-        items, backdrop = draw_items(setting, 3, rng)
-        found.append(ask_row(grid, items, direction, setting, backdrop=backdrop))
-    return found
+    return [
+        ask_row(grid, items, direction, setting, backdrop=backdrop)
+        for direction in draw_directions(trials, rng)
+        for items, backdrop in [draw_items(setting, 3, rng)]
+    ]
 
 
 def list_row_questions(grid: Grid, setting: Setting) -> list[RowQuestion]:
@@ -309,29 +272,6 @@ def list_row_questions(grid: Grid, setting: Setting) -> list[RowQuestion]:
         for items in permutations(ROW_ITEMS[setting], 3)
         for direction in DIRECTIONS
     ]
-
-
-def draw_shifted_questions(
-    grid: Grid, setting: Setting, trials: int, rng: np.random.Generator
-) -> list[tuple[RowQuestion, RowQuestion]]:
-    """Draw the same rows twice, once as far to the left or top as they go and once a place further.
-
-    Args:
-        grid: Of four places, see `choose_shifted_grid`. The first item of the second row stands where the
-            second item of the first row stands.
-        setting: One of SETTINGS.
-        trials: How many rows.
-        rng: Where the randomness comes from.
-    """
-    found = []
-    for direction in _draw_directions(trials, rng):
-        items, backdrop = draw_items(setting, 3, rng)
-        cells = [list_row_cells(grid, direction, shift=shift) for shift in (0, 1)]
-        first, second = (
-            ask_row(grid, items, direction, setting, backdrop=backdrop, cells=c) for c in cells
-        )
-        found.append((first, second))
-    return found
 
 
 def draw_items(
@@ -362,9 +302,6 @@ def show_nothing(question: RowQuestion) -> Scene:
     return Scene(scene.grid, (), (), scene.setting)
 
 
-def _draw_directions(trials: int, rng: np.random.Generator) -> list[Direction]:
+def draw_directions(trials: int, rng: np.random.Generator) -> list[Direction]:
+    """Draw what is asked in each trial, each direction about equally often."""
     return [DIRECTIONS[i % len(DIRECTIONS)] for i in rng.permutation(trials)]
-
-
-def _find_backdrop(scene: Scene) -> Backdrop | None:
-    return scene.setting if isinstance(scene.setting, Backdrop) else None

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from harness.stimuli.design import EVERY_OBJECT, HIGH_ENTROPY
 from harness.stimuli.draw import draw
 from harness.stimuli.prompt import Prompt, Span, Trial
-from harness.stimuli.rows import choose_row_grid, choose_shifted_grid
+from harness.stimuli.rows import choose_row_grid
 from harness.stimuli.scene import EMBEDDED_GRIDS, PAPER_GRIDS, Grid, Object, Scene
 from harness.subjects.anatomy import Anatomy
 from harness.subjects.arrangement import arrange_text
@@ -100,14 +100,8 @@ class Subject:
     @property
     def row_grid(self) -> Grid:
         """The grid on which this subject is shown three items in a row or column."""
-        if self.entry.scale == "embedded":
-            return self.grids[3]
-        return choose_row_grid(self.anatomy.family, self.entry.scale)
-
-    @property
-    def shifted_row_grid(self) -> Grid:
-        """The grid of four places on which the same row is shown at two places."""
-        return choose_shifted_grid(self.anatomy.family, self.entry.scale)
+        family, scale = self.anatomy.family, self.entry.scale
+        return self.grids[3] if scale == "embedded" else choose_row_grid(family, scale)
 
     @property
     def pair_objects(self) -> tuple[Object, ...]:

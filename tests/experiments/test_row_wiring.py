@@ -12,17 +12,18 @@ import pytest
 import torch
 from families import loaded
 
-from harness.experiments.dual_mechanisms import backup, last_token, pairs, removal, swaps
-from harness.experiments.dual_mechanisms.pairs import (
+from harness.experiments import row_pairs
+from harness.experiments.dual_mechanisms import backup, last_token, removal, swaps
+from harness.experiments.dual_mechanisms.removal import References
+from harness.experiments.editing import find_last_token
+from harness.experiments.probabilities import read_probabilities
+from harness.experiments.row_pairs import (
     WiringFailed,
     check_wiring,
     exchange,
     explain_no_tokens,
     find_all_tokens,
 )
-from harness.experiments.dual_mechanisms.removal import References
-from harness.experiments.editing import find_last_token
-from harness.experiments.probabilities import read_probabilities
 from harness.experiments.slots import Slots, count_rows
 from harness.measuring.experiment import Request
 from harness.stimuli.rows import draw_row_pairs, make_mirrored_pair, make_opposite_pair
@@ -57,7 +58,7 @@ def request_of(subject, trials=4, **needed):
 def all_right(monkeypatch):
     """Let every pair count as answered right, since untrained models answer none."""
     monkeypatch.setattr(
-        pairs, "check_answers_right", lambda subject, trials: np.ones(len(trials), bool)
+        row_pairs, "check_answers_right", lambda subject, trials: np.ones(len(trials), bool)
     )
     monkeypatch.setattr(
         backup,

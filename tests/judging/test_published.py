@@ -145,3 +145,30 @@ def test_every_table_says_that_its_values_were_read_off_figures(table):
 def test_a_paper_without_figures_is_an_error_that_names_those_with():
     with pytest.raises(FileNotFoundError, match="there are: assouel2026"):
         load("nobody1999")
+
+
+DUAL = load("cui2026")
+
+
+def test_single_values_are_given_for_the_subjects_that_have_them():
+    assert DUAL.paper["arxiv"] == "2603.22278"
+    assert set(DUAL.values("left_squares")) == {"qwen2-vl-7b", "gemma-3-4b"}
+    # Only Qwen2-VL's curves could be read.
+    assert set(DUAL.values("ordinal_squares")) == {"qwen2-vl-7b"}
+
+
+def test_what_falls_and_what_is_left_add_up_to_the_printed_accuracy():
+    printed = {
+        ("qwen2-vl-7b", "squares"): 1.00,
+        ("qwen2-vl-7b", "shapes"): 1.00,
+        ("gemma-3-4b", "squares"): 0.98,
+        ("gemma-3-4b", "shapes"): 0.99,
+    }
+    for (subject, setting), accuracy in printed.items():
+        fallen, left = (DUAL.values(f"{what}_{setting}")[subject] for what in ("drop", "left"))
+        assert fallen + left == pytest.approx(accuracy)
+
+
+def test_a_value_that_no_subject_has_is_a_mistake():
+    with pytest.raises(ValueError, match="no values named 'nothing'"):
+        DUAL.values("nothing")

@@ -8,9 +8,10 @@ import xarray as xr
 
 from harness.readings.dual_mechanisms.backup import Backup
 from harness.readings.dual_mechanisms.last_token import LastToken
-from harness.readings.dual_mechanisms.pairs import find_middle_slots
+from harness.readings.dual_mechanisms.probes import Probes
 from harness.readings.dual_mechanisms.removal import Removal
 from harness.readings.dual_mechanisms.swaps import Swaps
+from harness.readings.row_pairs import find_middle_slots
 
 PAIRS = 80
 SLOTS = 9
@@ -184,6 +185,47 @@ def test_strips_without_room_to_be_misaligned_are_not_asked():
     assert not Swaps(data.sel(once=["crosswise", "background"])).flipped("misaligned").applies
 
 
+def test_items_that_flip_nothing_say_nothing_where_strips_flip_nothing():
+    found = swaps(0.1, 0.1).objects_flip()
+    assert not found.applies
+    assert "in no layer" in found.reason
+
+
+def probes(right, inside, empty, chance=1 / 3, relative=1.0):
+    shares = {"right": right, "inside": inside, "empty": empty, "chance": chance}
+    return Probes(
+        xr.Dataset(
+            {
+                **{name: (("trial",), noisy([share])[0]) for name, share in shares.items()},
+                "scene": labels()["scene"],
+                "relative": (("shifted",), noisy([relative])[0]),
+                "shifted_scene": (("shifted",), labels()["scene"][1]),
+            }
+        )
+    )
+
+
+def test_places_that_only_the_canvas_gives_are_read_and_owed_to_no_item():
+    reading = probes(1.0, 0.9, 0.9, relative=0.1)
+    assert reading.read().interval(0.95)[0] > 0.9
+    assert reading.inside().value == pytest.approx(0.9, abs=0.02)
+    assert reading.more_than_empty().value == pytest.approx(0, abs=0.01)
+    assert reading.relative().interval(0.95)[1] < 0.6
+
+
+def test_places_that_items_write_beside_them_are_more_than_an_empty_image_says():
+    assert probes(1.0, 0.8, 1 / 3).more_than_empty().value == pytest.approx(0.47, abs=0.02)
+
+
+def test_probes_that_read_shuffled_places_settle_nothing():
+    assert not probes(1.0, 0.8, 0.3, chance=0.9).read().settled
+
+
+def test_shifted_rows_without_tokens_are_not_asked():
+    data = probes(1.0, 0.8, 0.3).data.drop_vars(["relative", "shifted_scene"])
+    assert not Probes(data).relative().applies
+
+
 def removal(after, named=0.98, asked=0.98):
     rng = np.random.default_rng(0)
     answer = np.full(PAIRS, "red")
@@ -275,11 +317,11 @@ def test_as_many_right_answers_as_guesses_give_settle_nothing_if_they_are_few():
     assert not Backup(data).rebuilt().settled
 
 
-@pytest.mark.parametrize("reading", [LastToken, Swaps, Removal, Backup])
+@pytest.mark.parametrize("reading", [LastToken, Swaps, Removal, Backup, Probes])
 def test_items_without_tokens_are_not_asked(reading):
     empty = reading(xr.Dataset(attrs={"no_tokens": "no grid"}))
-    asked = {LastToken: "ordinal", Swaps: "flipped", Removal: "drop", Backup: "rebuilt"}
-    found = getattr(empty, asked[reading])()
+    asked = {LastToken: "ordinal", Swaps: "flipped", Removal: "drop", Probes: "read"}
+    found = getattr(empty, asked.get(reading, "rebuilt"))()
     assert not found.applies
     assert "no grid" in found.reason
 

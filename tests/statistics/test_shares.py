@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.statistics.estimate import Estimate, proportion
-from harness.statistics.shares import add_shares
+from harness.statistics.shares import add_shares, subtract_mean_shares
 
 N = 40
 SCENES = [f"scene {i}" for i in range(N)]
@@ -50,3 +50,53 @@ def test_a_difference_of_shares_is_held_as_often_as_it_says(rare):
 def test_a_share_without_a_value_is_refused():
     with pytest.raises(ValueError, match="without a value"):
         add_shares([(1, Estimate.absent("there is none"))], n=N, clusters=N)
+
+
+shares = st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=30)
+
+
+@given(shares, st.sampled_from([0.5, 0.9, 0.95]))
+def test_exchanging_two_conditions_turns_the_difference_of_means_round(pairs, level):
+    a, b = np.array(pairs).T
+    scenes = np.arange(len(a)) // 2
+    one, other = subtract_mean_shares(a, b, scenes), subtract_mean_shares(b, a, scenes)
+    low, high = one.interval(level)
+    assert one.value == pytest.approx(a.mean() - b.mean())
+    assert other.interval(level) == pytest.approx((-high, -low))
+    assert -1 <= low <= one.value + 1e-12
+    assert one.value - 1e-12 <= high <= 1
+
+
+def test_differences_that_are_all_equal_are_not_known_exactly():
+    found = subtract_mean_shares(np.ones(20), np.zeros(20), range(20))
+    assert found.value == 1
+    assert found.interval(0.95)[0] < 0.75
+    assert found.interval(0.95)[1] == 1
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "said"),
+    [
+        ([0.5, 1.2], [0.1, 0.1], r"in \[0, 1\]"),
+        ([0.5, np.nan], [0.1, 0.1], r"in \[0, 1\]"),
+        ([0.5], [0.1, 0.1], "must agree in shape"),
+    ],
+)
+def test_means_of_what_is_no_share_are_refused(a, b, said):
+    with pytest.raises(ValueError, match=said):
+        subtract_mean_shares(a, b, range(2))
+
+
+@pytest.mark.parametrize("kind", ["both", "one", "mixed"])
+def test_a_difference_of_means_is_held_as_often_as_it_says(kind):
+    """Probabilities near 0 and 1, as patches give them, in 24 pairs of trials."""
+    rng, held, rounds = np.random.default_rng(4), 0, 600
+    for _ in range(rounds):
+        moved = {"both": rng.beta(9, 1, 24), "one": rng.beta(0.3, 0.1, 24)}.get(
+            kind, np.where(rng.random(24) < 0.8, rng.beta(20, 1, 24), rng.beta(1, 20, 24))
+        )
+        truth = {"both": 0.9, "one": 0.75}.get(kind, 0.8 * 20 / 21 + 0.2 / 21) - 0.1
+        base = rng.beta(1, 9, 24)
+        low, high = subtract_mean_shares(moved, base, range(24)).interval(0.95)
+        held += low <= truth <= high
+    assert held / rounds > 0.93

@@ -14,6 +14,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from harness.subjects.registry import SharedFirstPiece
 from harness.subjects.spelling import FirstTokens
 from harness.tracing import capture as capturing
+from harness.tracing import trace as tracing_runs
 from harness.tracing.attention import NAME, attend
 from harness.tracing.selfcheck import SelfCheckFailed, selfcheck
 from harness.tracing.site import find_layers
@@ -138,4 +139,17 @@ def test_attention_that_a_replay_does_not_compute_is_found(of_family, monkeypatc
 def test_logits_without_the_final_norm_are_found(subject, monkeypatch):
     monkeypatch.setattr(torch.func, "functional_call", lambda norm, weights, given: given[0])
     with pytest.raises(SelfCheckFailed, match="do not give the model's logits"):
+        selfcheck(subject)
+
+
+def test_an_embedding_that_does_not_enter_the_first_layer_is_found(subject):
+    first = find_layers(subject, subject.model)[0]
+    shift = first.register_forward_pre_hook(lambda m, given: (given[0] * 1.5, *given[1:]))
+    with shift, pytest.raises(SelfCheckFailed, match="what enters the first decoder layer"):
+        selfcheck(subject)
+
+
+def test_an_edit_of_the_embedding_that_is_lost_is_found(subject, monkeypatch):
+    monkeypatch.setattr(tracing_runs, "write_embedding", lambda *given: None)
+    with pytest.raises(SelfCheckFailed, match="embeddings of another image do not give its answer"):
         selfcheck(subject)

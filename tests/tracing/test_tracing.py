@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hooked import unequal
 from nnsight.schema.config import CONFIG
 
 from harness.stimuli.contrast import draw_contrasts
@@ -12,6 +13,7 @@ from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
 from harness.stimuli.draw import draw
 from harness.tracing.capture import capture, read_edited_logits, read_last_logits
 from harness.tracing.edit import Edit
+from harness.tracing.replay import replay
 from harness.tracing.site import KINDS, find_layers, measure_written
 
 
@@ -237,3 +239,31 @@ def test_what_is_captured_is_what_torchs_own_hooks_see(subject, batch, kind):
 
 def test_nnsight_is_not_put_into_debug_mode_by_pytests_options():
     assert CONFIG.APP.DEBUG is False
+
+
+def test_the_embedding_is_what_torchs_own_hook_sees_enter_the_first_layer(of_family):
+    batch = unequal(of_family)
+    every = torch.arange(batch.last + 1).repeat(len(batch), 1)
+    seen = []
+    layers = find_layers(of_family, of_family.model)
+    handles = [x.register_forward_pre_hook(lambda m, a: seen.append(a[0])) for x in layers]
+    handles += [x.register_forward_hook(lambda m, a, out: seen.append(out)) for x in layers]
+    read_last_logits(of_family, batch)
+    for handle in handles:
+        handle.remove()
+    ours = capture(of_family, batch, "embedding", every)[0]
+    assert torch.equal(ours[:, :, 0], seen[0])
+    assert ours.shape[2] == (3 if of_family.anatomy.deepstack else 1)
+    for part in range(1, ours.shape[2]):
+        # What enters a layer, less what left the one before.
+        entered, left = seen[2 * part], seen[2 * part - 1]
+        assert ours[:, :, part] == pytest.approx((entered - left).numpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"), [(1, "enters layer 0, not layer 1"), (0, "2 parts|1 parts")]
+)
+def test_an_impossible_edit_of_the_embedding_is_refused(subject, batch, layer, said):
+    tokens = torch.full((len(batch), 1), batch.last)
+    with pytest.raises(ValueError, match=said):
+        replay(subject, batch, [[Edit("embedding", layer, tokens, 0.0, (1,))]])

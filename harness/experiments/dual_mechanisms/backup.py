@@ -10,7 +10,11 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from harness.experiments.dual_mechanisms.pairs import (
+from harness.experiments.dual_mechanisms.removal import References
+from harness.experiments.editing import ROWS, find_answers
+from harness.experiments.halves import Halves
+from harness.experiments.probabilities import read_probabilities
+from harness.experiments.row_pairs import (
     LEAST_PAIRS,
     check_wiring,
     exchange,
@@ -18,10 +22,6 @@ from harness.experiments.dual_mechanisms.pairs import (
     find_all_tokens,
     list_directions,
 )
-from harness.experiments.dual_mechanisms.removal import References
-from harness.experiments.editing import ROWS, find_answers
-from harness.experiments.halves import Halves
-from harness.experiments.probabilities import read_probabilities
 from harness.experiments.slots import Slots, count_rows
 from harness.measuring.experiment import Request
 from harness.stimuli.row_tokens import Regions

@@ -11,15 +11,15 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from harness.experiments.dual_mechanisms.pairs import (
+from harness.experiments.editing import ROWS, find_last_token
+from harness.experiments.halves import Halves
+from harness.experiments.probabilities import read_probabilities
+from harness.experiments.row_pairs import (
     LEAST_PAIRS,
     check_wiring,
     draw_kept_pairs,
     list_directions,
 )
-from harness.experiments.editing import ROWS, find_last_token
-from harness.experiments.halves import Halves
-from harness.experiments.probabilities import read_probabilities
 from harness.experiments.slots import Slots
 from harness.measuring.experiment import Request
 from harness.stimuli.rows import Setting, make_opposite_pair, make_same_pair

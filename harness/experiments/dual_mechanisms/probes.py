@@ -18,10 +18,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from harness.experiments.dual_mechanisms.pairs import explain_no_tokens
 from harness.experiments.editing import capture_all
 from harness.experiments.halves import Halves
 from harness.experiments.probing import FOLDS, SHUFFLES
+from harness.experiments.row_pairs import explain_no_tokens
 from harness.measures.probes import (
     STRENGTHS,
     deal_folds,
@@ -29,15 +29,15 @@ from harness.measures.probes import (
     label_held_out,
 )
 from harness.measuring.experiment import Request
+from harness.stimuli.directions import is_across
 from harness.stimuli.row_tokens import NoRowTokens, RowTokens, find_item_tokens, find_row_tokens
 from harness.stimuli.rows import (
     RowQuestion,
     Setting,
     draw_row_questions,
-    draw_shifted_questions,
-    is_across,
     show_nothing,
 )
+from harness.stimuli.shifted_rows import choose_shifted_grid, draw_shifted_questions
 from harness.subjects.subject import Subject
 
 PLACES = 3
@@ -98,8 +98,8 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
     """Learn places on half of the images and read them on the other half.
 
     Returns:
-        Shares of tokens, float64 [trial], on the evaluation half: `right` of the items' tokens that are labelled
-        with their place, `chance` with the places of each image shuffled before the probe learned; `inside` of
+        Shares of tokens, float64 [trial], on the evaluation half: `right` of the items' tokens that are told
+        their place, `chance` with the places of each image shuffled before the probe learned; `inside` of
         the background tokens of each strip (thirds of the canvas) that are labelled with the strip's item, and
         `empty` of the same tokens of an empty image. `direction`, `scene` [trial]. Of rows that stand a place
         further than those that a probe learned, [shifted]: `relative` of the items' tokens labelled with their
@@ -115,7 +115,8 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
         request.progress(len(rows), 2)
         of = [q for q in questions if is_across(q.direction) == across]
         rows.append(_read_rows(subject, of, rng))
-    pairs = draw_shifted_questions(subject.shifted_row_grid, setting, request.trials, rng)
+    grid = choose_shifted_grid(subject.anatomy.family, subject.entry.scale)
+    pairs = draw_shifted_questions(grid, setting, request.trials, rng)
     for across in (True, False):
         some = [p for p in pairs if is_across(p[0].direction) == across]
         found = _read_shifted(subject, some, rng)
@@ -139,20 +140,12 @@ def _read_rows(
     read, nothing = probe.read(states[second]), probe.read(empty)[0]
     found: dict[str, list[float]] = {"right": [], "chance": [], "inside": [], "empty": []}
     for row, n in enumerate(second):
-        hits = np.mean(
-            [
-                [(r[row, list(item)] == k).mean() for k, item in enumerate(tokens[n].items)]
-                for r in read
-            ],
-            1,
-        )
-        found["right"].append(float(hits[0]))
-        found["chance"].append(float(hits[1:].mean()))
-        strips = _list_background(tokens[n])
-        for name, labels in (("inside", read[0, row]), ("empty", nothing[row])):
-            found[name].append(
-                float(np.mean([(labels[s] == k).mean() for k, s in enumerate(strips)]))
-            )
+        items, strips = tokens[n].items, _list_background(tokens[n])
+        hits = [_share_right(labels[row], items) for labels in read]
+        found["right"].append(hits[0])
+        found["chance"].append(float(np.mean(hits[1:])))
+        found["inside"].append(_share_right(read[0, row], strips))
+        found["empty"].append(_share_right(nothing[row], strips))
     return xr.Dataset(
         {
             **{name: (("trial",), np.array(values)) for name, values in found.items()},
@@ -183,10 +176,10 @@ def _read_shifted(
     read = probe.read(far[second])[0]
     relative, absolute = [], []
     for row, n in enumerate(second):
-        labels = [read[row, list(item)] for item in items[n][1]]
-        relative.append(float(np.mean([(of == k).mean() for k, of in enumerate(labels)])))
+        first_item, middle, last = items[n][1]
+        relative.append(_share_right(read[row], [first_item, middle, last]))
         # The last item stands where no item stood, so that no place was learned there.
-        absolute.append(float(np.mean([(of == k + 1).mean() for k, of in enumerate(labels[:-1])])))
+        absolute.append(_share_right(read[row] - 1, [first_item, middle]))
     return xr.Dataset(
         {
             "relative": (("shifted",), np.array(relative)),
@@ -203,6 +196,16 @@ def _embed(
     trials = [q.shown_on(show_nothing(q)) if empty else q.trial for q in questions]
     states = capture_all(subject, trials, "embedding", lambda batch: batch.image_tokens)
     return states[0, :, :, 0].double().numpy(), subject.encode(trials[:1]).image_grid
+
+
+def _share_right(labels: NDArray[np.int64], parts: Sequence[Sequence[int]]) -> float:
+    """Share of tokens labelled with the number of their part, each part counting alike.
+
+    Args:
+        labels: Of all tokens of an image, [N].
+        parts: The tokens of each part; a part without any is left out.
+    """
+    return float(np.mean([(labels[list(of)] == k).mean() for k, of in enumerate(parts) if len(of)]))
 
 
 def _list_background(tokens: RowTokens) -> list[list[int]]:

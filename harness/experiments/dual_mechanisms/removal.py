@@ -14,8 +14,8 @@ import numpy as np
 import torch
 import xarray as xr
 
-from harness.experiments.dual_mechanisms.pairs import explain_no_tokens, find_all_tokens
 from harness.experiments.editing import ROWS, find_answers
+from harness.experiments.row_pairs import explain_no_tokens, find_all_tokens
 from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
 from harness.stimuli.prompt import Trial, color_question

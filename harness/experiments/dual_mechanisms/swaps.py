@@ -12,7 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from harness.experiments.dual_mechanisms.pairs import (
+from harness.experiments.editing import ROWS
+from harness.experiments.halves import Halves
+from harness.experiments.probabilities import read_probabilities
+from harness.experiments.row_pairs import (
     LEAST_PAIRS,
     check_wiring,
     draw_kept_pairs,
@@ -21,9 +24,6 @@ from harness.experiments.dual_mechanisms.pairs import (
     find_all_tokens,
     list_directions,
 )
-from harness.experiments.editing import ROWS
-from harness.experiments.halves import Halves
-from harness.experiments.probabilities import read_probabilities
 from harness.experiments.slots import Slots, count_rows
 from harness.measuring.experiment import Request
 from harness.stimuli.row_tokens import Regions, RowTokens

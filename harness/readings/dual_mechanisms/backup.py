@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.readings.dual_mechanisms.pairs import (
+from harness.readings.reading import count_trials
+from harness.readings.row_pairs import (
     PairReading,
     find_largest_slot,
     find_middle_slots,
 )
-from harness.readings.reading import count_trials
 from harness.statistics.estimate import MINIMUM_CLUSTERS, Estimate, proportion
 from harness.statistics.least import take_least
 from harness.statistics.shares import subtract_mean_shares

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.readings.dual_mechanisms.pairs import PairReading, find_largest_slot
 from harness.readings.reading import Sizes, count_trials
+from harness.readings.row_pairs import PairReading, find_largest_slot
 from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.estimate import Estimate
 from harness.statistics.halves import DRAWS

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.readings.dual_mechanisms.pairs import (
+from harness.readings.reading import count_trials
+from harness.readings.row_pairs import (
     PairReading,
     find_largest_slot,
     find_middle_slots,
 )
-from harness.readings.reading import count_trials
 from harness.statistics.clusters import draw_cluster_weights
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
@@ -26,6 +26,9 @@ CEILING = 0.95
 """Above this probability at the decoder's input there is nothing to strengthen."""
 
 COLUMNS = ("above", "below")
+
+IDLE = 0.25
+"""Strips that surely make the counterfactual answer likelier than this in some layer flip something."""
 
 
 class Swaps(PairReading):
@@ -60,9 +63,9 @@ class Swaps(PairReading):
     def objects_flip(self) -> Estimate:
         """Probability of the counterfactual less that of the clean answer where exchanged items move most (C2).
 
-        The slot is chosen on the estimation half.
+        The slot is chosen on the estimation half. Not applicable where strips do not surely flip anything.
         """
-        if missing := self._explain_missing():
+        if missing := self._explain_missing() or self._explain_idle():
             return missing
         moved, kept = self._curve("objects", "c2"), self._curve("objects", "c0")
         lead = self.data.swapped.sel(kind="objects")
@@ -127,6 +130,21 @@ class Swaps(PairReading):
             find_middle_slots(len(moved), *MIDDLE),
         )
         return subtract_mean_shares(moved[slot, judged], moved[0, judged], scenes[judged])
+
+    def _explain_idle(self) -> Estimate | None:
+        """The estimate where strips do not surely flip anything, so that items not flipping it says nothing."""
+        slots, chosen = range(self.data.sizes["slot"]), self._select("evaluation")
+        strips = self.data.swapped.sel(kind="strips", word="c2")
+        slot = find_largest_slot(strips, self._select("estimation"), slots)
+        scenes = self.data.scene.values[chosen]
+        found = mean_share(self._curve("strips", "c2")[slot, chosen], scenes)
+        if self._find_bounds(found)[0] > IDLE:
+            return None
+        return Estimate.inapplicable(
+            f"exchanged strips flip the answer in no layer, with a probability of at most {found.value:.2f}: "
+            "that items alone do not says nothing",
+            **count_trials(scenes),
+        )
 
     def _explain_no_room(self, what: str) -> Estimate | None:
         if what != "misaligned" or what in self.data.once.values.tolist():
