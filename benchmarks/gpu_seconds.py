@@ -38,6 +38,7 @@ from harness.machine.placement import count_threads
 from harness.measuring.experiment import Experiment, Request
 from harness.measuring.seeding import seed_generator
 from harness.stimuli.prompt import Trial
+from harness.subjects.registry import BYTES
 from harness.subjects.subject import Subject
 
 PUBLISHED = "qwen2-vl-7b"
