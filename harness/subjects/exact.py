@@ -127,7 +127,8 @@ class ExactLinear(nn.Linear):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Multiply [..., K] with the weights, [..., N] in the dtype of the input."""
-        weight, bias = self.weight, self.bias
+        weight: torch.Tensor = self.weight
+        bias: torch.Tensor | None = self.bias
         if weight.dtype not in HALVES:
             return functional.linear(input, weight, bias)
         on = input.device.type
@@ -138,8 +139,9 @@ class ExactLinear(nn.Linear):
         if input.dtype in HALVES and on != "cpu":
             return functional.linear(input, weight, bias)
         # A CPU without instructions for halves takes ten times as long for products of them.
-        exact = None if bias is None else bias.float()
-        return functional.linear(input.float(), weight.float(), exact).to(input.dtype)
+        wide = torch.promote_types(input.dtype, torch.float32)
+        bias = None if bias is None else bias.to(wide)
+        return functional.linear(input.to(wide), weight.to(wide), bias).to(input.dtype)
 
 
 class ExactEmbedding(nn.Embedding):
@@ -212,11 +214,15 @@ def choose_dtype(entry: Entry, config: PreTrainedConfig) -> Iterator[torch.dtype
             f"{entry.name}: its weights are quantised ({method}), and {entry.dtype} is for weights in bfloat16 "
             "or float16: leave --dtype out, or use the checkpoint that is not quantised"
         )
-    usual = PreTrainedModel._get_dtype_plan
+    usual, published = PreTrainedModel._get_dtype_plan, getattr(config, "dtype", None)
 
     def plan(model: PreTrainedModel, asked: torch.dtype) -> dict[str, Any]:
         # Asked once the model is built and before its weights are read. None leaves a tensor as it is stored.
         kept = make_exact(model, PARTS[entry.dtype])
+        for name in kept if published in HALVES else []:
+            # Without memory yet, but its size tells which GPUs a model is spread over.
+            held = model.get_parameter(name)
+            held.data = held.data.to(published)
         return usual(model, asked) | {f"^{re.escape(name)}$": None for name in kept}
 
     PreTrainedModel._get_dtype_plan = plan

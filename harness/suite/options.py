@@ -29,7 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--dtype", choices=list(BYTES), dest="claim_dtype",
         help="precision of folders and of the hub's models, instead of their weights' or of subjects.toml's: "
-        "half precision takes half of the memory, rounds scores, and is slow on a CPU",
+        "half precision takes half of the memory, rounds scores, and is slow on a CPU; exact leaves weights in "
+        "it and computes in float32, nearly-exact with fewer digits on a GPU",
     )  # fmt: skip
     group.addoption(
         "--arrangement", choices=list(ARRANGEMENTS), dest="claim_arrangement",

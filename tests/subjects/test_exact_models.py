@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.functional import linear
 from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import modeling_utils
 
 from harness.experiments.reproduction.retrieval_variants import _convert_to_bfloat16
 from harness.stimuli.design import HIGH_ENTROPY, draw_balanced_trials
@@ -260,6 +261,19 @@ def test_a_copy_in_bfloat16_is_that_of_the_model_in_float32(both):
     assert logits.dtype == same.dtype == torch.bfloat16
     assert torch.equal(logits, same)
     assert torch.equal(replayed, again)
+
+
+def test_a_model_is_spread_by_the_memory_that_it_takes_in_half_precision(half_folders, monkeypatch):
+    pytest.importorskip("accelerate")
+    usual, seen = modeling_utils._get_device_map, []
+
+    def look(model, *given):
+        seen.append(sum(p.nbytes for p in model.parameters()))
+        return usual(model, *given)
+
+    monkeypatch.setattr(modeling_utils, "_get_device_map", look)
+    subject = loaded(half_folders["smolvlm"], dtype="exact", device="auto")
+    assert seen == [sum(p.nbytes for p in subject.model.parameters())]
 
 
 @pytest.mark.parametrize("dtype", ["exact", "nearly-exact"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from harness.experiments.patching import score_heads
 from harness.stimuli.contrast import CONDITIONS, draw_contrasts
 from harness.stimuli.design import HIGH_ENTROPY
 from harness.subjects.loading import load
-from harness.subjects.registry import read_registry
+from harness.subjects.registry import find, read_registry
 from harness.tracing.generate import generate
 from harness.tracing.selfcheck import selfcheck
 
@@ -22,6 +24,16 @@ EMBEDDED = [entry for entry in read_registry().values() if entry.kind == "embedd
 
 @pytest.mark.parametrize("entry", EMBEDDED, ids=lambda e: e.name)
 def test_a_subject_that_is_spread_measures_the_same(entry):
+    check_spread(entry)
+
+
+def test_a_subject_in_exact_mode_that_is_spread_measures_the_same(half_folders, monkeypatch):
+    monkeypatch.setattr("harness.subjects.exact.SPLIT_ON", {"cpu"})
+    entry = find(str(half_folders["qwen2_vl"]), read_registry())
+    check_spread(replace(entry, dtype="exact", arrangement="plain"))
+
+
+def check_spread(entry):
     whole, spread = load(entry), load(entry, device="auto")
     assert not any(p.requires_grad for p in spread.model.parameters())
     # Each layer apart, as if on a GPU of its own: the hooks are the same, the devices need not differ.

@@ -25,8 +25,8 @@ harness.subjects.exact.SPLIT_ON = {"cpu"}
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["tiny-qwen2-vl", "controls/taught"])
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", ["tiny-qwen2-vl"])
 def test_a_subject_in_bfloat16_has_the_verdicts_that_it_has_in_float32(name, tmp_path):
     folder = shutil.copytree(FIXTURES / name, tmp_path / "half")
     stored = load_file(folder / "model.safetensors")
@@ -36,7 +36,7 @@ def test_a_subject_in_bfloat16_has_the_verdicts_that_it_has_in_float32(name, tmp
     found = {}
     for dtype, plugin in (("float32", []), ("exact", ["-p", "splitting"])):
         out = tmp_path / dtype
-        how = ["--subject", str(folder), "--dtype", dtype, "--trials", "48", "--baseline", "none"]
+        how = ["--subject", str(folder), "--dtype", dtype, "--trials", "24", "--baseline", "none"]
         how += ["--store", str(tmp_path / "store")]
         done = subprocess.run(
             [
