@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.training.architectures import Untrained
-from harness.training.wired import gemma3, llava, qwen2_vl, siglip
+from harness.training.wired import gemma3, llava, qwen2_vl, siglip, strips
 from harness.training.wired.heads import WiredHead
 
 
@@ -72,6 +72,8 @@ one patch in each quarter of every object and finds how far each patch is from t
 merger tells from the four patches of a token what is there. Places in the image cannot be written this way.
 """,
 )
+STRIPS = Family("tiny-qwen2-vl", strips.build, strips.write_strips)
+CONTENTS = Family("tiny-qwen2-vl", strips.build, strips.write_contents)
 GEMMA3 = Family(
     "gemma-3-4b",
     gemma3.build,
