@@ -70,6 +70,7 @@ def _declare(
 
 _symbols = partial(_declare, "visual_symbols")
 _reproduction = partial(_declare, "reproduction")
+_dual = partial(_declare, "dual_mechanisms", least=0.80)
 
 BEHAVIOUR = _symbols("behaviour", "Behaviour", 200, looks=False)
 READINESS = _symbols(
@@ -88,6 +89,19 @@ MEDIATION = _symbols(
 )
 HEADS = (MEDIATION,)
 """Needed by all experiments that edit the heads of a stage."""
+
+_SHAPES, _SQUARES, _SOLIDS = (f"row question, {s}" for s in ("shapes", "squares", "solids"))
+LAST_TOKEN = _dual("last_token", "LastToken", 96, _SHAPES, paper_trials=200)
+LAST_TOKEN_SQUARES = _dual(
+    "last_token",
+    "LastToken",
+    96,
+    _SQUARES,
+    paper_trials=200,
+    name="last_token_squares",
+    measure="measure_squares",
+)
+"""With what the last token holds at which slot, exchanges of image tokens are compared."""
 
 TAKEN = ("judge", "entry", "request")
 """Fixtures that are no experiment's."""
@@ -136,6 +150,60 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     _reproduction("retrieval_variants", "RetrievalVariants", 96, "two objects", needs=HEADS),
     _reproduction("similarity_variants", "SimilarityVariants", 100, "four objects, 2x2"),
     _reproduction("arrangements", "Arrangements", 100),
+    # The paper keeps 50 pairs of each direction, and asks all 480 questions where it removes the ordering.
+    LAST_TOKEN,
+    LAST_TOKEN_SQUARES,
+    _dual("swaps", "Swaps", 96, _SHAPES, paper_trials=200, needs=(LAST_TOKEN,)),
+    _dual(
+        "swaps",
+        "Swaps",
+        96,
+        _SQUARES,
+        paper_trials=200,
+        needs=(LAST_TOKEN_SQUARES,),
+        name="swaps_squares",
+        measure="measure_squares",
+    ),
+    _dual(
+        "swaps",
+        "Swaps",
+        96,
+        _SOLIDS,
+        paper_trials=200,
+        needs=(LAST_TOKEN,),
+        name="swaps_solids",
+        measure="measure_solids",
+    ),
+    _dual("removal", "Removal", 160, _SHAPES, paper_trials=480),
+    _dual(
+        "removal",
+        "Removal",
+        160,
+        _SQUARES,
+        paper_trials=480,
+        name="removal_squares",
+        measure="measure_squares",
+    ),
+    _dual(
+        "removal",
+        "Removal",
+        160,
+        _SOLIDS,
+        paper_trials=480,
+        name="removal_solids",
+        measure="measure_solids",
+    ),
+    # Of these pairs only those are kept that are still answered right without the ordering: 13 to 50 of 50.
+    _dual("backup", "Backup", 96, _SHAPES, paper_trials=480),
+    _dual(
+        "backup",
+        "Backup",
+        96,
+        _SQUARES,
+        paper_trials=480,
+        name="backup_squares",
+        measure="measure_squares",
+    ),
 )
 
 

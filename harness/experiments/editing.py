@@ -6,7 +6,7 @@ intervention is judged on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -157,17 +157,39 @@ def find_answers(
     Returns:
         The words, as `read_words` gives them, [V, n].
     """
-    vocabulary = len(subject.model.get_output_embeddings().weight)
-    found = []
-    for part in cut_batches(len(trials), ROWS):
-        batch = subject.encode(trials[part])
-        sets: Sequence[Variant] = variants(batch, part) if variants else [[]]
-        size = max(1, LOGITS // (4 * vocabulary * len(sets)))
-        for rows in cut_evenly(0, len(batch), size):
-            of_rows = [[edit.of_rows(rows) for edit in edits] for edits in sets]
-            logits = replay(subject, batch.of_rows(rows), of_rows)
-            found.append(logits.argmax(-1).numpy())
+    found = [
+        logits.argmax(-1).numpy()
+        for part in cut_batches(len(trials), ROWS)
+        for _, logits in replay_whole_vocabulary(subject, trials, part, variants)
+    ]
     return read_words(subject, np.concatenate(found, 1))
+
+
+def replay_whole_vocabulary(
+    subject: Subject,
+    trials: Sequence[Trial],
+    part: slice,
+    variants: Callable[[Batch, slice], Sequence[Variant]] | None = None,
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Logits over the whole vocabulary of a batch of trials, of as many at once as can be held.
+
+    Args:
+        subject: The model.
+        trials: n of them.
+        part: Which of `trials` make the batch.
+        variants: As `find_answers` takes it.
+
+    Yields:
+        Which of `trials`, and their logits at the last token under every set of edits, [V, rows, vocabulary].
+    """
+    vocabulary = len(subject.model.get_output_embeddings().weight)
+    batch = subject.encode(trials[part])
+    sets: Sequence[Variant] = variants(batch, part) if variants else [[]]
+    size = max(1, LOGITS // (4 * vocabulary * len(sets)))
+    for rows in cut_evenly(0, len(batch), size):
+        of_rows = [[edit.of_rows(rows) for edit in edits] for edits in sets]
+        logits = replay(subject, batch.of_rows(rows), of_rows)
+        yield slice(part.start + rows.start, part.start + rows.stop), logits
 
 
 def read_answers(subject: Subject, residual: torch.Tensor) -> NDArray[np.str_]:

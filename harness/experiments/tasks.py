@@ -12,8 +12,11 @@ TASKS = (
     "color of a shape",
     "directly beside",
     "nine objects",
+    "row question, shapes",
+    "row question, squares",
+    "row question, solids",
 )
-"""Tasks of sections 4.1 to 4.5 and of appendix D.
+"""Tasks of sections 4.1 to 4.5 and of appendix D; then the settings of Cui et al. (section 3).
 
 Lists and counts (appendices B and C) are written out: their experiments tell by themselves how many are right.
 """

@@ -117,6 +117,42 @@ def mean_share(shares: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
     return Estimate(share, interval, n, count, method, evidence=found)
 
 
+def subtract_mean_shares(
+    shares_a: ArrayLike, shares_b: ArrayLike, clusters: Iterable[Hashable]
+) -> Estimate:
+    """Mean of a less the mean of b on the same items, such as the probability of a word under two edits.
+
+    The differences lie in [-1, 1]; moved into [0, 1] they are shares, and have the interval of `mean_share`.
+
+    Args:
+        shares_a: Numbers in [0, 1], [n].
+        shares_b: The same items under the other condition, numbers in [0, 1], [n].
+        clusters: The label of each item's cluster, n of them.
+
+    Returns:
+        The estimate, in [-1, 1]; its interval is [-1, 1] if all items are in one cluster.
+
+    Raises:
+        ValueError: Lengths differ, nothing was given, a label is missing, or a number is outside [0, 1].
+    """
+    a, b = np.asarray(shares_a, np.float64), np.asarray(shares_b, np.float64)
+    if a.shape != b.shape:
+        raise ValueError(f"paired shares must agree in shape: {a.shape} against {b.shape}")
+    if any(not ((side >= 0) & (side <= 1)).all() for side in (a, b)):
+        raise ValueError("shares must lie in [0, 1]")
+    labels = clusters if hasattr(clusters, "__len__") else list(clusters)
+    moved = mean_share((a - b + 1) / 2, labels)
+
+    def interval(level: float) -> tuple[float, float]:
+        low, high = moved.interval(level)
+        return 2 * low - 1, 2 * high - 1
+
+    value = float((a - b).mean())
+    found = Evidence(a - b, tuple(map(str, labels)))
+    method = "Wilson, of differences" + ", clustered" * ("clustered" in moved.method)
+    return Estimate(value, interval, moved.n, moved.clusters, method, evidence=found)
+
+
 def add_shares(shares: Sequence[tuple[Sign, Estimate]], *, n: int, clusters: int) -> Estimate:
     """Add and subtract shares or net shares, each with an interval of its own, by Newcombe's method (1998).
 

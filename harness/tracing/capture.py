@@ -10,6 +10,7 @@ from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
 from harness.tracing.answer import compute_logits
 from harness.tracing.edit import Edit
+from harness.tracing.embedding import count_parts
 from harness.tracing.site import Site, find_layers
 from harness.tracing.trace import Read, run
 
@@ -28,10 +29,10 @@ def capture(
         batch: From `subject.encode`.
         kind: What is read, see `harness.tracing.site.Site`.
         tokens: int64 [B, S], the tokens to read in each row.
-        layers: Which decoder layers, ascending; all if not given.
+        layers: Which decoder layers, ascending; all if not given. The embedding is read in one "layer".
 
     Returns:
-        float32 on the CPU: [L, B, S, d] for residual and norm; [L, B, S, H] for written; [L, B, S, H, w], cut
+        float32 on the CPU: [1, B, S, P, d] for the P parts of the embedding; [L, B, S, d] for residual and norm; [L, B, S, H] for written; [L, B, S, H, w], cut
         into heads, for all other kinds.
     """
     return capture_sites(subject, batch, [(kind, tokens)], layers)[0]
@@ -55,11 +56,19 @@ def capture_sites(
         For each of `sites` what `capture` returns.
     """
     chosen = range(subject.layers) if layers is None else layers
-    reads = [Read(i, kind, tokens) for kind, tokens in sites for i in chosen]
-    values = run(subject, batch, reads)
+    of_site = [[0] if kind == "embedding" else chosen for kind, _ in sites]
+    reads = [
+        Read(i, kind, tokens)
+        for (kind, tokens), numbers in zip(sites, of_site, strict=True)
+        for i in numbers
+    ]
+    values = iter(run(subject, batch, reads))
     found = []
-    for number, (kind, _) in enumerate(sites):
-        read = torch.cat(values[number * len(chosen) : (number + 1) * len(chosen)])
+    for (kind, _), numbers in zip(sites, of_site, strict=True):
+        read = torch.cat([next(values) for _ in numbers])
+        if kind == "embedding":
+            found.append(read.unflatten(-1, (count_parts(batch.inputs), -1)))
+            continue
         whole = kind in ("residual", "norm", "written")
         found.append(read if whole else read.unflatten(-1, (-1, subject.head_width)))
     return found

@@ -52,7 +52,11 @@ class CleanRun:
     scratch: Scratch = field(default_factory=Scratch, repr=False)
 
     def advance(
-        self, index: int, hidden: torch.Tensor, edits: Sequence[tuple[int, Edit]]
+        self,
+        index: int,
+        hidden: torch.Tensor,
+        edits: Sequence[tuple[int, Edit]],
+        later: Sequence[tuple[int, Edit]] = (),
     ) -> torch.Tensor:
         """Run one decoder layer on V differently edited copies of its input.
 
@@ -60,13 +64,19 @@ class CleanRun:
             index: Which layer.
             hidden: [B, V, S, d], the output of the layer before it.
             edits: (variant, edit) for every change inside the layer, in the order of the sites.
+            later: (variant, edit) for every change of what the text model adds to the layer's input.
 
         Returns:
             [B, V, S, d], the layer's output.
         """
         layer = find_layers(self.subject, self.subject.model)[index]
         if (added := self.added[index]) is not None:
-            hidden = hidden + added[:, None]
+            added = added[:, None]
+            if later:
+                added = added.repeat(1, hidden.shape[1], 1, 1)
+                for variant, edit in later:
+                    edit.write(added[:, variant], self.subject.head_width, self.start)
+            hidden = hidden + added
         rows, variants, own, width = hidden.shape
         shared = Shared(
             self.keys[index], self.values[index], self.biases[index], variants, self.scratch

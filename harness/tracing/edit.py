@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import torch
 
-from harness.tracing.site import KINDS, Kind
+from harness.tracing.site import EDITED, Kind
 
 How = Literal["replace", "add", "scale"]
 
@@ -27,11 +27,12 @@ class Edit:
 
     Attributes:
         kind: What is written, see `harness.tracing.site.Kind`.
-        layer: Decoder layer, 0-based.
+        layer: Decoder layer, 0-based; 0 for the embedding.
         tokens: int64 [B, S], indices in the batch, padding counted.
         values: What is put there, added, or multiplied with. It is broadcast to [B, S, h, w] for the h heads
-            that are named (all if none is), and to [B, S, d] for the residual.
-        heads: Which heads of width w; None for all of them. The residual has none.
+            that are named (all if none is), to [B, S, d] for the residual, and to [B, S, p, d] for the p
+            parts of the embedding that are named.
+        heads: Which heads of width w, or parts of the embedding; None for all of them. The residual has none.
         how: "replace", "add" or "scale".
     """
 
@@ -43,8 +44,10 @@ class Edit:
     how: How = "replace"
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"no kind {self.kind!r}; there are {', '.join(KINDS)}")
+        if self.kind not in EDITED:
+            raise ValueError(f"no kind {self.kind!r}; there are {', '.join(EDITED)}")
+        if self.kind == "embedding" and self.layer:
+            raise ValueError(f"the embedding enters layer 0, not layer {self.layer}")
         if self.kind == "residual" and self.heads is not None:
             raise ValueError("the residual stream has no heads")
         if self.heads is not None and not self.heads:
@@ -55,7 +58,7 @@ class Edit:
     @property
     def place(self) -> tuple[int, int]:
         """Layer and site as numbers that sort edits in the order in which a run comes to them."""
-        return self.layer, KINDS.index(self.kind)
+        return self.layer, EDITED.index(self.kind)
 
     @property
     def by_row(self) -> bool:
@@ -69,6 +72,16 @@ class Edit:
         if isinstance(values, torch.Tensor) and self.by_row and len(values) > 1:
             values = values[rows]
         return replace(self, tokens=self.tokens[rows], values=values)
+
+    def select_part(self, part: int) -> Edit | None:
+        """The edit of one part of the embedding as that of a stream [B, T, d]; None if it leaves the part alone."""
+        if self.heads is not None and part not in self.heads:
+            return None
+        values = self.values
+        if isinstance(values, torch.Tensor) and values.ndim > 1:
+            at = part if self.heads is None else self.heads.index(part)
+            values = values[..., at if values.shape[-2] > 1 else 0, :]
+        return Edit("residual", 0, self.tokens, values, how=self.how)
 
     def write(self, activation: torch.Tensor, width: int, first: int = 0) -> None:
         """Make this edit on an activation, in place; the arguments are those of `write_at`."""

@@ -18,6 +18,7 @@ from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
 from harness.tracing.answer import compute_logits
 from harness.tracing.edit import Edit
+from harness.tracing.embedding import count_parts, write_embedding
 from harness.tracing.site import MODULES, find_layers
 from harness.tracing.trace import Read, run
 
@@ -84,7 +85,11 @@ def generate_ids(
     ended = torch.zeros(len(batch), dtype=torch.bool)
     # Without the model's configuration, so that layers with a sliding window keep all of their keys, too.
     cache = DynamicCache()
-    inputs = batch.inputs
+    inputs = dict(batch.inputs)
+    if any(edit.kind == "embedding" for edit in edits) and subject.elsewhere is None:
+        inputs = batch.stacked(1)
+        write_embedding(inputs, edits)
+        edits = [edit for edit in edits if edit.kind != "embedding"]
     ids: list[torch.Tensor] = []
     logits: list[torch.Tensor] = []
     while len(ids) < steps and not bool(ended.all()):
@@ -187,7 +192,13 @@ def _make_ablations(ablated: Sequence[tuple[int, int]], rows: int, length: int) 
 
 
 def hook_edit(subject: Subject, edit: Edit) -> torch.utils.hooks.RemovableHandle:
-    """Make one edit whenever its layer runs, until the handle is removed."""
+    """Make one edit whenever its layer runs, until the handle is removed.
+
+    Raises:
+        ValueError: It is one of the embedding, which no layer computes.
+    """
+    if edit.kind == "embedding":
+        raise ValueError("the embedding is edited on a batch's inputs, not by a hook")
 
     def change(activation: torch.Tensor) -> torch.Tensor:
         # In place, since nobody else uses this input or output of a layer or projection.
@@ -228,6 +239,8 @@ def _check(
     named = [(layer, head, subject.heads) for layer, head in ablated]
     for edit in edits:
         of = subject.key_heads if edit.kind in ("key", "value") else subject.heads
+        if edit.kind == "embedding":
+            of = count_parts(batch.inputs)
         named += [(edit.layer, head, of) for head in edit.heads or (0,)]
         rows = len(edit.tokens)
         need(rows == len(batch), f"an edit's tokens have {rows} rows, the batch has {len(batch)}")

@@ -19,6 +19,7 @@ from harness.subjects.subject import Subject
 from harness.tracing.answer import compute_logits
 from harness.tracing.clean import CleanRun, run_clean
 from harness.tracing.edit import Edit
+from harness.tracing.embedding import count_parts
 from harness.tracing.footprint import (
     Footprint,
     OutOfMemory,
@@ -134,6 +135,10 @@ def _check(
             refuse(f"no layer {edit.layer}; it has 0 to {subject.layers - 1}")
         if len(edit.tokens) != rows:
             refuse(f"an edit's tokens have {len(edit.tokens)} rows, the batch has {rows}")
+        if edit.kind == "embedding" and max(edit.heads or (0,)) >= count_parts(batch.inputs):
+            refuse(
+                f"the embedding has {count_parts(batch.inputs)} parts, an edit is of {edit.heads}"
+            )
         values = edit.values
         if isinstance(values, torch.Tensor) and edit.by_row and len(values) not in (1, rows):
             refuse(f"an edit's values have {len(values)} rows, the batch has {rows}")
@@ -181,11 +186,12 @@ def _replay_variants(
             hidden = torch.cat([hidden, new], 1)
         if not running:
             continue
-        if index:
-            for variant, edit in _select_edits(running, index - 1, residual=True):
-                edit.write(hidden[:, variant], clean.subject.head_width, clean.start)
+        parts = _select_parts(running, index)
+        for variant, edit in _select_edits(running, index - 1, residual=True) if index else parts:
+            edit.write(hidden[:, variant], clean.subject.head_width, clean.start)
         if index < clean.subject.layers:
-            hidden = clean.advance(index, hidden, _select_edits(running, index, residual=False))
+            edits = _select_edits(running, index, residual=False)
+            hidden = clean.advance(index, hidden, edits, parts)
     rows = torch.arange(len(hidden), device=hidden.device)
     last = hidden[rows, :, at.to(hidden.device) - clean.start].transpose(0, 1)
     return compute_logits(clean.subject, last, read)
@@ -199,9 +205,22 @@ def _select_edits(
         (number, edit)
         for number, variant in enumerate(running)
         for edit in variant
-        if edit.layer == layer and (edit.kind == "residual") == residual
+        if edit.layer == layer
+        and edit.kind != "embedding"
+        and (edit.kind == "residual") == residual
     ]
     return sorted(found, key=lambda item: item[1].place)
+
+
+def _select_parts(running: Sequence[Variant], layer: int) -> list[tuple[int, Edit]]:
+    """(variant, edit) for the part of the embedding that enters a layer."""
+    found = [
+        (number, edit.select_part(layer))
+        for number, variant in enumerate(running)
+        for edit in variant
+        if edit.kind == "embedding"
+    ]
+    return [(number, edit) for number, edit in found if edit is not None]
 
 
 def _find_entry(variant: Variant) -> int:

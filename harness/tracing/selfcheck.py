@@ -165,6 +165,34 @@ def _with_later(batch: Batch, other: Batch) -> Batch:
     return replace(batch, inputs=batch.inputs | later)
 
 
+def embeddings_are_what_enters(at: Examined) -> None:
+    """What is read as the embedding enters the first layer; that of another image gives its answer."""
+    subject, first = at.subject, at.first
+    every = torch.arange(first.last + 1)[None]
+    own = capture(subject, first, "embedding", every)[0]
+    entered: list[torch.Tensor] = []
+    handle = find_layers(subject, subject.model)[0].register_forward_pre_hook(
+        lambda module, given: entered.append(given[0].float().cpu())
+    )
+    try:
+        replayed = replay(subject, first, [[Edit("embedding", 0, every, own)]])[0]
+        read_last_logits(subject, first)
+    finally:
+        handle.remove()
+    if not torch.equal(entered[-1], own[:, :, 0]):
+        at.fail("what enters the first decoder layer is not the embedding that is read")
+    if not at.alike(replayed, at.clean):
+        at.fail("putting the embedding back changes the answer")
+    # The prompts are the same, so that their image tokens are all that differs.
+    tokens, goal = first.image_tokens, read_last_logits(subject, at.second)
+    image = Edit("embedding", 0, tokens, capture(subject, at.second, "embedding", tokens)[0])
+    found = read_edited_logits(subject, first, [image]), replay(subject, first, [[image]])[0]
+    if not torch.equal(found[0], goal) or not at.alike(found[1], goal):
+        at.fail("the embeddings of another image do not give its answer")
+    if torch.equal(goal, at.clean):
+        at.fail("another image changes nothing, so that no edit of image tokens can be seen")
+
+
 def replay_is_the_run(at: Examined) -> None:
     """A replay that edits nothing in the second half of all tokens gives the answer of the whole run.
 
@@ -191,6 +219,7 @@ QUICK: dict[str, Callable[[Examined], None]] = {
     "the logits are the model's": logits_are_the_models,
     "putting back what was there changes nothing": identity_changes_nothing,
     "edits have their effect": edits_have_effect,
+    "the embedding is what enters the decoder": embeddings_are_what_enters,
     "a replay is the whole run": replay_is_the_run,
 }
 """The quick checks by name; a later one may rely on what an earlier one has shown."""

@@ -13,9 +13,11 @@ from harness.subjects.subject import Subject
 # nnsight turns its debug mode on when it finds -v in sys.argv, which is pytest's here.
 CONFIG.APP.DEBUG = False
 
-Kind = Literal["query", "key", "value", "head", "residual"]
-"""Names of the sites of a decoder layer that can be edited, in the order in which the layer computes them.
+Kind = Literal["embedding", "query", "key", "value", "head", "residual"]
+"""Names of the sites that can be edited: the embedding, and those of a decoder layer in its order.
 
+embedding: what the decoder is given, [B, T, P, d]: part 0 enters the first layer, and part p is what DeepStack
+adds to the input of layer p. Only Qwen3-VL has more than one part. It belongs to layer 0.
 query, key, value: outputs of the projections, before norms and rotation, [B, T, H, w]; keys and values have
 as many heads as the configuration says, often fewer than queries.
 head: output of the attention heads, the input of `o_proj`, [B, T, H, w].
@@ -23,13 +25,17 @@ residual: output of the layer, [B, T, d].
 """
 
 KINDS: tuple[Kind, ...] = ("query", "key", "value", "head", "residual")
+"""The sites that every decoder layer has."""
+
+EDITED: tuple[Kind, ...] = ("embedding", *KINDS)
+"""All sites that can be edited, in the order in which a run comes to them."""
 
 Site = Kind | Literal["written", "norm"]
 """Any site that can be read: the kinds; written, the length of what each head adds to the residual stream,
 [B, T, H]; and norm, the output of the norm after attention, [B, T, d]."""
 
 ORDER: tuple[Site, ...] = ("query", "key", "value", "head", "written", "norm", "residual")
-"""All sites, in the order in which a layer computes them."""
+"""All sites of a layer, in the order in which it computes them."""
 
 MODULES: dict[Kind, tuple[str, Literal["input", "output"]]] = {
     "query": ("q_proj", "output"),
@@ -63,7 +69,12 @@ def read_site(layer: Any, kind: Site) -> torch.Tensor:
     """The activation [B, T, features] at a site of a layer of the traced model; only inside a trace.
 
     For written it is that of head, see `measure_written`.
+
+    Raises:
+        ValueError: The site is the embedding, see `harness.tracing.embedding`.
     """
+    if kind == "embedding":
+        raise ValueError("the embedding is an input of the model, not a site of a layer")
     if kind == "residual":
         return layer.output
     if kind == "norm":
@@ -96,10 +107,12 @@ def write_site(layer: Any, kind: Site, value: torch.Tensor) -> None:
     """Replace the activation [B, T, features] at a site of a layer of the traced model; only inside a trace.
 
     Raises:
-        ValueError: The site is norm or written, which can only be read.
+        ValueError: The site is norm or written, which can only be read, or the embedding.
     """
-    if kind == "norm" or kind == "written":
+    if kind in ("norm", "written"):
         raise ValueError(f"the site {kind!r} can only be read")
+    if kind == "embedding":
+        raise ValueError("the embedding is an input of the model, not a site of a layer")
     if kind == "residual":
         layer.output = value
     else:

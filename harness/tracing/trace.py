@@ -16,6 +16,7 @@ from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
 from harness.tracing.edit import Edit, PlainEdit, write_at
 from harness.tracing.elsewhere import send_trace
+from harness.tracing.embedding import read_embedding, write_embedding
 from harness.tracing.footprint import cut_evenly
 from harness.tracing.site import (
     ORDER,
@@ -119,6 +120,15 @@ def _once(
     rows = torch.arange(times * len(batch))[:, None]
     tokens = [read.tokens.cpu().repeat(times, 1) for read in reads]
     inputs = batch.stacked(times)
+    for number, variant in enumerate(variants):
+        write_embedding(inputs, variant, slice(number * len(batch), (number + 1) * len(batch)))
+    given = {
+        number: read_embedding(inputs, tokens[number])
+        for number, read in enumerate(reads)
+        if read.site == "embedding"
+    }
+    if len(given) == len(reads):
+        return [given[n].unflatten(0, (times, -1)) for n in range(len(reads))]
     with (
         send_trace(subject) as where,
         torch.no_grad(),
@@ -140,18 +150,26 @@ def _once(
                     continue
                 # Advanced indexing copies, so that a later edit of the tensor in place does not show.
                 found[number] = value[rows, tokens[number]].float().cpu().detach()
+    found = {**found, **given}
     return [found[n].unflatten(0, (times, -1)) for n in range(len(reads))]
 
 
 def _plan_steps(reads: Sequence[Read], variants: Sequence[Sequence[Edit]], rows: int) -> list[Step]:
-    """Edits and reads by layer and site, in the order in which a run of V times `rows` rows comes to them."""
+    """Edits and reads by layer and site, in the order in which a run of V times `rows` rows comes to them.
+
+    Those of the embedding are made on the model's inputs instead.
+    """
     edits: dict[tuple[int, Site], list[tuple[slice, PlainEdit]]] = {}
     wanted: dict[tuple[int, Site], list[int]] = {}
     for number, variant in enumerate(variants):
         for edit in variant:
+            if edit.kind == "embedding":
+                continue
             part = slice(number * rows, (number + 1) * rows)
             edits.setdefault((edit.layer, edit.kind), []).append((part, _trim(edit.plain)))
     for number, read in enumerate(reads):
+        if read.site == "embedding":
+            continue
         wanted.setdefault((read.layer, read.site), []).append(number)
     places = sorted({*edits, *wanted}, key=lambda place: (place[0], ORDER.index(place[1])))
     return [(*place, edits.get(place, []), wanted.get(place, [])) for place in places]

@@ -29,16 +29,29 @@ def hooked_logits(
     subject: Subject, batch: Batch, edits: Sequence[Edit], at: torch.Tensor | None = None
 ) -> torch.Tensor:
     """The model's own logits [B, vocabulary] at the last token, or at `at` [B], with all edits in one run."""
-    handles = [_hook(subject, edit) for edit in edits]
+    handles = [_hook(subject, edit) for edit in edits if edit.kind != "embedding"]
+    inputs = dict(batch.inputs)
+    for edit in edits:
+        if edit.kind == "embedding":
+            inputs |= _embed(subject, edit, inputs)
     try:
         with torch.no_grad():
-            logits = subject.model(**batch.inputs, use_cache=False).logits
+            logits = subject.model(**inputs, use_cache=False).logits
     finally:
         for handle in handles:
             handle.remove()
     if at is None:
         return logits[:, -1]
     return logits[torch.arange(len(batch)), at]
+
+
+def _embed(
+    subject: Subject, edit: Edit, inputs: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    parts = [inputs["inputs_embeds"], *inputs.get("deepstack", torch.empty(1, 0)).unbind(1)]
+    edited = _looped(subject, edit, torch.cat(parts, -1)).chunk(len(parts), -1)
+    changed = {"inputs_embeds": edited[0]}
+    return changed | ({"deepstack": torch.stack(edited[1:], 1)} if edited[1:] else {})
 
 
 def _hook(subject: Subject, edit: Edit) -> torch.utils.hooks.RemovableHandle:
@@ -55,7 +68,8 @@ def _hook(subject: Subject, edit: Edit) -> torch.utils.hooks.RemovableHandle:
 
 def _looped(subject: Subject, edit: Edit, activation: torch.Tensor) -> torch.Tensor:
     before, after = activation.clone(), activation.clone()
-    width = activation.shape[-1] if edit.kind == "residual" else subject.head_width
+    stream = subject.model.config.get_text_config().hidden_size
+    width = stream if edit.kind in ("residual", "embedding") else subject.head_width
     heads = edit.heads if edit.heads is not None else range(activation.shape[-1] // width)
     for row in range(len(activation)):
         for t, token in enumerate(edit.tokens[row].tolist()):

@@ -22,8 +22,9 @@ from harness.subjects.deepstack import ADDED
 from harness.tracing.capture import capture, read_edited_logits, read_last_logits
 from harness.tracing.clean import run_clean
 from harness.tracing.edit import Edit
+from harness.tracing.embedding import count_parts
 from harness.tracing.replay import replay
-from harness.tracing.site import KINDS, find_layers
+from harness.tracing.site import EDITED, KINDS, find_layers
 
 CLOSE = 1e-5
 """The most by which a logit may differ in float32; replays exist to be exact."""
@@ -34,7 +35,7 @@ few = settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @st.composite
 def edits(draw, subject, batch):
     """Any edit of any site; tokens differ between rows, and may be image tokens."""
-    kind = draw(st.sampled_from(KINDS))
+    kind = draw(st.sampled_from(EDITED))
     real = (batch.inputs["attention_mask"] == 0).sum(-1).tolist()
     count = draw(st.integers(1, 3))
     tokens = torch.tensor(
@@ -48,9 +49,13 @@ def edits(draw, subject, batch):
         shape = (len(batch), count, subject.model.config.get_text_config().hidden_size)
     else:
         of = subject.key_heads if kind in ("key", "value") else subject.heads
+        if kind == "embedding":
+            of = count_parts(batch.inputs)
         chosen = draw(st.sets(st.integers(0, of - 1), min_size=1))
         heads = tuple(sorted(chosen)) if draw(st.booleans()) else None
-        shape = (len(batch), count, len(heads) if heads else of, subject.head_width)
+        stream = subject.model.config.get_text_config().hidden_size
+        width = stream if kind == "embedding" else subject.head_width
+        shape = (len(batch), count, len(heads) if heads else of, width)
     seed = torch.Generator().manual_seed(draw(st.integers(0, 2**16)))
     values = torch.randn(shape, generator=seed)
     # A token that is named twice must be given the same value.
@@ -60,7 +65,8 @@ def edits(draw, subject, batch):
     how = draw(st.sampled_from(["replace", "add", "scale"]))
     if how == "scale" or draw(st.booleans()):
         values = draw(st.sampled_from([0.0, 0.5, -1.0]))
-    return Edit(kind, draw(st.integers(0, subject.layers - 1)), tokens, values, heads, how)
+    last = 0 if kind == "embedding" else subject.layers - 1
+    return Edit(kind, draw(st.integers(0, last)), tokens, values, heads, how)
 
 
 @few

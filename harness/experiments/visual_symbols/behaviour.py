@@ -19,7 +19,11 @@ from harness.stimuli.questions import (
     draw_side_pairs,
     draw_spatial_questions,
 )
+from harness.stimuli.rows import Setting, draw_row_questions
 from harness.subjects.subject import Subject
+
+SETTINGS: tuple[Setting, ...] = ("shapes", "squares", "solids")
+"""Settings of rows in the order of TASKS."""
 
 
 def draw_sets(subject: Subject, trials: int, rng: np.random.Generator) -> dict[str, list[Trial]]:
@@ -34,7 +38,7 @@ def draw_sets(subject: Subject, trials: int, rng: np.random.Generator) -> dict[s
 
 
 def draw_tasks(subject: Subject, trials: int, rng: np.random.Generator) -> dict[str, list[Trial]]:
-    """Draw trials of the tasks of sections 4.1 to 4.5 and of appendix D, by names of TASKS."""
+    """Draw trials of all tasks by names of TASKS: sections 4.1 to 4.5, appendix D, rows of Cui et al."""
     two, three, nine = subject.grids[2], subject.grids[3], HIGH_ENTROPY[3]
     drawn = [
         draw_block_trials(three, nine, trials, rng),
@@ -43,6 +47,10 @@ def draw_tasks(subject: Subject, trials: int, rng: np.random.Generator) -> dict[
         draw_color_questions(two, nine, trials, rng),
         [q.trial for q in draw_spatial_questions(three, nine, trials, rng)],
         draw_balanced_trials(three, nine, trials, rng),
+        *(
+            [q.trial for q in draw_row_questions(subject.row_grid, setting, trials, rng)]
+            for setting in SETTINGS
+        ),
     ]
     return dict(zip(TASKS, drawn, strict=True))
 
