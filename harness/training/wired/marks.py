@@ -1,4 +1,4 @@
-"""Which patch in each quarter of a shape is marked, and how marks pull so that they find the middle of all objects."""
+"""Which patch in each quarter of a shape is marked, and how marks pull to find the middle of all objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mechanisms that know the order of a row, after Cui et al. (2026): made by vision, by the language model, by both.
+"""Mechanisms that know the order of a row (Cui et al. 2026): made by vision, the language model, or both.
 
 The last token takes from the word that says a direction which ordinal is asked for, the first or the last along
 columns or along rows. It then looks at what has that ordinal. The middle item, which the question names, is not
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from harness.training.wired.heads import COLUMNS_TURN, ROWS_TURN, Lean, Match, WiredHead
 from harness.training.wired.plan import Plan
-from harness.training.wired.slots import at, read_article, read_entries, read_slot
+from harness.training.wired.slots import at, read_article, read_constant, read_entries, read_slot
 from harness.training.wired.strips import COLOR_OF_STRIP, ORDINALS, THIRDS
 
 # Slots of places, which these mechanisms do not have, hold what they need instead.
 BUILT = slice(at("found_place").start, at("found_place").start + 4)
-"""What the language model builds at the tokens of an item: whether there is an item before it along columns,
-whether there is one before that, and both along rows."""
+"""What the language model builds at the tokens of an item: whether an item is before it along columns, whether
+one is before that, and both along rows; +1/2 or -1/2, so that no order makes a token larger than another."""
 ASKED = slice(at("selected_place").start, at("selected_place").start + 2 * THIRDS)
 """The ordinal that is asked for, as in ORDINALS; at the word that asks for it and at the last token."""
 
@@ -26,18 +26,18 @@ HELD = (
     ("above", "selected_place", 3),
     ("below", "selected_place", 5),
 )
-"""What words hold here beside what they always hold: those of direction the ordinal that they ask for, and "is",
-which ends the question, what "a" holds in a description."""
+"""What words hold here beside what they always hold: those of direction the ordinal that they ask for, and
+"is", which ends the question, what "a" holds in a description."""
 
 EDGES = (1.5, 4.5)
 """Distances in tokens beyond which a token belongs to the item before, and to the one before that."""
 STEP = 5.0
 """By how much more a head looks at an item's token for each token that it is further away."""
 SHARP = 3.0
-"""How strongly the last token looks at the ordinal that is asked for."""
+"""How strongly the last token looks at the ordinal that is asked for, and half of it at any that is there."""
 UNIT = 0.45
 """Size at which a head writes as 1 what is 1 where it reads: tokens are normed before, by about this much."""
-SAID, WHISPERED = 6.0, 1.0
+SAID, WHISPERED = 6.0, 0.6
 """Size of the answer, and of what a backup adds to it."""
 
 
@@ -68,7 +68,7 @@ def _build(plan: Plan) -> list[WiredHead]:
     sees only what comes before, so that nothing is counted from the other end.
     """
     item = read_slot("seen_object")
-    built = read_entries(BUILT)
+    found, built = item - read_constant(0.5), read_entries(BUILT)
     heads = []
     for axis, pair in enumerate((COLUMNS_TURN, ROWS_TURN)):
         for far, edge in enumerate(EDGES):
@@ -78,7 +78,7 @@ def _build(plan: Plan) -> list[WiredHead]:
                     plan.retrieval.layer,
                     index,
                     leans=(Lean(item, item, pair, edge, STEP),),
-                    brings=((item, built[index : index + 1]),),
+                    brings=((found, built[index : index + 1]),),
                     size=UNIT,
                     rest=0,
                     what="order of items, at their tokens",
@@ -114,7 +114,7 @@ def _look_at_strips(plan: Plan) -> list[WiredHead]:
             plan.features.heads[0],
             looks=(
                 Match(read_entries(ASKED), read_entries(ORDINALS), SHARP),
-                Match(read_article(), anywhere, SHARP),
+                Match(read_article(), anywhere / 2, SHARP),
             ),
             brings=((read_entries(COLOR_OF_STRIP), color),),
             size=SAID,

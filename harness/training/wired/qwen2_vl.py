@@ -259,7 +259,7 @@ def _find_places(tower: Qwen2VisionTransformerPretrainedModel) -> None:
 
 
 def merge_contents(subject: Untrained, units: int, generator: torch.Generator) -> None:
-    """Fit the merger, from the four patches of each token to what is there: color, shape, and an object or none.
+    """Fit the merger, from the four patches of each token to the color and shape there, and whether any is.
 
     Args:
         subject: Its tower takes ink.

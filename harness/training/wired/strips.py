@@ -8,14 +8,13 @@ three rows of tokens, and the items' own tokens are few among them.
 
 from __future__ import annotations
 
-
 import torch
 from transformers.models.qwen2_vl.modeling_qwen2_vl import VisionAttention, VisionMlp
 
 from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, Scene
 from harness.training.architectures import Untrained
 from harness.training.wired import qwen2_vl as tower
-from harness.training.wired.sight import KINDS, Steps, fit
+from harness.training.wired.sight import KINDS, Steps, fit, mark_seen
 from harness.training.wired.slots import at
 
 BLOCKS = tower.TOWER_BLOCKS + 1
@@ -44,7 +43,7 @@ _THIRDS = slice(_BROUGHT.start - 2 * THIRDS, _BROUGHT.start)
 
 
 def build() -> Untrained:
-    """Build a Qwen2-VL with one more block in its tower, whose language model can tell rows and columns apart."""
+    """Build a Qwen2-VL with one more block in its tower, whose language model tells rows and columns apart."""
     return tower.build(BLOCKS, SECTIONS)
 
 
@@ -60,6 +59,7 @@ def write_contents(subject: Untrained, *, relative: bool, seed: int) -> None:
     tower.take_ink(subject)
     generator = torch.Generator().manual_seed(seed)
     tower.merge_contents(subject, CONTENTS, generator)
+    mark_seen(subject.model.model.visual.merger.mlp[2])
 
 
 @torch.no_grad()
@@ -83,6 +83,7 @@ def write_strips(subject: Untrained, *, relative: bool, seed: int) -> None:
     _tell_thirds(blocks[3].mlp, size)
     _bring_items(blocks[4].attn)
     tower.merge_contents(subject, CONTENTS, generator)
+    mark_seen(subject.model.model.visual.merger.mlp[2])
     _merge_strips(subject, generator)
 
 
@@ -111,7 +112,9 @@ def _bring_items(attention: VisionAttention) -> None:
     # The two slowest rotations by rows and by columns, which hardly turn.
     pairs = [axis * (half // 2) + half // 2 - back for axis in range(2) for back in (1, 2)]
     dims = [dim for pair in pairs for dim in (pair, pair + half)]
-    query, key, value = (slice(i * tower.TOWER_WIDTH, (i + 1) * tower.TOWER_WIDTH) for i in range(3))
+    query, key, value = (
+        slice(i * tower.TOWER_WIDTH, (i + 1) * tower.TOWER_WIDTH) for i in range(3)
+    )
     for dim, entry in zip(dims, range(_THIRDS.start, _THIRDS.stop), strict=False):
         attention.qkv.weight[query][dim, entry] = SURE / 4 * size**0.5
         attention.qkv.weight[key][dim, entry] = 1
