@@ -1,7 +1,7 @@
 """How likely an answer is: the probability of words over all their spellings (Cui et al., arXiv 2603.22278).
 
-The paper sums four spellings, lower and upper case with and without a space. Here every token counts that begins
-the word in any spelling and no other word, as everywhere in this suite.
+The paper sums four spellings, lower and upper case with and without a space. Here every token counts that
+begins the word in any spelling and no other word, as everywhere in this suite.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The residual stream at every slot: slot 0 is what the decoder is given, slot k leaves layer k - 1.
 
-Where features of early vision layers are added later (Qwen3-VL), those that are still to come belong to a slot, so
-that what is written there is all that a token has.
+Where features of early vision layers are added later (Qwen3-VL), those that are still to come belong to a
+slot, so that what is written there is all that a token has.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ class PublishedHead:
 
 @dataclass(frozen=True)
 class Published:
-    """The numbers that one paper prints about its models: curves, peaks and heads.
+    """The numbers that one paper prints about its models: curves, peaks and heads, or single values.
 
     Every lookup gives None for a subject, or a part of it, that the paper does not show. A pair or
     stage that it shows for no subject at all is a mistake in the caller and raises ValueError.
@@ -108,11 +108,16 @@ class Published:
         """Median layer of the ten strongest heads of a stage; stages as in `heads`."""
         return self._find("median_layers", subject, stage)
 
+    def values(self, what: str) -> dict[str, float]:
+        """One number of the table "values" for every subject that the paper gives it for."""
+        found = {s: self._find("values", s, what) for s in self.subjects}
+        return {s: value for s, value in found.items() if value is not None}
+
     def marked(self, table: str) -> str:
         """How the values of a table were obtained, and how exact they are.
 
         Args:
-            table: "curves", "peaks", "heads", "maxima" or "median_layers".
+            table: "curves", "peaks", "heads", "maxima", "median_layers" or "values".
         """
         return self._tables[table]["marked"]
 

@@ -65,7 +65,7 @@ ROW_GRID = Grid(3, cell=56, gap=56, margin=28)
 FAMILY_ROW_GRIDS: dict[str, Grid] = {
     "gemma3": UnevenGrid(3, cell=168, gap=168, margin=0, after=56),
 }
-"""896 px: items of 3x3 tokens of Gemma 3 in 16x16, three apart and one token off the centre, as in the paper."""
+"""896 px: items of 3x3 tokens of Gemma 3 in 16x16, three apart, one off the centre, as in the paper."""
 
 SHIFTED_ROW_GRID = UnevenGrid(4, cell=56, gap=28, margin=0, after=28)
 """Four places of a row on 336 px, of which three neighbouring ones hold items."""

@@ -45,6 +45,8 @@ class Anatomy:
         deepstack: Whether features of early vision layers are added after the first decoder layers.
         one_size: Whether the vision tower takes only images of `config.vision_config.image_size`.
         tower: `config.vision_config.model_type`, where that and not the model type tells families apart.
+        vision_layers: Path of the vision tower's layers from the top of the model.
+        projector: Path of the module whose output is put in place of image tokens.
     """
 
     family: str
@@ -67,6 +69,8 @@ class Anatomy:
     deepstack: bool = False
     tower: str | None = None
     one_size: bool = False
+    vision_layers: str = ""
+    projector: str = ""
 
 
 def _counted(
@@ -115,6 +119,8 @@ ANATOMIES: dict[str, Anatomy] = {
         layouts=layout.llava,
         position_ids=_counted,
         one_size=True,
+        vision_layers="model.vision_tower.encoder.layers",
+        projector="model.multi_modal_projector",
     ),
     "qwen2_vl": Anatomy(
         family="qwen2_vl",
@@ -127,6 +133,8 @@ ANATOMIES: dict[str, Anatomy] = {
         layouts=layout.qwen,
         position_ids=_compute_m_rope,
         position_types="mm_token_type_ids",
+        vision_layers="model.visual.blocks",
+        projector="model.visual.merger",
     ),
     "qwen2_5_vl": Anatomy(
         family="qwen2_5_vl",
@@ -139,6 +147,8 @@ ANATOMIES: dict[str, Anatomy] = {
         layouts=layout.qwen,
         position_ids=_compute_m_rope,
         position_types="mm_token_type_ids",
+        vision_layers="model.visual.blocks",
+        projector="model.visual.merger",
     ),
     "llava_onevision": Anatomy(
         family="llava_onevision",
@@ -151,6 +161,8 @@ ANATOMIES: dict[str, Anatomy] = {
         layouts=layout.llava_onevision,
         position_ids=_counted,
         one_size=True,
+        vision_layers="model.vision_tower.encoder.layers",
+        projector="model.multi_modal_projector",
     ),
     "idefics2": Anatomy(
         family="idefics2",
@@ -165,6 +177,8 @@ ANATOMIES: dict[str, Anatomy] = {
         # As its processor does: otherwise the tokenizer would cut the word after the image into other pieces.
         spaced=True,
         images_nested=True,
+        vision_layers="model.vision_model.encoder.layers",
+        projector="model.connector",
     ),
     "gemma3": Anatomy(
         family="gemma3",
@@ -180,6 +194,8 @@ ANATOMIES: dict[str, Anatomy] = {
         placeholder="<start_of_image>",
         # Without them image tokens would attend only backwards, like words.
         token_types="token_type_ids",
+        vision_layers="model.vision_tower.encoder.layers",
+        projector="model.multi_modal_projector",
     ),
     "qwen3_vl": Anatomy(
         family="qwen3_vl",
@@ -193,6 +209,8 @@ ANATOMIES: dict[str, Anatomy] = {
         position_ids=_compute_m_rope,
         position_types="mm_token_type_ids",
         deepstack=True,
+        vision_layers="model.visual.blocks",
+        projector="model.visual.merger",
     ),
     "internvl": Anatomy(
         family="internvl",
@@ -206,6 +224,8 @@ ANATOMIES: dict[str, Anatomy] = {
         position_ids=_counted,
         one_size=True,
         asked=("crop_to_patches",),
+        vision_layers="model.vision_tower.encoder.layer",
+        projector="model.multi_modal_projector",
     ),
     "smolvlm": Anatomy(
         family="smolvlm",
@@ -220,6 +240,8 @@ ANATOMIES: dict[str, Anatomy] = {
         one_size=True,
         images_nested=True,
         asked=("return_row_col_info",),
+        vision_layers="model.vision_model.encoder.layers",
+        projector="model.connector",
     ),
     "pixtral": Anatomy(
         family="pixtral",
@@ -232,6 +254,8 @@ ANATOMIES: dict[str, Anatomy] = {
         layouts=layout.pixtral,
         position_ids=_counted,
         tower="pixtral",
+        vision_layers="model.vision_tower.transformer.layers",
+        projector="model.multi_modal_projector",
     ),
 }
 

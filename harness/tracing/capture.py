@@ -32,8 +32,8 @@ def capture(
         layers: Which decoder layers, ascending; all if not given. The embedding is read in one "layer".
 
     Returns:
-        float32 on the CPU: [1, B, S, P, d] for the P parts of the embedding; [L, B, S, d] for residual and norm; [L, B, S, H] for written; [L, B, S, H, w], cut
-        into heads, for all other kinds.
+        float32 on the CPU: [1, B, S, P, d] for the P parts of the embedding; [L, B, S, d] for residual and
+        norm; [L, B, S, H] for written; [L, B, S, H, w], cut into heads, for all other kinds.
     """
     return capture_sites(subject, batch, [(kind, tokens)], layers)[0]
 

@@ -51,6 +51,11 @@ class CleanRun:
     given: list[dict[str, Any]]
     scratch: Scratch = field(default_factory=Scratch, repr=False)
 
+    @property
+    def given_layers(self) -> set[int]:
+        """The layers that a part of the embedding enters: the first, and those to whose input one is added."""
+        return {0, *(index for index, part in enumerate(self.added) if part is not None)}
+
     def advance(
         self,
         index: int,

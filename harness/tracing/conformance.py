@@ -22,6 +22,7 @@ from harness.tracing.seeing import (
     model_sees_the_same,
     patches_are_where_they_are_said,
     types_matter,
+    vision_is_where_it_is_said,
 )
 from harness.tracing.selfcheck import QUICK, Examined
 from harness.tracing.site import KINDS, Kind, find_layers
@@ -265,6 +266,7 @@ CHECKS: dict[str, Callable[[Examined], None]] = {
     "heads add up to what attention gives": heads_add_up,
     "heads stand apart, keys are shared as said": heads_stand_apart,
     "image tokens are the image's patches": patches_are_where_they_are_said,
+    "vision sites are the model's": vision_is_where_it_is_said,
     "the model itself sees the same": model_sees_the_same,
     "token types matter": types_matter,
     "a batch is its trials": a_batch_is_its_trials,

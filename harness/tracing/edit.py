@@ -74,7 +74,7 @@ class Edit:
         return replace(self, tokens=self.tokens[rows], values=values)
 
     def select_part(self, part: int) -> Edit | None:
-        """The edit of one part of the embedding as that of a stream [B, T, d]; None if it leaves the part alone."""
+        """The edit of one part of the embedding, as of a stream [B, T, d]; None if it leaves it alone."""
         if self.heads is not None and part not in self.heads:
             return None
         values = self.values

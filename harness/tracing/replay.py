@@ -186,7 +186,7 @@ def _replay_variants(
             hidden = torch.cat([hidden, new], 1)
         if not running:
             continue
-        parts = _select_parts(running, index)
+        parts = _select_parts(running, index) if index in clean.given_layers else []
         for variant, edit in _select_edits(running, index - 1, residual=True) if index else parts:
             edit.write(hidden[:, variant], clean.subject.head_width, clean.start)
         if index < clean.subject.layers:

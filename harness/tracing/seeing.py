@@ -8,7 +8,9 @@ import torch
 
 from harness.stimuli.scene import Cell, Object, Scene
 from harness.subjects.batch import Batch
+from harness.subjects.subject import Subject
 from harness.tracing.selfcheck import Examined
+from harness.tracing.vision import capture_vision, find_projector, find_vision_layers
 
 
 def patches_are_where_they_are_said(at: Examined) -> None:
@@ -46,6 +48,56 @@ def patches_are_where_they_are_said(at: Examined) -> None:
 def _read_image(batch: Batch) -> torch.Tensor:
     """Embeddings at the image tokens of a batch of one row, float32 [N, d]."""
     return batch.inputs["inputs_embeds"][0, batch.image_tokens[0]].float().cpu()
+
+
+def vision_is_where_it_is_said(at: Examined) -> None:
+    """Check that vision sites tell images apart, and that what is changed there changes what is seen.
+
+    Whether a layer is on the way is told by its input: a tower need not use its last layers (LLaVA-1.5 takes
+    the last but one), so that the first must have an effect, and some outputs are kept before a hook can change
+    them. With the projector's output of another image, that image must be seen, bit for bit.
+    """
+    anatomy, scenes = at.subject.anatomy, [trial.scene for trial in at.trials]
+    try:
+        tower, projector = find_vision_layers(at.subject), find_projector(at.subject)
+        first, second = (capture_vision(at.subject, [scene]) for scene in scenes)
+    except (AttributeError, IndexError, RuntimeError) as error:
+        at.fail(f"no vision at {anatomy.vision_layers} and {anatomy.projector}: {error}")
+    if not len(tower) == len(first.layers) > 0:
+        at.fail(
+            f"{len(first.layers)} outputs of {len(tower)} layers at {anatomy.vision_layers}. Expected: one "
+            "of each"
+        )
+    for number, (one, other) in enumerate(zip(first.layers, second.layers, strict=True)):
+        if torch.equal(one, other):
+            at.fail(f"layer {number} at {anatomy.vision_layers} gives the same for two images")
+    usual, goal = (_see(at.subject, scene) for scene in scenes)
+    if first.projected.shape[-1] != usual.shape[-1]:
+        at.fail(
+            f"{anatomy.projector} gives {first.projected.shape[-1]} features, the decoder sees "
+            f"{usual.shape[-1]}. Expected: as many"
+        )
+    blind = tower[0].register_forward_pre_hook(lambda module, given: (given[0] * 0, *given[1:]))
+    with blind:
+        if torch.equal(usual, _see(at.subject, scenes[0])):
+            at.fail(f"without layer 0 at {anatomy.vision_layers} the same is seen")
+    moved = projector.register_forward_hook(
+        lambda module, given, output: second.projected.to(output).view_as(output)
+    )
+    with moved:
+        if torch.equal(usual, goal) or not torch.equal(_see(at.subject, scenes[0]), goal):
+            at.fail(
+                f"another image's output of {anatomy.projector} does not give what is seen in that image. Is "
+                "that the last module before the decoder?"
+            )
+
+
+@torch.no_grad()
+def _see(subject: Subject, scene: Scene) -> torch.Tensor:
+    """Image features of a scene as the model computes them, [tokens, d]."""
+    _, inputs = subject.processed([scene])
+    seen = subject.model.model.get_image_features(**inputs, return_dict=True).pooler_output
+    return torch.cat([part.flatten(0, -2) for part in seen])
 
 
 def model_sees_the_same(at: Examined) -> None:

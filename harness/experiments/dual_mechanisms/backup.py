@@ -1,8 +1,8 @@
-"""Experiment E: does the decoder build an ordering of its own where vision gives none? (section 5.3.2, Figure 9)
+"""Experiment E: does the decoder order items where vision does not? (section 5.3.2, Figure 9)
 
-The ordering is removed from the clean and the counterfactual run as in experiment D, and the outer items' tokens are
-exchanged as in experiment C, at one slot at a time. At slot 0 both hold the same vectors, so that nothing can happen
-there by construction; what tells is a rise in between.
+The ordering is removed from the clean and the counterfactual run as in experiment D, and the outer items'
+tokens are exchanged as in experiment C, at one slot at a time. At slot 0 both hold the same vectors, so that
+nothing can happen there by construction; what tells is a rise in between.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
     """Exchange the items of rows without ordering at every slot.
 
     Returns:
-        `kept` bool [drawn]: whether both sides of a pair are answered right without the ordering, `kept_scene` [drawn].
-        Of the kept pairs `swapped` float64 [kind, word, slot, trial], `clean` [word, trial] with the ordering removed
-        and nothing exchanged; `direction`, `scene` (of the pair of images), `part` [trial].
+        `kept` bool [drawn]: whether both sides of a pair are answered right without the ordering,
+        `kept_scene` [drawn]. Of the kept pairs `swapped` float64 [kind, word, slot, trial], `clean` [word,
+        trial] with the ordering removed and nothing exchanged; `direction`, `scene` (of the pair of images),
+        `part` [trial].
 
     Raises:
         WiringFailed: An exchange of items before the first layer, or of anything after the last, has an effect.

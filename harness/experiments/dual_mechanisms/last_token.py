@@ -1,9 +1,9 @@
-"""Experiment A: does the last token hold which place is asked for, and later the word? (section 5.1, Figures 2, 3)
+"""Experiment A: does the last token hold the place that is asked for, and later the word? (section 5.1)
 
-At one slot at a time the last token of a clean run is given what it has in a counterfactual run, whose question is
-the opposite one about other outer items. A place moves the answer to the other outer item of the clean image (c2), a
-word to the counterfactual answer (c3). A donor that asks the same about other items tells the two apart: it moves no
-place.
+At one slot at a time the last token of a clean run is given what it has in a counterfactual run, whose
+question is the opposite one about other outer items. A place moves the answer to the other outer item of the
+clean image (c2), a word to the counterfactual answer (c3). A donor that asks the same about other items tells
+the two apart: it moves no place.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
 
     Returns:
         `patched` float64 [donor, word, slot, trial]: probability of each word with the last token patched;
-        `clean` [word, trial] without a patch; `donated` [donor, word, trial] in the donor's own run; `direction`,
-        `scene` (of the clean image), `part` [trial]. The attribute `kept` is the number of pairs answered right, of
-        `drawn`; trials are these. `wiring` is the largest difference at the first and last slots, where the effect
-        is known.
+        `clean` [word, trial] without a patch; `donated` [donor, word, trial] in the donor's own run;
+        `direction`, `scene` (of the clean image), `part` [trial]. The attribute `kept` is the number of pairs
+        answered right, of `drawn`; trials are these. `wiring` is the largest difference at the first and last
+        slots, where the effect is known.
 
     Raises:
         WiringFailed: A patch before the first layer has an effect, or one after the last does not give the

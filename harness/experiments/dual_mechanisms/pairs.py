@@ -1,4 +1,4 @@
-"""What the experiments on pairs of rows share: which pairs are kept, where their tokens are, and the wiring checks."""
+"""What the experiments on rows share: which pairs are kept, where tokens are, and the wiring checks."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def exchange(regions: Sequence[Regions]) -> tuple[torch.Tensor, torch.Tensor]:
     """Where two regions are written, and which tokens go there, so that each is replaced by the other.
 
     Returns:
-        Indices into the image tokens, int64 [B, C] each. A row with fewer tokens than others repeats its last one.
+        Indices into the image tokens, int64 [B, C] each. A row with fewer tokens than others repeats its last
+        one.
     """
     return (
         _stack([(*r.first, *r.last) for r in regions]),

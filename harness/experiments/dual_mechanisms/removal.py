@@ -1,8 +1,8 @@
 """Experiment D: what is left of the answers when vision has not said which item stands where? (section 5.3.1)
 
-At the decoder's input every item's tokens are replaced by those of an image that shows the item alone in the middle,
-and all other image tokens by those of an empty image. Each item's tokens then say what it is, none where it was; only
-the decoder can still know in which order they come.
+At the decoder's input every item's tokens are replaced by those of an image that shows the item alone in the
+middle, and all other image tokens by those of an empty image. Each item's tokens then say what it is, none
+where it was; only the decoder can still know in which order they come.
 """
 
 from __future__ import annotations
@@ -81,10 +81,10 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
     """Ask about rows with and without their ordering.
 
     Returns:
-        `said` [condition, trial]: the answers; `answer`, `other`, `middle` [trial]: the colors of the target, the
-        other outer item and the named one; `named` bool [condition, trial]: whether the color of the target is told
-        when it is asked for by its shape alone, which needs no ordering (not in Squares, where shapes are equal);
-        `direction`, `scene` [trial].
+        `said` [condition, trial]: the answers; `answer`, `other`, `middle` [trial]: the colors of the target,
+        the other outer item and the named one; `named` bool [condition, trial]: whether the color of the
+        target is told when it is asked for by its shape alone, which needs no ordering (not in Squares, where
+        shapes are equal); `direction`, `scene` [trial].
     """
     subject = request.subject
     if reason := explain_no_tokens(request, setting):

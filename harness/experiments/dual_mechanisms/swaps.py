@@ -49,11 +49,12 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
     """Exchange the outer tokens of rows at every slot.
 
     Returns:
-        `swapped` float64 [kind, word, slot, trial]: probability of each word; `swapped_once` [once, word, trial]
+        `swapped` float64 [kind, word, slot, trial]: probability of each word;
+        `swapped_once` [once, word, trial]
         at slot 0; `clean` [word, trial] without an edit; `direction`, `scene` (of the pair of images), `part`
-        [trial]. `word_curve`, `place_curve` [slot, asked] and `asked_scene` [asked]: c3 and c2 of the experiment
-        last_token under the opposite donor. The attributes `kept` and `drawn` count pairs; `no_tokens` says why
-        a subject has no strips.
+        [trial]. `word_curve`, `place_curve` [slot, asked] and `asked_scene` [asked]: c3 and c2 of the
+        experiment last_token under the opposite donor. The attributes `kept` and `drawn` count pairs;
+        `no_tokens` says why a subject has no strips.
 
     Raises:
         WiringFailed: An exchange after the last layer has an effect.

@@ -84,7 +84,7 @@ class LastToken(PairReading):
         return self._left("opposite", worst)
 
     def same_place(self) -> Estimate:
-        """Share of the clean answer's probability that is left at `band` with the donor of the same question (A4).
+        """Share of the clean answer's probability that a donor of the same question leaves at `band` (A4).
 
         Not applicable where the donor of the opposite question surely moves nothing there either.
         """
@@ -93,14 +93,14 @@ class LastToken(PairReading):
         moved = self._left("opposite", self.band)
         if not self._find_bounds(moved)[1] < STIRRED:
             return Estimate.inapplicable(
-                "the donor of the opposite question moves hardly anything at the last token, so that the one of "
-                "the same question moves nothing says nothing",
+                "the donor of the opposite question moves hardly anything at the last token, so that the one "
+                "of the same question moves nothing says nothing",
                 **count_trials(self.data.scene),
             )
         return self._left("same", self.band)
 
     def _left(self, donor: str, slot: int) -> Estimate:
-        """Share of each trial's clean probability that is left under a patch, at most 1, on the evaluation half."""
+        """Share of each clean probability that a patch leaves, at most 1, on the evaluation half."""
         chosen = self._select("evaluation")
         before = self.data.clean.sel(word="c0").values
         left = np.minimum(1.0, self._curve(donor, "c0")[slot] / before)

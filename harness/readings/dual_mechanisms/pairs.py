@@ -54,7 +54,7 @@ class PairReading(Reading):
 
 
 def find_largest_slot(curves: xr.DataArray, chosen: NDArray[np.bool_], slots: range) -> int:
-    """The slot of a range at which the mean over chosen trials of [slot, trial] is largest; the first of several."""
+    """The slot of a range at which the mean of [slot, trial] over chosen trials is largest."""
     means = curves.transpose("slot", "trial").values[:, chosen].mean(1)
     return slots.start + int(means[slots.start : slots.stop].argmax())
 

@@ -30,7 +30,7 @@ class Removal(Reading):
         return self._explain_missing() or proportion(self._right[1], self.data.scene.values)
 
     def named(self) -> Estimate:
-        """Share of targets whose color is told by their shape without the ordering: what they are is kept (D3)."""
+        """Share of targets whose color is told by their shape without the ordering (D3)."""
         if missing := self._explain_missing():
             return missing
         if "named" not in self.data:

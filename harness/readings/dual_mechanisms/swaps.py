@@ -29,17 +29,20 @@ COLUMNS = ("above", "below")
 
 
 class Swaps(PairReading):
-    """Turns probabilities under exchanges of image tokens into shares; what is exchanged has the measurement's names."""
+    """Turns probabilities under exchanges into shares; what is exchanged is named as in the measurement."""
 
     def flipped(self, what: str = "strips") -> Estimate:
-        """Probability of the counterfactual answer at the decoder's input, in the direction where it is least (C1)."""
+        """Probability of the counterfactual answer at slot 0, in the direction where it is least (C1)."""
         if missing := self._explain_missing() or self._explain_no_room(what):
             return missing
         moved, scenes = self._first(what, "c2"), self.data.scene.values
         return self._least_direction(lambda m: mean_share(moved[m], scenes[m]), self._select("all"))
 
     def more_than(self, other: str, what: str = "strips") -> Estimate:
-        """How much likelier the counterfactual answer is than under another exchange, where it is least (C2)."""
+        """How much likelier the counterfactual answer is than under another exchange, at slot 0 (C2).
+
+        In the direction where that is least.
+        """
         if missing := self._explain_missing() or self._explain_no_room(what):
             return missing
         moved, less = self._first(what, "c2"), self._first(other, "c2")
@@ -103,7 +106,7 @@ class Swaps(PairReading):
         return from_draws(value, draws, **sizes)
 
     def strengthened(self) -> Estimate:
-        """How much likelier exchanged strips make the counterfactual answer in the middle layers, in columns (C4).
+        """How much likelier strips flip columns in the middle layers than at the decoder's input (C4).
 
         The slot is chosen on the estimation half.
         """
@@ -114,8 +117,8 @@ class Swaps(PairReading):
         moved = self._curve("strips", "c2")
         if moved[0, columns].mean() > CEILING:
             return Estimate.inapplicable(
-                f"strips flip columns with a probability of {moved[0, columns].mean():.3f} at the decoder's input: "
-                "there is nothing to strengthen",
+                f"strips flip columns with a probability of {moved[0, columns].mean():.3f} at the decoder's "
+                "input: there is nothing to strengthen",
                 **count_trials(scenes[judged]),
             )
         slot = find_largest_slot(
