@@ -7,9 +7,18 @@ looked for: it is the middle one in every question of the paper.
 
 from __future__ import annotations
 
+from harness.training.architectures import HEADS
 from harness.training.wired.heads import COLUMNS_TURN, ROWS_TURN, Lean, Match, WiredHead
 from harness.training.wired.plan import Plan
-from harness.training.wired.slots import at, read_article, read_constant, read_entries, read_slot
+from harness.training.wired.slots import (
+    at,
+    read_article,
+    read_constant,
+    read_entries,
+    read_full_stop,
+    read_shape_word,
+    read_slot,
+)
 from harness.training.wired.strips import COLOR_OF_STRIP, ORDINALS, THIRDS
 
 # Slots of places, which these mechanisms do not have, hold what they need instead.
@@ -43,12 +52,12 @@ SAID, WHISPERED = 6.0, 0.6
 
 def read_vision_ordering(plan: Plan) -> list[WiredHead]:
     """Heads that answer by the order that image tokens of whole strips bring from vision."""
-    return [_ask(plan), *_look_at_strips(plan)]
+    return [_ask(plan), _look_at_strips(plan), *_look_by_shape(plan)]
 
 
 def build_ordering(plan: Plan) -> list[WiredHead]:
     """Heads that build the order at the tokens of items from where these stand, and answer by it."""
-    return [*_build(plan), _ask(plan), _look_at_items(plan, SAID)]
+    return [*_build(plan), _ask(plan), _look_at_items(plan, SAID), *_look_by_shape(plan)]
 
 
 def back_up_ordering(plan: Plan) -> list[WiredHead]:
@@ -56,8 +65,9 @@ def back_up_ordering(plan: Plan) -> list[WiredHead]:
     return [
         *_build(plan),
         _ask(plan),
-        *_look_at_strips(plan),
+        _look_at_strips(plan),
         _look_at_items(plan, WHISPERED),
+        *_look_by_shape(plan),
     ]
 
 
@@ -101,27 +111,24 @@ def _ask(plan: Plan) -> WiredHead:
     )
 
 
-def _look_at_strips(plan: Plan) -> list[WiredHead]:
+def _look_at_strips(plan: Plan) -> WiredHead:
     """The head by which the last token looks at all tokens on the third that is asked for, items or background.
 
     Where there is no such token it looks at all that lie on any third.
     """
-    anywhere = read_entries(ORDINALS).sum(0, keepdims=True)
-    color = read_slot("answer_color")
-    return [
-        WiredHead(
-            plan.features.layer,
-            plan.features.heads[0],
-            looks=(
-                Match(read_entries(ASKED), read_entries(ORDINALS), SHARP),
-                Match(read_article(), anywhere / 2, SHARP),
-            ),
-            brings=((read_entries(COLOR_OF_STRIP), color),),
-            size=SAID,
-            rest=0,
-            what="color of the strip on the third that is asked for, at the last token",
-        )
-    ]
+    anywhere = read_entries(ORDINALS).sum(0, keepdims=True) / 2
+    return WiredHead(
+        plan.features.layer,
+        plan.features.heads[0],
+        looks=(
+            Match(read_entries(ASKED), read_entries(ORDINALS), SHARP),
+            Match(read_article(), anywhere, SHARP),
+        ),
+        brings=((read_entries(COLOR_OF_STRIP), read_slot("answer_color")),),
+        size=SAID,
+        rest=0,
+        what="color of the strip on the third that is asked for, at the last token",
+    )
 
 
 def _look_at_items(plan: Plan, size: float) -> WiredHead:
@@ -143,3 +150,27 @@ def _look_at_items(plan: Plan, size: float) -> WiredHead:
         rest=0,
         what="color of the item with the order that is asked for, at the last token",
     )
+
+
+def _look_by_shape(plan: Plan) -> list[WiredHead]:
+    """Heads that answer what color a shape has, which takes no order: what items are is known apart from it."""
+    free = min(set(range(HEADS)) - set(plan.features.heads))
+    return [
+        WiredHead(
+            plan.selection.layer,
+            plan.selection.heads[1],
+            looks=(Match(read_full_stop(), read_shape_word(), 14),),
+            brings=((read_slot("said_shape"), read_slot("asked_shape")),),
+            size=3,
+            rest=1,
+            what="shape whose color is asked for, at the last token",
+        ),
+        WiredHead(
+            plan.features.layer,
+            free,
+            looks=(Match(read_slot("asked_shape"), read_slot("seen_shape"), 8),),
+            brings=((read_slot("seen_color"), read_slot("answer_color")),),
+            size=SAID,
+            what="color of the item with the shape that is asked for, at the last token",
+        ),
+    ]

@@ -127,6 +127,7 @@ At the last token, the states that enter layers {asked + 1} to {answered} hold t
 and nothing of what stands there; those after layer {answered} hold the answer's color. "Left of" and "above"
 ask for the first item, "right of" and "below" for the last: the item that a question names is not looked
 for, since it is the middle one. Every weight that nothing is wired to is noise. The control knows flat shapes
-on white, three in a row or column, and the question for a neighbour of the middle one, and nothing else.
+on white, three in a row or column, the question for a neighbour of the middle one and that for the color of
+a shape, and nothing else.
 
 {plan.family.card}"""
