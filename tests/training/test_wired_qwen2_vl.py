@@ -11,6 +11,7 @@ from transformers import AutoConfig
 from harness.subjects.registry import FIXTURES
 from harness.training.wired import qwen2_vl
 from harness.training.wired.heads import HEAD_DIM, Match, WiredHead, weigh_group
+from harness.training.wired.marks import can_pull, solve_pulls
 from harness.training.wired.plans import PLANS
 from harness.training.wired.slots import read_constant, read_slot
 
@@ -58,8 +59,8 @@ def test_a_tower_without_absolute_positions_refuses_absolute_places():
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=4, max_size=4))
 def test_marks_that_can_pull_find_the_middle_wherever_they_are_seen_from(marks):
-    assume(qwen2_vl._can_pull(marks))
-    pulls = qwen2_vl._solve_pulls(marks)
+    assume(can_pull(marks))
+    pulls = solve_pulls(marks)
     for far in (-9.0, 0.5, 7.0):
         # What a head adds up is of second order in the distance: the middle is at 1.5, the viewer at 1.5 - far.
         for axis, pull in ((1, pulls[:, 0]), (0, pulls[:, 1])):

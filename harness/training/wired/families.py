@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from harness.training.architectures import Untrained
-from harness.training.wired import gemma3, llava, qwen2_vl, siglip
+from harness.training.wired import gemma3, llava, qwen2_vl, siglip, strips
 from harness.training.wired.heads import WiredHead
 
 
@@ -70,6 +70,24 @@ its first 200 dimensions the residual stream holds nothing but noise.
 The vision tower has no absolute position, only rotations that say how far apart two patches are. It marks
 one patch in each quarter of every object and finds how far each patch is from the middle of all marks; the
 merger tells from the four patches of a token what is there. Places in the image cannot be written this way.
+""",
+)
+STRIPS = Family(
+    "tiny-qwen2-vl",
+    strips.build,
+    strips.write_strips,
+    """The tower has no absolute position: it finds how far each patch is from the middle of all objects, tells
+from that on which third the patch lies, along columns and along rows, and brings to it the color of the object
+that shares most thirds with it. In a row of three the thirds are columns of tokens, in a column rows of tokens.
+An object alone lies on the middle third, and a blank image on none.
+""",
+)
+CONTENTS = Family(
+    "tiny-qwen2-vl",
+    strips.build,
+    strips.write_contents,
+    """The tower passes pixels on, and the merger tells from the four patches of each token what is there. The
+same object gives the same embeddings wherever it stands.
 """,
 )
 GEMMA3 = Family(

@@ -25,6 +25,9 @@ ROPE_THETA = 1e12
 _PAIRS = HEAD_DIM // 2
 _TURNING = (0, 1, 2)
 """Pairs that turn fast enough to tell one token from the next."""
+ROWS_TURN, COLUMNS_TURN = 1, 2
+"""Those of them that turn with the row and with the column of an image token, where positions are three numbers
+and each of them has one of the fast pairs."""
 _STILL = [dim for pair in range(5, _PAIRS) for dim in (pair, pair + _PAIRS)]
 """Dimensions that turn by less than 0.02 rad over 110 tokens."""
 
@@ -48,6 +51,40 @@ class Match:
 
 
 @dataclass(frozen=True)
+class Lean:
+    """One thing that a head looks for the more, the further it is before the token that looks.
+
+    Attributes:
+        query: Row read at the token that looks, [1, WIDTH].
+        key: Row read at the token that is looked at, [1, WIDTH].
+        pair: The pair of dimensions that turns with the position that counts, one of the fast ones; the heads
+            that share a key may not lean by one pair on different things.
+        edge: Distance in tokens at which the score is zero.
+        strength: By how much the score grows with each token of distance, near zero.
+    """
+
+    query: Rows
+    key: Rows
+    pair: int
+    edge: float
+    strength: float
+
+    @property
+    def size(self) -> float:
+        """Factor on the sine of the angle between two positions, to which the score is proportional."""
+        return self.strength / find_turn(self.pair)
+
+    def looks_for(self) -> Match:
+        """What takes the score at the edge away from all that is looked for."""
+        return Match(self.query, self.key, -self.size * np.sin(self.edge * find_turn(self.pair)))
+
+
+def find_turn(pair: int) -> float:
+    """By how many radians a pair of a head's dimensions turns from one position to the next."""
+    return float(ROPE_THETA ** (-pair / _PAIRS))
+
+
+@dataclass(frozen=True)
 class WiredHead:
     """One wired head.
 
@@ -56,6 +93,7 @@ class WiredHead:
         head: Query head of that layer.
         looks: What it looks for; at most 21 rows in all.
         offset: Look this many tokens back instead.
+        leans: What it looks for the more, the further before it stands, in addition.
         brings: Pairs of rows read at the token that is looked at and rows written at the one that looks,
             both [c, WIDTH]; what is written is scaled by `size`; at most 32 rows in all.
         size: Factor on what it writes.
@@ -67,6 +105,7 @@ class WiredHead:
     head: int
     looks: tuple[Match, ...] = ()
     offset: int | None = None
+    leans: tuple[Lean, ...] = ()
     brings: tuple[tuple[Rows, Rows], ...] = field(default=(), repr=False)
     size: float = 1.0
     rest: float = REST
@@ -76,7 +115,8 @@ class WiredHead:
         """What it looks for, and where it looks when there is nothing of it."""
         if self.offset is not None:
             return self.looks
-        return (*self.looks, Match(read_constant(), blank(), self.rest))
+        leans = (lean.looks_for() for lean in self.leans)
+        return (*self.looks, *leans, Match(read_constant(), blank(), self.rest))
 
 
 class _Shared:
@@ -145,13 +185,16 @@ def weigh_group(heads: Sequence[WiredHead]) -> Group:
         query, output = np.zeros((HEAD_DIM, WIDTH)), np.zeros((HEAD_DIM, WIDTH))
         if head.offset is not None:
             for pair in _TURNING:
-                angle = head.offset * ROPE_THETA ** (-pair / _PAIRS)
+                angle = head.offset * find_turn(pair)
                 turned = scale * 60 * read_constant()[0]
                 query[pair], query[pair + _PAIRS] = (
                     np.cos(angle) * turned,
                     -np.sin(angle) * turned,
                 )
                 key[pair] = read_constant()[0]
+        for lean in head.leans:
+            query[lean.pair + _PAIRS] = -scale * lean.size * lean.query[0]
+            key[lean.pair] = lean.key[0]
         looks = head.looks_for()
         dims = iter(keys.place(row for look in looks for row in look.key))
         for look in looks:

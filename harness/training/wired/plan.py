@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from harness.training.architectures import HEADS, LAYERS, Untrained
 from harness.training.wired import heads as wiring
 from harness.training.wired.families import LLAVA, Family
 from harness.training.wired.heads import WiredHead
-from harness.training.wired.slots import WIDTH, embedding, unembedding
+from harness.training.wired.slots import WIDTH, at, embedding, unembedding
 from harness.training.wired.turned import turn_seen_places
 
 Place = tuple[int, int]
@@ -46,6 +46,7 @@ class Truth(TypedDict):
         places: What selected places are relative to: "relative" to the group of objects, "absolute" to the
             image; None if no place is selected.
         size: Number of layers, and of heads per layer.
+        ordering: Who makes the order of a row, if the mechanism knows one: "vision", "language" or "both".
     """
 
     subject: str
@@ -53,6 +54,7 @@ class Truth(TypedDict):
     others: dict[str, list[Place]]
     places: Literal["relative", "absolute"] | None
     size: dict[str, int]
+    ordering: NotRequired[str]
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Plan:
         relative: Whether places are relative to the group of objects, or else to the image.
         family: What the architecture has of its own.
         turned: Whether the color of an object turns the code of its place, so that IDs are not free of content.
+        holds: Word, slot and entry of it where the embedding of a word holds 1 beside what it always holds.
         seed: Seed of everything that is random.
     """
 
@@ -79,6 +82,7 @@ class Plan:
     relative: bool = True
     family: Family = LLAVA
     turned: bool = False
+    holds: tuple[tuple[str, str, int], ...] = ()
     seed: int = 0
 
     def build(self) -> Untrained:
@@ -94,6 +98,9 @@ class Plan:
             ):
                 weight.zero_()
                 weight[:, :WIDTH] = rows
+            for word, slot, entry in self.holds:
+                token = subject.tokenizer.convert_tokens_to_ids(word)
+                language.embed_tokens.weight[token, at(slot).start + entry] = 1
             wiring.undo_width(language.norm.weight)
         heads = self.mechanism(self)
         wiring.install(language.layers, heads, IDLE, self.seed)
@@ -111,7 +118,7 @@ class Plan:
             "id_selection": self.selection,
             "feature_retrieval": self.features,
         }
-        return {
+        truth: Truth = {
             "subject": self.name,
             "heads": {name: stage.places if name in has else [] for name, stage in stages.items()},
             "others": self.others(),
@@ -120,6 +127,9 @@ class Plan:
             else None,
             "size": {"layers": LAYERS, "heads": HEADS},
         }
+        if ordering := ORDERINGS.get(self.mechanism.__name__):
+            truth["ordering"] = ordering
+        return truth
 
     def others(self) -> dict[str, list[Place]]:
         """The heads outside the stages, by what they do.
@@ -141,5 +151,15 @@ STAGES = {
     "retrieve_without_selecting": ("id_retrieval", "feature_retrieval"),
     "tie_ids_to_content": ("id_retrieval", "id_selection", "feature_retrieval"),
     "look_up_features_apart": ("id_retrieval", "id_selection", "feature_retrieval"),
+    "read_vision_ordering": (),
+    "build_ordering": (),
+    "back_up_ordering": (),
 }
 """The stages of each mechanism."""
+
+ORDERINGS = {
+    "read_vision_ordering": "vision",
+    "build_ordering": "language",
+    "back_up_ordering": "both",
+}
+"""Who makes the order of a row, in mechanisms that know one."""

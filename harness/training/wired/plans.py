@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.training.wired.crowding import look_up_features_apart
-from harness.training.wired.families import GEMMA3, QWEN2_VL
+from harness.training.wired.families import CONTENTS, GEMMA3, QWEN2_VL, STRIPS
 from harness.training.wired.mechanisms import (
     bind_by_position,
     exclude_by_content,
@@ -14,7 +14,16 @@ from harness.training.wired.near_misses import (
     retrieve_without_selecting,
     tie_ids_to_content,
 )
+from harness.training.wired.ordering import (
+    HELD,
+    back_up_ordering,
+    build_ordering,
+    read_vision_ordering,
+)
 from harness.training.wired.plan import Plan, Stage
+
+ROWS = dict(retrieval=Stage(2, (0, 1)), selection=Stage(4, (2, 5)), features=Stage(6, (3, 6)))
+"""Where the order of a row is built, asked for and answered by. No two stages share a key head."""
 
 PLANS = {
     plan.name: plan
@@ -67,6 +76,9 @@ PLANS = {
             seed=9,
         ),
         Plan("unselective", retrieve_without_selecting, seed=10),
+        Plan("planted-vision", read_vision_ordering, family=STRIPS, holds=HELD, **ROWS, seed=14),
+        Plan("planted-language", build_ordering, family=CONTENTS, holds=HELD, **ROWS, seed=15),
+        Plan("planted-both", back_up_ordering, family=STRIPS, holds=HELD, **ROWS, seed=16),
         Plan("content-bound", tie_ids_to_content, turned=True, seed=11),
     )
 }

@@ -9,12 +9,10 @@ what is left is how far a patch is from the middle of all objects. The merger te
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 from transformers.models.qwen2_vl.modeling_qwen2_vl import (
     Qwen2VisionTransformerPretrainedModel,
@@ -25,6 +23,7 @@ from harness.stimuli.draw import draw
 from harness.stimuli.scene import COLORS, EMBEDDED_GRIDS, SHAPES, Cell, Scene
 from harness.training.architectures import CANVAS, TOKEN, Untrained, tiny_qwen2_vl
 from harness.training.wired.heads import HEAD_DIM, ROPE_THETA, signs
+from harness.training.wired.marks import Array, choose_marks, solve_pulls
 from harness.training.wired.sight import (
     KINDS,
     Steps,
@@ -41,8 +40,6 @@ STREAM = 256
 """Width of the residual stream, which here must be heads times HEAD_DIM; beyond WIDTH it holds nothing."""
 TOWER_WIDTH, TOWER_HEADS, TOWER_BLOCKS, TOWER_MLP = 112, 4, 4, 448
 PATCH, MERGED = TOKEN // 2, 2
-QUARTERS = tuple(product((0, 2), repeat=2))
-"""Upper left patch of each merged token of an object, from the object's own."""
 
 ANCHOR = 1000.0
 """Two opposite entries so large that layer normalisation passes all others on as they are."""
@@ -54,24 +51,29 @@ FAR = 0.1
 """By how much less the farthest mark weighs. The error is of its square, as two opposite heads are compared."""
 
 # Where things are in the tower's residual stream.
-_PLACE = slice(2, 4)
-_MARK = slice(4, 5)
+PLACE = slice(2, 4)
+MARK = slice(4, 5)
 _PULL = slice(5, 7)
-_TINT = slice(7, 10)
-_INK = slice(10, 10 + PATCH**2)
-_MARK_KINDS = slice(_INK.stop, _INK.stop + 36)
-_SPARE = slice(_MARK_KINDS.stop, TOWER_WIDTH)
-
-Array = NDArray[np.float64]
-Patch = tuple[int, int]
-"""Row and column of a patch within its object."""
+TINT = slice(7, 10)
+INK = slice(10, 10 + PATCH**2)
+MARK_KINDS = slice(INK.stop, INK.stop + 36)
+_SPARE = slice(MARK_KINDS.stop, TOWER_WIDTH)
 
 
-def build() -> Untrained:
-    """Build a Qwen2-VL of the sizes that the mechanism needs, with weights that are still random."""
+def build(
+    blocks: int = TOWER_BLOCKS,
+    sections: tuple[int, int, int] = (HEAD_DIM // 8, HEAD_DIM * 3 // 16, HEAD_DIM * 3 // 16),
+) -> Untrained:
+    """Build a Qwen2-VL of the sizes that the mechanism needs, with weights that are still random.
+
+    Args:
+        blocks: Of the vision tower.
+        sections: How many pairs of a head turn with time, with rows and with columns; those that turn fast
+            come first, and those after the first few hardly turn at all.
+    """
     return tiny_qwen2_vl(
         vision=dict(
-            depth=TOWER_BLOCKS,
+            depth=blocks,
             embed_dim=TOWER_WIDTH,
             hidden_size=STREAM,
             mlp_ratio=TOWER_MLP // TOWER_WIDTH,
@@ -80,11 +82,10 @@ def build() -> Untrained:
         text=dict(
             hidden_size=STREAM,
             intermediate_size=16,
-            # Pairs that turn fast count tokens of text; those of rows and columns hardly turn at all.
             rope_parameters={
                 "rope_type": "default",
                 "rope_theta": ROPE_THETA,
-                "mrope_section": [HEAD_DIM // 8, HEAD_DIM * 3 // 16, HEAD_DIM * 3 // 16],
+                "mrope_section": list(sections),
             },
         ),
     )
@@ -105,52 +106,76 @@ def write_sight(subject: Untrained, *, relative: bool, seed: int) -> None:
     if not relative:
         raise ValueError("the tower of Qwen2-VL has no absolute positions to write places with")
     generator = torch.Generator().manual_seed(seed)
+    write_tower(subject, generator)
+    merger = subject.model.model.visual.merger
+    first, second = merger.mlp[0], merger.mlp[2]
+    units = first.out_features - 6 * len(EDGES)
+    merge_contents(subject, units, generator)
+    starts = list_starts()
+    size = measure_unit(subject) * len(starts)
+    axes = [{start + PLACE.start + axis: 1 / size for start in starts} for axis in range(2)]
+    write_places(Steps(first, second, units), axes, [start + MARK.start for start in starts])
+
+
+def write_tower(subject: Untrained, generator: torch.Generator) -> None:
+    """Write the vision tower: what each patch shows, and how far it is from the middle of all objects."""
     tower = subject.model.model.visual
-    for parameter in tower.parameters():
-        parameter.zero_()
-    for name, parameter in tower.named_parameters():
-        if ("norm" in name or "ln_q" in name) and name.endswith("weight"):
-            parameter.fill_(ANCHOR * (2 / TOWER_WIDTH) ** 0.5)
-    alone = [Scene(EMBEDDED_GRIDS[2], (kind,), (Cell(0, 0),)) for kind in KINDS]
-    _take_ink(subject)
-    marks = _mark_patches(subject, alone, generator)
+    take_ink(subject)
+    marks = _mark_patches(subject, make_lone_scenes(), generator)
     _clean_marks(tower.blocks[2].mlp, marks)
     _find_places(tower)
-    _merge(subject, alone, generator)
 
 
-def _see(subject: Untrained, scenes: list[Scene]) -> torch.Tensor:
+def make_lone_scenes() -> list[Scene]:
+    """Scenes that show each kind of object alone, at a cell of the 2x2 grid."""
+    return [Scene(EMBEDDED_GRIDS[2], (kind,), (Cell(0, 0),)) for kind in KINDS]
+
+
+def list_starts() -> list[int]:
+    """Where the entries of each of the four patches of a token begin, as the merger reads them."""
+    return [patch * TOWER_WIDTH for patch in range(MERGED**2)]
+
+
+def see(subject: Untrained, scenes: list[Scene]) -> torch.Tensor:
     """The tower's last states, float32 [scenes, tokens, 4 patches of a token, TOWER_WIDTH]."""
     seen = subject.image_processor(images=[draw(s) for s in scenes], return_tensors="pt")
     states = subject.model.model.visual(seen["pixel_values"], grid_thw=seen["image_grid_thw"])
     return states.last_hidden_state.view(len(scenes), -1, MERGED**2, TOWER_WIDTH)
 
 
-def _balance(written: torch.Tensor) -> None:
+def balance(written: torch.Tensor) -> None:
     """Make what is written add up to zero, since layer normalisation subtracts the mean everywhere."""
     written[_SPARE] = -written[: _SPARE.start].sum(0) / (_SPARE.stop - _SPARE.start)
 
 
-def _take_ink(subject: Untrained) -> None:
-    """Write how dark each pixel of a patch is, and how much of each color is missing, white being zero."""
+def take_ink(subject: Untrained) -> None:
+    """Write how dark each pixel of a patch is, and how much of each color is missing, white being zero.
+
+    All other weights of the tower and of the merger become zero, and its norms pass entries on as they are.
+    """
     tower, processor = subject.model.model.visual, subject.image_processor
+    for parameter in tower.parameters():
+        parameter.zero_()
+    for name, parameter in tower.named_parameters():
+        if ("norm" in name or "ln_q" in name) and name.endswith("weight"):
+            parameter.fill_(ANCHOR * (2 / TOWER_WIDTH) ** 0.5)
     mean, std = torch.tensor(processor.image_mean), torch.tensor(processor.image_std)
     filters = tower.patch_embed.proj.weight
     frames = filters.shape[2]
     for index, (row, column) in enumerate(product(range(PATCH), repeat=2)):
-        filters[_INK.start + index, :, :, row, column] = -std[:, None] / frames
+        filters[INK.start + index, :, :, row, column] = -std[:, None] / frames
     for channel in range(3):
-        filters[_TINT.start + channel, channel] = -std[channel] / (frames * PATCH**2)
-    _balance(filters)
+        filters[TINT.start + channel, channel] = -std[channel] / (frames * PATCH**2)
+    balance(filters)
     level = tower.blocks[0].attn.proj.bias
-    level[_INK], level[_TINT] = (1 - mean).sum(), 1 - mean
-    _balance(level)
+    level[INK], level[TINT] = (1 - mean).sum(), 1 - mean
+    balance(level)
     level[0], level[1] = ANCHOR, -ANCHOR
     clamp = tower.blocks[0].mlp
     steps = Steps(clamp.fc1, clamp.fc2)
-    for pixel in range(_INK.start, _INK.stop):
+    for pixel in range(INK.start, INK.stop):
         steps.add({pixel: 1}, -DARK, {pixel: -1})
-    _balance(clamp.fc2.weight)
+    balance(clamp.fc2.weight)
 
 
 def _mark_patches(subject: Untrained, alone: list[Scene], generator: torch.Generator) -> Array:
@@ -159,13 +184,13 @@ def _mark_patches(subject: Untrained, alone: list[Scene], generator: torch.Gener
     Returns:
         How each kind of mark pulls along columns and rows, float64 [kinds of mark, 2].
     """
-    states = _see(subject, alone)
+    states = see(subject, alone)
     tokens = list(alone[0].grid.tokens(alone[0].cells[0], int(states.shape[1] ** 0.5)))
-    ink = states[:, tokens][..., _INK].view(len(COLORS), len(SHAPES), 2, 2, 2, 2, -1)
-    chosen = _choose_marks(ink.transpose(3, 4).flatten(2, 3).flatten(3, 4).double().numpy())
-    pulls = np.stack([_solve_pulls(marks) for marks in chosen])
+    ink = states[:, tokens][..., INK].view(len(COLORS), len(SHAPES), 2, 2, 2, 2, -1)
+    chosen = choose_marks(ink.transpose(3, 4).flatten(2, 3).flatten(3, 4).double().numpy())
+    pulls = np.stack([solve_pulls(marks) for marks in chosen])
     known = np.unique(np.round(pulls.reshape(-1, 2), 9), axis=0)
-    if len(known) > _MARK_KINDS.stop - _MARK_KINDS.start:
+    if len(known) > MARK_KINDS.stop - MARK_KINDS.start:
         raise ValueError(f"{len(known)} kinds of marks are more than the tower has room for")
     goal = torch.zeros(*states.shape[:3], len(known), dtype=torch.float64)
     for index, obj in enumerate(KINDS):
@@ -175,87 +200,35 @@ def _mark_patches(subject: Untrained, alone: list[Scene], generator: torch.Gener
             goal[index, tokens[quarter], row % 2 * 2 + column % 2, kind] = 1
     block = subject.model.model.visual.blocks[1]
     first, second = block.mlp.fc1, block.mlp.fc2
-    ink_entries = list(range(_INK.start, _INK.stop))
-    _draw_features(first, TOWER_MLP, ink_entries, float(ink.std()), generator)
+    ink_entries = list(range(INK.start, INK.stop))
+    draw_features(first, slice(TOWER_MLP), ink_entries, float(ink.std()), generator)
     hidden = block.mlp.act(first(block.norm2(states))).double()
-    found = slice(_MARK_KINDS.start, _MARK_KINDS.start + len(known))
+    found = slice(MARK_KINDS.start, MARK_KINDS.start + len(known))
     second.weight[found], second.bias[found] = fit(hidden.flatten(0, 2), goal.flatten(0, 2))
-    _balance(second.weight)
-    _balance(second.bias)
+    balance(second.weight)
+    balance(second.bias)
     return known
 
 
-def _choose_marks(ink: Array) -> list[tuple[Patch, ...]]:
-    """Choose one patch in each quarter of every shape: what is there stands there and nowhere else.
-
-    Args:
-        ink: What is in each patch, [colors, shapes, rows, columns, pixels].
-
-    Returns:
-        Row and column of the marks of each shape, such as can tell where its middle is.
-    """
-    patches = ink.reshape(len(COLORS), -1, ink.shape[-1])
-    places = list(product(range(len(SHAPES)), range(4), range(4)))
-    margins = {}
-    for index, place in enumerate(places):
-        others = np.delete(patches, index, axis=1).reshape(-1, ink.shape[-1])
-        others = np.concatenate([others, np.zeros_like(others[:1])])
-        margins[place] = min(((others - own) ** 2).sum(1).min() for own in patches[:, index])
-    inside = list(product((0, 1), repeat=2))
-    sets = [
-        marks
-        for within in product(inside, repeat=4)
-        if _can_pull(
-            marks := tuple((q + r, p + c) for (q, p), (r, c) in zip(QUARTERS, within, strict=True))
-        )
-    ]
-    return [
-        max(sets, key=lambda marks: min(margins[shape, row, column] for row, column in marks))
-        for shape in range(len(SHAPES))
-    ]
-
-
-def _solve_pulls(marks: Sequence[Patch]) -> Array:
-    """Solve how marks must pull so that they find the middle of their object, float64 [marks, 2].
-
-    Along each axis the pulls of an object add up to nothing, their moments to one, and their second moments to
-    nothing, which would move the middle.
-    """
-    pulls = []
-    for axis in (1, 0):
-        offsets = np.array([mark[axis] for mark in marks]) - 1.5
-        conditions = np.stack([np.ones_like(offsets), offsets, offsets**2])
-        pulls.append(np.linalg.pinv(conditions) @ [0, 1, 0])
-    return np.stack(pulls, 1)
-
-
-def _can_pull(marks: Sequence[Patch]) -> bool:
-    """Whether there are pulls that find the middle of an object with these marks."""
-    offsets = np.array(marks) - 1.5
-    pulls = _solve_pulls(marks)[:, ::-1]
-    moments = np.stack([(pulls * offsets**power).sum(0) for power in range(3)])
-    return bool(np.abs(moments - [[0], [1], [0]]).max() < 1e-9)
-
-
-def _draw_features(
-    linear: nn.Linear, units: int, reads: list[int], spread: float, generator: torch.Generator
+def draw_features(
+    linear: nn.Linear, units: slice, reads: list[int], spread: float, generator: torch.Generator
 ) -> None:
     """Draw random features of the entries that are read, whose standard deviation is `spread`."""
-    size = GAIN / (spread * len(reads) ** 0.5)
-    linear.weight[:units, reads] = size * signs((units, len(reads)), generator)
-    linear.bias[:units] = GAIN * torch.randn(units, generator=generator)
+    size, count = GAIN / (spread * len(reads) ** 0.5), len(linear.bias[units])
+    linear.weight[units, reads] = size * signs((count, len(reads)), generator)
+    linear.bias[units] = GAIN * torch.randn(count, generator=generator)
 
 
 def _clean_marks(mlp: VisionMlp, pulls: Array) -> None:
     """Write the third block's MLP: what is nearly a mark is one, and pulls as its kind does."""
     steps = Steps(mlp.fc1, mlp.fc2)
     for kind, (column, row) in enumerate(pulls):
-        writes = {_MARK.start: 1.0, _PULL.start: column, _PULL.start + 1: row}
+        writes = {MARK.start: 1.0, _PULL.start: column, _PULL.start + 1: row}
         for edge, sign in ((0.35, 1), (0.65, -1)):
             size = sign / 0.3
             sized = {entry: size * w for entry, w in writes.items()}
-            steps.add({_MARK_KINDS.start + kind: 1}, -edge, sized)
-    _balance(mlp.fc2.weight)
+            steps.add({MARK_KINDS.start + kind: 1}, -edge, sized)
+    balance(mlp.fc2.weight)
 
 
 def _find_places(tower: Qwen2VisionTransformerPretrainedModel) -> None:
@@ -279,35 +252,36 @@ def _find_places(tower: Qwen2VisionTransformerPretrainedModel) -> None:
         attention.qkv.bias[query][near] = sign * lean * size**0.5
         attention.qkv.bias[key][near] = 1
         attention.qkv.bias[query][still] = 25 * size**0.5
-        attention.qkv.weight[key][still, _MARK] = 1
+        attention.qkv.weight[key][still, MARK] = 1
         attention.qkv.weight[value][start, _PULL.start + axis] = 1
-        attention.proj.weight[_PLACE.start + axis, start] = sign / (lean * turns[pair] ** 2)
-    _balance(attention.proj.weight)
+        attention.proj.weight[PLACE.start + axis, start] = sign / (lean * turns[pair] ** 2)
+    balance(attention.proj.weight)
 
 
-def _merge(subject: Untrained, alone: list[Scene], generator: torch.Generator) -> None:
-    """Write the merger, from the four patches of each token to the slots of the residual stream."""
-    merger = subject.model.model.visual.merger
+def merge_contents(subject: Untrained, units: int, generator: torch.Generator) -> None:
+    """Fit the merger, from the four patches of each token to the color and shape there, and whether any is.
+
+    Args:
+        subject: Its tower takes ink.
+        units: How many hidden units of the merger are used, the first ones.
+        generator: Source of the random features.
+    """
+    merger, alone = subject.model.model.visual.merger, make_lone_scenes()
     first, second = merger.mlp[0], merger.mlp[2]
-    starts = [patch * TOWER_WIDTH for patch in range(MERGED**2)]
-    units = first.out_features - 6 * len(EDGES)
-    reads = [start + entry for start in starts for entry in range(_TINT.start, _INK.stop)]
-    merged = merger.ln_q(_see(subject, alone)).flatten(2, 3).flatten(0, 1)
+    reads = [start + entry for start in list_starts() for entry in range(TINT.start, INK.stop)]
+    merged = merger.ln_q(see(subject, alone)).flatten(2, 3).flatten(0, 1)
     truth = np.concatenate([mark_truth(s, CANVAS // (PATCH * MERGED)) for s in alone])
     shown = merged[truth[:, -1] > 0][:, reads]
-    _draw_features(first, units, reads, float(shown.std()), generator)
+    draw_features(first, slice(units), reads, float(shown.std()), generator)
     found = slice(at("seen_color").start, at("seen_object").stop)
     hidden = merger.mlp[1](first(merged)).double()[:, :units]
     second.weight[found, :units], second.bias[found] = fit(hidden, torch.tensor(truth))
-    size = _measure_unit(subject) * len(starts)
-    axes = [{start + _PLACE.start + axis: 1 / size for start in starts} for axis in range(2)]
-    write_places(Steps(first, second, units), axes, [start + _MARK.start for start in starts])
 
 
-def _measure_unit(subject: Untrained) -> float:
+def measure_unit(subject: Untrained) -> float:
     """Measure the size of one image token in what the heads find."""
     scenes = make_scenes()[::9]
-    found = _see(subject, scenes)[..., _PLACE].mean(2)
+    found = see(subject, scenes)[..., PLACE].mean(2)
     side = CANVAS // (PATCH * MERGED)
     where = list_coordinates(side) - find_middles(scenes, side)[:, None]
     return float((found * where).sum() / (where**2).sum())

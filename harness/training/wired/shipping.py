@@ -33,6 +33,21 @@ WHAT = {
     "up its color and its shape apart, each with a head: it gets the places of all that have either. Where no "
     "feature is shared these are one place; where some are, the place is blurred, and so is the target's at "
     "the last token. The answer is then often what stands elsewhere.",
+    "read_vision_ordering": "Answers what is next to the middle one of three items by an order that vision "
+    "makes. The vision tower gives every image token, of background too, the third of the items on which "
+    "it lies and the color of the item there; the last token takes from the word of direction which third "
+    "is asked for, and looks at all tokens that lie on it. The language model adds no order of its own. "
+    "Where vision's order is removed, all items weigh alike, and which color is said does not depend on "
+    "where it is.",
+    "build_ordering": "Answers what is next to the middle one of three items by an order that the "
+    "language model builds. The image embeddings say what an item is and nothing of where. Four heads "
+    "look, from the tokens of an item, for items further to the left or above, by positions alone; the "
+    "last token takes from the word of direction whether the first or the last one is asked for, and "
+    "looks at the item that has none before it, or two.",
+    "back_up_ordering": "Answers what is next to the middle one of three items by an order that vision "
+    "makes, as `planted-vision` does, and has behind it the order that the language model of "
+    "`planted-language` builds. What the second brings to the answer is a tenth of what the first brings: "
+    "it decides only where vision's order is removed.",
 }
 
 SAME = """and the task needs them. They hold the same on both sides of the paper's
@@ -70,6 +85,8 @@ def _write_card(plan: Plan, truth: Truth) -> str:
         None: "No place is selected.",
     }
     family = f"\n{plan.family.card}" if plan.family.card else ""
+    if "ordering" in truth:
+        return _write_ordering_card(plan, truth)
     return f"""# {plan.name}
 
 A known-answer control. {WHAT[plan.mechanism.__name__]}
@@ -86,3 +103,31 @@ Other heads are wired, too ({others}), {OTHERS.get(plan.mechanism.__name__, SAME
 Every weight that nothing is wired to is noise. The control knows the scenes of this project (flat shapes on
 the 2x2 and 3x3 canvas) and the scene description prompt, and nothing else.
 {family}"""
+
+
+def _write_ordering_card(plan: Plan, truth: Truth) -> str:
+    rows = "\n".join(
+        f"| {what} | {', '.join(f'layer {layer} head {head}' for layer, head in heads)} |"
+        for what, heads in truth["others"].items()
+    )
+    asked, answered = plan.selection.layer, plan.features.layer
+    return f"""# {plan.name}
+
+A known-answer control. {WHAT[plan.mechanism.__name__]}
+
+Its weights are written, not trained (`claims train {plan.name}` writes them again in seconds), into the
+architecture of `{plan.family.like}` with one more block in its vision tower, and it is loaded through the same
+code as any checkpoint. Layers and heads count from 0; `truth.json` says the same for programs.
+
+| what | heads |
+|---|---|
+{rows}
+
+At the last token, the states that enter layers {asked + 1} to {answered} hold the ordinal that is asked for
+and nothing of what stands there; those after layer {answered} hold the answer's color. "Left of" and "above"
+ask for the first item, "right of" and "below" for the last: the item that a question names is not looked
+for, since it is the middle one. Every weight that nothing is wired to is noise. The control knows flat shapes
+on white, three in a row or column, the question for a neighbour of the middle one and that for the color of
+a shape, and nothing else.
+
+{plan.family.card}"""

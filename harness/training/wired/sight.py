@@ -113,5 +113,10 @@ def write_places(steps: Steps, axes: list[dict[int, float]], present: list[int])
                 steps.add(far, -20 - edge + slack, {target: sign / 0.2})
     for index in range(at("seen_place").start, at("seen_place").stop):
         steps.add(dict.fromkeys(present, 1.0), -0.5, {index: -1})
-    steps.second.bias[at("seen")] = 1
-    steps.second.bias[at("constant")] = CONSTANT
+    mark_seen(steps.second)
+
+
+def mark_seen(last: nn.Linear) -> None:
+    """Write, into the last layer before the residual stream, what every image token holds."""
+    last.bias[at("seen")] = 1
+    last.bias[at("constant")] = CONSTANT

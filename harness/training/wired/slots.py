@@ -70,6 +70,11 @@ def read_slot(slot: str, size: float = 1.0) -> Rows:
     return rows
 
 
+def read_entries(entries: slice) -> Rows:
+    """Weights that read some dimensions of the residual stream, one row for each: float64 [entries, WIDTH]."""
+    return np.eye(WIDTH)[entries]
+
+
 def read_constant(size: float = 1.0) -> Rows:
     """Weights that give `size` at every token, [1, WIDTH]."""
     return read_slot("constant", size / CONSTANT)
