@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mediation import describe_machine
+from mediation import machine_of
 from torch import nn
 
 from harness.machine.placement import count_threads
@@ -215,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     torch.set_num_threads(count_threads())
     rows = options.rows or (64 if options.device == "cpu" else 4096)
     found = {
-        "machine": machine_of(options.device)),
+        "machine": machine_of(options.device),
         "rows": rows,
         "families": [] if options.no_families else measure_families(options.trials),
         "widths": measure_widths(rows, options.device, options.repeats),
