@@ -1,4 +1,4 @@
-"""Keeps a handful of trials in words beside a measurement, so that a reader can see what was asked and answered.
+"""Keeps a handful of trials in words beside a measurement, so that a reader sees what was asked and answered.
 
 They are the first ones that were judged, not chosen ones, and nothing is computed from them. What they show can
 be drawn again from what stands here, without the subject and without the experiment.

@@ -1,14 +1,16 @@
-"""Draw a figure for every measurement that has one, once: what is drawn already is not drawn again.
+"""Make what is shown of every measurement once: what is drawn already is not drawn again.
 
-A figure takes half a second, a page of many subjects has a hundred of them, and pages are written anew whenever
-somebody asks. So figures are kept under a name that follows from what they were drawn from.
+A figure takes half a second and a measurement a tenth to load; a page of many subjects has a hundred of each,
+and pages are written anew whenever somebody asks. So what is shown is kept under a name that follows from what
+it was made from.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 import xarray as xr
@@ -67,79 +69,146 @@ STORY = ("similarity", "mediation")
 """The experiments that the picture of the paper's story is drawn from."""
 
 
+ROOMS = ("statistics", "measures", "readings", "reporting")
+"""Rooms whose code decides what is shown of a measurement."""
+
+EXAMPLES = "examples"
+"""The attribute of a measurement that holds its first trials."""
+
+
+class RivalScores(NamedTuple):
+    """How often each explanation of the answers under one edit is right.
+
+    Attributes:
+        edited: What was edited, in words; "" if there is one edit.
+        shares: (explanation, share with its interval and trials, in words).
+    """
+
+    edited: str
+    shares: list[tuple[str, str]]
+
+
+Score = Callable[[xr.Dataset], Sequence[RivalScores]]
+"""Scores the rival explanations of a measurement; none if it has none."""
+
+
+class Shown(NamedTuple):
+    """What is shown of a measurement.
+
+    Attributes:
+        experiment: The experiment's name.
+        picture: Its figure, if somebody draws this experiment.
+        examples: Its first trials as JSON, see `harness.reporting.scenes`; "" if it keeps none.
+        rivals: Scores of rival explanations, if it has any.
+        facts: How it was measured, by name.
+    """
+
+    experiment: str
+    picture: Picture | None
+    examples: str
+    rivals: list[RivalScores]
+    facts: list[tuple[str, str]]
+
+
 class Album:
-    """The figures of a page, each drawn once from the measurements that it shows.
+    """Figures and numbers of measurements, each made once.
 
     Args:
         folder: Where the figures of this page go.
-        cache: Where figures are kept by what they were drawn from, also for other pages; by default beside
-            the page's own.
+        cache: Where all of it is kept by what it was made from, also for other pages; by default beside the
+            page's own figures.
     """
 
     def __init__(self, folder: Path, cache: Path | None = None) -> None:
-        self.folder, self.cache, self.drawn = folder, cache or folder / ".drawn", 0
-        self._code = _hash_drawing()
+        self.folder, self.cache = folder, cache or folder / ".drawn"
+        self._code = _hash_rooms()
 
-    def draw(self, experiment: str, data: xr.Dataset, key: str, subject: str) -> Picture | None:
-        """The figure of a measurement; None if nobody draws this experiment.
+    def show(
+        self, subject: str, key: str, load: Callable[[], xr.Dataset | None], score: Score
+    ) -> Shown | None:
+        """What is shown of a measurement; None if it is gone.
 
         Args:
-            experiment: Its name.
-            data: The measurement.
+            subject: The subject's name.
             key: Its key in the store.
-            subject: The subject's name.
+            load: Loads it, if need be.
+            score: Scores its rival explanations.
         """
-        draw = DRAWN.get(experiment)
-        if draw is None:
+        source = self._name(subject, key)
+        kept = self._find(source)
+        if kept is not None:
+            return kept
+        data = load()
+        if data is None:
             return None
-        return self._once(lambda: draw(data, subject, self.folder), experiment, subject, key)
-
-    def draw_story(
-        self, parts: Mapping[str, tuple[str, xr.Dataset]], subject: str
-    ) -> Picture | None:
-        """The picture of the paper's story; None if nothing that it shows was measured.
-
-        Args:
-            parts: Key and measurement of the experiments in STORY, as far as they are there.
-            subject: The subject's name.
-        """
-        found = {name: parts[name] for name in STORY if name in parts}
-        if not found:
-            return None
-        similarity, mediation = (found[name][1] if name in found else None for name in STORY)
-        return self._once(
-            lambda: story.draw_story(
-                similarity, mediation, subject, self.folder, find_published(subject, PAIRS)
+        name = str(data.attrs["experiment"])
+        # On a user's photographs the name is "<experiment> on <photographs>".
+        draw = DRAWN.get(name.partition(" on ")[0])
+        facts = [(n, str(v)) for n, v in data.attrs.items() if n != EXAMPLES and v != ""]
+        return self._keep(
+            source,
+            Shown(
+                name,
+                draw(data, subject, self.folder) if draw else None,
+                str(data.attrs.get(EXAMPLES, "")),
+                list(score(data)),
+                facts,
             ),
-            "story",
-            subject,
-            *(key for key, _ in found.values()),
         )
 
-    def _once(self, draw: Callable[[], Picture], *made_of: str) -> Picture:
-        """Draw a figure, unless one drawn from the same by the same code is kept."""
-        source = hashlib.sha256("\n".join((self._code, *made_of)).encode()).hexdigest()[:24]
-        note, kept = self.cache / f"{source}.json", self.cache / f"{source}.svg"
-        picture = _read_picture(note)
-        if picture is None or not kept.is_file():
-            picture = draw()
-            self.drawn += 1
-            write_bytes(kept, (self.folder / picture.filename).read_bytes())
+    def draw_story(
+        self, subject: str, keys: Mapping[str, str], load: Callable[[str], xr.Dataset | None]
+    ) -> Picture | None:
+        """The picture of the paper's story; None if nothing that it shows is there.
+
+        Args:
+            subject: The subject's name.
+            keys: Keys of the measurements in STORY, by their names, as far as they are known.
+            load: Loads the measurement of a key, if need be.
+        """
+        source = self._name("story", subject, *keys, *keys.values())
+        kept = self._find(source)
+        if kept is not None:
+            return kept.picture
+        found = [load(keys[name]) if name in keys else None for name in STORY]
+        if all(data is None for data in found):
+            return None
+        shown = find_published(subject, PAIRS)
+        picture = story.draw_story(found[0], found[1], subject, self.folder, shown)
+        return self._keep(source, Shown("story", picture, "", [], [])).picture
+
+    def _name(self, *made_of: str) -> str:
+        return hashlib.sha256("\n".join((self._code, *made_of)).encode()).hexdigest()[:24]
+
+    def _find(self, source: str) -> Shown | None:
+        """What is kept under a name, its figure put where those of this page are; None if it cannot be read."""
+        try:
+            name, picture, examples, rivals, facts = read_json(self.cache / f"{source}.json")
+            drawn = None
+            if picture is not None:
+                drawn = Picture(*map(str, picture))
+                # The name comes from a file, and must not lead out of the folder.
+                drawn = drawn._replace(filename=Path(drawn.filename).name)
+                content = (self.cache / f"{source}.svg").read_bytes()
+                write_bytes(self.folder / drawn.filename, content)
+            scores = [RivalScores(str(e), [(str(n), str(s)) for n, s in of]) for e, of in rivals]
+            told = [(str(n), str(v)) for n, v in facts]
+            return Shown(str(name), drawn, str(examples), scores, told)
+        except (OSError, ValueError, TypeError):
+            # It is made again, which costs time and nothing else.
+            return None
+
+    def _keep(self, source: str, shown: Shown) -> Shown:
+        try:
+            if shown.picture is not None:
+                content = (self.folder / shown.picture.filename).read_bytes()
+                write_bytes(self.cache / f"{source}.svg", content)
             # Last, since it says that the figure is there.
-            write_json(note, list(picture))
-        else:
-            write_bytes(self.folder / picture.filename, kept.read_bytes())
-        return picture
-
-
-def _read_picture(note: Path) -> Picture | None:
-    """What is known of a figure that is kept; None if it is not, or if that cannot be read."""
-    try:
-        title, caption, filename = read_json(note)
-    except (OSError, ValueError, TypeError):
-        # It is drawn again, which costs time and nothing else.
-        return None
-    return Picture(str(title), str(caption), Path(str(filename)).name)
+            write_json(self.cache / f"{source}.json", shown)
+        except OSError:
+            # A store that cannot be written is no reason to have no page.
+            pass
+        return shown
 
 
 def draw_gallery(measurements: Mapping[str, xr.Dataset], folder: Path) -> list[Picture]:
@@ -171,11 +240,11 @@ def draw_gallery(measurements: Mapping[str, xr.Dataset], folder: Path) -> list[P
     return found
 
 
-def _hash_drawing() -> str:
-    """Hash of what decides how a measurement is drawn: this code, matplotlib, and the published numbers."""
-    modules = (curves, figures, interventions, story)
-    files = [Path(str(m.__file__)) for m in modules] + sorted((FIXTURES / "published").glob("*"))
+def _hash_rooms() -> str:
+    """Hash of what decides how a measurement is shown: code, matplotlib, and the published numbers."""
     found = hashlib.sha256(matplotlib.__version__.encode())
-    for file in files:
+    here = Path(__file__).resolve().parents[1]
+    files = [file for room in ROOMS for file in sorted((here / room).rglob("*.py"))]
+    for file in (*files, *sorted((FIXTURES / "published").glob("*"))):
         found.update(file.read_bytes())
     return found.hexdigest()

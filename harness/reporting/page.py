@@ -19,6 +19,7 @@ from harness.judging.controls import read_expected
 from harness.machine.files import write_bytes
 from harness.reporting import deviations
 from harness.reporting.claim_rows import group_claims
+from harness.reporting.drawing import Shown
 from harness.reporting.error_rates import Content, summarize_error_rates
 from harness.reporting.figures import Picture
 from harness.reporting.forest import LEFT, RIGHT, WIDTH
@@ -113,40 +114,22 @@ LONG = 400
 """Characters of a reason that are shown before it is opened."""
 
 
-class RivalScores(NamedTuple):
-    """How often each explanation of the answers under one edit is right.
-
-    Attributes:
-        edited: What was edited, in words; "" if there is one edit.
-        shares: (explanation, share with its interval and trials, in words).
-    """
-
-    edited: str
-    shares: list[tuple[str, str]]
-
-
 class Measured(NamedTuple):
-    """What a page shows of one measurement.
+    """One measurement on the page.
 
     Attributes:
         number: By which claims refer to it.
         subject: The subject's name.
-        experiment: The experiment's name.
         key: Its key in the store.
-        picture: Its figure, if somebody draws this experiment; the file is in the folder of figures.
-        trials: The first trials, if it keeps any.
-        rivals: Scores of rival explanations, if it has any.
-        facts: How it was measured, by name.
+        shown: What is shown of it; the file of its figure is in the folder of figures.
+        trials: Its first trials, if it keeps any.
     """
 
     number: int
     subject: str
-    experiment: str
     key: str
-    picture: Picture | None = None
+    shown: Shown
     trials: Sequence[ShownTrial] = ()
-    rivals: Sequence[RivalScores] = ()
-    facts: Sequence[tuple[str, str]] = ()
 
 
 class Story(NamedTuple):

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import xarray as xr
 from PIL import Image
 
 from harness.stimuli.draw import draw
@@ -17,9 +16,6 @@ from harness.stimuli.scene import Backdrop, Cell, Grid, Scene, objects
 
 SIDE = 112
 """Side of an image on the page in pixels, at most."""
-
-ATTRIBUTE = "examples"
-"""The attribute of a measurement that holds its first trials, as `harness.experiments.examples` writes it."""
 
 
 class ShownImage(NamedTuple):
@@ -46,14 +42,16 @@ class ShownTrial(NamedTuple):
     answers: tuple[tuple[str, str], ...]
 
 
-def read_trials(dataset: xr.Dataset) -> list[ShownTrial]:
-    """The trials that a measurement keeps; none if it keeps none, or if they cannot be read.
+def read_trials(examples: str) -> list[ShownTrial]:
+    """The trials that a measurement keeps, from what `harness.experiments.examples` writes beside it.
 
-    A page must not fail for the sake of an illustration.
+    There are none if they cannot be read: a page must not fail for the sake of an illustration.
+
+    Args:
+        examples: JSON, or "".
     """
     try:
-        kept = json.loads(dataset.attrs.get(ATTRIBUTE, "[]"))
-        return [_read_trial(row) for row in kept]
+        return [_read_trial(row) for row in json.loads(examples or "[]")]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
 

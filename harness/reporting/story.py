@@ -137,7 +137,14 @@ def draw_story(
     for axes in panels:
         axes.set(xlabel="layer", xlim=(-0.6, layers - 0.4))
         tick_whole_numbers(axes.xaxis)
-    figure.legend(*_find_handles(panels), loc="outside upper left", ncols=3, columnspacing=1.2)
+    figure.legend(
+        *_find_handles(panels),
+        loc="outside upper left",
+        ncols=3 if both else 1,
+        fontsize=8,
+        columnspacing=1.0,
+        handlelength=1.5,
+    )
     return save(
         figure,
         folder,
@@ -196,7 +203,7 @@ def _draw_heads(axes: Axes, dataset: xr.Dataset) -> int:
 
 
 def _label(stage: Stage) -> str:
-    return f"{spell_stage(stage.condition)}: {stage.code}"
+    return f"{spell_stage(stage.condition)} ({stage.code})"
 
 
 def _find_handles(panels: Sequence[Axes]) -> tuple[list[object], list[str]]:
@@ -223,7 +230,7 @@ def tell_story(card: Scorecard, subject: str) -> str:
         _tell_order([records[o] for o in ORDERS if o in records]),
         _tell_which("its states follow", "they do not follow", codes),
     ]
-    return f"In {subject} {'; '.join(filter(None, parts))}."
+    return f"In {subject}, {'; '.join(filter(None, parts))}."
 
 
 def _tell_which(there: str, absent: str, records: Mapping[str, Record | None]) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import xarray as xr
 
 from harness.reporting import junit, page
-from harness.reporting.drawing import STORY, Album
+from harness.reporting.drawing import STORY, Album, Score
 from harness.reporting.error_rates import Content
 from harness.reporting.moved import StageMove
 from harness.reporting.scenes import read_trials
@@ -22,13 +23,6 @@ class Measurements(Protocol):
 
     def get(self, key: str) -> xr.Dataset | None:
         """The measurement of a key, or None if there is none."""
-
-
-Score = Callable[[xr.Dataset], Sequence[page.RivalScores]]
-"""Scores the rival explanations of a measurement; none if it has none."""
-
-HIDDEN = ("examples",)
-"""Attributes of a measurement that say nothing of how it was made."""
 
 
 def write_pages(
@@ -57,39 +51,28 @@ def write_pages(
     """
     junit.write(scorecard, folder / "scorecard.xml", flavour)
     album = Album(folder / "figures", cache)
-    shown: list[page.Measured] = []
-    parts: dict[str, dict[str, tuple[str, xr.Dataset]]] = {}
+    found: list[page.Measured] = []
+    told: dict[str, dict[str, str]] = {}
     for subject, key in dict.fromkeys(
         (r.subject, r.measurement) for r in scorecard.records if r.measurement
     ):
-        data = measurements.get(key)
-        if data is None:
+        shown = album.show(subject, key, partial(measurements.get, key), score)
+        if shown is None:
             continue
-        name = str(data.attrs["experiment"])
-        # On a user's photographs the name is "<experiment> on <photographs>".
-        experiment = name.partition(" on ")[0]
-        if name in STORY:
-            parts.setdefault(subject, {})[name] = (key, data)
-        shown.append(
-            page.Measured(
-                len(shown),
-                subject,
-                name,
-                key,
-                album.draw(experiment, data, key, subject),
-                read_trials(data),
-                score(data),
-                [(n, str(v)) for n, v in data.attrs.items() if n not in HIDDEN and v != ""],
-            )
-        )
+        if shown.experiment in STORY:
+            told.setdefault(subject, {})[shown.experiment] = key
+        trials = read_trials(shown.examples)
+        found.append(page.Measured(len(found), subject, key, shown, trials))
     stories = [
-        page.Story(s, tell_story(scorecard, s), album.draw_story(parts.get(s, {}), s))
+        page.Story(
+            s, tell_story(scorecard, s), album.draw_story(s, told.get(s, {}), measurements.get)
+        )
         for s in scorecard.subjects
     ]
     page.write(
         scorecard,
         folder / "index.html",
-        measurements=shown,
+        measurements=found,
         stories=stories,
         figures=album.folder,
         calibration=calibration,

@@ -10,7 +10,7 @@ from harness.experiments.catalogue import find_experiment
 from harness.measures.explanations import EXPLANATIONS
 from harness.measures.mediation import spell_stage
 from harness.readings.rivals import RivalReading
-from harness.reporting.page import RivalScores
+from harness.reporting.drawing import RivalScores
 from harness.reporting.wording import number
 from harness.statistics.estimate import Estimate
 
