@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -110,6 +111,9 @@ SIGNS = {
 FEW = 4
 """Subjects up to which the table has words and numbers beside the signs."""
 
+TEMPLATES = Path(__file__).parent
+"""Where templates and the script of the page are."""
+
 LONG = 400
 """Characters of a reason that are shown before it is opened."""
 
@@ -184,22 +188,11 @@ def render(template: str, figures: Path, *parts: dict[str, Any], **more: Any) ->
 
     Args:
         template: Its file.
-        figures: The folder of the files that the filter `embed` puts into the page.
+        figures: The folder of the files that `embed` puts into the page.
         parts: Values by name.
         more: Values by name.
     """
-    here = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(here),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        # Every printed value goes through this before it is escaped.
-        finalize=lambda value: plain(value) if type(value) is str else value,
-    )
-    environment.filters["embed"] = lambda name: _embed(figures / name)
-    script = (here / "page.js").read_text(encoding="utf-8")
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     values: dict[str, Any] = {
         "words": WORDS,
@@ -210,10 +203,25 @@ def render(template: str, figures: Path, *parts: dict[str, Any], **more: Any) ->
         # The browser runs the script of this hash and no other, wherever it may have come from.
         "script": Markup(script),
         "script_hash": f"sha256-{digest}",
+        "embed": lambda name: _embed(figures / name),
     }
     for part in parts:
         values |= part
-    return environment.get_template(template).render(values | more)
+    return _environment().get_template(template).render(values | more)
+
+
+@cache
+def _environment() -> Environment:
+    """Where templates come from; they are compiled once."""
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Every printed value goes through this before it is escaped.
+        finalize=lambda value: plain(value) if type(value) is str else value,
+    )
 
 
 def _embed(file: Path) -> str:

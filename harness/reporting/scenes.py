@@ -18,6 +18,10 @@ SIDE = 112
 """Side of an image on the page in pixels, at most."""
 
 
+PHOTOGRAPH = "photograph"
+"""What stands for the setting of a photograph, which is not kept."""
+
+
 class ShownImage(NamedTuple):
     """One image of a trial.
 
@@ -70,24 +74,31 @@ def _read_trial(row: Mapping[str, Any]) -> ShownTrial:
 def _show_scene(text: str) -> ShownImage:
     """A scene drawn from the JSON that describes it; subjects that are shown the same scenes share images."""
     row = json.loads(text)
-    placed = [(str(name), Cell(int(r), int(c))) for name, r, c in row["objects"]]
-    told = ", ".join(
-        f"{name} in row {cell.row + 1}, column {cell.column + 1}" for name, cell in placed
-    )
-    setting = row["setting"]
-    if setting == "photograph":
+    told = ", ".join(f"{name} in row {r + 1}, column {c + 1}" for name, r, c in row["objects"])
+    if row["setting"] == PHOTOGRAPH:
         return ShownImage("", f"a photograph of {told}", 0)
-    rows, cell, gap, margin = map(int, row["grid"])
-    scene = Scene(
-        Grid(rows, cell, gap, margin),
-        objects(name for name, _ in placed),
-        tuple(cell for _, cell in placed),
-        Backdrop(str(setting[0]), int(setting[1])) if setting else None,
-    )
-    image = draw(scene)
+    image = draw(read_scene(row))
     if image.width > SIDE:
         image = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     image.quantize(64).save(file, "PNG", optimize=True)
     source = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
     return ShownImage(source, told or "a white image", image.width)
+
+
+def read_scene(row: Mapping[str, Any]) -> Scene:
+    """The scene that plain values describe, as an experiment keeps them; a photograph cannot be read.
+
+    Raises:
+        ValueError: It is none, or is not one that can be drawn.
+        KeyError: A part is missing.
+        TypeError: A part is of another kind.
+    """
+    rows, cell, gap, margin = map(int, row["grid"])
+    setting = row["setting"]
+    return Scene(
+        Grid(rows, cell, gap, margin),
+        objects(str(name) for name, _, _ in row["objects"]),
+        tuple(Cell(int(r), int(c)) for _, r, c in row["objects"]),
+        Backdrop(str(setting[0]), int(setting[1])) if setting else None,
+    )
