@@ -7,6 +7,7 @@ from measurements import mediation, similarity
 
 from harness.reporting import drawing
 from harness.reporting.drawing import Album, RivalScores, draw_gallery
+from harness.reporting.figures import Picture
 
 DATA = similarity().assign_attrs(experiment="similarity", subject="x", examples="[]", empty="")
 
@@ -22,11 +23,23 @@ class Loads:
         return self.data
 
 
+@pytest.fixture
+def quick(monkeypatch):
+    """Draws without drawing: what is kept of a figure does not depend on what is on it."""
+
+    def draw(data, subject, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"similarity--{subject}.svg").write_text(f"<svg>{subject}</svg>")
+        return Picture(f"{subject}: similarity", "A curve.", f"similarity--{subject}.svg")
+
+    monkeypatch.setitem(drawing.DRAWN, "similarity", draw)
+
+
 def score(data):
     return [RivalScores("somewhere", [("relative", "0.5")])]
 
 
-def test_a_figure_is_drawn_once_and_is_then_the_same(tmp_path):
+def test_a_figure_is_drawn_once_and_is_then_the_same(tmp_path, quick):
     load = Loads(DATA)
     first = Album(tmp_path / "a", tmp_path / "kept").show("x", "k", load, score)
     again = Album(tmp_path / "b", tmp_path / "kept").show("x", "k", load, score)
@@ -38,7 +51,7 @@ def test_a_figure_is_drawn_once_and_is_then_the_same(tmp_path):
     assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_other_measurements_subjects_and_code_are_drawn_anew(tmp_path, monkeypatch):
+def test_other_measurements_subjects_and_code_are_drawn_anew(tmp_path, monkeypatch, quick):
     load = Loads(DATA)
     for subject, key in (("x", "k"), ("x", "other"), ("y", "k")):
         Album(tmp_path / "a", tmp_path / "kept").show(subject, key, load, score)
@@ -49,7 +62,7 @@ def test_other_measurements_subjects_and_code_are_drawn_anew(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("damage", ["gone", "torn", "other"])
-def test_what_is_kept_and_damaged_is_made_again(tmp_path, damage):
+def test_what_is_kept_and_damaged_is_made_again(tmp_path, damage, quick):
     album, load = Album(tmp_path), Loads(DATA)
     first = album.show("x", "k", load, score)
     [note] = album.cache.glob("*.json")
@@ -61,7 +74,7 @@ def test_what_is_kept_and_damaged_is_made_again(tmp_path, damage):
     assert load.times == 2
 
 
-def test_a_name_that_leads_out_of_the_folder_is_kept_in_it(tmp_path):
+def test_a_name_that_leads_out_of_the_folder_is_kept_in_it(tmp_path, quick):
     album = Album(tmp_path / "page" / "figures")
     album.show("x", "k", Loads(DATA), score)
     [note] = album.cache.glob("*.json")
@@ -78,7 +91,7 @@ def test_nothing_is_shown_of_what_is_gone_or_drawn_by_nobody(tmp_path):
     assert plain.rivals
 
 
-def test_a_store_that_cannot_be_written_still_gives_a_figure(tmp_path):
+def test_a_store_that_cannot_be_written_still_gives_a_figure(tmp_path, quick):
     (tmp_path / "file").write_text("")
     shown = Album(tmp_path / "a", tmp_path / "file" / "kept").show("x", "k", Loads(DATA), score)
     assert (tmp_path / "a" / shown.picture.filename).is_file()
@@ -95,15 +108,11 @@ def test_a_story_is_drawn_of_what_is_there(tmp_path):
 
 def test_a_gallery_has_every_figure_in_both_formats(tmp_path):
     kept = {
-        "a": DATA,
-        "b": mediation().assign_attrs(experiment="mediation", subject="x"),
-        "c": DATA.assign_attrs(experiment="keys"),
+        "a": mediation().assign_attrs(experiment="mediation", subject="x"),
+        "b": DATA.assign_attrs(experiment="keys"),
     }
     found = draw_gallery(kept, tmp_path)
-    assert [p.filename for p in found] == ["story--x.svg", "similarity--x.svg", "mediation--x.svg"]
+    assert [p.filename for p in found] == ["story--x.svg", "mediation--x.svg"]
     names = {p.name for p in tmp_path.iterdir()}
     assert names == {f"{p.filename[:-4]}.{kind}" for p in found for kind in ("svg", "png")}
-    first = (tmp_path / "story--x.png").read_bytes()
-    assert first.startswith(b"\x89PNG")
-    draw_gallery(kept, tmp_path)
-    assert (tmp_path / "story--x.png").read_bytes() == first
+    assert (tmp_path / "story--x.png").read_bytes().startswith(b"\x89PNG")
