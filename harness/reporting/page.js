@@ -4,7 +4,7 @@
   const one = (query, within = document) => within.querySelector(query);
   const all = (query, within = document) => [...within.querySelectorAll(query)];
 
-  // Images wait in <noscript>, so that a page of many figures opens at once.
+  // What claims open into waits as text in <noscript>, so that a page of many thousand marks opens at once.
   const draw = (within) => {
     for (const waiting of all("noscript.lazy", within)) {
       const holder = document.createElement("template");
@@ -15,23 +15,29 @@
 
   const fill = (look) => {
     const shown = document.getElementById(look.dataset.shows);
-    if (shown && !look.dataset.filled) {
-      look.dataset.filled = "yes";
+    const place = one(".elsewhere", look);
+    if (shown && place) {
       const copy = one("div", shown).cloneNode(true);
-      one(".elsewhere", look).replaceWith(copy);
+      place.replaceWith(copy);
       draw(copy);
     }
+  };
+
+  // Rows of subjects of another family are left out of what is open, too.
+  const narrow = (within) => {
+    const family = one("#family").value;
+    for (const row of all("tr.of, tr.why", within)) row.hidden = Boolean(family) && row.dataset.family !== family;
   };
 
   const open = (button, wanted) => {
     const inside = document.getElementById(button.getAttribute("aria-controls"));
     button.setAttribute("aria-expanded", String(wanted));
+    inside.hidden = !wanted;
     if (wanted) {
-      inside.removeAttribute("hidden");
+      draw(inside);
+      narrow(inside);
       const looks = all("details.look", inside);
       if (looks.length && !looks.some((look) => look.open)) looks[0].open = true;
-    } else {
-      inside.setAttribute("hidden", "until-found");
     }
   };
 
@@ -50,8 +56,6 @@
         open(button, false);
       }
     });
-    const inside = document.getElementById(button.getAttribute("aria-controls"));
-    inside.addEventListener("beforematch", () => open(button, true));
   }
   // Events of details do not bubble, but they can be caught on the way down.
   document.addEventListener("toggle", (event) => {
@@ -110,7 +114,7 @@
       row.hidden = detail.hidden = !shown;
       count += shown;
     }
-    for (const of of all("tr.of, tr.why", table)) of.hidden = Boolean(family) && of.dataset.family !== family;
+    narrow(table);
     for (const body of all("tbody[data-section]", table)) {
       body.hidden = !all("tr.claim", body).some((row) => !row.hidden);
     }
@@ -132,7 +136,7 @@
   };
   addEventListener("resize", measure);
   addEventListener("beforeprint", () => {
-    for (const inside of all(".inside:not([hidden])")) all("details.look[open]", inside).forEach(fill);
+    all(".inside:not([hidden]) details.look[open]").forEach(fill);
     all("details.measured[open]").forEach(draw);
   });
   filter();
