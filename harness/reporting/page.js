@@ -62,7 +62,7 @@
     const details = event.target;
     if (!details.open) return;
     if (details.matches("details.look")) fill(details);
-    if (details.matches("details.measured")) draw(details);
+    else draw(details);
   }, true);
 
   const goToHash = () => {
