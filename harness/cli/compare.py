@@ -74,6 +74,9 @@ def add_arguments(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--markdown", type=Path, metavar="FILE", help="append a table, for a job's summary"
     )
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page, with what was lost first"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything, for programs")
     parser.add_argument(
         "--partial",
@@ -101,6 +104,7 @@ def execute(arguments: argparse.Namespace) -> int:
     Raises:
         ValueError: A scorecard cannot be read, or the margin is out of range.
     """
+    from harness.reporting import comparison_page
     from harness.reporting.gate import (
         markdown,
         refusal_markdown,
@@ -116,6 +120,8 @@ def execute(arguments: argparse.Namespace) -> int:
         # What an earlier comparison wrote there must not be taken for this one.
         after = arguments.after or arguments.merged or f"{arguments.before}:{arguments.quantised}"
         names = (arguments.before, after)
+        if arguments.html:
+            comparison_page.write_refusal(str(refusal), *names, arguments.html)
         _write(
             arguments,
             refusal_to_json(str(refusal), *names),
@@ -128,6 +134,8 @@ def execute(arguments: argparse.Namespace) -> int:
     each = arguments.after is None
     print("\n".join(render(found, each=each)))
     _write(arguments, to_json(found), markdown(found))
+    if arguments.html:
+        comparison_page.write(found, arguments.html)
     return 1 if found.red else 0
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import matplotlib.style
 import numpy as np
@@ -54,6 +56,9 @@ _STYLE = {
 
 styled = matplotlib.style.context(["default", _STYLE])
 """Decorator that draws with these settings alone: a user's own matplotlibrc must not change the file."""
+
+_ALSO: ContextVar[tuple[str, ...]] = ContextVar("formats", default=())
+"""Formats that figures are written in beside SVG."""
 
 HUES = (
     "#0072b2",
@@ -235,17 +240,31 @@ def save(
 ) -> Picture:
     """Write a figure as SVG, whole or not at all; the parts of the caption become one sentence.
 
+    Inside `drawing_also` it is written in those formats, too, each beside the other.
+
     Raises:
         OSError: The folder cannot be written; an old file is untouched.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{secrets.token_hex(8)}.tmp"
-    try:
+    for kind in ("svg", *_ALSO.get()):
+        temporary = folder / f".{secrets.token_hex(8)}.tmp"
         # Without a date and a version in it, the file depends on the data alone.
-        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None}, dpi=200)
-        os.replace(temporary, folder / filename)
-    finally:
-        temporary.unlink(missing_ok=True)
+        blank = {"svg": ("Date", "Creator"), "png": ("Software",)}[kind]
+        try:
+            figure.savefig(temporary, format=kind, metadata=dict.fromkeys(blank), dpi=200)
+            os.replace(temporary, (folder / filename).with_suffix(f".{kind}"))
+        finally:
+            temporary.unlink(missing_ok=True)
     sentence = "; ".join(caption)
     return Picture(title, f"{sentence[0].upper()}{sentence[1:]}.", filename)
+
+
+@contextmanager
+def drawing_also(*kinds: Literal["png"]) -> Iterator[None]:
+    """Write every figure that is drawn inside the block in these formats as well."""
+    before = _ALSO.set(kinds)
+    try:
+        yield
+    finally:
+        _ALSO.reset(before)

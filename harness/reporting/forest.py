@@ -1,36 +1,37 @@
-"""Lay out the page's interval plots: where each mark of a claim and subject goes, in SVG units.
+"""Lay out the interval plot of one claim: where each subject's marks go on one axis, in SVG units.
 
-One plot per unit, since only estimates in the same unit can share an axis.
+Each subject has a row of its own, drawn apart, so that the rows of a table can hold them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.judging.record import Record
-from harness.reporting.wording import WORDS, limit, measured, one_line
 
-WIDTH = 960
-LEFT, RIGHT = 168, 628
-"""Ends of the axis in SVG units; names stand to its left, numbers and verdicts to its right."""
-
-_HEAD, _ROW, _SPACE, _AXIS = 26, 22, 12, 34
+WIDTH = 320
+LEFT, RIGHT = 14, 306
+"""Ends of the axis in SVG units."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """The line of one subject under its claim, in SVG units.
+    """The marks of one subject, as horizontal positions in SVG units; None where there is nothing to mark.
 
-    `estimate`, `low`, `high` and `published` are horizontal positions, None where there is nothing to mark.
+    Attributes:
+        subject: Its name.
+        threshold: The threshold that holds for it.
+        shade_from: Where the claimed side begins.
+        shade_width: How wide the claimed side is.
+        estimate: The estimate.
+        low: The lower end of its interval.
+        high: The upper end.
+        published: The paper's value.
     """
 
     subject: str
-    verdict: str
-    word: str
-    numbers: str
-    y: float
     threshold: float
     shade_from: float
     shade_width: float
@@ -41,46 +42,27 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Group:
-    """One claim with its subjects; `y` is the baseline of its heading."""
-
-    claim: str
-    statement: str
-    limit: str
-    y: float
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True)
 class Plot:
-    """All claims in one unit, in SVG units; `axis` is the height of the axis, ticks are (position, label)."""
+    """The rows of one claim by subject, and the ticks of their axis as (position, label)."""
 
-    unit: str
-    height: float
-    axis: float
-    groups: tuple[Group, ...]
+    rows: dict[str, Row]
     ticks: tuple[tuple[float, str], ...]
 
 
-def lay_out_plots(records: Iterable[Record]) -> list[Plot]:
-    """Lay out a plot for every unit, in the order in which units first occur.
+def lay_out_plot(records: Sequence[Record]) -> Plot:
+    """Lay out the plot of one claim.
 
     Args:
-        records: What to plot; the records of one claim need not stand together.
+        records: Of one claim, one for each subject; none make an empty plot.
     """
-    by_unit: dict[str, list[Record]] = {}
-    for record in records:
-        by_unit.setdefault(record.unit, []).append(record)
-    return [_plot(unit, members) for unit, members in by_unit.items()]
-
-
-def _plot(unit: str, records: Sequence[Record]) -> Plot:
     marks = [
         value
         for r in records
         for value in (r.threshold, r.estimate, r.ci_low, r.ci_high, r.published)
         if value is not None
     ]
+    if not marks:
+        return Plot({}, ())
     low, high, ticks = choose_axis(min(marks), max(marks))
 
     def place(value: float) -> float:
@@ -89,39 +71,21 @@ def _plot(unit: str, records: Sequence[Record]) -> Plot:
     def place_if_known(value: float | None) -> float | None:
         return None if value is None else place(value)
 
-    by_claim: dict[str, list[Record]] = {}
+    rows = {}
     for record in records:
-        by_claim.setdefault(record.claim, []).append(record)
-    y, groups = 0.0, []
-    for claim, members in by_claim.items():
-        y += _HEAD
-        head, rows = y - 9, []
-        for record in members:
-            at = place(record.threshold)
-            start, end = (at, RIGHT) if record.direction == "above" else (LEFT, at)
-            rows.append(
-                Row(
-                    subject=one_line(record.subject),
-                    verdict=str(record.verdict),
-                    word=WORDS[record.verdict],
-                    numbers=measured(record),
-                    y=y + _ROW / 2,
-                    threshold=at,
-                    shade_from=start,
-                    shade_width=round(end - start, 1),
-                    estimate=place_if_known(record.estimate),
-                    low=place_if_known(record.ci_low),
-                    high=place_if_known(record.ci_high),
-                    published=place_if_known(record.published),
-                )
-            )
-            y += _ROW
-        first = members[0]
-        groups.append(Group(claim, one_line(first.statement), limit(first), head, tuple(rows)))
-        y += _SPACE
-    axis = y - _SPACE / 2
-    placed = tuple((place(tick), f"{tick + 0.0:g}") for tick in ticks)
-    return Plot(one_line(unit), axis + _AXIS, axis, tuple(groups), placed)
+        at = place(record.threshold)
+        start, end = (at, RIGHT) if record.direction == "above" else (LEFT, at)
+        rows[record.subject] = Row(
+            subject=record.subject,
+            threshold=at,
+            shade_from=start,
+            shade_width=round(end - start, 1),
+            estimate=place_if_known(record.estimate),
+            low=place_if_known(record.ci_low),
+            high=place_if_known(record.ci_high),
+            published=place_if_known(record.published),
+        )
+    return Plot(rows, tuple((place(tick), f"{tick + 0.0:g}") for tick in ticks))
 
 
 def choose_axis(low: float, high: float) -> tuple[float, float, list[float]]:

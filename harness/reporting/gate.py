@@ -107,9 +107,9 @@ def render(comparison: Comparison, width: int = 100, *, each: bool = False) -> l
     for told in render_stages(comparison.stages, each=each):
         lines += _wrap(told.lstrip(), width, " " * (len(told) - len(told.lstrip()))) or [""]
     lines += ["", *(line for note in comparison.notes for line in _wrap(f"Note: {note}.", width))]
-    for told in (_method(comparison), tell_floor(comparison), _tell_alarms(comparison)):
+    for told in (tell_method(comparison), tell_floor(comparison), _tell_alarms(comparison)):
         lines += _wrap(told, width)
-    return [*lines, *_wrap(_tell_end(comparison), width)]
+    return [*lines, *_wrap(tell_end(comparison), width)]
 
 
 def markdown(comparison: Comparison) -> str:
@@ -125,13 +125,15 @@ def markdown(comparison: Comparison) -> str:
         parts += [f"<details><summary>{len(folded)} unchanged</summary>", _make_table(folded)]
         parts.append("</details>")
     if comparison.partial:
-        parts.insert(1, _escape(_tell_end(comparison)))
+        parts.insert(1, _escape(tell_end(comparison)))
     if stages := stages_markdown(comparison.stages):
         parts.append(stages)
     if (comparison.moved or comparison.of(Fate.accepted)) and not comparison.partial:
-        parts.insert(1, _escape(_tell_end(comparison)))
+        parts.insert(1, _escape(tell_end(comparison)))
     parts += [f"- {_escape(note)}" for note in comparison.notes]
-    parts += map(_escape, (_method(comparison), tell_floor(comparison), _tell_alarms(comparison)))
+    parts += map(
+        _escape, (tell_method(comparison), tell_floor(comparison), _tell_alarms(comparison))
+    )
     return "\n\n".join(parts) + "\n"
 
 
@@ -223,7 +225,7 @@ def _title(comparison: Comparison) -> str:
     return f"{comparison.after.where} against {comparison.before.where}: {counts}"
 
 
-def _tell_end(comparison: Comparison) -> str:
+def tell_end(comparison: Comparison) -> str:
     """The last line: whether the run may be released, as far as it was asked, and what was accepted."""
     accepted = ", ".join(dict.fromkeys(row.claim for row in comparison.of(Fate.accepted)))
     return _decide_end(comparison) + (f". ACCEPTED, though lost: {accepted}" if accepted else "")
@@ -271,7 +273,8 @@ def _tell_briefly(row: RowWithDifference) -> str:
     return one_line(text)
 
 
-def _method(comparison: Comparison) -> str:
+def tell_method(comparison: Comparison) -> str:
+    """What counts as a loss, in two sentences."""
     return (
         f"A loss counts if it is surely more than {comparison.share:.0%} of what lay between the baseline's "
         "estimate and the threshold, or if a supported claim is not so any more; one-sided p at most 0.025, "

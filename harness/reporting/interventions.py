@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from harness.machine.files import name_file
 from harness.reporting.figures import (
@@ -51,6 +52,8 @@ def draw_steering(dataset: xr.Dataset, subject: str, folder: str | Path) -> Pict
                 axes.plot(dataset.alpha.values[run], shares[run], ".-", color=hue, label=label)
         axes.set_title(stage.replace("_", " ").replace("id ", "ID "))
         axes.set(xscale="log", xlabel="strength alpha", ylim=(-0.03, 1.03))
+        # Minor ticks of a logarithmic axis take longer to lay out than all else together.
+        axes.xaxis.set_minor_locator(NullLocator())
         if int(dataset.chosen_k.sel(stage=stage)):
             axes.axvline(
                 float(dataset.chosen_alpha.sel(stage=stage)), color="#676b73", linewidth=0.7

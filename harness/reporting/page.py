@@ -1,22 +1,35 @@
-"""Write a scorecard as one HTML page that opens from a folder, without a network and without scripts."""
+"""Write a scorecard as one HTML page: one file that opens from disk and asks the network for nothing.
+
+Figures and images are in the file. All of it can be read without the page's script, which only opens claims in
+place, filters them, and draws images when they are looked at.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+import base64
+import hashlib
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from harness.judging.record import Record
-from harness.judging.verdict import Verdict
+from harness.judging.controls import read_expected
 from harness.machine.files import write_bytes
-from harness.reporting import deviations, forest
+from harness.reporting import deviations
+from harness.reporting.claim_rows import group_claims
+from harness.reporting.drawing import Shown
 from harness.reporting.error_rates import Content, summarize_error_rates
+from harness.reporting.figures import Picture
+from harness.reporting.forest import LEFT, RIGHT, WIDTH
+from harness.reporting.limits import LIMITS
 from harness.reporting.moved import StageMove
 from harness.reporting.moved_text import stages_to_rows
+from harness.reporting.scenes import ShownTrial
 from harness.reporting.scorecard import Scorecard
+from harness.reporting.story import tell_story
 from harness.reporting.wording import (
     MEANINGS,
     MISSING,
@@ -24,81 +37,67 @@ from harness.reporting.wording import (
     count_verdicts,
     describe_asked,
     describe_run,
-    limit,
     measured,
     number,
     plain,
-    section,
     spell_count,
 )
 
-LIMITS = (
-    (
-        "Other images.",
-        "The scenes are drawn shapes on a grid, or solids on textured ground, named in a fixed form of "
-        "words. A mechanism "
-        "found here may not be what the subject uses on photographs or in conversation, and one "
-        "that is not found here may be.",
-    ),
-    (
-        "Presence is not use.",
-        "Similarity and principal components show what can be read from activations, not that "
-        "later layers read it. Only patching intervenes, and then one head at a time: heads "
-        "that stand in for each other go unseen.",
-    ),
-    (
-        "Only where the task is done.",
-        "Mediation is measured on trials that the subject answers right on both sides, and "
-        "describes those trials.",
-    ),
-    (
-        "Refuted is about this threshold.",
-        "Thresholds that a paper does not state are read off a figure or chosen by us, and each "
-        "says which. An estimate near its threshold is better read as a number than as a word.",
-    ),
-    (
-        "Inconclusive is about the run.",
-        "It says that the interval is too wide or the correction too strict, not that the "
-        "effect is small. More trials can settle it; blocked and n/a they do not.",
-    ),
-    (
-        "Two subjects.",
-        "Where one is supported and the other is not, the two may still not differ: their "
-        "intervals can overlap. No verdict on this page compares subjects.",
-    ),
-    (
-        "Published values.",
-        "They come from other images, other prompts or another checkpoint, are often read off a "
-        "plot, and have no interval. They stand beside a verdict and never decide it.",
-    ),
-    (
-        "Some will be wrong.",
-        "The correction holds within one subject and one paper, where up to one in forty "
-        "supported claims is expected to be false. Over many subjects, papers and repeated "
-        "runs, false verdicts add up.",
-    ),
-    (
-        "What intervals leave out.",
-        "They cover the choice of scenes, not the choice of words, the style of the images or "
-        "the numerical precision.",
-    ),
-)
-"""What a reader of the page must not conclude: a title and a text each."""
+SIGNS = {
+    "supported": "\u25cf",
+    "refuted": "\u2715",
+    "inconclusive": "\u25d0",
+    "not_applicable": "\u2013",
+    "blocked": "\u2298",
+    "not_run": "\u25cb",
+    "error": "!",
+    MISSING: "?",
+}
+"""The sign of a verdict, so that no color is needed to tell it."""
+
+FEW = 4
+"""Subjects up to which the table has words and numbers beside the signs."""
+
+TEMPLATES = Path(__file__).parent
+"""Where templates and the script of the page are."""
+
+LONG = 400
+"""Characters of a reason that are shown before it is opened."""
 
 
-class ClaimRows(NamedTuple):
-    """One claim with its records; thresholds are (text, origin, subjects), no subjects meaning all of them."""
+class Measured(NamedTuple):
+    """One measurement on the page.
 
-    id: str
-    statement: str
-    records: list[Record]
-    thresholds: list[tuple[str, str, list[str]]]
+    Attributes:
+        number: By which claims refer to it.
+        subject: The subject's name.
+        key: Its key in the store.
+        shown: What is shown of it; the file of its figure is in the folder of figures.
+        trials: Its first trials, if it keeps any.
+    """
+
+    number: int
+    subject: str
+    key: str
+    shown: Shown
+    trials: Sequence[ShownTrial] = ()
+
+
+class Story(NamedTuple):
+    """The paper's story of one subject: a sentence and a picture, each if there is one."""
+
+    subject: str
+    sentence: str
+    picture: Picture | None
 
 
 def write(
     scorecard: Scorecard,
-    figures: Iterable[tuple[str, str, str]],
     path: str | Path,
+    *,
+    measurements: Sequence[Measured] = (),
+    stories: Sequence[Story] = (),
+    figures: str | Path = ".",
     calibration: Content | None = None,
     alarms: str = "",
     stages: Sequence[StageMove] = (),
@@ -107,14 +106,62 @@ def write(
 
     Args:
         scorecard: What to show.
-        figures: Title, caption and path of each image; the path is relative to the page, with forward slashes.
         path: The file; one of that name is replaced.
+        measurements: What the records rest on.
+        stories: The picture of each subject's stages; a subject without one has a sentence.
+        figures: The folder of the files of all pictures.
         calibration: How often the suite is wrong, from `harness.reporting.error_rates.read_calibration`.
         alarms: How often the gate is wrong, in words; "" where the run passes no gate.
         stages: What became of the heads of each stage against the baseline; empty without one.
+
+    Raises:
+        OSError: A picture is not there, or the page cannot be written.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+    write_bytes(
+        path,
+        render(
+            "page.html.jinja",
+            Path(figures),
+            _fill_page(scorecard, measurements, stories),
+            stages=stages_to_rows(stages),
+            alarms=alarms,
+            **_fill_calibration(calibration, scorecard),
+        ).encode(),
+    )
+
+
+def render(template: str, figures: Path, *parts: dict[str, Any], **more: Any) -> str:
+    """Fill one of the templates of this folder: everything that is printed is escaped, and made `plain` before.
+
+    Args:
+        template: Its file.
+        figures: The folder of the files that `embed` puts into the page.
+        parts: Values by name.
+        more: Values by name.
+    """
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    values: dict[str, Any] = {
+        "words": WORDS,
+        "meanings": MEANINGS,
+        "signs": SIGNS,
+        "number": number,
+        "measured": measured,
+        # The browser runs the script of this hash and no other, wherever it may have come from.
+        "script": Markup(script),
+        "script_hash": f"sha256-{digest}",
+        "embed": lambda name: _embed(figures / name),
+    }
+    for part in parts:
+        values |= part
+    return _environment().get_template(template).render(values | more)
+
+
+@cache
+def _environment() -> Environment:
+    """Where templates come from; they are compiled once."""
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -122,41 +169,43 @@ def write(
         # Every printed value goes through this before it is escaped.
         finalize=lambda value: plain(value) if type(value) is str else value,
     )
-    page = environment.get_template("page.html.jinja").render(
-        _fill_page(scorecard, list(figures)),
-        stages=stages_to_rows(stages),
-        alarms=alarms,
-        **_fill_calibration(calibration, scorecard),
-    )
-    write_bytes(path, page.encode())
 
 
-def _fill_page(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str, Any]:
+def _embed(file: Path) -> str:
+    """An SVG file as a data URI."""
+    return "data:image/svg+xml;base64," + base64.b64encode(file.read_bytes()).decode()
+
+
+def _fill_page(
+    card: Scorecard, measurements: Sequence[Measured], stories: Sequence[Story]
+) -> dict[str, Any]:
     standings = card.standings()
-    records = card.by_pair
-    claims = [
-        _group_claim(claim, [r for r in card.records if r.claim == claim]) for claim in card.claims
-    ]
+    drawn = {story.subject: story for story in stories}
+    numbers = {(m.subject, m.key): m.number for m in measurements}
+    parts = group_claims(card, standings, read_expected(), numbers)
     verdicts = [str(r.verdict) for r in card.records] + [MISSING] * len(card.missing)
+    families = {r.subject: r.family for r in card.records}
     return {
-        "title": "Scorecard of " + _list_names(card.subjects),
-        "summary": _summarize(card, verdicts),
+        "title": "Scorecard of " + list_names(card.subjects),
+        "summary": _summarize(card),
         "card": card,
         "run": card.run,
         "asked": describe_asked(card.run.subjects),
-        "records": records,
-        "standings": standings,
-        "parts": [(name, list(group)) for name, group in groupby(claims, lambda c: section(c.id))],
-        "scores": [(s, *_count_supported(card, s)) for s in card.subjects],
+        "parts": parts,
+        "few": len(card.subjects) <= FEW,
+        "families": families,
+        "stories": [drawn.get(s, Story(s, tell_story(card, s), None)) for s in card.subjects],
         "counts": list(count_verdicts(verdicts).items()),
+        "bars": [(s, list(_count_of(card, s).items())) for s in card.subjects],
         "changes": [
             (r, standings[r.claim, r.subject])
             for r in card.records
             if standings[r.claim, r.subject].change not in ("", "same")
         ],
-        "plots": forest.lay_out_plots(card.records),
-        "axis": (forest.WIDTH, forest.LEFT, forest.RIGHT),
-        "figures": figures,
+        "compared": _summarize_changes([s.change for s in standings.values()]),
+        "measurements": measurements,
+        "axis": (WIDTH, LEFT, RIGHT),
+        "long": LONG,
         "deviations": deviations.table(card),
         "explains": deviations.WORDS,
         "facts": [
@@ -164,10 +213,6 @@ def _fill_page(card: Scorecard, figures: list[tuple[str, str, str]]) -> dict[str
             for name, value in describe_run(card.run).items()
         ],
         "limits": LIMITS,
-        "words": WORDS,
-        "meanings": MEANINGS,
-        "number": number,
-        "measured": measured,
     }
 
 
@@ -185,34 +230,39 @@ def _fill_calibration(content: Content | None, card: Scorecard) -> dict[str, Any
     return told | {"controls": controls, "on_controls": verdicts}
 
 
-def _group_claim(claim: str, records: list[Record]) -> ClaimRows:
-    said: dict[tuple[str, str], list[str]] = {}
-    for record in records:
-        said.setdefault((limit(record), record.threshold_origin), []).append(record.subject)
-    thresholds = [(*key, subjects if len(said) > 1 else []) for key, subjects in said.items()]
-    statement = records[0].statement if records else claim
-    return ClaimRows(claim, statement, records, thresholds)
-
-
-def _count_supported(card: Scorecard, subject: str) -> tuple[int, int]:
-    """How many claims are supported on a subject, and how many were asked."""
-    asked = [r.verdict for r in card.records if r.subject == subject]
+def _count_of(card: Scorecard, subject: str) -> dict[str, int]:
+    """How many verdicts of each kind a subject has, in the order in which they are listed everywhere."""
     lost = sum(s == subject for _, s in card.missing)
-    return asked.count(Verdict.supported), len(asked) + lost
-
-
-def _summarize(card: Scorecard, verdicts: list[str]) -> str:
-    told = ", ".join(
-        f"{count} {WORDS[verdict]}" for verdict, count in count_verdicts(verdicts).items()
+    return count_verdicts(
+        [str(r.verdict) for r in card.records if r.subject == subject] + [MISSING] * lost
     )
+
+
+def _summarize(card: Scorecard) -> str:
     claims, subjects = (
         spell_count(len(card.claims), "claim"),
         spell_count(len(card.subjects), "subject"),
     )
-    return f"{claims} judged on {subjects}: {told or 'no verdicts'}."
+    return f"{claims} judged on {subjects}"
 
 
-def _list_names(names: tuple[str, ...]) -> str:
+def _summarize_changes(changes: Sequence[str]) -> str:
+    """What changed against the baseline, in a few words; "" if no verdict is like or unlike a baseline's."""
+    kinds = {
+        "regressed": "regressed",
+        "wrong": "not what a control must give",
+        "improved": "improved",
+        "changed": "changed otherwise",
+        "new": "not in the baseline",
+        "same": "as before",
+    }
+    return ", ".join(
+        f"{changes.count(kind)} {told}" for kind, told in kinds.items() if kind in changes
+    )
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Names in words; more than three are counted."""
     if len(names) > 3:
         return f"{len(names)} subjects"
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:]))) or "no subjects"

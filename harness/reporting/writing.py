@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import xarray as xr
 
-from harness.judging import published
-from harness.reporting import curves, figures, interventions, junit, page
+from harness.reporting import junit, page
+from harness.reporting.drawing import STORY, Album, Score
 from harness.reporting.error_rates import Content
 from harness.reporting.moved import StageMove
+from harness.reporting.scenes import read_trials
 from harness.reporting.scorecard import Scorecard
+from harness.reporting.story import tell_story
 
 
 class Measurements(Protocol):
@@ -20,17 +23,6 @@ class Measurements(Protocol):
 
     def get(self, key: str) -> xr.Dataset | None:
         """The measurement of a key, or None if there is none."""
-
-
-Draw = Callable[[xr.Dataset, str, Path], figures.Picture]
-"""Draws the measurement of a subject, named by its name, into a folder."""
-
-PAIRS = {
-    "position@separator": "position@mentions",
-    "position@last": "position@last",
-    "features@last": "features@last",
-}
-"""By pair of a code and a token, the name of the paper's RSA curve, which reads mentions at commas."""
 
 
 def write_pages(
@@ -41,60 +33,49 @@ def write_pages(
     alarms: str = "",
     flavour: junit.Flavour = "pytest",
     stages: Sequence[StageMove] = (),
+    score: Score = lambda data: (),
+    cache: Path | None = None,
 ) -> None:
-    """Write scorecard.xml, a figure for every measurement that was judged, and index.html.
+    """Write scorecard.xml, and index.html with a figure for every measurement that was judged.
 
     Args:
         scorecard: What to write.
-        measurements: Where the measurements are; a figure is left out where one is gone.
+        measurements: Where the measurements are; where one is gone, the page says so.
         folder: Where the files go.
         calibration: How often the suite is wrong, from `harness.reporting.error_rates.read_calibration`.
         alarms: How often the gate is wrong, in words; "" where the run passes no gate.
         flavour: Of the JUnit file.
         stages: What became of the heads of each stage against the baseline; empty without one.
+        score: Scores the rival explanations of a measurement.
+        cache: Where figures are kept for other pages, too; by default beside the page's own.
     """
     junit.write(scorecard, folder / "scorecard.xml", flavour)
-    keys = dict.fromkeys((r.subject, r.measurement) for r in scorecard.records if r.measurement)
-    behind = [
-        (subject, data) for subject, key in keys if (data := measurements.get(key)) is not None
+    album = Album(folder / "figures", cache)
+    found: list[page.Measured] = []
+    told: dict[str, dict[str, str]] = {}
+    for subject, key in dict.fromkeys(
+        (r.subject, r.measurement) for r in scorecard.records if r.measurement
+    ):
+        shown = album.show(subject, key, partial(measurements.get, key), score)
+        if shown is None:
+            continue
+        if shown.experiment in STORY:
+            told.setdefault(subject, {})[shown.experiment] = key
+        trials = read_trials(shown.examples)
+        found.append(page.Measured(len(found), subject, key, shown, trials))
+    stories = [
+        page.Story(
+            s, tell_story(scorecard, s), album.draw_story(s, told.get(s, {}), measurements.get)
+        )
+        for s in scorecard.subjects
     ]
-    pictures = []
-    for experiment, draw in DRAWN.items():
-        for subject, data in behind:
-            # On a user's photographs the name is "<experiment> on <photographs>".
-            if data.attrs["experiment"].partition(" on ")[0] == experiment:
-                picture = draw(data, subject, folder / "figures")
-                pictures.append(picture._replace(filename=f"figures/{picture.filename}"))
-    page.write(scorecard, pictures, folder / "index.html", calibration, alarms, stages)
-
-
-def _draw_curves(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:
-    """Draw RSA curves, with the paper's own where it shows this subject."""
-    paper = published.load()
-    shown = {
-        p: curve for p, name in PAIRS.items() if (curve := paper.curve(subject, name)) is not None
-    }
-    return curves.draw_similarity(data, subject, folder, shown)
-
-
-def _draw_blocks(data: xr.Dataset, subject: str, folder: Path) -> figures.Picture:
-    """Draw curves of relative and absolute positions, with the paper's own where it shows this subject."""
-    paper = published.load()
-    pairs = {
-        "relative": "relative@last",
-        "absolute": "absolute@last",
-        "features": "block_features@last",
-    }
-    shown = {c: curve for c, p in pairs.items() if (curve := paper.curve(subject, p)) is not None}
-    return interventions.draw_blocks(data, subject, folder, shown)
-
-
-DRAWN: dict[str, Draw] = {
-    "components": figures.draw_components,
-    "similarity": _draw_curves,
-    "mediation": figures.draw_mediation,
-    "blocks": _draw_blocks,
-    "steering": interventions.draw_steering,
-    "steering_drawn": interventions.draw_steering,
-}
-"""How the measurement of an experiment is drawn, by the experiment's name."""
+    page.write(
+        scorecard,
+        folder / "index.html",
+        measurements=found,
+        stories=stories,
+        figures=album.folder,
+        calibration=calibration,
+        alarms=alarms,
+        stages=stages,
+    )

@@ -31,11 +31,15 @@ from harness.reporting.sides import (
 from harness.reporting.wording import spell_count
 from harness.runs.head_scores import gather_head_scores
 from harness.runs.journal import Collected
+from harness.runs.rival_scores import score_rivals
 from harness.runs.run import Run
 from harness.runs.sealing import describe_seal
 from harness.statistics.looks import AUTO
 
 CALIBRATION = REPORTS / "calibration.json"
+
+FIGURES = "figures"
+"""Folder of the store in which figures of its measurements are kept."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,17 @@ def _write(run: Run, side: Side, concluded: Conclusion, folder: Path) -> None:
     alarms = summarize_alarms(read_alarms(), scorecard.records) if run.before else ""
     stages = compared.stages if compared else ()
     store, flavour = run.measuring.store, run.options.junit
-    write_pages(scorecard, store, folder, known, alarms, flavour, stages)
+    write_pages(
+        scorecard,
+        store,
+        folder,
+        known,
+        alarms,
+        flavour,
+        stages,
+        score_rivals,
+        store.folder / FIGURES,
+    )
     # Last, since it says that the run has finished.
     write_json(path, {**scorecard.to_json(), DIGEST: digest, **told})
 

@@ -9,7 +9,7 @@ from cards import record
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.reporting.forest import LEFT, RIGHT, choose_axis, lay_out_plots
+from harness.reporting.forest import LEFT, RIGHT, Plot, choose_axis, lay_out_plot
 
 FINITE = st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
 
@@ -39,7 +39,7 @@ def test_marks_keep_the_order_of_their_numbers(numbers, direction):
         published=numbers[4],
         direction=direction,
     )
-    row = lay_out_plots([one])[0].groups[0].rows[0]
+    row = lay_out_plot([one]).rows["tiny"]
     pairs = [
         (low, row.low),
         (estimate, row.estimate),
@@ -56,22 +56,19 @@ def test_marks_keep_the_order_of_their_numbers(numbers, direction):
     assert (row.shade_from, end) == pytest.approx(sides)
 
 
-def test_each_unit_has_a_plot_and_each_claim_its_subjects():
-    made = lay_out_plots(
-        [
-            record("p.1.a", "x"),
-            record("p.1.b", "x", unit="layers"),
-            record("p.1.a", "y", "blocked"),
-            record("p.1.c", "x"),
-        ]
+def test_all_subjects_of_a_claim_stand_on_one_axis():
+    made = lay_out_plot(
+        [record(), record(subject="x", verdict="refuted"), record(subject="y", verdict="blocked")]
     )
-    assert [p.unit for p in made] == ["r", "layers"]
-    assert [(g.claim, [r.subject for r in g.rows]) for g in made[0].groups] == [
-        ("p.1.a", ["x", "y"]),
-        ("p.1.c", ["x"]),
-    ]
-    blocked = made[0].groups[0].rows[1]
-    assert (blocked.estimate, blocked.low, blocked.numbers) == (None, None, "no estimate")
-    heights = [r.y for g in made[0].groups for r in g.rows]
-    assert heights == sorted(set(heights))
-    assert made[0].axis > heights[-1]
+    assert list(made.rows) == ["tiny", "x", "y"]
+    assert len({row.threshold for row in made.rows.values()}) == 1
+    assert made.rows["x"].estimate < made.rows["tiny"].estimate
+    blocked = made.rows["y"]
+    assert (blocked.estimate, blocked.low, blocked.high) == (None, None, None)
+    assert [float(label) for _, label in made.ticks] == sorted(
+        float(label) for _, label in made.ticks
+    )
+
+
+def test_a_claim_without_records_has_an_empty_plot():
+    assert lay_out_plot([]) == Plot({}, ())

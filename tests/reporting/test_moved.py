@@ -226,11 +226,11 @@ def test_json_markdown_and_page_name_the_heads(tmp_path):
     assert "| feature retrieval | tiny | **moved** | 6.4, 6.5 before, 7.1 after | 6.4: " in table
     assert "WARNING" in table
     path = tmp_path / "index.html"
-    page.write(found.after.card, [], path, stages=found.stages)
+    page.write(found.after.card, path, stages=found.stages)
     text = path.read_text()
     assert "6.4, 6.5 before, 7.1 after" in text
     assert "<strong>moved</strong>" in text
-    page.write(found.after.card, [], path)
+    page.write(found.after.card, path)
     assert 'id="heads"' not in path.read_text()
 
 

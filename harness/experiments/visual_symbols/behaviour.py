@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from harness.experiments.editing import find_answers
+from harness.experiments.examples import COUNT, describe_trials, keep_examples
 from harness.experiments.tasks import SETS, TASKS
 from harness.measuring.experiment import Request
 from harness.stimuli.blocks import draw_block_trials
@@ -71,12 +72,13 @@ def measure_tasks(request: Request) -> xr.Dataset:
 
 
 def _measure_sets(request: Request, sets: Mapping[str, Sequence[Trial]]) -> xr.Dataset:
-    right, named = [], []
-    for done, drawn in enumerate(sets.values()):
+    right, named, examples = [], [], []
+    for done, (name, drawn) in enumerate(sets.items()):
         request.progress(done, len(sets))
         said = find_answers(request.subject, drawn)[0]
         right.append(said == [t.answer for t in drawn])
         named.append(said != "")
+        examples += describe_trials(drawn, {"as it is": said}, COUNT // len(sets), name)
     spelled = request.needed.get("spelling", xr.Dataset())
     scenes = [[t.scene.key for t in drawn] for drawn in sets.values()]
     return xr.Dataset(
@@ -86,5 +88,5 @@ def _measure_sets(request: Request, sets: Mapping[str, Sequence[Trial]]) -> xr.D
             "scene": (("set", "trial"), np.array(scenes)),
         },
         {"set": list(sets)},
-        {"tells": spelled.attrs.get("tells", "")},
+        {"tells": spelled.attrs.get("tells", ""), **keep_examples(examples)},
     )

@@ -22,6 +22,7 @@ from harness.experiments.editing import (
     find_answers,
     rank_heads,
 )
+from harness.experiments.examples import describe_trials, keep_examples
 from harness.experiments.halves import (
     Halves,
     draw_unranked_trials,
@@ -141,7 +142,18 @@ def measure(request: Request) -> xr.Dataset:
             **tabulate_rivals(answers, ("edit", list(EDITS)), [explained], shown),
         },
         {"edit": list(EDITS)},
+        keep_examples(describe_trials(evaluation, _tell_answers(answers))),
     )
+
+
+def _tell_answers(answers: NDArray[np.str_]) -> dict[str, NDArray[np.str_]]:
+    """The answers that examples show, by what was done, from those under every edit [edit, n]."""
+    shown = {
+        "none": "as it is",
+        "both objects": "keys of both objects exchanged",
+        "background": "the same done to the background",
+    }
+    return {told: answers[list(EDITS).index(edit)] for edit, told in shown.items()}
 
 
 class _KeyEditor:

@@ -8,6 +8,7 @@ last token, which is where the equation has them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +16,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from harness.experiments.editing import find_last_token, read_answers
+from harness.experiments.examples import describe_scene, keep_examples
 from harness.experiments.patching import encode_sides, find_patched_tokens, read_patched_logits
-from harness.measures.mediation import mediation_score
+from harness.measures.mediation import mediation_score, spell_stage
 from harness.measuring.batches import cut_batches
 from harness.measuring.experiment import Request
 from harness.stimuli.contrast import CONDITIONS, Contrast, draw_contrasts
@@ -27,6 +29,9 @@ from harness.tracing.site import Site
 
 ROWS = 16
 """Contrasts drawn and measured at a time, so that memory does not grow with their number."""
+
+EXAMPLES = 2
+"""Contrasts of each condition that are kept in words."""
 
 PATIENCE = 4
 """Contrasts drawn at most in search of those answered right on both sides, as a multiple of those wanted."""
@@ -61,7 +66,7 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
     clean = np.full(score.shape[:2], np.nan)
     scene, counterfactual = (np.full(score.shape[:2], "", dtype="<U16") for _ in range(2))
     written = np.full((len(CONDITIONS), subject.layers, subject.heads), np.nan)
-    drawn, kept = [], []
+    drawn, kept, shown = [], [], []
     for c, condition in enumerate(CONDITIONS):
         tried = found = 0
         sums = np.zeros(written.shape[1:])
@@ -81,6 +86,7 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
                 clean[c, span] = before[:, 1] - before[:, 0]
                 scene[c, span] = [p.clean.scene.key for p in wanted[part]]
                 counterfactual[c, span] = [p.counterfactual.scene.key for p in wanted[part]]
+            shown += _describe_contrasts(wanted[: max(0, EXAMPLES - found)])
             found += len(wanted)
             request.progress(c * trials + found, len(CONDITIONS) * trials)
         if found:
@@ -98,7 +104,25 @@ def _measure_contrasts(request: Request, *, only_right: bool) -> xr.Dataset:
             "kept": (("condition",), kept),
         },
         {"condition": list(CONDITIONS), "layer": np.arange(subject.layers)},
+        keep_examples(shown),
     )
+
+
+def _describe_contrasts(pairs: list[Contrast]) -> list[dict[str, Any]]:
+    """Contrasts as plain values, for a reader: both images, the prompt, and what is right for each."""
+    return [
+        {
+            "group": spell_stage(pair.condition),
+            "scenes": [describe_scene(t.scene) for t in (pair.clean, pair.counterfactual)],
+            "prompt": pair.clean.prompt.text,
+            "right": pair.clean_answer,
+            "answers": {
+                "right for the second image": pair.counterfactual.answer,
+                "predicted once patched": pair.patched_answer,
+            },
+        }
+        for pair in pairs
+    ]
 
 
 @dataclass(frozen=True)

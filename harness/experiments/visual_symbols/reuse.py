@@ -14,6 +14,7 @@ from harness.experiments.editing import (
     find_last_token,
     rank_heads,
 )
+from harness.experiments.examples import describe_trials, keep_examples
 from harness.experiments.halves import list_scenes, note_unranked
 from harness.experiments.rivals import tabulate_rivals
 from harness.experiments.sweeps import scale_head_count
@@ -92,7 +93,17 @@ def measure(request: Request) -> xr.Dataset:
             **tabulate_rivals(
                 np.stack([plain, after, pulled]), ("edit", EDITS), [explained], scenes
             ),
-        }
+        },
+        attrs=keep_examples(
+            describe_trials(
+                drawn,
+                {
+                    "as it is": plain,
+                    "ID of the right position added": after,
+                    "ID of a wrong position added": pulled,
+                },
+            )
+        ),
     )
 
 

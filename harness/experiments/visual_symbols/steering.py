@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from harness.experiments.editing import Head, rank_heads
+from harness.experiments.examples import describe_trials, keep_examples
 from harness.experiments.halves import (
     HALF_NAMES,
     Halves,
@@ -33,6 +34,7 @@ from harness.experiments.pushes import (
 )
 from harness.experiments.rivals import find_unnamed_color, tabulate_rivals
 from harness.experiments.sweeps import ALPHAS, list_head_counts
+from harness.measures.mediation import spell_stage
 from harness.measuring.experiment import OwnImages, Request
 from harness.stimuli.contrast import CONDITIONS, Condition
 from harness.stimuli.photographs import digest_of, read_photographs
@@ -146,6 +148,16 @@ def _measure_pairs(request: Request, drawn: list[Trial], triples: list[Trial]) -
             "alpha": alphas,
             "control": list(CONTROLS),
         },
+        keep_examples(
+            describe_trials(
+                evaluation,
+                {"as it is": answers[NO_PUSH]}
+                | {
+                    f"{spell_stage(stage)} pushed to the other side": answers[of_stage.push]
+                    for stage, of_stage in chosen.items()
+                },
+            )
+        ),
     )
 
 
