@@ -53,18 +53,23 @@ def write_pages(
         flavour: Of the JUnit file.
         stages: What became of the heads of each stage against the baseline; empty without one.
     """
-    junit.write(scorecard, folder / "scorecard.xml", flavour)
     keys = dict.fromkeys((r.subject, r.measurement) for r in scorecard.records if r.measurement)
     behind = [
-        (subject, data) for subject, key in keys if (data := measurements.get(key)) is not None
+        (subject, key, data) for subject, key in keys if (data := measurements.get(key)) is not None
     ]
     pictures = []
+    drawn: dict[tuple[str, str | None], list[str]] = {}
     for experiment, draw in DRAWN.items():
-        for subject, data in behind:
+        for subject, key, data in behind:
             # On a user's photographs the name is "<experiment> on <photographs>".
             if data.attrs["experiment"].partition(" on ")[0] == experiment:
                 picture = draw(data, subject, folder / "figures")
                 pictures.append(picture._replace(filename=f"figures/{picture.filename}"))
+                drawn.setdefault((subject, key), []).append(f"{folder}/figures/{picture.filename}")
+    attached = {
+        (r.claim, r.subject): drawn.get((r.subject, r.measurement), []) for r in scorecard.records
+    }
+    junit.write(scorecard, folder / "scorecard.xml", flavour, attached)
     page.write(scorecard, pictures, folder / "index.html", calibration, alarms, stages)
 
 
