@@ -40,17 +40,18 @@ def tally(card: Scorecard, subject: str) -> dict[str, Tally]:
     Claims on a reproduction's deviations are left out: where one is supported, that says nothing of binding. A
     claim without a verdict counts as asked.
     """
+    records, missing = card.by_pair, set(card.missing)
     own: dict[str, list[Record | None]] = {}
     for claim in card.claims:
         pair = (claim, subject)
-        if paper(claim) != REPRODUCTION and (pair in card.by_pair or pair in card.missing):
-            own.setdefault(paper(claim), []).append(card.by_pair.get(pair))
+        if paper(claim) != REPRODUCTION and (pair in records or pair in missing):
+            own.setdefault(paper(claim), []).append(records.get(pair))
     return {
         name: Tally(
-            sum(r is not None and r.verdict is Verdict.supported for r in records),
-            sum(r is None or r.verdict not in NOT_ASKED for r in records),
+            sum(r is not None and r.verdict is Verdict.supported for r in found),
+            sum(r is None or r.verdict not in NOT_ASKED for r in found),
         )
-        for name, records in own.items()
+        for name, found in own.items()
     }
 
 

@@ -195,7 +195,8 @@ def _list_trials(record: Record, found: Evidence | None) -> Iterator[dict[str, A
     """
     if found is None or found.scenes is None:
         return
-    for number, (value, scene) in enumerate(zip(found.values, found.scenes, strict=True)):
+    scenes = map(plain, found.scenes)
+    for number, (value, scene) in enumerate(zip(found.values, scenes, strict=True)):
         score, above = float(value), record.direction == "above"
         claimed = score > record.threshold if above else score < record.threshold
         yield {

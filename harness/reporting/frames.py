@@ -83,11 +83,11 @@ def frame_evidence(evidence: Mapping[Pair, Evidence]) -> pd.DataFrame:
     parts = [
         pd.DataFrame(
             {
-                "claim": claim,
-                "subject": subject,
+                "claim": plain(claim),
+                "subject": plain(subject),
                 "item": range(len(found.values)),
                 "kind": "draw" if found.scenes is None else "trial",
-                "scene": None if found.scenes is None else list(found.scenes),
+                "scene": None if found.scenes is None else list(map(plain, found.scenes)),
                 "value": found.values,
             }
         )
@@ -100,19 +100,12 @@ def frame_evidence(evidence: Mapping[Pair, Evidence]) -> pd.DataFrame:
     return table.astype({**types, "kind": kinds})[list(EVIDENCE_COLUMNS)]
 
 
-def clean(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with `plain` texts, in which no character drives a terminal or damages a file."""
-    texts = table.select_dtypes("str").columns
-    return table.assign(**{str(name): table[name].map(plain, na_action="ignore") for name in texts})
-
-
 def to_csv(table: pd.DataFrame) -> str:
     """The table as CSV: a line of names, then one a row; empty where a value is missing; lines end with a feed.
 
     Numbers have all digits that they need to be read back as they were. A text that a spreadsheet would compute
     stands behind an apostrophe.
     """
-    table = clean(table)
     texts = table.select_dtypes("str").columns
     safe = {str(name): table[name].map(defuse, na_action="ignore") for name in texts}
     return table.assign(**safe).to_csv(index=False, lineterminator="\n")
@@ -132,7 +125,6 @@ def to_json(table: pd.DataFrame) -> str:
     import pandas as pd
     from pandas.io.json import build_table_schema
 
-    table = clean(table)
     rows = [
         {name: None if pd.isna(value) else value for name, value in row.items()}
         for row in table.astype(object).to_dict("records")
@@ -151,7 +143,7 @@ def to_parquet(table: pd.DataFrame, about: Mapping[str, Any] | None = None) -> b
     Raises:
         RuntimeError: pyarrow is not installed; the message says how to get it.
     """
-    table = clean(table)
+    table = table.copy(deep=False)
     table.attrs = dict(about or {})
     buffer = BytesIO()
     try:

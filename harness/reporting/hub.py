@@ -16,7 +16,7 @@ from harness.judging.record import Record
 from harness.machine.files import name_file
 from harness.reporting import badge
 from harness.reporting.scorecard import Scorecard
-from harness.reporting.wording import WORDS, measured, one_line, paper
+from harness.reporting.wording import WORDS, measured, one_line, paper, plain
 
 TASK = "image-text-to-text"
 """The Hub's name of what the subjects do."""
@@ -43,7 +43,7 @@ def write(
     files: dict[str, str] = {}
     layout: dict[str, Any] = {"allow_unicode": True, "sort_keys": False, "width": 120}
     for subject in card.subjects:
-        folder = name_file(subject).replace("..", "%2E%2E")
+        folder = name_file(plain(subject)).replace("..", "%2E%2E")
         records = [r for r in card.records if r.subject == subject and r.estimate is not None]
         if records:
             index = _list_metrics(card, records, one_line(models.get(subject, subject)), source)

@@ -73,7 +73,9 @@ def write(
         for case in cases:
             case.remove(case[0])
     seconds = sum(r.seconds or 0.0 for r in scorecard.records)
-    told = "\n".join(filter(None, (tell_partial(scorecard.run), *shown)))
+    # What somebody else has written must not name a file.
+    partial = tell_partial(scorecard.run).replace("[[", "[ [")
+    told = "\n".join(filter(None, (partial, *shown)))
     _write_suite(cases, path, facts, scorecard.run.started, seconds, told)
 
 
@@ -228,7 +230,7 @@ def _add_result(case: ET.Element, kind: str, type: str, message: str, text: str)
 def _add_properties(parent: ET.Element, values: Mapping[str, str]) -> None:
     properties = ET.SubElement(parent, "properties")
     for name, value in values.items():
-        ET.SubElement(properties, "property", name=name, value=plain(value))
+        ET.SubElement(properties, "property", name=plain(name), value=plain(value))
 
 
 def _count(cases: Sequence[ET.Element], kind: str) -> str:

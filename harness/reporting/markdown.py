@@ -21,8 +21,8 @@ from harness.reporting.wording import (
     count_verdicts,
     limit,
     measured,
-    one_line,
     section,
+    shorten,
     spell_count,
     tell_partial,
 )
@@ -75,9 +75,7 @@ def escape(text: str) -> str:
 
     It is code, since servers look for names (`@somebody`) and addresses in everything else.
     """
-    line = one_line(text)
-    if len(line) > LONGEST_CELL:
-        line = f"{line[:LONGEST_CELL]}… ({len(line) - LONGEST_CELL} more characters)"
+    line = shorten(text, LONGEST_CELL)
     return f"<code>{_SPECIAL.sub(lambda found: f'&#{ord(found[0])};', line)}</code>"
 
 
@@ -117,12 +115,14 @@ def _tell_sections(card: Scorecard) -> list[str]:
 
 def _tell_found(card: Scorecard, standings: Mapping[Pair, Standing], room: int) -> Iterator[str]:
     """Tables of what fails the run, and of what else differs from the baseline, as far as they have room."""
-    red = [r for r in card.records if _is_red(standings[r.claim, r.subject])]
-    other = [
-        r
-        for r in card.records
-        if r not in red and standings[r.claim, r.subject].change not in ("", "same")
-    ]
+    red: list[Record] = []
+    other: list[Record] = []
+    for record in card.records:
+        standing = standings[record.claim, record.subject]
+        if standing.outcome in (Outcome.failed, Outcome.error):
+            red.append(record)
+        elif standing.change not in ("", "same"):
+            other.append(record)
     rows = [
         f"| MISSING | {escape(claim)} | {escape(subject)} | no verdict came back |"
         for claim, subject in card.missing
@@ -142,10 +142,6 @@ def _tell_found(card: Scorecard, standings: Mapping[Pair, Standing], room: int) 
                 break
             yield line
         yield ""
-
-
-def _is_red(standing: Standing) -> bool:
-    return standing.outcome in (Outcome.failed, Outcome.error)
 
 
 def _tell_row(record: Record) -> str:

@@ -13,7 +13,7 @@ from harness.judging.claim import Pair
 from harness.judging.record import Record, RunFacts
 from harness.judging.verdict import Outcome, Standing, Verdict, compare_verdict
 from harness.machine.files import read_json
-from harness.reporting.wording import measured, number, paper, spell_count
+from harness.reporting.wording import measured, number, paper, plain, spell_count
 from harness.statistics.estimate import adjust_p_values
 
 if TYPE_CHECKING:
@@ -102,11 +102,16 @@ class Scorecard:
 
         The columns are always the same, also without records. Numbers are float64, NaN where the record has
         null (its `reason` says why); counts and seeds are int64; `control` is bool; texts are strings, missing
-        where the record has null; `verdict` is categorical, ordered as verdicts are listed everywhere.
+        where the record has null, and `plain`; `verdict` is categorical, ordered as verdicts are listed
+        everywhere. `harness.reporting.frames.COLUMNS` says what stands in each.
         """
         import pandas as pd
 
-        rows = [record.to_json() for record in self.records]
+        # Half of a surrogate pair, as JSON can hold it, would be no text for pyarrow.
+        rows = [
+            {k: plain(v) if isinstance(v, str) else v for k, v in record.to_json().items()}
+            for record in self.records
+        ]
         table = pd.DataFrame(rows, columns=[f.name for f in fields(Record)])
         verdicts = pd.CategoricalDtype([str(v) for v in Verdict], ordered=True)
         return table.astype(

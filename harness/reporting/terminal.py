@@ -10,7 +10,7 @@ from harness.reporting.findings import tell_briefly, tell_findings
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.sealed import tell_seal
 from harness.reporting.table import Paint, choose_shape, counts, legend, table
-from harness.reporting.wording import MISSING, one_line, spell_count, tell_partial, wrap_lines
+from harness.reporting.wording import MISSING, clip, spell_count, tell_partial, wrap_lines
 from harness.statistics.looks import AUTO
 
 
@@ -68,7 +68,7 @@ def _tell_title(card: Scorecard) -> str:
         spell_count(len(card.subjects), "subject"),
     )
     partial, sealed = f"{tell_partial(run)}: " if run.partial else "", tell_seal(run)
-    return one_line(
+    return clip(
         f"{partial}{judged} on {claims} and {subjects}; harness {run.harness}, {where}, "
         f"seed {run.seed}, claims {run.claims_hash[:8]}{f', {sealed}' if sealed else ''}"
     )
@@ -78,7 +78,7 @@ def _tell_method(card: Scorecard) -> str:
     methods = dict.fromkeys(r.method for r in card.records if r.method not in ("", "none"))
     made = f" ({'; '.join(methods)})" if methods else ""
     looks = ", at early looks 99.6 or 99.4%" if card.run.trials == AUTO else ""
-    return one_line(f"Intervals: 95%{looks}, clustered by scene{made}. {card.correction}")
+    return clip(f"Intervals: 95%{looks}, clustered by scene{made}. {card.correction}")
 
 
 def _tell_absent(
@@ -91,12 +91,12 @@ def _tell_absent(
             # A run of a few chosen claims leaves out so many that naming them would not help.
             names = f": {', '.join(unasked)}" if len(unasked) <= 3 else ""
             told = f"{spell_count(len(unasked), 'claim')}{names}"
-            told = one_line(f"In the baseline of {subject} but not in this run: {told}")
+            told = clip(f"In the baseline of {subject} but not in this run: {told}")
             yield from wrap_lines(told, width)
     if card.missing:
         yield ""
         title = f"MISSING: {spell_count(len(card.missing), 'claim')} collected without a verdict"
         yield paint(title, MISSING)
         for claim, subject in card.missing:
-            lines = wrap_lines(one_line(f"{subject}  {claim}"), width, "  ")
+            lines = wrap_lines(clip(f"{subject}  {claim}"), width, "  ")
             yield from (paint(line, MISSING) for line in lines)
