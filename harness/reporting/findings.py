@@ -53,6 +53,8 @@ def tell_briefly(
     width: int,
     paint: Paint,
     told: Collection[Pair] = (),
+    *,
+    quiet: bool = False,
 ) -> Iterator[str]:
     """Lines on what fails the run, in full, and on a few other differences; if there are none, on a few claims.
 
@@ -63,6 +65,7 @@ def tell_briefly(
         width: Columns of the terminal.
         paint: Colors text.
         told: Claims and subjects whose failures were printed before.
+        quiet: Whether to tell nothing where nothing differs from what was expected.
     """
     compared = any(r.change for r in standings.values())
     red: list[Record] = []
@@ -94,7 +97,8 @@ def tell_briefly(
         return
     if compared and not above:
         yield from _tell_nothing(card, compared)
-    yield from tell_highlights(card, width, paint)
+    if not quiet:
+        yield from tell_highlights(card, width, paint)
 
 
 def _tell_nothing(card: Scorecard, compared: bool) -> Iterator[str]:

@@ -141,13 +141,35 @@ def counts(card: Scorecard, width: int, paint: Paint) -> Iterator[str]:
             yield from (" " * (column + 2) + line for line in rest)
 
 
+def sections(
+    card: Scorecard, standings: Mapping[Pair, Standing], width: int, paint: Paint
+) -> Iterator[str]:
+    """One line for each section of a paper: how many verdicts of each kind it has, and how many differ."""
+    names = [clip(name, NAME) for name, _ in groupby(card.claims, section)]
+    column = min(max(map(len, names), default=0) + 2, width // 2)
+    for name, (_, claims) in zip(names, groupby(card.claims, section), strict=True):
+        chosen = set(claims)
+        verdicts = [str(r.verdict) for r in card.records if r.claim in chosen]
+        verdicts += [MISSING for claim, _ in card.missing if claim in chosen]
+        differ = sum(
+            standing.change not in ("", "same")
+            for (claim, _), standing in standings.items()
+            if claim in chosen
+        )
+        said = _spell_counts(verdicts) + (f"; {differ} differ" if differ else "")
+        first, *rest = wrap_lines(said, max(width - column - 2, 30))
+        yield paint("  " + _cut(name, column - 1).ljust(column), "quiet") + first
+        yield from (" " * (column + 2) + line for line in rest)
+
+
 def _count_verdicts(card: Scorecard, subjects: Sequence[str]) -> str:
     verdicts = [str(r.verdict) for r in card.records if r.subject in subjects]
-    verdicts += [MISSING for _, subject in card.missing if subject in subjects]
-    return (
-        ", ".join(f"{n} {WORDS[verdict]}" for verdict, n in count_verdicts(verdicts).items())
-        or "none"
-    )
+    return _spell_counts(verdicts + [MISSING for _, subject in card.missing if subject in subjects])
+
+
+def _spell_counts(verdicts: Sequence[str]) -> str:
+    counted = count_verdicts(verdicts).items()
+    return ", ".join(f"{n} {WORDS[verdict]}" for verdict, n in counted) or "none"
 
 
 def _break_name(name: str, column: int) -> list[str]:

@@ -9,7 +9,7 @@ from harness.judging.record import Record
 from harness.reporting.findings import tell_briefly, tell_findings
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.sealed import tell_seal
-from harness.reporting.table import Paint, choose_shape, counts, legend, table
+from harness.reporting.table import Paint, choose_shape, counts, legend, sections, table
 from harness.reporting.wording import MISSING, clip, spell_count, tell_partial, wrap_lines
 from harness.statistics.looks import AUTO
 
@@ -21,6 +21,7 @@ def render(
     paint: Paint = lambda text, role: text,
     *,
     brief: bool = False,
+    quiet: bool = False,
     told: Collection[Pair] = (),
 ) -> list[str]:
     """The scorecard as lines to print.
@@ -33,7 +34,9 @@ def render(
         baseline: Earlier records by (claim, subject), under this run's names of subjects.
         width: Columns of the terminal; tables of more subjects than fit are split.
         paint: Colors text without changing its width; no color by default.
-        brief: Print counts and a few verdicts instead of the table; what fails the run is told in full.
+        brief: Print counts, a line for each section and a few verdicts instead of the table; what fails the run
+            is told in full.
+        quiet: Of a brief text, leave out all but the counts and what differs or fails the run.
         told: Claims and subjects whose failures were printed before; a brief text repeats only those that
             differ from a baseline.
 
@@ -46,7 +49,10 @@ def render(
     lines = [paint(line, "title") for line in wrap_lines(_tell_title(scorecard), width)]
     if brief:
         lines += ["", *counts(scorecard, width, paint)]
-        lines += tell_briefly(scorecard, standings, baseline or {}, width, paint, told)
+        if not quiet:
+            lines += ["", *sections(scorecard, standings, width, paint)]
+        before = baseline or {}
+        lines += tell_briefly(scorecard, standings, before, width, paint, told, quiet=quiet)
         lines += _tell_absent(scorecard, baseline or {}, width, paint)
         return lines
     for start in range(0, len(scorecard.subjects), shape.fit):
