@@ -83,7 +83,10 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         write_bytes(arguments.out, content)
     else:
-        sys.stdout.write(content.decode())
+        # In UTF-8 whatever the locale, as in a file.
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
     return 0
 
 
