@@ -113,7 +113,9 @@ def to_csv(table: pd.DataFrame) -> str:
 
 def defuse(text: str) -> str:
     """Put an apostrophe before a text that a spreadsheet would take for a formula."""
-    return f"'{text}" if text.startswith(FORMULA) else text
+    # Some readers take spaces off.
+    begins = text.startswith(FORMULA) or text.lstrip().startswith(FORMULA)
+    return f"'{text}" if begins else text
 
 
 def to_json(table: pd.DataFrame) -> str:

@@ -40,6 +40,7 @@ HOSTILE = {
     "minus": "-2+3",
     "at": "@SUM(A1:A9)",
     "tab": "\t=1+1",
+    "space": "  =1+1",
     "wide": "＝1+1",
     "long": "why " * 2_500,
 }
@@ -73,6 +74,7 @@ def test_no_cell_of_a_csv_file_is_computed_and_no_row_is_torn(hostile):
         texts = set(table.select_dtypes("str"))
         for row in rows:
             assert not any(row[name].startswith(frames.FORMULA) for name in texts)
+            assert not any(row[name].lstrip().startswith(frames.FORMULA) for name in texts)
         # Whoever takes the apostrophe away has the text again.
         assert rows[0]["subject"].removeprefix("'") == plain(text)
 
