@@ -190,8 +190,8 @@ def _list_trials(record: Record, found: Evidence | None) -> Iterator[dict[str, A
     """The trials behind an estimate, as instances of the schema; bootstrap draws are none.
 
     Evidence keeps what a trial gave, not its words: the input names the scene, which the seed draws again.
-    An instance counts as "correct" if what the claim counts came about in it (an answer was right, or moved), or,
-    where a number was measured, if that is on the claimed side of the threshold.
+    An instance counts as "correct" if what the claim counts came about in it (an answer was right, or moved),
+    or, where a number was measured, if that is on the claimed side of the threshold.
     """
     if found is None or found.scenes is None:
         return
