@@ -16,11 +16,14 @@ from cards import card, record
 from eee_schema import find_faults
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measurements import similarity
 
-from harness.reporting import badge, eee, frames, hub, junit, markdown
+from harness.reporting import badge, eee, frames, hub, junit, markdown, notebook
 from harness.reporting.terminal import render
 from harness.reporting.wording import plain
 from harness.statistics.evidence import Evidence
+
+TABLE = ("thead", "tbody", "tr", "th", "td", "p")
 
 HOSTILE = {
     "tag": "<script>alert(1)</script>",
@@ -166,3 +169,27 @@ def test_whatever_a_text_holds_a_formula_is_no_cell_and_code_is_one_span(text):
     span = markdown.escape(text)
     inner = span.removeprefix("<code>").removesuffix("</code>")
     assert not re.search(r"[<>|`\n@\\\[\]*_]", inner)
+
+
+def test_a_notebook_shows_texts_and_no_tags_of_others(hostile):
+    _, made, _ = hostile
+    told = notebook.describe_record(made.records[0])
+    for shown in (made._repr_html_(), notebook.to_html(made.records[0].claim, told)):
+        assert set(re.findall(r"</?(\w+)", shown)) <= {"div", "strong", "table", *TABLE}
+        assert "onerror=" not in re.sub(r"&[#\w]+;", "", re.sub(r">[^<]*<", "><", shown))
+    for line in notebook.to_text(made.records[0].claim, told).splitlines():
+        assert plain(line) == line
+        assert len(line) < 700
+    assert repr(made) == "Scorecard of 3 claims on 1 subject: 1 refuted, 1 ERROR, 1 MISSING"
+
+
+def test_a_drawing_for_a_notebook_is_well_formed_whatever_the_subject_is_called(tmp_path):
+    data = similarity().assign_attrs(experiment="similarity")
+    drawing = notebook.draw(data, HOSTILE["tag"])
+    assert ET.fromstring(drawing._repr_svg_()).tag.endswith("svg")
+    drawing.save(tmp_path / "a.svg")
+    assert (tmp_path / "a.svg").read_text() == drawing.svg
+    with pytest.raises(
+        LookupError, match="no figure is made of keys; there are some of .*similarity"
+    ):
+        notebook.draw(data.assign_attrs(experiment="keys"), "tiny")
