@@ -11,11 +11,12 @@ from harness.reporting.highlights import tell_highlights
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.table import Paint
 from harness.reporting.wording import (
+    NAME,
     WORDS,
+    clip,
     limit,
     measured,
     number,
-    one_line,
     spell_count,
     spell_sample,
     wrap_lines,
@@ -52,6 +53,8 @@ def tell_briefly(
     width: int,
     paint: Paint,
     told: Collection[Pair] = (),
+    *,
+    quiet: bool = False,
 ) -> Iterator[str]:
     """Lines on what fails the run, in full, and on a few other differences; if there are none, on a few claims.
 
@@ -62,6 +65,7 @@ def tell_briefly(
         width: Columns of the terminal.
         paint: Colors text.
         told: Claims and subjects whose failures were printed before.
+        quiet: Whether to tell nothing where nothing differs from what was expected.
     """
     compared = any(r.change for r in standings.values())
     red: list[Record] = []
@@ -93,7 +97,8 @@ def tell_briefly(
         return
     if compared and not above:
         yield from _tell_nothing(card, compared)
-    yield from tell_highlights(card, width, paint)
+    if not quiet:
+        yield from tell_highlights(card, width, paint)
 
 
 def _tell_nothing(card: Scorecard, compared: bool) -> Iterator[str]:
@@ -118,7 +123,7 @@ def _tell_each(
         told = [r for r in chosen if r.subject == subject]
         if told:
             yield ""
-            yield from (paint(line, "title") for line in wrap_lines(one_line(subject), width))
+            yield from (paint(line, "title") for line in wrap_lines(clip(subject, NAME), width))
         for record in told:
             pair = (record.claim, record.subject)
             yield from _tell_verdict(
@@ -128,7 +133,7 @@ def _tell_each(
                 _tell_evidence(record, card.p_adjusted.get(pair)), width, " " * 16
             )
             if _numbers_of(record) not in record.reason:
-                yield from wrap_lines(one_line(record.reason), width, " " * 16)
+                yield from wrap_lines(clip(record.reason), width, " " * 16)
 
 
 def _tell_verdict(
@@ -138,7 +143,7 @@ def _tell_verdict(
     was = f"was {WORDS[Verdict(record.baseline)]}" if record.baseline else change
     if was and earlier is not None:
         was += f" at {measured(earlier)}"
-    rest = wrap_lines(one_line(f"{record.claim}  {was and f'({was})'}"), width - 16)
+    rest = wrap_lines(clip(f"{record.claim}  {was and f'({was})'}"), width - 16)
     yield "  " + paint(word, record.verdict) + " " * (14 - len(word)) + rest[0]
     yield from (" " * 16 + line for line in rest[1:])
 
@@ -170,4 +175,4 @@ def _tell_evidence(record: Record, adjusted: float | None) -> str:
         parts.append(spell_sample(record))
     if adjusted is not None and not told:
         parts.append(f"adjusted p {adjusted:.2g}")
-    return one_line("; ".join(parts))
+    return clip("; ".join(parts))

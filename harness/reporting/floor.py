@@ -85,7 +85,7 @@ class WrongFloor(ValueError):
 
 
 def find_floor_file(scorecard: Path) -> Path:
-    """Path of the floor that belongs to a scorecard's file; each *.json beside it may be a scorecard."""
+    """Path of the floor that belongs to a scorecard's file; each `*.json` beside it may be a scorecard."""
     return scorecard.with_name(f"{scorecard.stem}.floor")
 
 

@@ -16,7 +16,7 @@ from harness.judging.record import Record
 from harness.judging.verdict import Verdict
 from harness.reporting.scorecard import Scorecard
 from harness.reporting.table import Paint
-from harness.reporting.wording import WORDS, limit, measured, one_line, paper, section, wrap_lines
+from harness.reporting.wording import WORDS, clip, limit, measured, paper, section, wrap_lines
 
 SUPPORTED, REFUTED = 2, 3
 """How many claims are chosen at most, by verdict."""
@@ -41,7 +41,7 @@ def tell_highlights(card: Scorecard, width: int, paint: Paint) -> Iterator[str]:
     for claim in chosen:
         records = [r for r in card.records if r.claim == claim]
         yield ""
-        yield from wrap_lines(one_line(records[0].statement), width, "  ")
+        yield from wrap_lines(clip(records[0].statement), width, "  ")
         for verdict in (Verdict.supported, Verdict.refuted):
             alike = [r for r in records if r.verdict is verdict and r.estimate is not None]
             if alike:
@@ -86,8 +86,8 @@ def _count_refuting(claim: str, expected: Mapping[Pair, controls.Expected]) -> i
 def _tell_numbers(records: Sequence[Record]) -> str:
     told = [f"{r.subject} {measured(r)}" for r in records[:NAMED]]
     told += [f"{len(records) - NAMED} more"] if records[NAMED:] else []
-    return one_line(f"{', '.join(told)} {records[0].unit}")
+    return clip(f"{', '.join(told)} {records[0].unit}")
 
 
 def _tell_threshold(record: Record) -> str:
-    return one_line(f"claimed {limit(record)} ({record.claim})")
+    return clip(f"claimed {limit(record)} ({record.claim})")

@@ -6,6 +6,10 @@ allow none there. So there are two flavours, and in all else a file is valid by 
 
 It is not left to the test runner, whose writer warns about properties under its default schema and loses
 those of the suite when tests run in several processes.
+
+The figures behind a failure are named in lines of output, `[[ATTACHMENT|path]]`, as GitLab and Jenkins' plugin
+JUnit Attachments read them. GitLab takes them from the testcase, where the schema for Ant allows no output;
+so the flavour for Jenkins has them in the output of the suite, where its plugin looks, too.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
+from harness.judging.claim import Pair
 from harness.judging.record import Record
 from harness.judging.verdict import Outcome, Standing
 from harness.machine.files import write_bytes
@@ -25,6 +30,7 @@ from harness.reporting.wording import (
     describe_run,
     limit,
     measured,
+    one_line,
     plain,
     tell_partial,
 )
@@ -35,7 +41,12 @@ Flavour = Literal["pytest", "jenkins"]
 FLAVOURS: tuple[Flavour, ...] = get_args(Flavour)
 
 
-def write(scorecard: Scorecard, path: str | Path, flavour: Flavour = "pytest") -> None:
+def write(
+    scorecard: Scorecard,
+    path: str | Path,
+    flavour: Flavour = "pytest",
+    attachments: Mapping[Pair, Sequence[str]] | None = None,
+) -> None:
     """Write scorecard.xml: a testcase per claim and subject, with the record as its properties.
 
     A supported claim passes. One that fares as the baseline expects, or that cannot be asked, is skipped; any
@@ -45,6 +56,7 @@ def write(scorecard: Scorecard, path: str | Path, flavour: Flavour = "pytest") -
         scorecard: What to write.
         path: The file; one of that name is replaced.
         flavour: Where the records are.
+        attachments: Paths of the figures behind a verdict, by (claim, subject); those of failures are named.
     """
     cases = [
         _make_case(record, standing, scorecard.p_adjusted.get(pair))
@@ -52,6 +64,7 @@ def write(scorecard: Scorecard, path: str | Path, flavour: Flavour = "pytest") -
             scorecard.standings().items(), scorecard.records, strict=True
         )
     ]
+    shown = _attach(cases, list(scorecard.by_pair), attachments or {}, flavour)
     cases += [_make_missing_case(claim, subject) for claim, subject in scorecard.missing]
     facts = {name: value or "" for name, value in describe_run(scorecard.run).items()}
     facts["correction"] = scorecard.correction
@@ -60,7 +73,9 @@ def write(scorecard: Scorecard, path: str | Path, flavour: Flavour = "pytest") -
         for case in cases:
             case.remove(case[0])
     seconds = sum(r.seconds or 0.0 for r in scorecard.records)
-    told = tell_partial(scorecard.run) if scorecard.run.partial else ""
+    # What somebody else has written must not name a file.
+    partial = tell_partial(scorecard.run).replace("[[", "[ [")
+    told = "\n".join(filter(None, (partial, *shown)))
     _write_suite(cases, path, facts, scorecard.run.started, seconds, told)
 
 
@@ -145,6 +160,26 @@ def _make_case(record: Record, standing: Standing, adjusted: float | None) -> ET
     return case
 
 
+def _attach(
+    cases: Sequence[ET.Element],
+    pairs: Sequence[Pair],
+    attachments: Mapping[Pair, Sequence[str]],
+    flavour: Flavour,
+) -> list[str]:
+    """Name the figures behind each failure in its own output, or return the lines for that of the suite."""
+    shown: dict[str, None] = {}
+    for case, pair in zip(cases, pairs, strict=True):
+        lines = [f"[[ATTACHMENT|{one_line(path)}]]" for path in attachments.get(pair, ())]
+        if not lines or (case.find("failure") is None and case.find("error") is None):
+            continue
+        if flavour == "pytest":
+            ET.SubElement(case, "system-out").text = "\n".join(lines)
+        else:
+            # Several claims rest on one figure.
+            shown |= dict.fromkeys(lines)
+    return list(shown)
+
+
 def _make_missing_case(claim: str, subject: str) -> ET.Element:
     case = _start_case(claim, subject, None)
     reason = "collected, but no verdict came back: the process that judged it may have died"
@@ -195,7 +230,7 @@ def _add_result(case: ET.Element, kind: str, type: str, message: str, text: str)
 def _add_properties(parent: ET.Element, values: Mapping[str, str]) -> None:
     properties = ET.SubElement(parent, "properties")
     for name, value in values.items():
-        ET.SubElement(properties, "property", name=name, value=plain(value))
+        ET.SubElement(properties, "property", name=plain(name), value=plain(value))
 
 
 def _count(cases: Sequence[ET.Element], kind: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,16 @@ from harness.judging.claim import Pair
 from harness.judging.record import Record, RunFacts
 from harness.judging.verdict import Outcome, Standing, Verdict, compare_verdict
 from harness.machine.files import read_json
-from harness.reporting.wording import measured, number, paper, spell_count
+from harness.reporting.wording import (
+    MISSING,
+    WORDS,
+    count_verdicts,
+    measured,
+    number,
+    paper,
+    plain,
+    spell_count,
+)
 from harness.statistics.estimate import adjust_p_values
 
 if TYPE_CHECKING:
@@ -102,16 +112,37 @@ class Scorecard:
 
         The columns are always the same, also without records. Numbers are float64, NaN where the record has
         null (its `reason` says why); counts and seeds are int64; `control` is bool; texts are strings, missing
-        where the record has null; `verdict` is categorical, ordered as verdicts are listed everywhere.
+        where the record has null, and `plain`; `verdict` is categorical, ordered as verdicts are listed
+        everywhere. `harness.reporting.frames.COLUMNS` says what stands in each.
         """
         import pandas as pd
 
-        rows = [record.to_json() for record in self.records]
+        # Half of a surrogate pair, as JSON can hold it, would be no text for pyarrow.
+        rows = [
+            {k: plain(v) if isinstance(v, str) else v for k, v in record.to_json().items()}
+            for record in self.records
+        ]
         table = pd.DataFrame(rows, columns=[f.name for f in fields(Record)])
         verdicts = pd.CategoricalDtype([str(v) for v in Verdict], ordered=True)
         return table.astype(
             {f.name: _COLUMNS[str(f.type)] for f in fields(Record)} | {"verdict": verdicts}
         )
+
+    def __repr__(self) -> str:
+        return f"Scorecard of {self._count()}"
+
+    def _repr_html_(self) -> str:
+        """The counts and a table of verdicts, for a notebook; pandas escapes what stands in it."""
+        shown = ["claim", "subject", "verdict", "estimate", "ci_low", "ci_high", "unit", "reason"]
+        table = self.frame()[shown].to_html(index=False, max_rows=60, float_format="{:.3g}".format)
+        return f"<div><strong>{escape(self._count())}</strong>{table}</div>"
+
+    def _count(self) -> str:
+        verdicts = [str(r.verdict) for r in self.records] + [MISSING] * len(self.missing)
+        counted = count_verdicts(verdicts).items()
+        told = ", ".join(f"{n} {WORDS[verdict]}" for verdict, n in counted) or "no verdicts"
+        claims, subjects = len(self.claims), len(self.subjects)
+        return f"{spell_count(claims, 'claim')} on {spell_count(subjects, 'subject')}: {told}"
 
     def to_json(self) -> dict[str, Any]:
         """The scorecard as plain values: `run`, `records`, `missing`, `correction`."""

@@ -13,7 +13,9 @@ from harness.reporting.scorecard import Scorecard
 from harness.reporting.wording import (
     MEANINGS,
     MISSING,
+    NAME,
     WORDS,
+    clip,
     count_verdicts,
     one_line,
     section,
@@ -66,7 +68,7 @@ def choose_shape(card: Scorecard, width: int) -> Shape:
     label = min(max((len(short_name(c)) for c in card.claims), default=0) + 2, 30)
     narrowest = max(map(len, _NARROW.values())) + 2
     fit = max(1, min((width - label) // narrowest, len(card.subjects)))
-    wanted = max([14, *(len(one_line(s)) + 1 for s in card.subjects)])
+    wanted = max([14, *(len(clip(s, NAME)) + 1 for s in card.subjects)])
     return Shape(label, min((width - label) // fit, wanted), fit)
 
 
@@ -78,7 +80,7 @@ def table(
     paint: Paint,
 ) -> Iterator[str]:
     """Lines of the table: one for each claim, under its section, with one column for each subject given."""
-    names = [_break_name(one_line(s), shape.column - 1) for s in subjects]
+    names = [_break_name(clip(s, NAME), shape.column - 1) for s in subjects]
     height = max(map(len, names))
     for row in range(height):
         # Names are aligned to the bottom, so that a short one stands right above its column.
@@ -131,21 +133,43 @@ def counts(card: Scorecard, width: int, paint: Paint) -> Iterator[str]:
     """Lines with the number of verdicts of each kind: over all, and for each subject if there are several."""
     yield from wrap_lines(_count_verdicts(card, card.subjects), width)
     if len(card.subjects) > 1:
-        column = max(len(one_line(s)) for s in card.subjects) + 2
+        column = max(len(clip(s, NAME)) for s in card.subjects) + 2
         for subject in card.subjects:
             said = _count_verdicts(card, [subject])
             first, *rest = wrap_lines(said, max(width - column - 2, 30))
-            yield paint("  " + one_line(subject).ljust(column), "quiet") + first
+            yield paint("  " + clip(subject, NAME).ljust(column), "quiet") + first
             yield from (" " * (column + 2) + line for line in rest)
+
+
+def sections(
+    card: Scorecard, standings: Mapping[Pair, Standing], width: int, paint: Paint
+) -> Iterator[str]:
+    """One line for each section of a paper: how many verdicts of each kind it has, and how many differ."""
+    names = [clip(name, NAME) for name, _ in groupby(card.claims, section)]
+    column = min(max(map(len, names), default=0) + 2, width // 2)
+    for name, (_, claims) in zip(names, groupby(card.claims, section), strict=True):
+        chosen = set(claims)
+        verdicts = [str(r.verdict) for r in card.records if r.claim in chosen]
+        verdicts += [MISSING for claim, _ in card.missing if claim in chosen]
+        differ = sum(
+            standing.change not in ("", "same")
+            for (claim, _), standing in standings.items()
+            if claim in chosen
+        )
+        said = _spell_counts(verdicts) + (f"; {differ} differ" if differ else "")
+        first, *rest = wrap_lines(said, max(width - column - 2, 30))
+        yield paint("  " + _cut(name, column - 1).ljust(column), "quiet") + first
+        yield from (" " * (column + 2) + line for line in rest)
 
 
 def _count_verdicts(card: Scorecard, subjects: Sequence[str]) -> str:
     verdicts = [str(r.verdict) for r in card.records if r.subject in subjects]
-    verdicts += [MISSING for _, subject in card.missing if subject in subjects]
-    return (
-        ", ".join(f"{n} {WORDS[verdict]}" for verdict, n in count_verdicts(verdicts).items())
-        or "none"
-    )
+    return _spell_counts(verdicts + [MISSING for _, subject in card.missing if subject in subjects])
+
+
+def _spell_counts(verdicts: Sequence[str]) -> str:
+    counted = count_verdicts(verdicts).items()
+    return ", ".join(f"{n} {WORDS[verdict]}" for verdict, n in counted) or "none"
 
 
 def _break_name(name: str, column: int) -> list[str]:

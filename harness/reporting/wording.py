@@ -10,6 +10,9 @@ from types import MappingProxyType
 from harness.judging.record import Record, RunFacts
 from harness.judging.verdict import Verdict
 
+NAME = 60
+"""Most characters of a subject's name on the terminal."""
+
 MISSING = "missing"
 """Shown where a claim was collected and no record came back; it is not a verdict."""
 
@@ -57,6 +60,19 @@ def plain(text: str) -> str:
 def one_line(text: str) -> str:
     """Put `plain` text on one line, with every run of white space as one space."""
     return " ".join(plain(text).split())
+
+
+def shorten(text: str, most: int) -> str:
+    """Put text on one line, cut where it has more characters than `most`, with the number of those left out."""
+    line = one_line(text)
+    if len(line) <= most:
+        return line
+    return f"{line[:most]}… ({len(line) - most} more characters)"
+
+
+def clip(text: str, most: int = 600) -> str:
+    """Shorten a text for the terminal; the whole of it stands in the scorecard."""
+    return shorten(text, most)
 
 
 def number(value: float) -> str:

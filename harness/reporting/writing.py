@@ -49,7 +49,6 @@ def write_pages(
         score: Scores the rival explanations of a measurement.
         cache: Where figures are kept for other pages, too; by default beside the page's own.
     """
-    junit.write(scorecard, folder / "scorecard.xml", flavour)
     album = Album(folder / "figures", cache)
     found: list[page.Measured] = []
     told: dict[str, dict[str, str]] = {}
@@ -63,6 +62,16 @@ def write_pages(
             told.setdefault(subject, {})[shown.experiment] = key
         trials = read_trials(shown.examples)
         found.append(page.Measured(len(found), subject, key, shown, trials))
+    drawn = {
+        (each.subject, each.key): [f"{album.folder}/{each.shown.picture.filename}"]
+        for each in found
+        if each.shown.picture is not None
+    }
+    attached = {
+        (r.claim, r.subject): drawn.get((r.subject, r.measurement or ""), [])
+        for r in scorecard.records
+    }
+    junit.write(scorecard, folder / "scorecard.xml", flavour, attached)
     stories = [
         page.Story(
             s, tell_story(scorecard, s), album.draw_story(s, told.get(s, {}), measurements.get)

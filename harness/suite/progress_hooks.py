@@ -13,7 +13,7 @@ import pytest
 from harness.runs.baselines import BadOption
 from harness.runs.forecast import Forecast, read_seconds
 from harness.runs.journal import Collected, Journal
-from harness.suite.progress import Progress
+from harness.suite.progress import Progress, is_unwatched
 from harness.suite.sealing import MATCHED
 from harness.suite.wiring import PROGRESS, RECORDS, RUN, get_run, only_looks, print_line
 from harness.suite.xdist_types import Worker
@@ -140,7 +140,8 @@ class _Claims:
         over = report.when == "call" or not report.passed
         progress = _find_progress(self.config, report.nodeid)
         if over and progress is not None:
-            progress.note(report.nodeid, quiet=self.config.get_verbosity() != 0)
+            quiet = self.config.get_verbosity() != 0 or is_unwatched()
+            progress.note(report.nodeid, quiet=quiet)
 
 
 @pytest.hookimpl(wrapper=True)

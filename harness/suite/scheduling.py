@@ -6,15 +6,14 @@ subject that no other worker has. If there is none, on a CPU, it helps with anot
 again takes only a second. What several units build on (the gate, the mediation map) is measured by the worker
 that needs it first, and the others wait for it.
 
-Seconds that two workers take for the embedded subjects, from the measured times of all experiments:
+Seconds that two workers take for the embedded subjects, from the measured times of all experiments::
 
-| unit | both subjects | one of them |
-|---|---|---|
-| a whole subject | 122 | 102 |
-| a file of claims, of a subject | 118 | 54 |
-| a measurement | 118 | 54 |
-| a measurement, longest first | 114 | 54 |
-| nobody ever idle | 107 | 49 |
+    unit                              both subjects   one of them
+    a whole subject                   122             102
+    a file of claims, of a subject    118              54
+    a measurement                     118              54
+    a measurement, longest first      114              54
+    nobody ever idle                  107              49
 
 What matters is that a subject can be shared. Measurements are the units because claims of two files may rest on
 one (the keys, the steered drawings), and because there are more of them for eight workers. How long they take

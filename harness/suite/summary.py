@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
+from collections.abc import Mapping
 
 import pytest
 
 from harness.judging.claim import Pair
+from harness.judging.verdict import Verdict
 from harness.reporting import error_rates, gate
 from harness.reporting.next_steps import EndedRun, tell_next_steps
 from harness.reporting.terminal import render
+from harness.reporting.wording import MISSING
 from harness.runs.conclusion import CALIBRATION, Conclusion, tell_saved
 from harness.runs.journal import Collected
 from harness.runs.run import Run
+from harness.suite.progress import is_unwatched
 
 FEW = 25
 """Up to this many verdicts are shown in a table without -v."""
 
 WIDTH = 100
-"""Characters of a line."""
+"""Characters of a line where there is no terminal to ask."""
+
+WIDEST = 140
+"""Most characters of a line; longer ones are hard to read."""
+
+MARKUP: Mapping[str, Mapping[str, bool]] = {
+    Verdict.supported: {"green": True},
+    Verdict.refuted: {"red": True},
+    Verdict.inconclusive: {"yellow": True},
+    Verdict.error: {"red": True, "bold": True},
+    MISSING: {"red": True, "bold": True},
+    "title": {"bold": True},
+    "quiet": {"light": True},
+}
+"""How pytest marks what has a role up on a terminal with colors; roles that are not named stay as they are."""
 
 
 def print_summary(terminal: pytest.TerminalReporter, run: Run, concluded: Conclusion) -> None:
     """Print the scorecard of a run, the gate if there is a baseline, and what to do next."""
     card, found = concluded.scorecard, run.journal.read_collected()
-    whole = len(card.records) + len(card.missing) <= FEW or terminal.config.get_verbosity() > 0
+    verbosity, width = terminal.config.get_verbosity(), find_width(terminal)
+    few = len(card.records) + len(card.missing) <= FEW
+    whole = verbosity > 0 or (few and verbosity == 0)
     lines = render(
-        card, run.baselines, WIDTH, brief=not whole, told=_find_told_failures(terminal, found)
+        card,
+        run.baselines,
+        width,
+        lambda text, role: terminal._tw.markup(text, **MARKUP.get(role, {})),
+        brief=not whole,
+        quiet=verbosity < 0 or is_unwatched(),
+        told=_find_told_failures(terminal, found),
     )
     terminal.section("scorecard")
     for line in lines:
@@ -37,16 +64,24 @@ def print_summary(terminal: pytest.TerminalReporter, run: Run, concluded: Conclu
         terminal.write_line(f"cannot be compared with the baseline: {concluded.refusal}")
     elif concluded.comparison:
         terminal.section("gate")
-        for line in gate.render(concluded.comparison, width=WIDTH):
+        for line in gate.render(concluded.comparison, width=width):
             terminal.write_line(line)
+    if verbosity < 0:
+        return
     terminal.write_line("")
     for line in textwrap.wrap(
-        error_rates.summarize_error_rates(error_rates.read_calibration(CALIBRATION), card), WIDTH
+        error_rates.summarize_error_rates(error_rates.read_calibration(CALIBRATION), card), width
     ):
         terminal.write_line(line)
     terminal.write_line("")
     for line in tell_next_steps(_gather_ended(terminal.config, run, concluded, whole)):
         terminal.write_line(line)
+
+
+def find_width(terminal: pytest.TerminalReporter) -> int:
+    """Characters of a line: those of the terminal, or of the variable COLUMNS; 100 where neither is there."""
+    asked = terminal.isatty() or os.environ.get("COLUMNS", "").isdecimal()
+    return min(terminal._tw.fullwidth, WIDEST) if asked else WIDTH
 
 
 def _find_told_failures(terminal: pytest.TerminalReporter, found: Collected) -> set[Pair]:

@@ -11,9 +11,9 @@ from harness.experiments.spelling import COMMON, draw_spelling_trials, find_spel
 from harness.judging.verdict import Verdict, decide
 from harness.measuring.experiment import measure_alone
 from harness.readings.visual_symbols.behaviour import Behaviour
+from harness.runs.tasks import task_threshold
 from harness.subjects.registry import SharedFirstPiece
 from harness.subjects.spelling import Speech
-from harness.suite.judge import task_threshold
 
 TRIALS = 12
 

@@ -8,7 +8,9 @@ import pytest
 from cards import CLAIM, card, record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from junit2htmlreport.parser import Junit
 from junit_schemas import find_faults_for_ant, find_faults_for_jenkins
+from junitparser import JUnitXml, Properties
 
 from harness.reporting import junit
 from harness.reporting.wording import plain
@@ -164,3 +166,48 @@ def test_a_run_that_has_not_finished_is_one_error(tmp_path):
     ]
     [case] = suite.iter("testcase")
     assert case.find("error").get("message") == "not finished: `a < b`"
+
+
+FIGURE = "out/figures/similarity--tiny.svg"
+
+
+@pytest.fixture
+def attached(tmp_path):
+    """A function that writes a failed and a supported claim, both with a figure, and returns the file."""
+
+    def go(flavour):
+        made = card(record("p.1.a", verdict="refuted"), record("p.1.b"), partial=True)
+        figures = {("p.1.a", "tiny"): [FIGURE], ("p.1.b", "tiny"): ["out/figures/other.svg"]}
+        junit.write(made, tmp_path / "x.xml", flavour, figures)
+        return tmp_path / "x.xml"
+
+    return go
+
+
+def test_a_failure_names_its_figures_where_gitlab_looks(attached):
+    failed, passed = ET.parse(attached("pytest")).getroot().iter("testcase")
+    assert failed.find("system-out").text == f"[[ATTACHMENT|{FIGURE}]]"
+    assert passed.find("system-out") is None
+
+
+def test_figures_leave_the_other_flavour_valid_by_both_schemas(attached):
+    root = ET.parse(attached("jenkins")).getroot()
+    assert find_faults_for_jenkins(root) == find_faults_for_ant(root) == []
+    said = root.find("testsuite/system-out").text
+    assert said == f"PARTIAL RUN (it was interrupted)\n[[ATTACHMENT|{FIGURE}]]"
+
+
+@pytest.mark.parametrize("flavour", junit.FLAVOURS)
+def test_two_readers_of_junit_find_every_verdict(attached, flavour):
+    path = attached(flavour)
+    [suite] = JUnitXml.fromfile(str(path))
+    assert (suite.tests, suite.failures, suite.errors) == (2, 1, 0)
+    results = {case.name: [type(r).__name__ for r in case.result] for case in suite}
+    assert results == {"p.1.a": ["Failure"], "p.1.b": []}
+    if flavour == "pytest":
+        [failed, _] = suite
+        told = {p.name: p.value for p in failed.child(Properties)}
+        assert told["verdict"] == "refuted"
+    page = Junit(str(path)).html()
+    assert "p.1.a" in page
+    assert "because it is refuted" in page

@@ -156,3 +156,42 @@ def test_no_text_can_drive_the_terminal(text):
 
 def test_every_verdict_has_a_word():
     assert set(VERDICTS) < set(WORDS)
+
+
+def test_a_brief_text_has_one_line_for_each_section_with_its_counts_and_what_differs():
+    made = card(
+        record("p.1.a", baseline="supported"),
+        record("p.1.b", verdict="refuted", baseline="supported"),
+        record("p.2.c", verdict="refuted", baseline="refuted"),
+        missing=[("p.2.d", "tiny")],
+    )
+    lines = render(made, brief=True)
+    assert [x.split() for x in lines if x.startswith("  p.")] == [
+        ["p.1", "1", "supported,", "1", "refuted;", "1", "differ"],
+        ["p.2", "1", "refuted,", "1", "MISSING"],
+    ]
+    # The claim that is as before is in its section's count alone.
+    text = "\n".join(lines)
+    assert "p.1.b" in text
+    assert "p.2.c" not in text
+
+
+@pytest.mark.parametrize("width", [48, 60, 100, 140])
+def test_no_line_of_a_brief_text_is_wider_than_the_terminal(width):
+    made = card(
+        *(
+            record(f"a_paper_with_a_name.{'s' * i}.{v}", verdict=v)
+            for i, v in enumerate(VERDICTS, 1)
+        )
+    )
+    assert max(map(len, render(made, width=width, brief=True))) <= width
+
+
+def test_a_quiet_text_has_the_counts_and_what_fails_the_run_and_no_more():
+    made = card(record("p.1.a"), record("p.2.b", verdict="refuted"))
+    quiet = render(made, brief=True, quiet=True)
+    assert "1 supported, 1 refuted" in quiet
+    assert any("p.2.b" in line for line in quiet)
+    assert not any(line.startswith("  p.1 ") for line in quiet)
+    good = render(card(record()), brief=True, quiet=True)
+    assert len(good) == 3, "a title, and the counts"

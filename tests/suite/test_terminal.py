@@ -124,3 +124,31 @@ def test_a_refusal_says_how_to_judge_without_the_baseline(printed):
     assert "cannot be compared with the baseline" in text
     assert re.search(r"^next: \S*pytest .*--seed 3 --baseline none  ", text, re.M)
     assert "--baseline before" not in text
+
+
+def test_with_q_only_counts_and_what_fails_are_told(printed):
+    text = printed("-q", *ONLY, "--baseline", "none")
+    assert "next:" not in text
+    assert "  made_up.1 " not in text
+    assert "3 of 35 verdicts fail the run" in text
+
+
+def test_a_build_server_gets_no_lines_that_only_somebody_who_waits_would_read(printed, monkeypatch):
+    assert "  made_up.1 " in printed(*ONLY, "--baseline", "none")
+    monkeypatch.setenv("CI", "true")
+    text = printed(*ONLY, "--baseline", "none")
+    assert "judging made_up" not in text
+    assert "  made_up.1 " not in text
+    assert "3 of 35 verdicts fail the run" in text
+    assert "next: " in text
+
+
+def test_lines_are_as_wide_as_the_terminal_and_colored_only_there(printed, monkeypatch):
+    wide = printed(*ONLY, "--baseline", "none")
+    assert "\x1b[" not in wide
+    monkeypatch.setenv("COLUMNS", "70")
+    ending = printed(*ONLY, "--baseline", "none").partition("= scorecard")[2].splitlines()
+    told = [x for x in ending[1:] if not x.startswith(("=", "next:", "      ", "all 35"))]
+    assert max(map(len, told)) <= 70
+    colored = printed(*ONLY, "--baseline", "none", "--color", "yes")
+    assert "\x1b[" in colored.partition("= scorecard")[2]
