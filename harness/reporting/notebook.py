@@ -21,7 +21,7 @@ from harness.reporting.wording import (
     shorten,
     spell_sample,
 )
-from harness.reporting.writing import DRAWN
+from harness.reporting.drawing import DRAWN
 
 LONGEST = 600
 """Most characters of a cell; the whole text is an attribute of the object."""
