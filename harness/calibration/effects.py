@@ -21,6 +21,7 @@ from harness.calibration.bases import (
     CROWDED_BEFORE,
     SPACE_BEFORE,
 )
+from harness.calibration.row_effects import LEFT_SHAPES, LEFT_SQUARES, PROBABLE
 from harness.calibration.spreads import read_spreads
 from harness.readings.reading import estimate_drawn
 from harness.readings.visual_symbols.entropy import PRESENT
@@ -64,6 +65,8 @@ ASSUMPTIONS = (
     "trials (largest of the same subjects)",
     "the head that carries a stage is the one that the other half of the trials chooses",
     "photographs show a scene of their own each, and all of them can be listed",
+    "probabilities of words are 0 or 1 in each trial, questions about rows show a row of their own each, and "
+    "onsets are known to a layer",
 )
 """What the powers rest on besides published values; the spreads are to be filled in."""
 
@@ -104,14 +107,19 @@ class Effect:
         experiment: Name of the experiment that measures it.
         draw: Simulates an estimate if a value is true.
         base: For each subject the published number that the value is a change of; what it is, each kind says.
+        one_in: How many trials of the experiment there are for one that judges, each of which shows a scene of
+            its own; 0 if the experiment tells which judge.
     """
 
     experiment: str
     draw: Draw
     base: Mapping[str, float] = field(default_factory=dict)
+    one_in: int = 0
 
     def draw_judged(self, trials: int) -> Judged:
         """The trials that judge, of so many of the experiment."""
+        if self.one_in:
+            return _judge_images(trials // self.one_in)
         # Both sets of scenes are judged whole: which answers are right needs no layer to be chosen.
         return draw_judged("accuracy" if self.draw is draw_fall else self.experiment, trials)
 
@@ -283,5 +291,15 @@ EFFECTS: dict[str, Effect] = {
         "counting", draw_gain, ("c.gap", "c.more_heads_more_errors"), COUNTS_WITHOUT_TOP
     ),
     **_make_effects("repair", draw_gain, ("d.repair",), CROWDED_BEFORE),
+    **{f"dual_mechanisms.{claim}": Effect(*told) for claim, told in PROBABLE.items()},
+    **{
+        f"dual_mechanisms.5.3.{name}": Effect(f"removal{setting}", draw, base, 1)
+        for setting, left in (("", LEFT_SHAPES), ("_squares", LEFT_SQUARES))
+        for name, draw, base in (
+            (f"drop{setting}", draw_gain, left),
+            (f"left_third{setting}", draw_share, {}),
+            (f"left_half{setting}", draw_share, {}),
+        )
+    },
 }
 """By claim; every claim with published values has one."""

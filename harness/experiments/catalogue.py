@@ -91,13 +91,13 @@ HEADS = (MEDIATION,)
 """Needed by all experiments that edit the heads of a stage."""
 
 _SHAPES, _SQUARES, _SOLIDS = (f"row question, {s}" for s in ("shapes", "squares", "solids"))
-LAST_TOKEN = _dual("last_token", "LastToken", 96, _SHAPES, paper_trials=200, looks=False)
+LAST_TOKEN = _dual("last_token", "LastToken", 96, _SHAPES, paper_trials=480, looks=False)
 LAST_TOKEN_SQUARES = _dual(
     "last_token",
     "LastToken",
     96,
     _SQUARES,
-    paper_trials=200,
+    paper_trials=480,
     name="last_token_squares",
     measure="measure_squares",
     looks=False,
@@ -154,17 +154,17 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     # The paper keeps 50 pairs of each direction, and asks all 480 questions where it removes the ordering.
     LAST_TOKEN,
     LAST_TOKEN_SQUARES,
-    _dual("probes", "Probes", 96, paper_trials=240),
+    _dual("probes", "Probes", 96, paper_trials=480),
     _dual(
-        "probes", "Probes", 96, paper_trials=240, name="probes_squares", measure="measure_squares"
+        "probes", "Probes", 96, paper_trials=480, name="probes_squares", measure="measure_squares"
     ),
-    _dual("swaps", "Swaps", 96, _SHAPES, paper_trials=200, needs=(LAST_TOKEN,)),
+    _dual("swaps", "Swaps", 96, _SHAPES, paper_trials=480, needs=(LAST_TOKEN,)),
     _dual(
         "swaps",
         "Swaps",
         96,
         _SQUARES,
-        paper_trials=200,
+        paper_trials=480,
         needs=(LAST_TOKEN_SQUARES,),
         name="swaps_squares",
         measure="measure_squares",
@@ -174,7 +174,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
         "Swaps",
         96,
         _SOLIDS,
-        paper_trials=200,
+        paper_trials=480,
         needs=(LAST_TOKEN,),
         name="swaps_solids",
         measure="measure_solids",

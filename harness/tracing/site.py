@@ -37,7 +37,7 @@ Site = Kind | Literal["written", "norm"]
 ORDER: tuple[Site, ...] = ("query", "key", "value", "head", "written", "norm", "residual")
 """All sites of a layer, in the order in which it computes them."""
 
-MODULES: dict[Kind, tuple[str, Literal["input", "output"]]] = {
+MODULES: dict[Site, tuple[str, Literal["input", "output"]]] = {
     "query": ("q_proj", "output"),
     "key": ("k_proj", "output"),
     "value": ("v_proj", "output"),

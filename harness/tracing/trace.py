@@ -122,13 +122,13 @@ def _once(
     inputs = batch.stacked(times)
     for number, variant in enumerate(variants):
         write_embedding(inputs, variant, slice(number * len(batch), (number + 1) * len(batch)))
-    given = {
+    embedded = {
         number: read_embedding(inputs, tokens[number])
         for number, read in enumerate(reads)
         if read.site == "embedding"
     }
-    if len(given) == len(reads):
-        return [given[n].unflatten(0, (times, -1)) for n in range(len(reads))]
+    if len(embedded) == len(reads):
+        return [embedded[n].unflatten(0, (times, -1)) for n in range(len(reads))]
     with (
         send_trace(subject) as where,
         torch.no_grad(),
@@ -150,7 +150,7 @@ def _once(
                     continue
                 # Advanced indexing copies, so that a later edit of the tensor in place does not show.
                 found[number] = value[rows, tokens[number]].float().cpu().detach()
-    found = {**found, **given}
+    found = {**found, **embedded}
     return [found[n].unflatten(0, (times, -1)) for n in range(len(reads))]
 
 

@@ -22,6 +22,7 @@ from harness.experiments.row_pairs import (
 )
 from harness.experiments.slots import Slots
 from harness.measuring.experiment import Request
+from harness.stimuli.prompt import Trial
 from harness.stimuli.rows import Setting, make_opposite_pair, make_same_pair
 from harness.subjects.batch import Batch
 from harness.tracing.replay import Variant
@@ -60,7 +61,7 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
         request.progress(number, len(DONORS))
         others = [pairs[number].counterfactual.trial for pairs in kept]
 
-        def patch(batch: Batch, part: slice, others: list = others) -> list[Variant]:
+        def patch(batch: Batch, part: slice, others: list[Trial] = others) -> list[Variant]:
             """The patch of every slot."""
             other = subject.encode(others[part])
             values = Slots.capture(subject, other, find_last_token(other))

@@ -110,7 +110,8 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
     if reason := explain_no_tokens(request, setting):
         return xr.Dataset(attrs={"no_tokens": reason})
     questions = draw_row_questions(subject.row_grid, setting, request.trials, rng)
-    rows, shifted = [], []
+    rows: list[xr.Dataset] = []
+    shifted: list[xr.Dataset] = []
     for across in (True, False):
         request.progress(len(rows), 2)
         of = [q for q in questions if is_across(q.direction) == across]
@@ -135,7 +136,7 @@ def _read_rows(
     halves = Halves.deal(np.array([q.trial.scene.key for q in questions]), rng)
     first, second = np.flatnonzero(halves.first), np.flatnonzero(halves.second)
     probe = _Probe.learn(states[first], [tokens[n].items for n in first], halves.scenes[first], rng)
-    judged = [questions[n] for n in second]
+    judged = [questions[int(n)] for n in second]
     empty, _ = _embed(subject, judged, empty=True)
     read, nothing = probe.read(states[second]), probe.read(empty)[0]
     found: dict[str, list[float]] = {"right": [], "chance": [], "inside": [], "empty": []}

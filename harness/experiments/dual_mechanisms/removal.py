@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import NDArray
 
 from harness.experiments.editing import ROWS, find_answers
 from harness.experiments.row_pairs import explain_no_tokens, find_all_tokens
@@ -98,7 +100,9 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
 
     trials = [q.trial for q in questions]
     request.progress(0, 2)
-    found = {"said": (("condition", "trial"), find_answers(subject, trials, remove))}
+    found: dict[str, tuple[tuple[str, ...], NDArray[Any]]] = {
+        "said": (("condition", "trial"), find_answers(subject, trials, remove))
+    }
     request.progress(1, 2)
     if setting != "squares":
         asked = [_ask_by_shape(q) for q in questions]

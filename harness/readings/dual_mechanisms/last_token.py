@@ -56,8 +56,8 @@ class LastToken(PairReading):
             return missing
         scenes = self.data.scene.values
         sizes: Sizes = count_trials(scenes)
-        for word, what in (("c2", "place"), ("c3", "word")):
-            found = self._share("opposite", word, self._peak(word), "evaluation")
+        for name, what in (("c2", "place"), ("c3", "word")):
+            found = self._share("opposite", name, self._peak(name), "evaluation")
             if self._find_bounds(found)[1] < THERE:
                 return Estimate.absent(f"no patch of the last token moves a {what}", **sizes)
         weights = draw_cluster_weights(scenes, DRAWS, np.random.default_rng(0))
