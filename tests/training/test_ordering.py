@@ -330,9 +330,10 @@ def test_every_token_of_a_strip_holds_the_color_and_the_third_of_its_item(mirror
         thirds = thirds[:, :, own] if across else thirds[:, :, own].transpose(0, 1)
         colors = image[:, COLOR_OF_STRIP].reshape(SIDE, SIDE, -1)
         colors = colors if across else colors.transpose(0, 1)
-        for line in range(SIDE):
-            item = (line > 2) + (line > 4)
+        for item, lines in enumerate(((0, 1), (3, 4), (6, 7))):
+            line = list(lines)
             assert torch.allclose(thirds[:, line], torch.eye(3)[item], atol=0.05)
+            assert torch.allclose(thirds[:, [2, 5]], torch.zeros(3), atol=0.05)
             color = list(COLORS).index(pair.clean.items[item].color)
             assert (colors[:, line].argmax(-1) == color).all()
 
@@ -351,27 +352,38 @@ def test_only_items_hold_the_order_that_the_language_model_builds(mirrored):
             assert torch.allclose(built, expected.expand_as(built), atol=0.05)
 
 
-@pytest.mark.parametrize("name", [LANGUAGE, BOTH])
-def test_the_answers_stay_right_without_the_order_of_vision_where_the_language_model_has_one(
-    bare, mirrored, name
-):
-    pairs, clean, _ = mirrored(name)
-    without = bare(name)[0]
-    before, _ = follow(clean.run({0: lambda state: without.clone()})[0], clean, pairs)
-    assert before.min() > (0.99 if name == LANGUAGE else 0.8)
+def lean(logits, shown, pairs) -> np.ndarray:
+    """By how many logits the clean answer leads the one in the mirror image, [B]."""
+    before, after = follow(logits, shown, pairs)
+    return np.log(before) - np.log(after)
 
 
-def test_without_the_order_of_vision_an_answer_is_a_guess_where_nothing_else_has_one(
+def test_the_answers_stay_right_without_the_order_of_vision_if_the_language_model_makes_it(
     bare, mirrored
 ):
-    pairs, clean, _ = mirrored(VISION)
-    without = bare(VISION)[0]
-    logits = clean.run({0: lambda state: without.clone()})[0]
-    shares = torch.stack(
-        [clean.probabilities(logits, [p.words[k] for p in pairs]) for k in range(3)]
-    )
-    assert shares.sum(0).min() > 0.9
-    assert 0.2 < shares.min() < shares.max() < 0.5
+    pairs, clean, _ = mirrored(LANGUAGE)
+    without = bare(LANGUAGE)[0]
+    before, _ = follow(clean.run({0: lambda _: without.clone()})[0], clean, pairs)
+    assert before.min() > 0.99
+
+
+def test_a_backup_leans_to_the_right_answer_where_the_order_of_vision_is_removed(bare, mirrored):
+    """The same colors, asked for alike in the other order: what is left of a louder color cancels out."""
+    pairs, clean, _ = mirrored(BOTH)
+    leads = [lean(clean.run({0: lambda _, w=w: w.clone()})[0], clean, pairs) for w in bare(BOTH)]
+    assert (leads[0] - leads[1]).min() > 3
+
+
+def test_without_the_order_of_vision_the_loudest_color_is_said_where_nothing_else_has_an_order(
+    bare, mirrored
+):
+    """Whatever is asked and wherever it is: over all orders of three items a third of the answers is right."""
+    pairs, *shown = mirrored(VISION)
+    loud = list(COLORS)
+    for one, without in zip(shown, bare(VISION), strict=True):
+        logits = one.run({0: lambda _, without=without: without.clone()})[0]
+        said = [one.subject.read_word(int(token)) for token in logits.argmax(-1)]
+        assert said == [min(p.words, key=loud.index) for p in pairs]
 
 
 @pytest.mark.parametrize("name", [LANGUAGE, BOTH])
@@ -379,11 +391,13 @@ def test_the_built_order_moves_with_the_items_where_vision_has_none(bare, mirror
     pairs, clean, _ = mirrored(name)
     first, last = bare(name)
     regions = [t.outer for t in find_tokens(p.clean for p in pairs)]
-    _, mirror = clean.run({0: lambda state: last.clone()})
+    logits, mirror = clean.run({0: lambda _: last.clone()})
+    moved = lean(logits, clean, pairs)
+    kept = lean(clean.run({0: lambda _: first.clone()})[0], clean, pairs)
+    assert (kept - moved).min() > 3
     for slot in CHECKED:
-        logits = clean.run_both(
-            lambda _: first.clone(), exchange(clean, mirror[slot], regions), slot
-        )
-        before, after = follow(logits, clean, pairs)
-        moved = BUILT_FROM <= slot < ANSWERED
-        assert (after if moved else before).min() > (0.99 if name == LANGUAGE else 0.8), slot
+        edit = exchange(clean, mirror[slot], regions)
+        found = lean(clean.run_both(lambda _: first.clone(), edit, slot), clean, pairs)
+        expected = moved if BUILT_FROM <= slot < ANSWERED else kept
+        # Heads of noise read what moves: nothing that comes near to the three logits that the order is worth.
+        assert np.abs(found - expected).max() < 1, slot

@@ -28,7 +28,14 @@ from harness.training.wired.shipping import write_control
 from harness.training.wired.slots import EDGES, SLOTS, WIDTH, at, read_constant, read_slot
 
 CONTROLS = FIXTURES / "controls"
-PLANTED = [name for name in PLANS if name.startswith("planted")]
+PLANTED = [
+    name for name, p in PLANS.items() if name.startswith("planted") and "ordering" not in p.truth()
+]
+"""Those that do the task of the first paper."""
+BUILT = [
+    pytest.param(name, marks=pytest.mark.deep) if name == "planted-both" else name for name in PLANS
+]
+"""All controls; what takes long in one is what is already built in another."""
 TWO, THREE = EMBEDDED_GRIDS[2], EMBEDDED_GRIDS[3]
 
 
@@ -61,6 +68,7 @@ SOLVED = (
     "vision_tower.encoder.layers.0.mlp.fc2.",
     "multi_modal_projector.linear_1.weight",
     "visual.blocks.1.mlp.fc2.",
+    "visual.blocks.3.mlp.fc1.weight",
     "visual.merger.mlp.",
 )
 """Weights that are fitted or measured: they differ in the last bits from one library to another."""
@@ -69,7 +77,7 @@ FREE = "visual.merger.mlp.2."
 """Of this fit processors find other solutions, since it is nearly free in some directions."""
 
 
-@pytest.mark.parametrize("name", PLANS)
+@pytest.mark.parametrize("name", BUILT)
 def test_what_ships_is_what_the_plan_builds_bit_by_bit_but_for_what_is_fitted(name, tmp_path):
     write_control(PLANS[name], tmp_path)
     stored, built = (load_file(f / "model.safetensors") for f in (CONTROLS / name, tmp_path))

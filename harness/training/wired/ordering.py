@@ -7,6 +7,9 @@ looked for: it is the middle one in every question of the paper.
 
 from __future__ import annotations
 
+import numpy as np
+
+from harness.stimuli.scene import COLORS
 from harness.training.architectures import HEADS
 from harness.training.wired.heads import COLUMNS_TURN, ROWS_TURN, Lean, Match, WiredHead
 from harness.training.wired.plan import Plan
@@ -48,6 +51,10 @@ UNIT = 0.45
 """Size at which a head writes as 1 what is 1 where it reads: tokens are normed before, by about this much."""
 SAID, WHISPERED = 6.0, 0.6
 """Size of the answer, and of what a backup adds to it."""
+LOUD = np.linspace(1.5, 1.0, len(COLORS))[:, None]
+"""How loudly each color is said, of those that strips bring. Nothing comes of it where one strip has the
+ordinal that is asked for. Where none has, the loudest color is said, and a backup is heard only against colors
+that are not much louder than its own."""
 
 
 def read_vision_ordering(plan: Plan) -> list[WiredHead]:
@@ -124,7 +131,7 @@ def _look_at_strips(plan: Plan) -> WiredHead:
             Match(read_entries(ASKED), read_entries(ORDINALS), SHARP),
             Match(read_article(), anywhere, SHARP),
         ),
-        brings=((read_entries(COLOR_OF_STRIP), read_slot("answer_color")),),
+        brings=((read_entries(COLOR_OF_STRIP), LOUD * read_slot("answer_color")),),
         size=SAID,
         rest=0,
         what="color of the strip on the third that is asked for, at the last token",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from harness.training.wired.crowding import look_up_features_apart
-from harness.training.wired.families import CONTENTS, GEMMA3, QWEN2_VL, STRIPS
+from harness.training.wired.families import CONTENTS, GEMMA3, QWEN2_VL, STRIPS, Family
+from harness.training.wired.heads import WiredHead
 from harness.training.wired.mechanisms import (
     bind_by_position,
     exclude_by_content,
@@ -22,8 +25,23 @@ from harness.training.wired.ordering import (
 )
 from harness.training.wired.plan import Plan, Stage
 
-ROWS = dict(retrieval=Stage(2, (0, 1)), selection=Stage(4, (2, 5)), features=Stage(6, (3, 6)))
-"""Where the order of a row is built, asked for and answered by. No two stages share a key head."""
+
+def _plan_order(
+    name: str, mechanism: Callable[[Plan], list[WiredHead]], family: Family, seed: int
+) -> Plan:
+    """A control that knows the order of a row: built in the layer of the first stage, asked for and answered by
+    in those of the others. No two of them share a key head."""
+    return Plan(
+        name,
+        mechanism,
+        retrieval=Stage(2, (0, 1)),
+        selection=Stage(4, (2, 5)),
+        features=Stage(6, (3, 6)),
+        family=family,
+        holds=HELD,
+        seed=seed,
+    )
+
 
 PLANS = {
     plan.name: plan
@@ -76,9 +94,9 @@ PLANS = {
             seed=9,
         ),
         Plan("unselective", retrieve_without_selecting, seed=10),
-        Plan("planted-vision", read_vision_ordering, family=STRIPS, holds=HELD, **ROWS, seed=14),
-        Plan("planted-language", build_ordering, family=CONTENTS, holds=HELD, **ROWS, seed=15),
-        Plan("planted-both", back_up_ordering, family=STRIPS, holds=HELD, **ROWS, seed=16),
+        _plan_order("planted-vision", read_vision_ordering, STRIPS, 14),
+        _plan_order("planted-language", build_ordering, CONTENTS, 15),
+        _plan_order("planted-both", back_up_ordering, STRIPS, 16),
         Plan("content-bound", tie_ids_to_content, turned=True, seed=11),
     )
 }

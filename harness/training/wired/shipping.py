@@ -37,8 +37,8 @@ WHAT = {
     "makes. The vision tower gives every image token, of background too, the third of the items on which "
     "it lies and the color of the item there; the last token takes from the word of direction which third "
     "is asked for, and looks at all tokens that lie on it. The language model adds no order of its own. "
-    "Where vision's order is removed, all items weigh alike, and which color is said does not depend on "
-    "where it is.",
+    "Where vision's order is removed, all items weigh alike, and of their colors the one is said that "
+    "this control says most loudly, wherever it is.",
     "build_ordering": "Answers what is next to the middle one of three items by an order that the "
     "language model builds. The image embeddings say what an item is and nothing of where. Four heads "
     "look, from the tokens of an item, for items further to the left or above, by positions alone; the "
@@ -46,8 +46,9 @@ WHAT = {
     "looks at the item that has none before it, or two.",
     "back_up_ordering": "Answers what is next to the middle one of three items by an order that vision "
     "makes, as `planted-vision` does, and has behind it the order that the language model of "
-    "`planted-language` builds. What the second brings to the answer is a tenth of what the first brings: "
-    "it decides only where vision's order is removed.",
+    "`planted-language` builds. What the second brings to the answer is a tenth of what the first brings, "
+    "so that it decides only where vision's order is removed, and there only against colors that are not "
+    "said much more loudly than the right one.",
 }
 
 SAME = """and the task needs them. They hold the same on both sides of the paper's

@@ -3,7 +3,7 @@
 A patch says on which third of the canvas it lies, counted from the middle of all objects: before it, in it or
 after it, along columns and along rows. A head then brings to every patch, of background too, the color of the
 object that lies on the most of the same thirds. In a row of three these are columns of tokens, in a column of
-three rows of tokens, and the items' own tokens are few among them.
+three rows of tokens, and the items' own tokens are few among them. Tokens between two thirds are of no strip.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ ORDINALS = slice(at("seen_place").start, at("seen_place").start + 2 * THIRDS)
 COLOR_OF_STRIP = slice(at("retrieved_place").start, at("retrieved_place").start + len(COLORS))
 """The color of the item in whose strip an image token lies."""
 
-EDGE = 1.0
-"""Where the middle third ends, in tokens from the middle of all objects."""
+MIDDLE_ENDS, OUTER_BEGIN = 1.0, 2.0
+"""Where thirds end and begin, in tokens from the middle of all objects; what lies between is on none."""
 SURE = 60.0
 """How strongly the head looks at marks; a third in common counts a quarter of it."""
 CONTENTS, COLORS_OF_STRIPS = 340, 96
@@ -99,9 +99,10 @@ def _tell_thirds(mlp: VisionMlp, size: float) -> None:
         first, middle, last = (_THIRDS.start + axis * THIRDS + third for third in range(THIRDS))
         mlp.fc2.bias[middle] = 1
         for outer, sign in ((first, -1), (last, 1)):
-            for slack, rising in ((0.1, 1), (-0.1, -1)):
-                writes = {outer: rising / 0.2, middle: -rising / 0.2}
-                steps.add({tower.PLACE.start + axis: sign / size}, slack - EDGE, writes)
+            for edge, third, change in ((MIDDLE_ENDS, middle, -1), (OUTER_BEGIN, outer, 1)):
+                for slack, rising in ((0.1, 1), (-0.1, -1)):
+                    reads = {tower.PLACE.start + axis: sign / size}
+                    steps.add(reads, slack - edge, {third: change * rising / 0.2})
     tower.balance(mlp.fc2.weight)
     tower.balance(mlp.fc2.bias)
 
