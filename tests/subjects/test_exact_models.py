@@ -90,7 +90,7 @@ def tensors_of(model):
     return [*model.parameters(), *model.buffers()]
 
 
-def test_at_a_published_size_all_but_a_thousandth_is_in_half_precision(monkeypatch):
+def test_at_a_published_size_all_but_a_thousandth_is_in_half_precision():
     from transformers import AutoModelForImageTextToText, Qwen2VLConfig
 
     text = dict(
