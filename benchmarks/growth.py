@@ -20,8 +20,9 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
+from flops import counted
 from mediation import _timed, machine, subject_of
-from ways import OneByOne, counted, drawn, replayed
+from ways import OneByOne, drawn, replayed
 
 from harness.experiments.catalogue import MEDIATION
 from harness.measuring.experiment import measure_alone
@@ -63,7 +64,7 @@ def point(subject: Subject, trials: int) -> dict[str, float]:
     pairs = drawn(subject, CONDITION, trials, 0)
     replayed(subject, pairs)
     took = min(_timed(subject, replayed, subject, pairs)[0] for _ in range(3))
-    with counted(subject) as seen:
+    with counted(subject) as count:
         replayed(subject, pairs)
     few = pairs[:5]
     heads = [(layer, layer % subject.heads) for layer in range(0, subject.layers, 2)]
@@ -77,7 +78,7 @@ def point(subject: Subject, trials: int) -> dict[str, float]:
         "replay_seconds": took,
         "hooks_seconds": each * all_runs,
         "ratio": each * all_runs / took,
-        "token_layers_replay": sum(seen),
+        "token_layers_replay": count.token_layers,
         "token_layers_naive": all_runs * length * subject.layers,
     }
 

@@ -37,7 +37,7 @@ from harness.machine.files import ROOT
 
 MEASURED = re.compile(r"measured (\S+) on (\S+): (\d+) trials in ([0-9.]+) s")
 LOADED = re.compile(r"loaded \S+: ")
-TOLD = re.compile(r"in [0-9.]+s( \(.*\))? =*$")
+TOLD = re.compile(r" in [0-9.]+s( \(.*\))?( =+)?$")
 """pytest's last line of its own, with the seconds that it took."""
 
 
