@@ -5,7 +5,7 @@
 Four ways to the same scores, on the same trials: (a) one nnsight trace per head and trial, which is what the
 public reproduction does, (b) one run with a plain torch hook per head and trial, (c) one such run per layer and
 trial, with its heads as rows, (d) replay. The scores must agree. Without a GPU (a) to (c) take some minutes for
-50 trials; --sample N times N heads of each layer and scales what they took, --few N does so for N trials, and
+50 trials; --sample N times N heads of each layer and scales what they took, and --few N does so for N trials;
 the JSON says so. Operations are counted from shapes (`flops`), so that any attention can be timed.
 """
 
@@ -157,13 +157,19 @@ def matmul_ceiling(subject: Subject) -> float:
 
 def machine(subject: Subject) -> dict[str, Any]:
     """Where this was measured, and when."""
-    on_gpu = subject.device.type == "cuda"
     return {
-        "device": torch.cuda.get_device_name(subject.device) if on_gpu else _processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "threads": torch.get_num_threads(),
+        **machine_of(subject.device.type),
         "dtype": str(subject.model.dtype).removeprefix("torch."),
         "attention": subject.model.config.get_text_config()._attn_implementation,
+    }
+
+
+def machine_of(device: str) -> dict[str, Any]:
+    """The machine, the versions and the date."""
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": torch.get_num_threads(),
         **{package: version(package) for package in PACKAGES},
         "python": platform.python_version(),
         "date": datetime.now(UTC).date().isoformat(),
