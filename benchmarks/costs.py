@@ -44,14 +44,14 @@ from harness.runs.run import Run
 from harness.stimuli import draw
 from harness.subjects.registry import read_registry
 from harness.subjects.subject import Subject
-from harness.tracing import capture, clean, generate, trace
+from harness.tracing import capture, clean, generate, some_tokens, trace
 
 PHASES: dict[str, list[tuple[Any, str]]] = {
     "drawing": [(draw, "draw")],
     "encoding": [(Subject, "encode"), (Subject, "_encode_images")],
     "forward": [(trace, "_once"), (capture, "read_last_logits")],
     "clean": [(clean, "_run_once")],
-    "replay": [(clean.CleanRun, "advance")],
+    "replay": [(clean.CleanRun, "advance"), (some_tokens, "_call")],
     "writing": [(generate, "_run")],
 }
 EMBEDDED = [name for name, entry in read_registry().items() if entry.kind == "embedded"]

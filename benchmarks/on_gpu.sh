@@ -3,12 +3,12 @@
 #
 #     sh benchmarks/on_gpu.sh OUT [DTYPE]
 #
-# OUT is a folder for the figures; DTYPE is bfloat16 if not given. It needs torch with CUDA, an environment with
+# OUT is a folder for the figures; DTYPE is exact if not given. It needs torch with CUDA, an environment with
 # the project in it, 64 GB of disk and a GPU of 80 GB. Every step has a limit of its own, so that a slow one takes
 # no time from the others, and writes its files before the next one begins.
 set -u
 out=${1:?"a folder for the figures"}
-dtype=${2:-bfloat16}
+dtype=${2:-exact}
 mkdir -p "$out"
 cd "$(dirname "$0")/.."
 
@@ -23,6 +23,6 @@ echo "ledger: $?" | tee -a "$out/status.txt"
 
 # Writing the checkpoint takes half a minute of it.
 timeout 240 python benchmarks/scorecard.py --subject qwen2-vl-7b --device cuda --trials 24 \
-    --keep "${TMPDIR:-/tmp}/qwen2-vl-7b-shaped" --out "$out/scorecard-qwen2-vl-7b.md" \
+    --dtype "$dtype" --keep "${TMPDIR:-/tmp}/qwen2-vl-7b-shaped" --out "$out/scorecard-qwen2-vl-7b.md" \
     >"$out/scorecard.txt" 2>&1
 echo "scorecard: $?" | tee -a "$out/status.txt"

@@ -26,18 +26,20 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from mediation import machine_of
+from mediation import PACKAGES, _processor
 from shapes import SHAPES, TINY, shaped
 
 from harness.machine.files import ROOT
 
 MEASURED = re.compile(r"measured (\S+) on (\S+): (\d+) trials in ([0-9.]+) s")
 LOADED = re.compile(r"loaded \S+: ")
-TOLD = re.compile(r"in [0-9.]+s( \(.*\))? =*$")
+TOLD = re.compile(r" in [0-9.]+s( \(.*\))?( =+)?$")
 """pytest's last line of its own, with the seconds that it took."""
 
 
@@ -170,6 +172,16 @@ def read_lines(lines: Sequence[tuple[float, str]], wall: float) -> dict[str, Any
     return {"phases": phases, "experiments": experiments}
 
 
+def describe_machine(device: str) -> dict[str, Any]:
+    """The machine, the versions and the date."""
+    return {
+        "device": torch.cuda.get_device_name() if device == "cuda" else _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        **{package: version(package) for package in PACKAGES},
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
 def write_checkpoint(name: str, folder: Path, device: str) -> None:
     """Write a shape with random weights in bfloat16, as published models are stored."""
     subject = shaped(name, device=device, dtype=torch.bfloat16)
@@ -250,7 +262,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = {
         "subject": options.subject,
         "asked": asked,
-        "machine": machine_of(options.device),
+        "machine": describe_machine(options.device),
         **found,
     }
     print(format_table(found))

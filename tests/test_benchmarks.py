@@ -85,8 +85,6 @@ def test_operations_from_shapes_are_those_that_torch_counts(monkeypatch, checkpo
 
 
 def test_what_must_be_done_for_one_edit_follows_from_the_layers_after_it(monkeypatch, checkpoints):
-    from types import SimpleNamespace
-
     import torch
     from families import loaded
 
@@ -95,7 +93,7 @@ def test_what_must_be_done_for_one_edit_follows_from_the_layers_after_it(monkeyp
     monkeypatch.syspath_prepend(str(FOLDER))
     flops = importlib.import_module("flops")
     subject = loaded(checkpoints["tiny-llava"])
-    batch = SimpleNamespace(trials=["one"], last=9)
+    batch = OneTrial()
     at = torch.tensor([9])
     layer = sum(
         p.numel() for p in subject.model.model.language_model.layers[0].parameters() if p.ndim > 1
@@ -117,6 +115,16 @@ def test_what_must_be_done_for_one_edit_follows_from_the_layers_after_it(monkeyp
     assert count("head", 6, [8]) == 2 * (layer - 3 * square) + 2 * layer + 4 * square + scores
     assert count("key", 7, [9]) == 2 * layer + scores
     assert count("residual", 7, [9]) == 0
+
+
+class OneTrial:
+    """As much of a batch as is asked for how long it is."""
+
+    trials = ("one",)
+    last = 9
+
+    def __len__(self):
+        return 1
 
 
 LINES = [

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from harness.judging import controls
@@ -219,9 +220,9 @@ class Run:
     def _note_subject(self, subject: Subject) -> None:
         # Workers share subjects out among themselves, and none knows which one it gets next.
         if WORKER not in os.environ:
-            names = [entry.name for entry in self.entries]
-            for entry in self.entries[names.index(subject.name) + 1 :][:1]:
-                read_ahead(entry)
+            for now, later in pairwise(self.entries):
+                if now.name == subject.name:
+                    read_ahead(later)
         # Where nothing is judged there is no scorecard that would say it, and perhaps no folder.
         if self.judges:
             self.journal.note_subject(subject.entry, subject.commit)

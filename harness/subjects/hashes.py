@@ -66,6 +66,7 @@ class KeptHashes:
         }
         if not held:
             return
+        # A name that is not UTF-8 is written as ASCII, as JSON may have it.
         text = json.dumps({"folder": str(contents.folder), "files": held}, indent=1)
         # With the file's name in its own, so that the next holder of the lock finds what a killed one left.
         temporary = file.with_name(f"{file.stem}.{os.getpid()}.tmp")

@@ -67,6 +67,9 @@ def place_weights(
     if device is not None:
         model = model.to(device)
     finite: dict[str, torch.Tensor] = {}
+    if getattr(model, "hf_quantizer", None) is not None:
+        # What stands beside quantised weights stays as their kernels take it: no tensor is of this dtype.
+        loaded = torch.complex128
     for path, tensor in chain(model.named_parameters(), model.named_buffers()):
         # One at a time, so that both are there of one only.
         if dtype is not None and tensor.dtype == loaded != dtype:
