@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.cli.options import Subparsers, find_scorecard
+
+if TYPE_CHECKING:
+    from harness.reporting.moved import StageMove
 
 
 def add_arguments(subparsers: Subparsers) -> None:
@@ -50,7 +54,8 @@ def execute(arguments: argparse.Namespace) -> int:
 
     path = find_scorecard(arguments.run)
     side = load_side(path)
-    stages, alarms = (), ""
+    stages: tuple[StageMove, ...] = ()
+    alarms = ""
     if arguments.baseline:
         before = load_side(find_baseline_file(arguments.baseline))
         stages = compare(before, side, partial=True).stages

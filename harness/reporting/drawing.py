@@ -17,11 +17,11 @@ import xarray as xr
 
 from harness.judging import published
 from harness.machine.files import FIXTURES, read_json, write_bytes, write_json
-from harness.reporting import curves, figures, interventions, story
+from harness.reporting import curves, figures, interventions, shares, story
 from harness.reporting.figures import Picture
 
-Draw = Callable[[xr.Dataset, str, Path], Picture]
-"""Draws the measurement of a subject, named by its name, into a folder."""
+Draw = Callable[[xr.Dataset, str, Path], Picture | None]
+"""Draws the measurement of a subject, named by its name, into a folder; None if there is nothing to draw."""
 
 PAIRS = {
     "position@separator": "position@mentions",
@@ -62,6 +62,8 @@ DRAWN: dict[str, Draw] = {
     "blocks": _draw_blocks,
     "steering": interventions.draw_steering,
     "steering_drawn": interventions.draw_steering,
+    "keys": shares.draw_keys,
+    "reuse": shares.draw_reuse,
 }
 """How the measurement of an experiment is drawn, by the experiment's name."""
 
@@ -232,11 +234,10 @@ def draw_gallery(measurements: Mapping[str, xr.Dataset], folder: Path) -> list[P
                 similarity, mediation = (story_of.get(name) for name in STORY)
                 shown = find_published(subject, PAIRS)
                 found.append(story.draw_story(similarity, mediation, subject, folder, shown))
-            found += [
-                DRAWN[name](data, subject, folder)
-                for name, (_, data) in parts.items()
-                if name in DRAWN
+            drawn = [
+                DRAWN[n](data, subject, folder) for n, (_, data) in parts.items() if n in DRAWN
             ]
+            found += [picture for picture in drawn if picture is not None]
     return found
 
 

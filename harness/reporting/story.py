@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -206,9 +207,9 @@ def _label(stage: Stage) -> str:
     return f"{spell_stage(stage.condition)} ({stage.code})"
 
 
-def _find_handles(panels: Sequence[Axes]) -> tuple[list[object], list[str]]:
+def _find_handles(panels: Sequence[Axes]) -> tuple[list[Artist], list[str]]:
     """A mark and a name for each stage, lines before dots."""
-    found: dict[str, object] = {}
+    found: dict[str, Artist] = {}
     for axes in panels:
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(name, handle)

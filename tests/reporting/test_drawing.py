@@ -86,7 +86,7 @@ def test_a_name_that_leads_out_of_the_folder_is_kept_in_it(tmp_path, quick):
 
 def test_nothing_is_shown_of_what_is_gone_or_drawn_by_nobody(tmp_path):
     assert Album(tmp_path).show("x", "k", Loads(None), score) is None
-    plain = Album(tmp_path).show("x", "k", Loads(DATA.assign_attrs(experiment="keys")), score)
+    plain = Album(tmp_path).show("x", "k", Loads(DATA.assign_attrs(experiment="spelling")), score)
     assert plain.picture is None
     assert plain.rivals
 
@@ -109,7 +109,7 @@ def test_a_story_is_drawn_of_what_is_there(tmp_path):
 def test_a_gallery_has_every_figure_in_both_formats(tmp_path):
     kept = {
         "a": mediation().assign_attrs(experiment="mediation", subject="x"),
-        "b": DATA.assign_attrs(experiment="keys"),
+        "b": DATA.assign_attrs(experiment="spelling"),
     }
     found = draw_gallery(kept, tmp_path)
     assert [p.filename for p in found] == ["story--x.svg", "mediation--x.svg"]

@@ -61,7 +61,7 @@ def measure(request: Request) -> xr.Dataset:
 
     Returns:
         `right`, `named` bool [set, trial]; `scene` [set, trial]; the attribute `tells` says how the subject
-        writes answers, where that is known.
+        writes answers, where that is known; `examples` keeps the first trials in words.
     """
     return _measure_sets(request, draw_sets(request.subject, request.trials, request.rng))
 

@@ -87,7 +87,7 @@ def measure(request: Request) -> xr.Dataset:
         named, and the queried object's own; `layers` [layer] bool: which are edited; `scene`, `side` [trial]:
         of the queried object. `said`, `predicted`, `asked_scene` as `tabulate_rivals` gives them for every
         edit; the question has no color and asks for no second object, so that nothing is there to be copied or
-        counted off.
+        counted off. The attribute `examples` keeps the first trials in words.
     """
     subject, trials, rng = request.subject, request.trials, request.rng
     # Of an image as it is shown: some families cut an image into tiles or not, as its size has it.

@@ -47,7 +47,7 @@ def measure(request: Request) -> xr.Dataset:
         length of what each head adds to the residual stream at the patched tokens of the clean run, NaN where
         no trial was found. `scene`, `counterfactual_scene` [condition, trial]: keys of the scenes of the two
         sides, "" for those trials. `drawn`, `kept` [condition]: contrasts tried, and those that the subject
-        got right on both sides.
+        got right on both sides. The attribute `examples` keeps the first contrasts in words.
     """
     return _measure_contrasts(request, only_right=True)
 

@@ -65,7 +65,8 @@ def measure(request: Request) -> xr.Dataset:
         are pushed in their place, at least; `right`, `before` bool [trial]:
         without an edit, whether the answer is right and whether it is the described object; `scene`, `side`
         [trial]: of the target. `said`, `predicted`, `asked_scene` as `tabulate_rivals` gives them for every
-        stage, of the evaluation half and of `trials` triples (`draw_side_triples`).
+        stage, of the evaluation half and of `trials` triples (`draw_side_triples`). The attribute `examples`
+        keeps the first trials in words.
     """
     return _measure_drawn(request, solids=True)
 
