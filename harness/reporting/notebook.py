@@ -12,6 +12,7 @@ import xarray as xr
 
 from harness.judging.record import Record
 from harness.machine.files import write_bytes
+from harness.reporting.drawing import DRAWN
 from harness.reporting.wording import (
     WORDS,
     limit,
@@ -21,7 +22,6 @@ from harness.reporting.wording import (
     shorten,
     spell_sample,
 )
-from harness.reporting.drawing import DRAWN
 
 LONGEST = 600
 """Most characters of a cell; the whole text is an attribute of the object."""
@@ -57,7 +57,8 @@ def draw(data: xr.Dataset, subject: str) -> Drawing:
         subject: The subject's name.
 
     Raises:
-        LookupError: No figure is made of that experiment; the message lists those of which one is.
+        LookupError: No figure is made of that experiment, and the message lists those of which one is; or the
+            measurement has nothing to draw.
     """
     # On a user's photographs the name is "<experiment> on <photographs>".
     experiment = data.attrs["experiment"].partition(" on ")[0]
@@ -67,6 +68,10 @@ def draw(data: xr.Dataset, subject: str) -> Drawing:
         )
     with TemporaryDirectory() as folder:
         picture = DRAWN[experiment](data, subject, Path(folder))
+        if picture is None:
+            raise LookupError(
+                f"{experiment} of {subject} has nothing to draw: the experiment did not apply"
+            )
         svg = (Path(folder) / picture.filename).read_text(encoding="utf-8")
     return Drawing(picture.title, picture.caption, svg)
 
