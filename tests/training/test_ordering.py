@@ -10,6 +10,8 @@ from functools import cached_property
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.stimuli.row_tokens import Regions, RowTokens, find_row_tokens
 from harness.stimuli.rows import (
@@ -25,8 +27,10 @@ from harness.stimuli.rows import (
 from harness.stimuli.scene import COLORS
 from harness.subjects.loading import load
 from harness.subjects.registry import FIXTURES, find, read_registry
+from harness.training.wired.heads import HEAD_DIM, Lean, WiredHead, find_turn, weigh_group
 from harness.training.wired.ordering import BUILT
 from harness.training.wired.plans import PLANS
+from harness.training.wired.slots import WIDTH, at, read_slot
 from harness.training.wired.strips import COLOR_OF_STRIP, ORDINALS
 
 VISION, LANGUAGE, BOTH = "planted-vision", "planted-language", "planted-both"
@@ -198,6 +202,30 @@ def follow(logits, shown: Shown, pairs) -> np.ndarray:
     )
 
 
+@given(st.sampled_from([1, 2]), st.floats(0.5, 5), st.floats(1, 9), st.integers(-7, 7))
+def test_a_head_that_leans_looks_at_what_is_further_before_than_its_edge(
+    pair, edge, strength, distance
+):
+    item = read_slot("seen_object")
+    head = WiredHead(
+        0, 0, leans=(Lean(item, item, pair, edge, strength),), brings=((item, item),), rest=0
+    )
+    group = weigh_group([head])
+    state = np.zeros(WIDTH)
+    state[at("seen_object")] = 1
+    query, key = group.queries[0] @ state / HEAD_DIM**0.5, group.key @ state
+    turn, other = distance * find_turn(pair), pair + HEAD_DIM // 2
+    # The query stands further on by the distance, along what this pair turns with.
+    query[[pair, other]] = [
+        query[pair] * np.cos(turn) - query[other] * np.sin(turn),
+        query[other] * np.cos(turn) + query[pair] * np.sin(turn),
+    ]
+    score = query @ key
+    grown = np.sin(turn) - np.sin(edge * find_turn(pair))
+    assert np.isclose(score, strength * grown / find_turn(pair))
+    assert (score > 0) == (distance > edge) or np.isclose(score, 0)
+
+
 @pytest.mark.deep
 @pytest.mark.parametrize("setting", ["squares", "shapes"])
 @pytest.mark.parametrize("name", CONTROLS)
@@ -212,6 +240,23 @@ def test_every_question_about_a_row_is_answered_right(control, name, setting):
             control(name).read_word(int(s)) == t.answer for s, t in zip(said, part, strict=True)
         ]
     assert np.mean(right) >= 0.95
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize(("name", "least", "most"), [(VISION, 0.3, 0.36), (BOTH, 0.55, 0.72)])
+def test_a_backup_is_right_more_often_than_a_guess_and_less_often_than_vision(
+    control, name, least, most
+):
+    right = []
+    questions = list_row_questions(EMBEDDED_ROW_GRID, "squares")
+    for start in range(0, len(questions), 48):
+        part = questions[start : start + 48]
+        shown = Shown(control(name), [q.trial for q in part])
+        without = remove_order(shown, part)
+        said = shown.run({0: lambda _, without=without: without.clone()})[0].argmax(-1)
+        read = [control(name).read_word(int(token)) for token in said]
+        right += [word == q.trial.answer for word, q in zip(read, part, strict=True)]
+    assert least <= np.mean(right) <= most
 
 
 @pytest.mark.parametrize("name", CONTROLS)
