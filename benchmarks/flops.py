@@ -145,8 +145,12 @@ class Needed:
                 self._add(length, length * (length + 1) // 2)
 
     def _add(self, tokens: int, pairs: int) -> None:
-        """Count tokens that go through all layers, with so many pairs of a query and a key that it may see."""
-        self.count.needed += self.subject.layers * (2 * self.weights * tokens + self.scores * pairs)
+        """Count tokens that go through the layers, with so many pairs of a query and a key that it may see.
+
+        Of the last layer only keys and values are counted: who reads more of it is not counted less.
+        """
+        whole = 2 * self.weights * tokens + self.scores * pairs
+        self.count.needed += (self.subject.layers - 1) * whole + 2 * self.projections * tokens
         self.count.moved += self.subject.layers * self.state * tokens
 
     def run_steps(self, rows: int, tokens: int, before: int) -> None:

@@ -11,8 +11,10 @@ moved       bytes that must be moved: weights once for each pass that waits for 
             layers
 floor       seconds that `needed` takes at the best speed of a matrix product here, or `moved` at the best speed
             of a copy, whichever is longer
-seconds     measured; the wall's, and the processor's where there is no GPU
-share       of the floor in the wall's seconds
+seconds     measured, on the wall
+processor   seconds of the processor, summed over threads
+share       of the floor in the seconds of the GPU's wall, or of the processor: on a CPU all speeds are by the
+            processor's seconds, which other work on the machine does not stretch
 
 A published shape has random weights; as they answer nothing right, what is done only after right answers is
 done all the same (see `gpu_seconds.py`).
@@ -25,7 +27,8 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +53,32 @@ COPIED = {"cpu": 2**27, "cuda": 2**31}
 def measure_bandwidth(device: torch.device) -> float:
     """Bytes per second, read and written, of the best of some copies on a device."""
     source = torch.zeros(COPIED[device.type], dtype=torch.uint8, device=device)
-    target, best = torch.empty_like(source), 0.0
-    for _ in range(6):
-        _wait(device)
-        begun = time.perf_counter()
-        target.copy_(source)
-        _wait(device)
-        best = max(best, 2 * source.nbytes / (time.perf_counter() - begun))
+    target = torch.empty_like(source)
+    return 2 * source.nbytes / _time_best(lambda: target.copy_(source), device)
+
+
+def measure_products(subject: Subject) -> float:
+    """FLOP/s of the best of some matrix products where a subject is."""
+    if subject.device.type != "cpu":
+        return matmul_ceiling(subject)
+    best = 0.0
+    for size in (512, 1024, 2048):
+        a = torch.randn(size, size)
+        best = max(best, 2 * size**3 / _time_best(partial(torch.matmul, a, a), subject.device))
     return best
+
+
+def _time_best(act: Callable[[], object], device: torch.device) -> float:
+    """The fewest seconds of some tries: on a CPU the processor's, summed over threads."""
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    took = []
+    for _ in range(8):
+        _wait(device)
+        begun = clock()
+        act()
+        _wait(device)
+        took.append(clock() - begun)
+    return min(took)
 
 
 def measure_all(
@@ -67,7 +88,8 @@ def measure_all(
     found: dict[str, Any] = {
         "subject": subject.name,
         "machine": machine(subject),
-        "flops_per_second": matmul_ceiling(subject),
+        "on_gpu": subject.device.type == "cuda",
+        "flops_per_second": measure_products(subject),
         "bytes_per_second": measure_bandwidth(subject.device),
         "experiments": {},
         "failed": {},
@@ -85,13 +107,18 @@ def measure_all(
         row["floor"] = max(
             row["needed"] / found["flops_per_second"], row["moved"] / found["bytes_per_second"]
         )
-        row["share"] = row["floor"] / row["seconds"]
+        row["share"] = row["floor"] / row[_find_clock(found)]
         found["experiments"][experiment.name] = row
         print(
-            f"{experiment.name}: {row['seconds']:.2f} s, {row['share']:.0%} of the floor",
+            f"{experiment.name}: {row['seconds']:.2f} s, the floor is {row['share']:.0%}",
             flush=True,
         )
     return found
+
+
+def _find_clock(found: dict[str, Any]) -> str:
+    """The column of the seconds that floors are held against."""
+    return "seconds" if found["on_gpu"] else "processor"
 
 
 def _list_in_order(names: Sequence[str]) -> list[Experiment]:
@@ -159,7 +186,7 @@ def format_table(found: dict[str, Any]) -> str:
         for key in ("needed", "done", "moved", "floor", "seconds", "processor")
     }
     for name, row in rows.items():
-        share = row["floor"] / row["seconds"] if row["seconds"] else 0.0
+        share = row["floor"] / row[_find_clock(found)] if row["seconds"] else 0.0
         lines.append(
             f"| {name} | {row.get('trials', '')} | {row['needed'] / 1e9:,.1f} | {row['done'] / 1e9:,.1f} "
             f"| {row['moved'] / 1e9:,.1f} | {row['floor']:.2f} | {row['seconds']:.2f} "

@@ -36,6 +36,7 @@ from mediation import PACKAGES, _processor
 from shapes import SHAPES, TINY, shaped
 
 from harness.machine.files import ROOT
+from harness.machine.memory import free_memory
 
 MEASURED = re.compile(r"measured (\S+) on (\S+): (\d+) trials in ([0-9.]+) s")
 LOADED = re.compile(r"loaded \S+: ")
@@ -188,6 +189,9 @@ def write_checkpoint(name: str, folder: Path, device: str) -> None:
     subject.model.save_pretrained(folder)
     subject.tokenizer.save_pretrained(folder)
     subject.image_processor.save_pretrained(folder)
+    # The run needs the GPU, and its memory is told.
+    del subject
+    free_memory()
 
 
 def format_table(found: dict[str, Any]) -> str:
