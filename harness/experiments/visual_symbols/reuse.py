@@ -47,8 +47,8 @@ def measure(request: Request) -> xr.Dataset:
         `before`, `after` bool [trial]: right; `pulled`, `unpulled` bool [trial]: whether the answer is the
         object at a wrong position, with and without that position's ID; `relation`, `scene` [trial];
         `heads`: how many are edited. `said`, `predicted`, `asked_scene` as `tabulate_rivals` gives them for
-        every edit; what is predicted is where the ID of the wrong position points. The attribute `examples` keeps
-        the first trials in words.
+        every edit; what is predicted is where the ID of the wrong position points. The attribute `examples`
+        keeps the first trials in words.
     """
     subject, rng = request.subject, request.rng
     asked = draw_spatial_questions(subject.grids[3], HIGH_ENTROPY[3], request.trials, rng)
