@@ -20,8 +20,8 @@ from harness.machine.files import FIXTURES, read_json, write_bytes, write_json
 from harness.reporting import curves, figures, interventions, shares, story
 from harness.reporting.figures import Picture
 
-Draw = Callable[[xr.Dataset, str, Path], Picture]
-"""Draws the measurement of a subject, named by its name, into a folder."""
+Draw = Callable[[xr.Dataset, str, Path], Picture | None]
+"""Draws a measurement of a subject, named by its name, into a folder; None if it has nothing to draw."""
 
 PAIRS = {
     "position@separator": "position@mentions",
@@ -213,9 +213,7 @@ class Album:
 
 
 def _find_draw(data: xr.Dataset) -> Draw | None:
-    """How a measurement is drawn; None if nobody draws its experiment, or nothing was there to be edited."""
-    if "no_grid" in data.attrs:
-        return None
+    """How a measurement is drawn; None if nobody draws its experiment."""
     # On a user's photographs the name is "<experiment> on <photographs>".
     return DRAWN.get(str(data.attrs["experiment"]).partition(" on ")[0])
 
@@ -241,11 +239,9 @@ def draw_gallery(measurements: Mapping[str, xr.Dataset], folder: Path) -> list[P
                 similarity, mediation = (story_of.get(name) for name in STORY)
                 shown = find_published(subject, PAIRS)
                 found.append(story.draw_story(similarity, mediation, subject, folder, shown))
-            found += [
-                draw(data, subject, folder)
-                for _, data in parts.values()
-                if (draw := _find_draw(data)) is not None
-            ]
+            draws = ((_find_draw(data), data) for _, data in parts.values())
+            drawn = [draw(data, subject, folder) for draw, data in draws if draw is not None]
+            found += [picture for picture in drawn if picture is not None]
     return found
 
 
