@@ -21,7 +21,7 @@ from harness.reporting import curves, figures, interventions, shares, story
 from harness.reporting.figures import Picture
 
 Draw = Callable[[xr.Dataset, str, Path], Picture | None]
-"""Draws the measurement of a subject, named by its name, into a folder; None if there is nothing to draw."""
+"""Draws a measurement of a subject, named by its name, into a folder; None if it has nothing to draw."""
 
 PAIRS = {
     "position@separator": "position@mentions",
@@ -144,8 +144,7 @@ class Album:
         if data is None:
             return None
         name = str(data.attrs["experiment"])
-        # On a user's photographs the name is "<experiment> on <photographs>".
-        draw = DRAWN.get(name.partition(" on ")[0])
+        draw = _find_draw(data)
         facts = [(n, str(v)) for n, v in data.attrs.items() if n != EXAMPLES and v != ""]
         return self._keep(
             source,
@@ -213,6 +212,12 @@ class Album:
         return shown
 
 
+def _find_draw(data: xr.Dataset) -> Draw | None:
+    """How a measurement is drawn; None if nobody draws its experiment."""
+    # On a user's photographs the name is "<experiment> on <photographs>".
+    return DRAWN.get(str(data.attrs["experiment"]).partition(" on ")[0])
+
+
 def draw_gallery(measurements: Mapping[str, xr.Dataset], folder: Path) -> list[Picture]:
     """Draw every figure of some measurements as SVG and PNG, and the story of each subject before its others.
 
@@ -234,9 +239,8 @@ def draw_gallery(measurements: Mapping[str, xr.Dataset], folder: Path) -> list[P
                 similarity, mediation = (story_of.get(name) for name in STORY)
                 shown = find_published(subject, PAIRS)
                 found.append(story.draw_story(similarity, mediation, subject, folder, shown))
-            drawn = [
-                DRAWN[n](data, subject, folder) for n, (_, data) in parts.items() if n in DRAWN
-            ]
+            draws = ((_find_draw(data), data) for _, data in parts.values())
+            drawn = [draw(data, subject, folder) for draw, data in draws if draw is not None]
             found += [picture for picture in drawn if picture is not None]
     return found
 

@@ -25,12 +25,12 @@
 
   // Rows of subjects of another family are left out of what is open, too.
   const narrow = (within) => {
-    const family = one("#family").value;
+    const family = one("form.filters #family").value;
     for (const row of all("tr.of, tr.why", within)) row.hidden = Boolean(family) && row.dataset.family !== family;
   };
 
   const open = (button, wanted) => {
-    const inside = document.getElementById(button.getAttribute("aria-controls"));
+    const inside = one(".inside", button.closest("tr").nextElementSibling);
     button.setAttribute("aria-expanded", String(wanted));
     inside.hidden = !wanted;
     if (wanted) {
@@ -66,7 +66,9 @@
   }, true);
 
   const goToHash = () => {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    let name = location.hash.slice(1);
+    try { name = decodeURIComponent(name); } catch { /* It is no name of anything here. */ }
+    const target = document.getElementById(name);
     if (!target) return;
     if (target.matches("tr.claim")) {
       target.hidden = false;
@@ -89,7 +91,7 @@
   picks.forEach((pick, i) => pick.addEventListener("click", () => tell(i)));
   if (stories.length) tell(0);
 
-  const table = one("#matrix"), form = one("form.filters");
+  const table = one("table.matrix"), form = one("form.filters");
   const heads = all("th.subject", table);
   const rows = all("tr.claim", table).map((row) => ({
     row,
@@ -99,8 +101,8 @@
     text: `${row.textContent} ${row.id} ${one("p", row.nextElementSibling).textContent}`.toLowerCase(),
   }));
   const filter = () => {
-    const words = one("#search").value.toLowerCase().split(/\s+/).filter(Boolean);
-    const section = one("#section").value, family = one("#family").value;
+    const words = one("#search", form).value.toLowerCase().split(/\s+/).filter(Boolean);
+    const section = one("#section", form).value, family = one("#family", form).value;
     const wanted = all("input[name=verdict]:checked", form).map((box) => box.value);
     const seen = heads.map((head) => !family || head.dataset.family === family);
     heads.forEach((head, i) => { head.hidden = !seen[i]; });
@@ -119,7 +121,7 @@
       body.hidden = !all("tr.claim", body).some((row) => !row.hidden);
     }
     const all_shown = count === rows.length ? "" : ` of ${rows.length}`;
-    one("#shown").textContent = `${count}${all_shown} claims shown.`;
+    one("#shown", form).textContent = `${count}${all_shown} claims shown.`;
     measure();
   };
   form.addEventListener("input", filter);
@@ -127,7 +129,7 @@
   form.addEventListener("reset", () => setTimeout(filter));
 
   // A table that fits needs no frame that scrolls, and its heads can then stay in sight.
-  const frame = one("#frame");
+  const frame = table.parentElement;
   const measure = () => {
     frame.classList.remove("fits");
     const fits = table.offsetWidth <= frame.clientWidth + 1;

@@ -23,7 +23,7 @@ class Bar(NamedTuple):
     outcomes: xr.DataArray
 
 
-def draw_keys(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
+def draw_keys(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture | None:
     """Draw how often the other object's color is named, and the object's own, under each edit of keys.
 
     Args:
@@ -32,11 +32,11 @@ def draw_keys(dataset: xr.Dataset, subject: str, folder: str | Path) -> Picture:
         subject: The subject's name.
         folder: Where the file goes.
 
-    Raises:
-        ValueError: Nothing was edited, since image tokens are no grid.
+    Returns:
+        None where nothing was edited, since image tokens are no grid.
     """
     if "edit" not in dataset.coords:
-        raise ValueError(f"{subject}: its image tokens are no grid, so no keys were edited")
+        return None
     counted = {"swapped": "the other object's color", "own": "the queried object's own color"}
     bars = [
         Bar("no edit" if edit == "none" else edit, told, dataset[name].sel(edit=edit))

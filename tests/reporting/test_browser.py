@@ -189,8 +189,10 @@ def test_hostile_texts_do_no_harm(watch, tmp_path):
     kept = kept.assign_attrs(examples=json.dumps([trial]), note=HOSTILE)
     made = card(
         record(subject=HOSTILE, statement=HOSTILE, source=HOSTILE, family=HOSTILE, measurement="k"),
-        record("p.1.b", HOSTILE, "error", reason=HOSTILE * 100, unit=HOSTILE, measurement="k"),
-        record("p.1.c", HOSTILE, "refuted", reason="x" * 10_000),
+        record(
+            f"p.1.{HOSTILE}", HOSTILE, "error", reason=HOSTILE * 100, unit=HOSTILE, measurement="k"
+        ),
+        record("search", HOSTILE, "refuted", reason="x" * 10_000),
     )
     write_pages(made, {"k": kept}, tmp_path)
     page = watch(tmp_path / "index.html")

@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 from matplotlib.axes import Axes
 
+from harness.reporting.drawing import Album, draw_gallery
 from harness.reporting.shares import draw_keys, draw_reuse
 
 SCENE = ("trial", np.array([f"s{n}" for n in range(20)]))
@@ -55,5 +56,8 @@ def test_shares_are_drawn_once_for_each_edit_and_depend_on_the_data(
 
 
 def test_a_subject_without_patches_has_no_figure(tmp_path):
-    assert draw_keys(xr.Dataset(attrs={"no_grid": 1}), "x", tmp_path) is None
-    assert list(tmp_path.iterdir()) == []
+    data = xr.Dataset(attrs={"no_grid": 1, "experiment": "keys", "subject": "x"})
+    assert draw_keys(data, "x", tmp_path) is None
+    shown = Album(tmp_path).show("x", "k", lambda: data, lambda _: [])
+    assert shown.picture is None
+    assert draw_gallery({"k": data}, tmp_path) == []
