@@ -53,3 +53,5 @@ napoleon_attr_annotations = False
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 toc_object_entries = False
+# Two rooms may each have a class of one name, and a type in a signature names neither; it leads to one of them.
+suppress_warnings = ["ref.python"]

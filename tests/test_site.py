@@ -67,7 +67,7 @@ def test_a_link_into_the_readme_leads_to_the_page_that_has_the_section():
         parts.point_links("[x](docs/gate.md#exit-status)", readme, page)
         == "[x](gate.md#exit-status)"
     )
-    assert parts.point_links("[x](CHANGELOG.md)", readme, page) == "[x](../CHANGELOG.md)"
+    assert parts.point_links("[x](CHANGELOG.md)", readme, page) == "[x](path:../CHANGELOG.md)"
     assert parts.point_links("[x](https://e.org/a#b)", readme, page) == "[x](https://e.org/a#b)"
     fence = "```\n[x](docs/gate.md)\n```"
     assert parts.point_links(fence, readme, page) == fence

@@ -148,7 +148,11 @@ def point_links(text: str, file: Path, page: Path) -> str:
             return found[0]
         if holder == page:
             return anchor or page.name
-        return os.path.relpath(holder or target, page.parent).replace(os.sep, "/") + anchor
+        led = os.path.relpath(holder or target, page.parent).replace(os.sep, "/")
+        if holder is None and target.suffix == ".md" and not target.is_relative_to(DOCS):
+            # MyST would look for a page of that name; this makes it a copy of the file.
+            return f"path:{led}"
+        return led + anchor
 
     lines, inside = text.split("\n"), False
     for number, line in enumerate(lines):
