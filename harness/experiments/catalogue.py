@@ -95,14 +95,17 @@ LAST_TOKEN = _dual("last_token", "LastToken", 96, _SHAPES, paper_trials=480, loo
 LAST_TOKEN_SQUARES = _dual(
     "last_token",
     "LastToken",
-    96,
+    160,
     _SQUARES,
     paper_trials=480,
     name="last_token_squares",
     measure="measure_squares",
     looks=False,
 )
-"""With what the last token holds at which slot, exchanges of image tokens are compared."""
+"""With what the last token holds at which slot, exchanges of image tokens are compared.
+
+A claim judges half of the pairs of one direction alone, an eighth of all.
+"""
 
 TAKEN = ("judge", "entry", "request")
 """Fixtures that are no experiment's."""

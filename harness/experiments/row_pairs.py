@@ -22,8 +22,8 @@ from harness.stimuli.rows import (
 from harness.subjects.batch import Batch
 from harness.subjects.subject import Subject
 
-LEAST_PAIRS = 2
-"""Fewer kept pairs than this cannot be dealt out to two halves."""
+LEAST_SCENES = 2
+"""Kept pairs of fewer scenes than this cannot be dealt out to two halves."""
 
 CLOSE = {torch.float32: 1e-3}
 """Difference of two probabilities that are equal by construction, at most (protocol, claims A0, C0 and E0)."""

@@ -308,3 +308,17 @@ def test_nothing_is_run_once_every_row_has_ended(lively):
         assert len(runs) == length
     subject = ending(lively, "list", free.ids[:, 0].tolist())
     assert generate(subject, batch, STEPS) == [""] * len(batch)
+
+
+@pytest.mark.parametrize("how", ["replace", "add", "scale"])
+def test_an_edited_embedding_acts_on_a_continuation_as_on_whole_runs(lively, how):
+    batch = unequal(lively)
+    place = edit_of(lively, batch, "residual", 0, how)
+    values = place.values[:, :, None]
+    edit = Edit("embedding", 0, place.tokens, values, (0,), how)
+    found = generate_ids(lively, batch, 2, [edit, edit_of(lively, batch, "head", 1)])
+    same(found, from_scratch(lively, batch, 2, [edit, edit_of(lively, batch, "head", 1)]))
+    assert not torch.equal(found.logits, generate_ids(lively, batch, 2).logits)
+    # What was edited is a copy.
+    again = generate_ids(lively, batch, 2)
+    assert torch.equal(again.logits, generate_ids(lively, unequal(lively), 2).logits)

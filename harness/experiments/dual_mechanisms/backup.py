@@ -15,7 +15,7 @@ from harness.experiments.editing import ROWS, find_answers
 from harness.experiments.halves import Halves
 from harness.experiments.probabilities import read_probabilities
 from harness.experiments.row_pairs import (
-    LEAST_PAIRS,
+    LEAST_SCENES,
     check_wiring,
     exchange,
     explain_no_tokens,
@@ -72,7 +72,7 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
     }
     kept = [p for p, right in zip(drawn, good, strict=True) if right]
     scenes = np.array([p.key for p in kept])
-    if len(np.unique(scenes)) < LEAST_PAIRS:
+    if len(np.unique(scenes)) < LEAST_SCENES:
         return xr.Dataset(every)
     clean = [p.clean.trial for p in kept]
     tokens = find_all_tokens([p.clean for p in kept], subject.encode(clean[:1]))

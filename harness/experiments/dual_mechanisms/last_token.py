@@ -15,7 +15,7 @@ from harness.experiments.editing import ROWS, find_last_token
 from harness.experiments.halves import Halves
 from harness.experiments.probabilities import read_probabilities
 from harness.experiments.row_pairs import (
-    LEAST_PAIRS,
+    LEAST_SCENES,
     check_wiring,
     draw_kept_pairs,
     list_directions,
@@ -51,7 +51,7 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
     subject = request.subject
     kept = draw_kept_pairs(request, setting, make_opposite_pair, make_same_pair)
     counts = {"drawn": request.trials, "kept": len(kept)}
-    if len(kept) < LEAST_PAIRS:
+    if len({pairs[0].clean.trial.scene.key for pairs in kept}) < LEAST_SCENES:
         return xr.Dataset(attrs=counts)
     clean = [pairs[0].clean.trial for pairs in kept]
     words = [pairs[0].words for pairs in kept]

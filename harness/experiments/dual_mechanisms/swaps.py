@@ -16,7 +16,7 @@ from harness.experiments.editing import ROWS
 from harness.experiments.halves import Halves
 from harness.experiments.probabilities import read_probabilities
 from harness.experiments.row_pairs import (
-    LEAST_PAIRS,
+    LEAST_SCENES,
     check_wiring,
     draw_kept_pairs,
     exchange,
@@ -49,12 +49,11 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
     """Exchange the outer tokens of rows at every slot.
 
     Returns:
-        `swapped` float64 [kind, word, slot, trial]: probability of each word;
-        `swapped_once` [once, word, trial]
-        at slot 0; `clean` [word, trial] without an edit; `direction`, `scene` (of the pair of images), `part`
-        [trial]. `word_curve`, `place_curve` [slot, asked] and `asked_scene` [asked]: c3 and c2 of the
-        experiment last_token under the opposite donor. The attributes `kept` and `drawn` count pairs;
-        `no_tokens` says why a subject has no strips.
+        `swapped` float64 [kind, word, slot, trial]: probability of each word; `swapped_once` [once, word,
+        trial] at slot 0; `clean` [word, trial] without an edit; `direction`, `scene` (of the pair of images),
+        `part` [trial]. `word_curve` [slot, asked] and `asked_scene` [asked]: c3 of the experiment last_token
+        under the opposite donor. The attributes `kept` and `drawn` count pairs; `no_tokens` says why a
+        subject has no strips.
 
     Raises:
         WiringFailed: An exchange after the last layer has an effect.
@@ -64,7 +63,7 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
         return xr.Dataset(attrs={"no_tokens": reason})
     kept = [pair for (pair,) in draw_kept_pairs(request, setting, make_mirrored_pair)]
     counts = {"drawn": request.trials, "kept": len(kept)}
-    if len(kept) < LEAST_PAIRS:
+    if len({p.key for p in kept}) < LEAST_SCENES:
         return xr.Dataset(attrs=counts)
     clean = [p.clean.trial for p in kept]
     words = [p.words for p in kept]
@@ -151,13 +150,12 @@ def _draw_backgrounds(
 
 
 def _copy_curves(patched: xr.Dataset) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-    """The curves of the experiment last_token that claims compare with; {} if it kept no pairs."""
+    """The curve of the experiment last_token that a claim compares with; {} if it kept no pairs."""
     if "patched" not in patched:
         return {}
     moved = patched.patched.sel(donor="opposite").transpose("word", "slot", "trial")
     return {
         "word_curve": (("slot", "asked"), moved.sel(word="c3").values),
-        "place_curve": (("slot", "asked"), moved.sel(word="c2").values),
         "asked_scene": (("asked",), patched.scene.values),
     }
 
