@@ -221,17 +221,17 @@ def test_weights_are_counted_in_the_folder_and_in_the_dtype_of_the_entry():
 
 
 def test_a_subject_larger_than_the_gpus_is_refused_before_anything_is_loaded(monkeypatch):
-    monkeypatch.setattr("harness.runs.subject_holder._free", lambda: [20.0, 20.0])
+    monkeypatch.setattr("harness.runs.subject_holder._free", lambda: [10.0, 10.0])
     holder = SubjectHolder("cuda", "sdpa", lambda line: None)
     with pytest.raises(
-        Exception, match=r"llava-1\.5-13b: its weights take 49\.7 GiB.*20\.0 and 20\.0"
+        Exception, match=r"llava-1\.5-13b: its weights take 24\.9 GiB.*10\.0 and 10\.0"
     ):
         holder(read_registry()["llava-1.5-13b"])
 
 
 def test_spreading_needs_accelerate_and_says_so(monkeypatch):
     monkeypatch.setattr("harness.subjects.loading.find_spec", lambda name: None)
-    monkeypatch.setattr("harness.runs.subject_holder._free", lambda: [40.0, 40.0])
+    monkeypatch.setattr("harness.runs.subject_holder._free", lambda: [20.0, 20.0])
     holder = SubjectHolder("cuda", "sdpa", lambda line: None)
     with pytest.raises(Exception, match="accelerate.*is not installed: pip install"):
         holder(read_registry()["llava-1.5-13b"])

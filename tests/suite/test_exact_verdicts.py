@@ -1,4 +1,4 @@
-"""Whole runs in exact mode give the verdicts of whole runs in float32."""
+"""Runs in exact mode give the verdicts of runs in float32."""
 
 from __future__ import annotations
 
@@ -17,11 +17,26 @@ from harness.machine.files import FIXTURES
 ROOT = Path(__file__).parents[2]
 
 SPLITTING = """
-import harness.subjects.exact
+from pathlib import Path
 
-harness.subjects.exact.SPLIT_ON = {"cpu"}
+from harness.subjects import exact
+
+exact.SPLIT_ON = {"cpu"}
+usual, mark = exact.multiply, Path(__file__).with_name("split")
+
+
+def multiply(*given):
+    if not mark.exists():
+        mark.touch()
+    return usual(*given)
+
+
+exact.multiply = multiply
 """
-"""A plugin with which layers split their inputs here, as they do on a GPU."""
+"""A plugin with which layers split their inputs here, as they do on a GPU, and that leaves a mark of it."""
+
+CLAIMS = ["claims", "-q", "-k", "test_3_1 or test_3_4"]
+"""Those on behaviour and on mediation: a whole run takes minutes in each precision."""
 
 
 @pytest.mark.deep
@@ -37,19 +52,9 @@ def test_a_subject_in_bfloat16_has_the_verdicts_that_it_has_in_float32(name, tmp
     for dtype, plugin in (("float32", []), ("exact", ["-p", "splitting"])):
         out = tmp_path / dtype
         how = ["--subject", str(folder), "--dtype", dtype, "--trials", "24", "--baseline", "none"]
-        how += ["--store", str(tmp_path / "store")]
+        how += ["--store", str(tmp_path / "store"), "--scorecard", str(out)]
         done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "claims",
-                "-q",
-                *plugin,
-                *how,
-                "--scorecard",
-                str(out),
-            ],
+            [sys.executable, "-m", "pytest", *CLAIMS, *plugin, *how],
             cwd=ROOT,
             env=os.environ | {"PYTHONPATH": str(tmp_path)},
             capture_output=True,
@@ -60,12 +65,11 @@ def test_a_subject_in_bfloat16_has_the_verdicts_that_it_has_in_float32(name, tmp
         assert card["run"]["dtype"] == dtype
         found[dtype] = {r["claim"]: (r["verdict"], r["estimate"]) for r in card["records"]}
     usual, ours = found["float32"], found["exact"]
-    assert len(usual) > 100
+    assert len(usual) > 20
     assert {v for v, _ in usual.values()} >= {"supported", "refuted"}
     assert {claim: verdict for claim, (verdict, _) in ours.items()} == {
         claim: verdict for claim, (verdict, _) in usual.items()
     }
-    # They were measured, and not taken from the store: digits differ, and nothing else does.
     numbers = [(usual[c][1], ours[c][1]) for c in usual if usual[c][1] is not None]
-    assert any(a != b for a, b in numbers)
     assert all(a == pytest.approx(b, abs=1e-4) for a, b in numbers)
+    assert (tmp_path / "split").exists()
