@@ -43,6 +43,8 @@ def draw_claim(claim: Claim, records: Sequence[Record], folder: str | Path) -> P
         color, marker = _LOOKS.get(record.verdict, (HUES[8], "D"))
         if record.ci_low is not None and record.ci_high is not None:
             axes.plot([record.ci_low, record.ci_high], [row, row], color=color, linewidth=2)
+        if record.estimate is None:
+            continue
         axes.plot(record.estimate, row, marker=marker, color=color, linestyle="none")
     for name, value in claim.published.items():
         axes.plot(value, names.index(name), "|", color=HUES[6], markersize=11, markeredgewidth=2)
