@@ -3,10 +3,8 @@
     python benchmarks/scorecard.py --subject tiny-llava --out reports/benchmarks/scorecard-tiny-llava.md
     python benchmarks/scorecard.py --subject qwen2-vl-7b --device cuda --trials 24 --keep /tmp/shaped
 
-It runs the command as anybody types it, in a process of its own, and reads the lines that it prints: what is
-before the first is imports and collection, what is before "loaded" is hashing, loading and self-checks, what a
-measurement took is said; the rest is judging, with the statistics of readings, and in the end the scorecard
-with its figures.
+It runs the command as anybody types it, in a process of its own, and reads the lines that it prints: they say
+what each measurement took, with the loading of the subject in the first, and what the whole session did.
 
 A published shape is first written as a checkpoint with random weights (--keep keeps it for another run), and
 is run without the gate, since it answers nothing right. On a GPU, how busy it is and how full is asked of
@@ -39,8 +37,7 @@ from harness.machine.files import ROOT
 from harness.machine.memory import free_memory
 
 MEASURED = re.compile(r"measured (\S+) on (\S+): (\d+) trials in ([0-9.]+) s")
-LOADED = re.compile(r"loaded \S+: ")
-TOLD = re.compile(r" in [0-9.]+s( \(.*\))?( =+)?$")
+TOLD = re.compile(r" in ([0-9.]+)s( \(.*\))?( =+)?$")
 """pytest's last line of its own, with the seconds that it took."""
 
 
@@ -120,7 +117,7 @@ def run_claims(
     )
     watch = Watch(process.pid, gpu=gpu)
     watch.start()
-    lines = [(time.perf_counter() - begun, line.rstrip()) for line in process.stdout or ()]
+    lines = [line.rstrip() for line in process.stdout or ()]
     status = process.wait()
     wall = time.perf_counter() - begun
     watch.ended.set()
@@ -140,35 +137,30 @@ def run_claims(
     if scorecard.exists():
         found["verdicts"] = len(json.loads(scorecard.read_text())["records"])
     if status not in (0, 1) or not found.get("verdicts"):
-        print(*(line for _, line in lines[-20:]), sep="\n", file=sys.stderr)
+        print(*lines[-20:], sep="\n", file=sys.stderr)
     return found
 
 
-def read_lines(lines: Sequence[tuple[float, str]], wall: float) -> dict[str, Any]:
-    """Where the time of a run went, from the lines that it printed and when.
+def read_lines(lines: Sequence[str], wall: float) -> dict[str, Any]:
+    """Where the time of a run went, from what it said that measurements and the whole session took.
 
     Args:
-        lines: Seconds since the start, and the line.
-        wall: Seconds of the whole run.
+        lines: What it printed.
+        wall: Seconds of the whole process.
 
     Returns:
         `phases`: seconds by name, which sum to `wall`; `experiments`: seconds by name.
     """
-    said = [(at, line) for at, line in lines if line.strip()]
-    first = said[0][0] if said else wall
-    loaded = next((at for at, line in said if LOADED.search(line)), first)
     experiments: dict[str, float] = {}
-    for _, line in said:
+    for line in lines:
         if told := MEASURED.search(line):
             experiments[told[1]] = experiments.get(told[1], 0.0) + float(told[4])
-    last = next((at for at, line in reversed(said) if TOLD.search(line)), wall)
-    measuring = sum(experiments.values())
+    sessions = [float(told[1]) for line in lines if (told := TOLD.search(line))]
+    session, measuring = sessions[-1] if sessions else wall, sum(experiments.values())
     phases = {
-        "imports and collection": first,
-        "hashing, loading, self-check": loaded - first,
-        "measuring": measuring,
-        "judging, scorecard and figures": max(0.0, last - loaded - measuring),
-        "ending": wall - last,
+        "imports, start and end of the process": wall - session,
+        "loading and measuring": measuring,
+        "collection, judging, scorecard and figures": session - measuring,
     }
     return {"phases": phases, "experiments": experiments}
 

@@ -20,6 +20,7 @@ import torch
 import xarray
 
 import harness.cli.main
+import harness.reporting.writing
 import harness.runs.run
 import harness.suite.plugin
 
