@@ -111,7 +111,7 @@ def control():
 
     def of(name):
         if name not in loaded:
-            loaded[name] = load(find(name, read_registry()))
+            loaded[name] = load(find(str(FIXTURES / "controls" / name), read_registry()))
         return loaded[name]
 
     return of

@@ -45,7 +45,8 @@ def control():
 
     def of(name):
         if name not in loaded:
-            loaded[name] = load(find(name, read_registry()))
+            registry = read_registry()
+            loaded[name] = load(find(name if name in registry else str(CONTROLS / name), registry))
         return loaded[name]
 
     return of
