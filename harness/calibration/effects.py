@@ -21,6 +21,7 @@ from harness.calibration.bases import (
     CROWDED_BEFORE,
     SPACE_BEFORE,
 )
+from harness.calibration.judged import Judged
 from harness.calibration.row_effects import LEFT_SHAPES, LEFT_SQUARES, PROBABLE
 from harness.calibration.spreads import read_spreads
 from harness.readings.reading import estimate_drawn
@@ -69,30 +70,6 @@ ASSUMPTIONS = (
     "onsets are known to a layer",
 )
 """What the powers rest on besides published values; the spreads are to be filled in."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The trials of one measurement that judge a claim.
-
-    Attributes:
-        items: Number of the prompt and image of each trial, equal where both are the same, int64 [n].
-        scenes: Number of the scene of each trial, by which intervals are clustered, int64 [n].
-    """
-
-    items: NDArray[np.int64]
-    scenes: NDArray[np.int64]
-
-    @property
-    def single(self) -> bool:
-        """Whether each trial shows a scene of its own."""
-        return len(np.unique(self.scenes)) == len(self.scenes)
-
-    def answer(
-        self, share: float | NDArray[np.float64], rng: np.random.Generator
-    ) -> NDArray[np.bool_]:
-        """Draw for each trial whether it is answered right, alike for the same prompt and image, bool [n]."""
-        return (rng.random(int(self.items.max()) + 1) < share)[self.items]
 
 
 Draw = Callable[[float, float, Judged, np.random.Generator], Estimate]

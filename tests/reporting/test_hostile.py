@@ -190,6 +190,6 @@ def test_a_drawing_for_a_notebook_is_well_formed_whatever_the_subject_is_called(
     drawing.save(tmp_path / "a.svg")
     assert (tmp_path / "a.svg").read_text() == drawing.svg
     with pytest.raises(
-        LookupError, match="no figure is made of keys; there are some of .*similarity"
+        LookupError, match="no figure is made of listing; there are some of .*similarity"
     ):
-        notebook.draw(data.assign_attrs(experiment="keys"), "tiny")
+        notebook.draw(data.assign_attrs(experiment="listing"), "tiny")

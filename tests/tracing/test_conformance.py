@@ -206,6 +206,22 @@ def every_other_position(subject, monkeypatch):
     return replace(subject, anatomy=anatomy)
 
 
+def entered_otherwise(subject, monkeypatch):
+    find_layers(subject, subject.model)[0].register_forward_pre_hook(
+        lambda module, given: (given[0] + 1, *given[1:])
+    )
+    return subject
+
+
+def tower_without_effect(subject, monkeypatch):
+    return replace(subject, anatomy=replace(subject.anatomy, vision_layers=subject.anatomy.layers))
+
+
+def half_a_projector(subject, monkeypatch):
+    first = f"{subject.anatomy.projector}.linear_1"
+    return replace(subject, anatomy=replace(subject.anatomy, projector=first))
+
+
 WRONG = {
     "the layers are decoder layers": [
         ("llava", layers_of_the_tower, "does not lead to decoder layers")
@@ -218,6 +234,13 @@ WRONG = {
     ],
     "edits have their effect": [("smolvlm", unwritten, "zeroing the heads of layer 0")],
     "a replay is the whole run": [("pixtral", sharper_replay, "a replay that edits nothing")],
+    "the embedding is what enters the decoder": [
+        ("qwen2_vl", entered_otherwise, "what enters the first decoder layer is not the embedding")
+    ],
+    "vision sites are the model's": [
+        ("llava", tower_without_effect, "no vision at model.language_model.layers"),
+        ("llava", half_a_projector, "features, the decoder sees|does not give what is seen"),
+    ],
     "every site can be put back": [("gemma3", values_one_token_late, "putting every value back")],
     "words do not look ahead": [("llava", looking_ahead, "changes tokens from 0 on")],
     "heads add up to what attention gives": [

@@ -34,13 +34,13 @@ def test_rows_are_halved_until_they_fit(subject, monkeypatch, fits):
     tried, alive = [], weakref.WeakSet()
     advance = CleanRun.advance
 
-    def scarce(self, index, hidden, edits):
+    def scarce(self, index, hidden, edits, later=()):
         alive.add(self)
         assert len(alive) == 1, "a clean run is kept while another one is tried"
         tried.append(hidden.shape[0] * hidden.shape[1])
         if tried[-1] > fits:
             torch.empty(10**16)
-        return advance(self, index, hidden, edits)
+        return advance(self, index, hidden, edits, later)
 
     monkeypatch.setattr(CleanRun, "advance", scarce)
     assert replay(subject, batch, variants) == pytest.approx(whole.numpy(), abs=CLOSE)
@@ -51,7 +51,7 @@ def test_rows_are_halved_until_they_fit(subject, monkeypatch, fits):
 
 
 def test_one_trial_that_does_not_fit_is_an_error_that_says_so(subject, monkeypatch):
-    def full(self, index, hidden, edits):
+    def full(self, index, hidden, edits, later=()):
         raise torch.OutOfMemoryError("tried to allocate 7 GiB")
 
     monkeypatch.setattr(CleanRun, "advance", full)
@@ -118,9 +118,9 @@ def test_rows_run_at_once_are_as_many_as_allowed(subject, monkeypatch):
     last = torch.full((len(batch), 1), batch.last)
     seen, advance = [], CleanRun.advance
 
-    def counted(self, index, hidden, edits):
+    def counted(self, index, hidden, edits, later=()):
         seen.append(hidden.shape[0] * hidden.shape[1])
-        return advance(self, index, hidden, edits)
+        return advance(self, index, hidden, edits, later)
 
     monkeypatch.setattr(CleanRun, "advance", counted)
     monkeypatch.setattr(replaying, "count_rows_that_fit", lambda footprint, device: 6)
