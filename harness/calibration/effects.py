@@ -268,6 +268,10 @@ EFFECTS: dict[str, Effect] = {
         "counting", draw_gain, ("c.gap", "c.more_heads_more_errors"), COUNTS_WITHOUT_TOP
     ),
     **_make_effects("repair", draw_gain, ("d.repair",), CROWDED_BEFORE),
+}
+"""By claim; every claim with published values has one."""
+
+DRAFTS: dict[str, Effect] = {
     **{f"dual_mechanisms.{claim}": Effect(*told) for claim, told in PROBABLE.items()},
     **{
         f"dual_mechanisms.5.3.{name}": Effect(f"removal{setting}", draw, base, 1)
@@ -279,4 +283,4 @@ EFFECTS: dict[str, Effect] = {
         )
     },
 }
-"""By claim; every claim with published values has one."""
+"""By claim; those of the second paper, whose claims are drafts."""

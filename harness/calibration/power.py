@@ -43,12 +43,6 @@ UNREACHED: dict[tuple[str, str], str] = {
     ("visual_symbols.4.5.less_than_half_is_left", "llava-1.5-7b"): (
         "little to lose; similarities take time by the square of the trials"
     ),
-    ("dual_mechanisms.5.2.read_out_squares", "qwen2-vl-7b"): (
-        "0.04 from its threshold, which is one layer: no number of trials tells a layer from the next"
-    ),
-    ("dual_mechanisms.5.3.left_half_squares", "gemma-3-4b"): (
-        "0.07 from its threshold, and there are no more than 480 questions"
-    ),
     ("visual_symbols.d.repair", "llava-1.5-7b"): (
         "0.016 from its threshold: more trials than the paper has, ten times those of the other models"
     ),

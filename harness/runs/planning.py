@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from harness.experiments.catalogue import EXPERIMENTS, list_measured
+from harness.experiments.catalogue import DRAFTS, EXPERIMENTS, list_measured
 from harness.judging.claim import Claim, Pair, claims_hash
 from harness.judging.verdict import Verdict
 from harness.measuring.experiment import Experiment
@@ -74,7 +74,7 @@ def _list_experiments(run: Run, test: ClaimTest) -> list[Experiment]:
     if expected is Verdict.not_run:
         return []
     gate, found = run.options.gate, dict[str, Experiment]()
-    for experiment in EXPERIMENTS:
+    for experiment in (*EXPERIMENTS, *DRAFTS):
         # Whether there are images of the user's, for subjects of the paper's scale, is not known here.
         own = experiment.own_images and test.entry.scale != "embedded"
         if experiment.name in test.fixtures and not own:

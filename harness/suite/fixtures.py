@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.experiments.catalogue import EXPERIMENTS
+from harness.experiments.catalogue import DRAFTS, EXPERIMENTS
 from harness.measuring.experiment import Experiment
 from harness.readings.reading import Reading
 from harness.suite.judge import Judge
@@ -25,4 +25,4 @@ def _make_fixture(experiment: Experiment) -> Callable[[Judge], Reading]:
     return pytest.fixture(name=experiment.name)(read)
 
 
-globals().update({f"_{e.name}": _make_fixture(e) for e in EXPERIMENTS if e.reading})
+globals().update({f"_{e.name}": _make_fixture(e) for e in (*EXPERIMENTS, *DRAFTS) if e.reading})

@@ -47,13 +47,6 @@ SMALLEST = {
     "listing": ("repeats_first", "llava-1.5-7b"),
     "counting": ("bottom_heads_not_needed", "qwen2.5-vl-32b"),
     "repair": ("d.repair", "qwen2.5-vl-3b"),
-    "last_token_squares": ("ordinal_least_squares", "qwen2-vl-7b"),
-    "probes": ("5.2.read", "gemma-3-4b"),
-    "probes_squares": ("5.2.read_squares", "qwen2-vl-7b"),
-    "swaps_squares": ("5.2.strips_squares", "qwen2-vl-7b"),
-    "removal": ("5.3.left_half", "qwen2-vl-7b"),
-    "removal_squares": ("5.3.left_half_squares", "qwen2-vl-7b"),
-    "backup_squares": ("5.3.rise_squares", "qwen2-vl-7b"),
 }
 """Of each experiment the claim and subject that need most trials of those that reach their power by default."""
 
