@@ -184,9 +184,10 @@ def find_uncalibrated(content: Content, card: Scorecard) -> set[str]:
 def _tell_uncalibrated(claims: Collection[str], card: Scorecard) -> str:
     if not claims:
         return ""
-    count = f"{len(claims)} of these {len(card.claims)} claims" if len(card.claims) > 1 else "This"
+    if len(claims) == len(card.claims):
+        return " What is judged here is newer, or is stated otherwise since."
     verb = "is" if len(claims) == 1 else "are"
-    return f" {count} {verb} newer, or {verb} stated otherwise since."
+    return f" {len(claims)} of these {len(card.claims)} claims {verb} newer, or {verb} stated otherwise since."
 
 
 def render(content: Content) -> Iterator[str]:
