@@ -83,7 +83,6 @@ class Measuring:
         self.trials, self.seed, self.setting, self.gate = trials, seed, setting, gate
         self._refused: dict[str, Refused] = {}
         self._contents: dict[Path, Contents] = {}
-        self._hashes = KeptHashes(store.folder / "hashes", say)
 
     def check_unchanged(self, entry: Entry) -> None:
         """Check that a subject's folder holds what it held when this was first asked.
@@ -190,7 +189,7 @@ class Measuring:
         contents = self._find_contents(entry)
         if contents is not None:
             # Before it is loaded, which reads the same files.
-            self._hashes.hash_contents(contents)
+            KeptHashes(self.store.folder / "hashes", self.say).hash_contents(contents)
         fingerprint = (
             take_fingerprint(entry, contents=contents)
             if known

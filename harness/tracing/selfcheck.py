@@ -168,28 +168,42 @@ def _with_later(batch: Batch, other: Batch) -> Batch:
 def embeddings_are_what_enters(at: Examined) -> None:
     """What is read as the embedding enters the first layer; that of another image gives its answer."""
     subject, first = at.subject, at.first
-    every = torch.arange(first.last + 1)[None]
-    own = capture(subject, first, "embedding", every)[0]
-    entered: list[torch.Tensor] = []
-    handle = find_layers(subject, subject.model)[0].register_forward_pre_hook(
-        lambda module, given: entered.append(given[0].float().cpu())
-    )
-    try:
-        replayed = replay(subject, first, [[Edit("embedding", 0, every, own)]])[0]
-        read_last_logits(subject, first)
-    finally:
-        handle.remove()
+    own = capture(subject, first, "embedding", _every_token(first))[0]
     # Layers elsewhere are entered there, where no hook can be set.
-    if subject.elsewhere is None and not torch.equal(entered[-1], own[:, :, 0]):
-        at.fail("what enters the first decoder layer is not the embedding that is read")
-    if not at.alike(replayed, at.clean):
-        at.fail("putting the embedding back changes the answer")
-    # The prompts are the same, so that their image tokens are all that differs.
-    tokens, goal = first.image_tokens, read_last_logits(subject, at.second)
-    image = Edit("embedding", 0, tokens, capture(subject, at.second, "embedding", tokens)[0])
-    found = read_edited_logits(subject, first, [image]), replay(subject, first, [[image]])[0]
-    if not torch.equal(found[0], goal) or not at.alike(found[1], goal):
+    if subject.elsewhere is None:
+        entered: list[torch.Tensor] = []
+        handle = find_layers(subject, subject.model)[0].register_forward_pre_hook(
+            lambda module, given: entered.append(given[0].float().cpu())
+        )
+        with handle:
+            read_last_logits(subject, first)
+        if not torch.equal(entered[-1], own[:, :, 0]):
+            at.fail("what enters the first decoder layer is not the embedding that is read")
+    goal = read_last_logits(subject, at.second)
+    if not torch.equal(read_edited_logits(subject, first, [_show_second(at)]), goal):
         at.fail("the embeddings of another image do not give its answer")
+
+
+def replays_edit_embeddings(at: Examined) -> None:
+    """A replay that puts the embedding back changes nothing; with that of another image it gives its answer."""
+    subject, first = at.subject, at.first
+    every = _every_token(first)
+    same = Edit("embedding", 0, every, capture(subject, first, "embedding", every)[0])
+    kept, shown = replay(subject, first, [[same], [_show_second(at)]])
+    if not at.alike(kept, at.clean):
+        at.fail("putting the embedding back changes the answer of a replay")
+    if not at.alike(shown, read_last_logits(subject, at.second)):
+        at.fail("in a replay the embeddings of another image do not give its answer")
+
+
+def _every_token(batch: Batch) -> torch.Tensor:
+    return torch.arange(batch.last + 1)[None]
+
+
+def _show_second(at: Examined) -> Edit:
+    """Put the second trial's image in place of the first one's; their prompts are the same."""
+    tokens = at.first.image_tokens
+    return Edit("embedding", 0, tokens, capture(at.subject, at.second, "embedding", tokens)[0])
 
 
 def replay_is_the_run(at: Examined) -> None:
@@ -218,7 +232,8 @@ QUICK: dict[str, Callable[[Examined], None]] = {
     "the logits are the model's": logits_are_the_models,
     "putting back what was there changes nothing": identity_changes_nothing,
     "edits have their effect": edits_have_effect,
-    "a replay is the whole run": replay_is_the_run,
     "the embedding is what enters the decoder": embeddings_are_what_enters,
+    "a replay is the whole run": replay_is_the_run,
+    "a replay edits the embedding": replays_edit_embeddings,
 }
 """The quick checks by name; a later one may rely on what an earlier one has shown."""

@@ -9,6 +9,7 @@ import pytest
 
 from harness.experiments.catalogue import (
     BEHAVIOUR,
+    DRAFTS,
     EXPERIMENTS,
     READINESS,
     SPELLING,
@@ -25,7 +26,7 @@ from harness.subjects.registry import read_registry
 from harness.suite.judge import choose_look
 
 EMBEDDED, PAPER = (read_registry()[name] for name in ("tiny-llava", "llava-1.5-7b"))
-JUDGED = [e for e in EXPERIMENTS if not e.settles]
+JUDGED = [e for e in (*EXPERIMENTS, *DRAFTS) if not e.settles]
 """All but the one that only finds out how a subject writes answers, which is no paper's and no claim's."""
 
 
