@@ -283,4 +283,4 @@ DRAFTS: dict[str, Effect] = {
         )
     },
 }
-"""By claim; those of the second paper, whose claims are drafts."""
+"""What claims of the second paper judge, by claim; no run asks them yet, since they are drafts."""

@@ -71,7 +71,7 @@ def explain_no_tokens(request: Request, setting: Setting) -> str:
 
 
 def find_all_tokens(questions: Sequence[RowQuestion], batch: Batch) -> list[RowTokens]:
-    """The tokens of every row of a batch."""
+    """Find for each question of a batch which image tokens its items, strips and background have."""
     return [find_row_tokens(q, batch.image_grid) for q in questions]
 
 

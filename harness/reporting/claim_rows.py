@@ -120,7 +120,7 @@ def sort_claims(claims: Iterable[str]) -> list[str]:
 
 
 def title_section(name: str, claims: Sequence[Claim]) -> str:
-    """A section in words: "Assouel et al. 2026, section 3.3", by the source that its claims name."""
+    """Spell the title of a section: "Assouel et al. 2026, section 3.3", by the source that its claims name."""
     own, _, place = name.partition(".")
     sources = {c.source.partition(",")[0] for c in claims if c.source}
     about = sources.pop() if len(sources) == 1 else own.replace("_", " ")

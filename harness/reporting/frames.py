@@ -65,7 +65,7 @@ EVIDENCE_COLUMNS: Mapping[str, str] = MappingProxyType(
 """The columns of `frame_evidence`, with what stands in each."""
 
 FORMULA = tuple("=+-@\t\r\n＝＋－＠")
-"""Characters with which a cell may begin that a spreadsheet computes."""
+"""A spreadsheet takes a cell for a formula, and computes it, if it begins with one of these characters."""
 
 
 def frame_evidence(evidence: Mapping[Pair, Evidence]) -> pd.DataFrame:

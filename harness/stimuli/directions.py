@@ -19,7 +19,7 @@ OPPOSITE: dict[Direction, Direction] = {
 
 
 def is_across(direction: Direction) -> bool:
-    """Whether a question is about a row, not about a column."""
+    """Whether a direction is left or right, which are asked of rows; above and below are asked of columns."""
     return direction in ("left", "right")
 
 

@@ -43,7 +43,7 @@ TOP = 15
 
 
 def split(values: torch.Tensor, dtype: torch.dtype, parts: int) -> torch.Tensor:
-    """Split numbers into parts of half precision whose sum they are, the largest part first.
+    """Split each number into two or three numbers of half precision that add up to it, the largest first.
 
     Three parts have 8 bits each, in float16 too, which has room for 11: the fewer digits a product has, the
     less is lost where many are added. Two parts of float16 use all of its digits, since 16 would be too few.

@@ -23,7 +23,7 @@ FEW = 25
 """Up to this many verdicts are shown in a table without -v."""
 
 WIDTH = 100
-"""Characters of a line where there is no terminal to ask."""
+"""Characters of a line where output goes to no terminal, as in a file."""
 
 WIDEST = 140
 """Most characters of a line; longer ones are hard to read."""

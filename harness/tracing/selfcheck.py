@@ -179,6 +179,12 @@ def embeddings_are_what_enters(at: Examined) -> None:
             read_last_logits(subject, first)
         if not torch.equal(entered[-1], own[:, :, 0]):
             at.fail("what enters the first decoder layer is not the embedding that is read")
+    # At the image's own tokens, since the last token of a long text may not reach them.
+    usual, goal = (
+        capture(subject, b, "residual", first.image_tokens, [0]) for b in (first, at.second)
+    )
+    if torch.equal(usual, goal):
+        at.fail("another image changes nothing, so that no edit of image tokens can be seen")
     goal = read_last_logits(subject, at.second)
     if not torch.equal(read_edited_logits(subject, first, [_show_second(at)]), goal):
         at.fail("the embeddings of another image do not give its answer")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import OrderedDict
 from copy import deepcopy
 from dataclasses import replace
 
@@ -217,6 +218,18 @@ def tower_without_effect(subject, monkeypatch):
     return replace(subject, anatomy=replace(subject.anatomy, vision_layers=subject.anatomy.layers))
 
 
+def blind(subject, monkeypatch):
+    seen = subject.model.model.get_image_features
+
+    def nothing(**inputs):
+        found = seen(**inputs)
+        found.pooler_output = [0 * f for f in found.pooler_output]
+        return found
+
+    monkeypatch.setattr(subject.model.model, "get_image_features", nothing)
+    return replace(subject, _images=OrderedDict())
+
+
 def embedding_lost_in_replays(subject, monkeypatch):
     monkeypatch.setattr("harness.tracing.replay._select_parts", lambda running, layer: [])
     return subject
@@ -235,7 +248,8 @@ WRONG = {
     "edits have their effect": [("smolvlm", unwritten, "zeroing the heads of layer 0")],
     "a replay is the whole run": [("pixtral", sharper_replay, "a replay that edits nothing")],
     "the embedding is what enters the decoder": [
-        ("qwen2_vl", entered_otherwise, "what enters the first decoder layer is not the embedding")
+        ("qwen2_vl", entered_otherwise, "what enters the first decoder layer is not the embedding"),
+        ("llava", blind, "another image changes nothing"),
     ],
     "vision sites are the model's": [
         ("llava", tower_without_effect, "no vision at model.language_model.layers"),

@@ -82,7 +82,7 @@ def _measure(request: Request, setting: Setting) -> xr.Dataset:
             backgrounds[scene] = of.draw_background(len(of.outer.first), request.rng)
 
     def swap(batch: Batch, part: slice) -> list[Variant]:
-        """The removal alone, and with every exchange at every slot."""
+        """List the edits: the ordering removed, alone and with each exchange of tokens at each slot."""
         request.progress(part.start, len(kept))
         others = [p.counterfactual for p in kept[part]]
         other = subject.encode([q.trial for q in others])

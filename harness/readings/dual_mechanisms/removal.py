@@ -9,7 +9,7 @@ from harness.readings.reading import Reading, count_trials, estimate_gain
 from harness.statistics.estimate import Estimate, proportion
 
 KNOWN = 0.90
-"""A subject that tells the color of a shape less often than this with the image as it is cannot be asked it."""
+"""Least share of colors that a subject must tell right before anything is removed, to be asked again after."""
 
 
 class Removal(Reading):
